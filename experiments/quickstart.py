@@ -1,0 +1,25 @@
+"""Labels to photos of facades that the program draws itself: a small pix2pix, done in minutes on a laptop.
+
+Source: Isola et al., Image-to-Image Translation with Conditional Adversarial Networks, CVPR 2017, made small: 64 pixels,
+half the features. The light falls from the upper left in every picture, so nothing is mirrored.
+
+    p2p-jax train quickstart
+"""
+
+from p2p_jax.cli import run_experiment
+from p2p_jax.config import Config, Data, Discriminator, Generator
+from p2p_jax.pix2pix import build as build
+
+CONFIG = Config(
+    image_size=64,
+    epochs=None,
+    steps=2000,
+    generator=Generator(width=32),
+    discriminator=Discriminator(width=32, num_layers=2),
+    data=Data(source="procedural", flip=False, load_size=64),
+    sample_every=500,
+    checkpoint_every=500,
+)
+
+if __name__ == "__main__":
+    run_experiment("quickstart")

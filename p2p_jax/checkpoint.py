@@ -1,0 +1,251 @@
+"""Checkpoints: atomic, asynchronous, checksummed. The only module that knows orbax.
+
+A checkpoint holds the items `generator` and `discriminator` (params and state of each), `ema` (if there is one),
+`training` (all the rest of the train state) and `meta` (JSON: format version and a checksum per array). What a restored array does not add up to its
+checksum is not used: the newest checkpoint that does is, with a warning.
+"""
+
+import warnings
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+from jax import Array
+from jax.sharding import SingleDeviceSharding
+from orbax.checkpoint.checkpoint_managers import preservation_policy
+
+from p2p_jax.state import Model, TrainState
+
+FORMAT = 1
+
+Manager = ocp.CheckpointManager
+
+
+def open_manager(workdir: Path, *, keep: int, best_metric: str | None = None) -> Manager:
+    """Opens the checkpoints of a workdir; left-overs of an interrupted save are removed.
+
+    Args:
+        workdir: of the run; its folder `checkpoints` is used.
+        keep: newest checkpoints kept.
+        best_metric: name of the metric by which one more, the best, is kept, or None.
+    """
+    policies: list[preservation_policy.PreservationPolicy] = [preservation_policy.LatestN(keep)]
+    score = partial(_score, best_metric) if best_metric else None
+    if score:
+        policies.append(preservation_policy.BestN(get_metric_fn=score, n=1, keep_checkpoints_without_metrics=False))
+    options = ocp.CheckpointManagerOptions(
+        preservation_policy=preservation_policy.AnyPreservationPolicy(policies),
+        cleanup_tmp_directories=True,
+        best_fn=score,
+    )
+    return ocp.CheckpointManager((workdir / "checkpoints").absolute(), options=options)
+
+
+def save(manager: Manager, state: TrainState, metrics: dict[str, float] | None = None) -> None:
+    """Writes the state in the background, under its step number.
+
+    Args:
+        manager: from `open_manager`.
+        state: what is saved; its arrays may be given back (donated) as soon as this returns.
+        metrics: validation figures, for the choice of the best.
+
+    Raises:
+        OSError: an earlier save failed, for example for lack of space.
+        RuntimeError: the checkpoint was not taken.
+    """
+    items = _items(state)
+    sums = {name: checksums(item) for name, item in items.items()}
+    meta = {"format": FORMAT, "checksums": sums, "validation": metrics}
+    args = {name: ocp.args.StandardSave(item) for name, item in items.items()}
+    step = int(state.step)
+    if not manager.save(step, args=ocp.args.Composite(**args, meta=ocp.args.JsonSave(meta)), metrics=metrics):
+        raise RuntimeError(f"orbax did not save step {step}, though it was asked to.")
+
+
+def restore(manager: Manager, like: TrainState) -> TrainState | None:
+    """The newest checkpoint whose checksums hold, or None where there is none at all.
+
+    Args:
+        manager: from `open_manager`.
+        like: a state of the same shapes, dtypes and places on devices; its values do not matter.
+
+    Raises:
+        ValueError: there are checkpoints, but none is good.
+    """
+    steps = sorted(manager.all_steps(), reverse=True)
+    for step in steps:
+        items = _restore_good(manager, step, _items(like))
+        if items is not None:
+            return _state(items)
+    if steps:
+        raise ValueError(
+            f"none of the {len(steps)} checkpoints in {manager.directory} can be read whole: start anew with --overwrite."
+        )
+    return None
+
+
+def restore_params(workdir: Path, step: int | str = "latest", *, best_metric: str = "val_ssim") -> tuple[Any, Any, int]:
+    """The generator alone: (params, state, step), with the moving average of the params if there is one.
+
+    Args:
+        workdir: of the run.
+        step: a number, "latest" or "best" (the best by validation, where there is a validation split).
+        best_metric: by which "best" is meant.
+
+    Raises:
+        ValueError: there is no such checkpoint, or none whose checksums hold.
+    """
+    items, found = restore_items(workdir, ("generator", "ema"), step, best_metric=best_metric)
+    generator = items["generator"]
+    return items.get("ema", generator["params"]), generator["state"], found
+
+
+def restore_items(
+    workdir: Path, names: tuple[str, ...], step: int | str = "latest", *, best_metric: str = "val_ssim"
+) -> tuple[dict[str, Any], int]:
+    """Some items of a checkpoint, those of `names` that it has, on one device: ({name: tree}, step).
+
+    Raises:
+        ValueError: there is no such checkpoint, or none whose checksums hold.
+    """
+    folder = workdir / "checkpoints"
+    if not folder.is_dir():
+        raise ValueError(f"{workdir} holds no checkpoints: give the folder of a training run.")
+    with ocp.CheckpointManager(folder.absolute(), options=ocp.CheckpointManagerOptions(read_only=True)) as manager:
+        for candidate in _choose(manager, workdir, step, best_metric):
+            items = _restore_good(manager, candidate, dict.fromkeys(names))
+            if items is not None:
+                return items, candidate
+    raise ValueError(f"no checkpoint in {folder} can be read whole: train again, or give another --checkpoint.")
+
+
+@jax.jit
+def all_finite(state: TrainState) -> Array:
+    """Whether every learned number of a state is finite."""
+    learned = jax.tree.leaves((state.generator.params, state.discriminator.params))
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in learned]).all()
+
+
+def checksums(tree: Any) -> list[int]:
+    """One number per array, in the tree's order: its bits as uint32, each times its odd-made position, added up.
+
+    Whole numbers modulo 2 ** 32 add up to the same in any order, so devices and shardings do not matter; every single
+    changed value changes the sum.
+    """
+    return [int(value) for value in np.asarray(_checksums(jax.tree.leaves(tree)))]
+
+
+@jax.jit
+def _checksums(leaves: list[Array]) -> Array:
+    def one(leaf: Array) -> Array:
+        leaf = jnp.asarray(leaf)
+        if leaf.dtype == jnp.bool_:
+            leaf = leaf.astype(jnp.uint8)
+        if leaf.dtype.itemsize == 8:
+            bits = jax.lax.bitcast_convert_type(leaf, jnp.uint32)
+        else:
+            unsigned = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}[leaf.dtype.itemsize]
+            bits = jax.lax.bitcast_convert_type(leaf, unsigned).astype(jnp.uint32)
+        position = jnp.zeros(bits.shape, jnp.uint32)
+        for axis, size in enumerate(bits.shape):
+            position = position * jnp.uint32(size) + jax.lax.broadcasted_iota(jnp.uint32, bits.shape, axis)
+        return jnp.sum(bits * (2 * position + 1), dtype=jnp.uint32)
+
+    return jnp.stack([one(leaf) for leaf in leaves]) if leaves else jnp.zeros((0,), jnp.uint32)
+
+
+def _items(state: TrainState) -> dict[str, Any]:
+    """The train state as a checkpoint holds it: plain trees of arrays."""
+    generator, discriminator = state.generator, state.discriminator
+    items = {
+        "generator": {"params": generator.params, "state": generator.state},
+        "discriminator": {"params": discriminator.params, "state": discriminator.state},
+        "training": {
+            "step": state.step,
+            "batch_index": state.batch_index,
+            "key": jax.random.key_data(state.key),
+            "opt_state": [generator.opt_state, discriminator.opt_state],
+        },
+    }
+    return items if state.ema is None else items | {"ema": state.ema}
+
+
+def _state(items: dict[str, Any]) -> TrainState:
+    training = items["training"]
+    models = [
+        Model(items[name]["params"], items[name]["state"], opt_state)
+        for name, opt_state in zip(("generator", "discriminator"), training["opt_state"], strict=True)
+    ]
+    return TrainState(
+        step=training["step"],
+        batch_index=training["batch_index"],
+        key=jax.random.wrap_key_data(training["key"]),
+        generator=models[0],
+        discriminator=models[1],
+        ema=items.get("ema"),
+    )
+
+
+def _restore_good(manager: Manager, step: int, like: dict[str, Any]) -> dict[str, Any] | None:
+    """The items of one checkpoint, or None with a warning if it is damaged.
+
+    What `like` gives as None is restored as it was saved, on one device, if the checkpoint has it.
+    """
+    try:
+        saved = manager.item_metadata(step)
+        targets = {
+            name: _on_one_device(saved[name]) if tree is None else tree
+            for name, tree in like.items()
+            if tree is not None or saved.get(name) is not None
+        }
+        args = {name: ocp.args.StandardRestore(_abstract(tree)) for name, tree in targets.items()}
+        found = manager.restore(step, args=ocp.args.Composite(**args, meta=ocp.args.JsonRestore()))
+        expected = found["meta"]["checksums"]
+        items = {name: found[name] for name in targets}
+        damaged = [name for name, item in items.items() if checksums(item) != expected[name]]
+    except Exception as error:  # orbax and tensorstore raise many kinds; whichever it is, this checkpoint is no use
+        damaged = [f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"]
+    if damaged:
+        warnings.warn(
+            f"checkpoint {step} in {manager.directory} is damaged ({', '.join(damaged)}): it is left out.", stacklevel=2
+        )
+        return None
+    return items
+
+
+def _abstract(tree: Any) -> Any:
+    return jax.tree.map(ocp.utils.to_shape_dtype_struct, tree)
+
+
+def _on_one_device(metadata: Any) -> Any:
+    sharding = SingleDeviceSharding(jax.local_devices()[0])
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), metadata.tree)
+
+
+def _choose(manager: Manager, workdir: Path, step: int | str, best_metric: str) -> list[int]:
+    steps = sorted(manager.all_steps(), reverse=True)
+    if not steps:
+        raise ValueError(f"{workdir} holds no checkpoint yet: train on until the first one is written.")
+    if step == "latest":
+        return steps
+    if step == "best":
+        only_meta = ocp.args.Composite(meta=ocp.args.JsonRestore())
+        validation = {n: manager.restore(n, args=only_meta)["meta"]["validation"] for n in steps}
+        scores = {n: _score(best_metric, metrics) for n, metrics in validation.items() if metrics}
+        if not scores:
+            raise ValueError(
+                f"{workdir} has no best checkpoint, for it has no validation split: give latest or a step number."
+            )
+        return [max(scores, key=scores.__getitem__)]
+    if not str(step).isdigit() or int(step) not in steps:
+        raise ValueError(f"{workdir} has no checkpoint {step}: it has {', '.join(map(str, steps))}, latest and best.")
+    return [int(step)]
+
+
+def _score(metric: str, metrics: dict[str, float]) -> float:
+    """Higher is better, whatever the metric."""
+    return -metrics[metric] if metric.endswith("l1") else metrics[metric]

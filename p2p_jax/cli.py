@@ -1,0 +1,445 @@
+"""The command `p2p-jax`. Every sub-command imports what it needs when it runs, so that help answers at once."""
+
+import difflib
+import errno
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field, make_dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+if TYPE_CHECKING:
+    from p2p_jax.experiment import Experiment
+
+PROGRAM = "p2p-jax"
+USAGE_ERROR = 2
+
+HELP = """usage: p2p-jax COMMAND ...
+
+Image-to-image translation with conditional GANs (pix2pix) in JAX.
+
+  train NAME|FILE.py      train a translator, or go on with a run (--workdir DIR)
+  translate WORKDIR IN…   translate pictures or folders (--output DIR)
+  evaluate WORKDIR        L1, PSNR and SSIM on a split, beside two baselines
+  report WORKDIR          write the report of a run again
+  summary NAME|FILE.py    layers, shapes and parameters of an experiment's networks
+
+  p2p-jax COMMAND --help  the options of a command
+  --version               the version of p2p-jax and of what it runs on
+"""
+
+
+@dataclass(frozen=True)
+class Translate:
+    """Translate pictures with a trained run; nothing of the training has to be said again."""
+
+    workdir: Annotated[Path, tyro.conf.Positional]
+    """Of the run."""
+    inputs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Pictures, or folders of pictures."""
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+    """Folder of the results."""
+    mode: Literal["picture", "running", "reference"] = "picture"
+    """picture: each picture's own statistics, no dropout; running: the running statistics of training; reference: with
+    dropout, as the reference tests."""
+    native: bool = False
+    """Keep the pictures' scale instead of resizing to the size of training and back."""
+    checkpoint: str = "latest"
+    """latest, best, or a step number."""
+    batch_size: int = 8
+    format: Literal["png", "jpg", "webp"] = "png"
+    seed: int = 0
+    """Of the dropout in mode reference."""
+    trust: bool = False
+    """Let the experiment file in the workdir run, though you did not put it there."""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure a trained run on a split of its data."""
+
+    workdir: Annotated[Path, tyro.conf.Positional]
+    """Of the run."""
+    split: Literal["train", "val", "test"] | None = None
+    """By default the first there is of test, val and train."""
+    mode: Literal["picture", "running", "reference"] = "picture"
+    checkpoint: str = "latest"
+    """latest, best, or a step number."""
+    data_path: Path | None = None
+    """Where the pictures are now, if they were moved."""
+    json: bool = False
+    """Print JSON instead of a table."""
+    trust: bool = False
+    """Let the experiment file in the workdir run, though you did not put it there."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Write the report of a run: one page of HTML."""
+
+    workdir: Annotated[Path, tyro.conf.Positional]
+    """Of the run."""
+    checkpoint: str = "latest"
+    """latest, best, or a step number."""
+    trust: bool = False
+    """Let the experiment file in the workdir run, though you did not put it there."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs a command and returns its exit code: 0 done, 1 training failed, 2 wrong input, 75 and 130 interrupted."""
+    argv = sys.argv[1:] if argv is None else argv
+    commands: dict[str, Callable[[list[str]], int]] = {
+        "train": train, "translate": translate, "evaluate": evaluate, "report": report, "summary": summary,
+    }  # fmt: skip
+    if not argv or argv[0] in ("-h", "--help"):
+        print(HELP, end="")
+        return 0 if argv else USAGE_ERROR
+    warnings.showwarning = _show_warning
+    if argv[0] == "--version":
+        return _print_versions()
+    if argv[0] not in commands:
+        return _complain(f"there is no command {argv[0]}{_suggest(argv[0], list(commands))}; see {PROGRAM} --help.")
+    try:
+        return commands[argv[0]](argv[1:])
+    except KeyboardInterrupt:
+        return _complain("interrupted.", 130)
+    except Exception as error:
+        if os.environ.get("P2P_JAX_TRACEBACK"):
+            raise
+        code = getattr(error, "code", None)
+        if isinstance(code, int):
+            return _complain(str(error), code)
+        sentence = _explain(error)
+        if sentence is None:
+            raise
+        return _complain(sentence)
+
+
+def train(argv: list[str]) -> int:
+    """`p2p-jax train NAME|FILE.py [options]`."""
+    if not argv or argv[0].startswith("-"):
+        from p2p_jax import experiment
+
+        print(f"usage: {PROGRAM} train NAME|FILE.py [--workdir DIR] [--FIELD VALUE]…\n")
+        print(f"NAME is one of: {', '.join(experiment.names())}.\nThe options of one: {PROGRAM} train NAME --help")
+        return 0 if argv and argv[0] in ("-h", "--help") else USAGE_ERROR
+    from p2p_jax import experiment
+
+    found = experiment.find(argv[0])
+    workdir = _early_workdir(argv, found.name)
+    stored = _stored_run(workdir, found, argv)
+    options = _parse(_train_options(found.name, (stored or found).config), argv[1:], f"{PROGRAM} train {argv[0]}")
+    config = _settle_length(options.config, stored, argv)
+    if stored is not None:
+        if options.init_from:
+            raise ValueError(f"{workdir} already holds a run: --init-from is for a new one; give another --workdir.")
+        _refuse_differences(workdir, stored, config)
+    from rich.console import Console
+
+    from p2p_jax import trainer
+
+    trainer.train(
+        (stored or found)._replace(config=config),
+        workdir,
+        overwrite=options.overwrite,
+        init_from=options.init_from,
+        profile=options.profile,
+        trust=options.trust,
+        console=Console(),
+    )
+    return 0
+
+
+def translate(argv: list[str]) -> int:
+    """`p2p-jax translate WORKDIR INPUT… --output DIR`."""
+    options = _parse(Translate, argv, f"{PROGRAM} translate")
+    if options.batch_size < 1:
+        raise ValueError(f"--batch-size was given {options.batch_size}: it must be at least 1.")
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from p2p_jax.translate import find_pictures, load, translate_files
+
+    files = find_pictures(list(options.inputs))
+    console = Console()
+    translator = load(options.workdir, checkpoint_step=options.checkpoint, mode=options.mode, trust=options.trust)
+    with Progress(console=console, disable=not console.is_terminal) as progress:
+        written = translate_files(
+            translator,
+            files,
+            options.output,
+            batch_size=min(options.batch_size, len(files)),
+            native=options.native,
+            suffix=f".{options.format}",
+            seed=options.seed,
+        )
+        for path in progress.track(written, total=len(files), description="translating"):
+            last = path
+    console.print(f"{len(files)} pictures written to {options.output}, the last {last.name}.")
+    return 0
+
+
+def evaluate(argv: list[str]) -> int:
+    """`p2p-jax evaluate WORKDIR`."""
+    options = _parse(Evaluate, argv, f"{PROGRAM} evaluate")
+    import json
+
+    from p2p_jax import evaluate as evaluation, experiment
+    from p2p_jax.translate import load
+
+    config = experiment.load(options.workdir, trust=options.trust).config
+    if options.data_path is not None:
+        config = replace(config, data=replace(config.data, path=str(options.data_path)))
+    translator = load(options.workdir, checkpoint_step=options.checkpoint, mode=options.mode, trust=options.trust)
+    result = {"step": translator.step, **evaluation.evaluate(config, translator, options.split)}
+    if options.json:
+        print(json.dumps(result, indent=2))
+        return 0
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", "L1", "PSNR", "SSIM", title=f"{options.workdir}, step {translator.step}")
+    for name, figures in result["figures"].items():
+        table.add_row(name, f"{figures['l1']:.4f}", f"{figures['psnr']:.2f}", f"{figures['ssim']:.4f}")
+    console = Console()
+    console.print(table)
+    console.print(evaluation.remark(result))
+    return 0
+
+
+def report(argv: list[str]) -> int:
+    """`p2p-jax report WORKDIR`."""
+    options = _parse(Report, argv, f"{PROGRAM} report")
+    from p2p_jax import experiment
+    from p2p_jax.report import write_report
+    from p2p_jax.translate import load
+
+    found = experiment.load(options.workdir, trust=options.trust)
+    translator = load(options.workdir, checkpoint_step=options.checkpoint, trust=options.trust)
+    print(f"Report: {write_report(options.workdir, found, translator, translator.step)}")
+    return 0
+
+
+def summary(argv: list[str]) -> int:
+    """`p2p-jax summary NAME|FILE.py [--FIELD VALUE]…`."""
+    if not argv or argv[0].startswith("-"):
+        print(f"usage: {PROGRAM} summary NAME|FILE.py [--FIELD VALUE]…")
+        return 0 if argv and argv[0] in ("-h", "--help") else USAGE_ERROR
+    from p2p_jax import config as configs, experiment
+
+    found = experiment.find(argv[0])
+    wrapper = make_dataclass("Summary", [("config", _flat(found.config), field(default=found.config))])
+    config = _parse(wrapper, argv[1:], f"{PROGRAM} summary {argv[0]}").config
+    configs.check(config)
+    import jax
+    from rich.console import Console
+    from rich.table import Table
+
+    from p2p_jax.summary import summarize
+
+    model = found.build(configs.resolve(replace(config, epochs=None, steps=1), config.batch_size))
+    side = (config.batch_size, config.image_size, config.image_size)
+    inputs, targets = config.data.input_channels, config.data.target_channels
+    for title, net, channels in (
+        ("Generator", model.generator, inputs),
+        ("Discriminator", model.discriminator, inputs + targets),
+    ):
+        table = Table("Layer", "Output shape", "Parameters", title=title)
+        rows = summarize(net, jax.ShapeDtypeStruct((*side, channels), "float32"))
+        for row in rows:
+            table.add_row(row.name, str(row.shape or ""), f"{row.parameters:,}")
+        table.add_section()
+        table.add_row("Input", str((*side, channels)), "")
+        table.add_row("Total", "", f"{sum(row.parameters for row in rows):,}")
+        Console().print(table)
+    return 0
+
+
+def run_experiment(name: str) -> None:
+    """What `python -m experiments.NAME` does: the same as `p2p-jax train NAME`."""
+    sys.exit(main(["train", name, *sys.argv[1:]]))
+
+
+def _train_options(name: str, config: Any) -> type:
+    """The options of `train`: those of the run, and every field of the config without a prefix."""
+    return make_dataclass(
+        "Train",
+        [
+            ("config", _flat(config), field(default=config)),
+            ("workdir", Path, field(default=Path("runs") / name)),
+            ("overwrite", bool, field(default=False)),
+            ("init_from", Path | None, field(default=None)),
+            ("profile", bool, field(default=False)),
+            ("trust", bool, field(default=False)),
+        ],
+        namespace={
+            "__doc__": f"""Train {name}, or go on with it where WORKDIR holds such a run.
+
+            Args:
+                workdir: Where everything is written.
+                overwrite: Remove the run that is there and start anew.
+                init_from: Start from the networks of the run in this workdir (fine-tuning).
+                profile: Record a JAX profile of a few steps into WORKDIR/profile.
+                trust: Let an experiment file run that somebody else put into a workdir.
+            """
+        },
+    )
+
+
+def _flat(config: Any) -> Any:
+    return Annotated[type(config), tyro.conf.arg(name="")]
+
+
+def _parse(options: Any, argv: list[str], program: str) -> Any:
+    """Parses a command line; an unknown option is answered with the one it resembles."""
+    parsed, unknown = tyro.cli(options, args=argv, prog=program, return_unknown_args=True)
+    if unknown:
+        known = _option_names(options)
+        raise ValueError(
+            f"there is no option {unknown[0]}{_suggest(unknown[0].split('=')[0], known)}; see {program} --help."
+        )
+    return parsed
+
+
+def _option_names(options: type) -> list[str]:
+    import dataclasses
+    import typing
+
+    def below(cls: type, prefix: str) -> list[str]:
+        hints = typing.get_type_hints(cls)
+        found = []
+        for item in dataclasses.fields(cls):
+            name = "" if item.name == "config" else f"{prefix}{item.name}".replace("_", "-")
+            hint = hints[item.name]
+            if dataclasses.is_dataclass(hint):
+                found += below(hint, f"{name}." if name else "")
+            else:
+                found.append(f"--{name}")
+        return found
+
+    return below(options, "")
+
+
+def _early_workdir(argv: list[str], name: str) -> Path:
+    """The workdir on a command line, needed before the rest can be parsed: its run holds the default values."""
+    for index, word in enumerate(argv):
+        if word == "--workdir" and index + 1 < len(argv):
+            return Path(argv[index + 1])
+        if word.startswith("--workdir="):
+            return Path(word.split("=", 1)[1])
+    return Path("runs") / name
+
+
+def _stored_run(workdir: Path, found: "Experiment", argv: list[str]) -> "Experiment | None":
+    """The run that a workdir holds, or None.
+
+    Raises:
+        ValueError: it is of another experiment, or of another file.
+    """
+    from p2p_jax import experiment
+
+    if workdir.exists() and not workdir.is_dir():
+        raise ValueError(f"the workdir {workdir} is a file: give a folder.")
+    if "--overwrite" in argv or not (workdir / experiment.RECORD).exists():
+        return None
+    record = experiment.read_record(workdir)
+    if record["name"] != found.name or (record["sha256"] is None) != (found.file is None):
+        raise ValueError(
+            f"{workdir} holds a run of the experiment {record['name']}, not of {found.name}: give another --workdir, or "
+            "--overwrite to remove it."
+        )
+    if found.file is not None and experiment.hash_file(found.file) != record["sha256"]:
+        raise ValueError(
+            f"{found.file} has changed since the run in {workdir} was started: give another --workdir, or --overwrite."
+        )
+    return experiment.load(workdir, trust="--trust" in argv)
+
+
+def _typed(argv: list[str], name: str) -> bool:
+    return any(word == name or word.startswith(name + "=") for word in argv)
+
+
+def _settle_length(config: Any, stored: "Experiment | None", argv: list[str]) -> Any:
+    """Lets the length that was typed replace the other one.
+
+    Raises:
+        ValueError: both were typed.
+    """
+    steps, epochs = _typed(argv, "--steps"), _typed(argv, "--epochs")
+    if steps and epochs:
+        raise ValueError("both --steps and --epochs were given: give one of them.")
+    if steps:
+        return replace(config, epochs=None)
+    if epochs or (stored is not None and config.epochs is not None):
+        return replace(config, steps=None)
+    return config
+
+
+def _refuse_differences(workdir: Path, stored: "Experiment", config: Any) -> None:
+    """Refuses to go on with a run under another identity.
+
+    Raises:
+        ValueError: naming what differs.
+    """
+    from p2p_jax import config as configs
+
+    length = {"steps", "epochs", "steps_per_epoch"}
+    different = configs.differences(stored.config, config)
+    fixed = [
+        f"{name} is {old}, not {new}"
+        for name, (old, new, runtime) in different.items()
+        if not runtime and name not in length
+    ]
+    if fixed:
+        raise ValueError(
+            f"the run in {workdir} was started with other options ({'; '.join(fixed)}): leave them out to go on, or give "
+            "another --workdir, or --overwrite."
+        )
+    for name in ("steps", "epochs"):
+        if name in different and different[name][1] is not None:
+            old, new = different[name][:2]
+            if old is not None and new < old:
+                raise ValueError(f"the run in {workdir} has {name} {old}: it may grow, but {new} is less.")
+            print(f"The run grows to {name} {new}; its learning-rate schedule changes with it.")
+
+
+def _explain(error: Exception) -> str | None:
+    """One sentence for an error that the user can do something about, or None for a mistake of the program."""
+    text = str(error)
+    if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in text:
+        return "there is no space left on the disk: free some, then start the same command again; what was saved is kept."
+    if isinstance(error, PermissionError | FileExistsError | NotADirectoryError):
+        return f"{error.filename} cannot be written ({error.strerror.lower()}): give another folder."
+    if isinstance(error, ValueError):
+        frames = traceback.extract_tb(error.__traceback__)
+        own = Path(__file__).parent
+        if frames and own in Path(frames[-1].filename).parents:
+            return text
+    return None
+
+
+def _complain(sentence: str, code: int = USAGE_ERROR) -> int:
+    print(f"{PROGRAM}: {sentence}", file=sys.stderr)
+    return code
+
+
+def _suggest(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
+    if issubclass(category, UserWarning):
+        print(f"{PROGRAM}: warning: {message}", file=sys.stderr)
+
+
+def _print_versions() -> int:
+    from p2p_jax.experiment import versions
+
+    print(", ".join(f"{name} {version}" for name, version in versions().items()))
+    return 0

@@ -1,0 +1,272 @@
+"""The config of a run: frozen dataclasses of numbers, paths and choices. Every field is an option of `p2p-jax train`.
+
+Data goes here; composition (a new norm, block or loss) goes into an experiment's `build`. No jax is imported here.
+
+Fields marked `runtime` say how a run is carried out and may change when it is taken up again; all others say what the
+run is, and are refused when they differ.
+"""
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+import tyro
+
+
+def runtime(default: Any) -> Any:
+    """A field that may change when a run is taken up again."""
+    return field(default=default, metadata={"runtime": True})
+
+
+Norm = Literal["batch", "instance", "none"]
+Statistics = Literal["batch", "picture", "running"]
+
+
+@dataclass(frozen=True)
+class Generator:
+    """The network that makes the picture."""
+
+    architecture: Literal["unet", "encoder_decoder", "resnet"] = "unet"
+    """unet; encoder_decoder: the unet without skips; resnet."""
+    width: int = 64
+    """Features of the first level."""
+    widths: tuple[int, ...] | None = None
+    """Features of every level of the unet; by default one level per halving of the picture, at most 8, up to 8 width."""
+    num_blocks: int = 9
+    """Residual blocks of the resnet."""
+    norm: Norm = "batch"
+    statistics: Statistics = "batch"
+    """Batch norm with the statistics of the batch, of each picture by itself, or the running ones."""
+    dropout: float = 0.5
+    """Share of values set to zero where the paper has dropout; 0 for none."""
+    skip: Literal["concat", "add", "gated"] = "concat"
+    """How the unet's bridges join the way up."""
+    upsample: Literal["transpose", "resize"] = "transpose"
+    """transpose: transposed convolution; resize: nearest and convolution, against checkerboards."""
+    remat: bool = False
+    """Compute activations again in the backward pass: less memory, more time."""
+
+
+@dataclass(frozen=True)
+class Discriminator:
+    """The network that judges it."""
+
+    architecture: Literal["patchgan", "pixelgan"] = "patchgan"
+    num_layers: int = 3
+    """Layers of the patchgan: 1 to 5 see patches of 16, 34, 70, 142 and 286 pixels."""
+    width: int = 64
+    """Features of the first layer."""
+    norm: Norm = "batch"
+    statistics: Statistics = "batch"
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What both networks make small."""
+
+    adversarial: Literal["bce", "least_squares", "hinge", "wasserstein"] = "bce"
+    reconstruction: Literal["l1", "l2"] = "l1"
+    reconstruction_weight: float = 100.0
+    """Factor of the reconstruction loss beside the adversarial one."""
+    adversarial_weight: float = 1.0
+    """Factor of the adversarial loss of the generator; 0 trains on the reconstruction alone."""
+    discriminator_weight: float = 0.5
+    """Factor of the discriminator's loss."""
+    label_smoothing: float = 0.0
+    """Real pictures count as real with 1 minus this."""
+    gradient_penalty: float | None = None
+    """Factor of the gradient penalty; by default 10 with wasserstein and 0 with the others."""
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """Adam, for each network its own."""
+
+    learning_rate: float = 2e-4
+    discriminator_learning_rate: float | None = None
+    """By default the generator's."""
+    beta1: float = 0.5
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    schedule: Literal["linear", "constant", "step", "cosine"] = "linear"
+    """linear: constant for the first half, then down to zero. Changes once an epoch where the length is given in
+    epochs (as the reference does), at every step where it is given in steps."""
+    clip: float | None = None
+    """Largest global norm of the gradients of a network; by default not limited."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the pairs come from."""
+
+    source: Literal["folder", "procedural"] = "folder"
+    """folder: your pictures; procedural: facades drawn by the program."""
+    path: str | None = runtime(None)
+    """Folder of pairs: side-by-side pictures, or folders A and B with matching names; with train/val/test or without."""
+    direction: Literal["AtoB", "BtoA"] = "AtoB"
+    """AtoB: A (left) is the input; BtoA: B (right) is the input."""
+    load_size: int | None = None
+    """Pixels to resize to before the random crop; by default image_size 286 / 256. Equal to image_size: no crop."""
+    flip: bool = True
+    """Mirror half of the pairs left to right."""
+    input_channels: Literal[1, 3] = 3
+    target_channels: Literal[1, 3] = 3
+    transparency: Literal["refuse", "drop"] = "refuse"
+    """What to do with pictures that are really transparent somewhere."""
+    val_fraction: float = 0.0
+    """Share of the training pairs to split off for validation, where there is no val folder."""
+    test_fraction: float = 0.0
+    """Share of the training pairs to split off for the test, where there is no test folder."""
+    count: int = 400
+    """procedural: pairs to train on; an eighth as many for validation and for the test."""
+    on_error: Literal["raise", "skip"] = "raise"
+    """An unreadable pair stops the run, or is replaced by another one."""
+    threads: int = runtime(2)
+    """Threads that read pictures."""
+    cache_mib: int = runtime(1024)
+    """Keep the decoded pictures in memory if they need at most so many MiB."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole run; the defaults are the paper's."""
+
+    image_size: int = 256
+    """Height and width of the pictures, in pixels."""
+    epochs: int | None = 200
+    """Length in passes over the training pairs."""
+    steps: int | None = None
+    """Length in steps, instead of epochs."""
+    steps_per_epoch: Annotated[int | None, tyro.conf.Suppress] = None
+    batch_size: int = 1
+    """Pairs per step, over all devices."""
+    seed: int = 0
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Type of the activations; parameters, statistics and losses stay float32."""
+    ema_decay: float | None = None
+    """Keep a moving average of the generator, with this share of the old one per step (for example 0.999)."""
+    generator: Generator = Generator()
+    discriminator: Discriminator = Discriminator()
+    loss: Loss = Loss()
+    optimizer: Optimizer = Optimizer()
+    data: Data = Data()
+    log_every: int = runtime(50)
+    """Steps between two rows of metrics.jsonl."""
+    sample_every: int = runtime(1000)
+    """Steps between two sample grids."""
+    checkpoint_every: int = runtime(1000)
+    """Steps between two checkpoints."""
+    keep: int = runtime(2)
+    """Checkpoints kept, besides the best one where there is a validation split."""
+    best_metric: Literal["val_ssim", "val_psnr", "val_l1"] = runtime("val_ssim")
+    """What makes a checkpoint the best."""
+    val_pictures: int = runtime(64)
+    """Validation pairs looked at for each checkpoint, at most."""
+    tensorboard: bool = runtime(False)
+    """Write TensorBoard events too."""
+
+
+def resolve(config: Config, num_pairs: int) -> Config:
+    """Fills in `steps` and `steps_per_epoch`, which the learning-rate schedule needs.
+
+    Args:
+        config: with either `epochs` or `steps`.
+        num_pairs: in the training split.
+
+    Raises:
+        ValueError: neither or both of epochs and steps are given, or the batch is larger than the training set.
+    """
+    if (config.epochs is None) == (config.steps is None):
+        raise ValueError(
+            f"the length was given as epochs {config.epochs} and steps {config.steps}: give exactly one of the two."
+        )
+    per_epoch = num_pairs // config.batch_size
+    if per_epoch == 0:
+        raise ValueError(
+            f"the batch size {config.batch_size} is larger than the {num_pairs} training pairs: make it smaller."
+        )
+    steps = config.epochs * per_epoch if config.steps is None else config.steps
+    return dataclasses.replace(config, steps=steps, steps_per_epoch=per_epoch)
+
+
+def steps_per_unit(config: Config) -> int:
+    """Steps between two changes of the learning rate: an epoch if the length was given in epochs, else one step."""
+    return 1 if config.epochs is None else config.steps_per_epoch
+
+
+def check(config: Config) -> None:
+    """Refuses values that no run can have.
+
+    Raises:
+        ValueError: naming the field, its value and what it should be.
+    """
+    least = {
+        "image_size": 8, "batch_size": 1, "epochs": 1, "steps": 1, "seed": 0, "log_every": 1, "sample_every": 1,
+        "checkpoint_every": 1, "keep": 1, "val_pictures": 1, "generator.width": 1, "generator.num_blocks": 0,
+        "generator.dropout": 0, "discriminator.num_layers": 1, "discriminator.width": 1, "optimizer.learning_rate": 0,
+        "data.count": 8, "data.threads": 0, "data.val_fraction": 0, "data.test_fraction": 0, "loss.label_smoothing": 0,
+        "data.load_size": config.image_size,
+    }  # fmt: skip
+    for name, low in least.items():
+        value = get(config, name)
+        if value is not None and value < low:
+            raise ValueError(f"{_option(name)} was given {value}: it must be at least {low}.")
+    below_one = ("generator.dropout", "loss.label_smoothing", "data.val_fraction", "data.test_fraction", "ema_decay")
+    for name in below_one:
+        value = get(config, name)
+        if value is not None and value >= 1:
+            raise ValueError(f"{_option(name)} was given {value}: it is a share and must be below 1.")
+
+
+def get(config: Any, name: str) -> Any:
+    """The value of a field by its dotted name, such as "data.path"."""
+    for part in name.split("."):
+        config = getattr(config, part)
+    return config
+
+
+def differences(old: Any, new: Any, prefix: str = "") -> dict[str, tuple[Any, Any, bool]]:
+    """Fields that differ between two configs of one type: {dotted name: (old, new, may change at run time)}."""
+    found = {}
+    for item in dataclasses.fields(old):
+        before, after = getattr(old, item.name), getattr(new, item.name)
+        if dataclasses.is_dataclass(before):
+            found |= differences(before, after, f"{prefix}{item.name}.")
+        elif before != after:
+            found[prefix + item.name] = (before, after, bool(item.metadata.get("runtime")))
+    return found
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """A config as nested dictionaries that JSON can hold."""
+    return dataclasses.asdict(config)
+
+
+def from_dict(cls: type, values: dict[str, Any], prefix: str = "") -> Any:
+    """A config of type `cls` from what `to_dict` gave.
+
+    Raises:
+        ValueError: a stored field is unknown to `cls`.
+    """
+    hints = typing.get_type_hints(cls)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise ValueError(
+            f"the stored config has a field {prefix}{unknown[0]}, which {cls.__name__} does not know: it was written by "
+            "another version of the experiment or of p2p_jax; use that version."
+        )
+    return cls(**{name: _decode(hints[name], value, f"{prefix}{name}.") for name, value in values.items()})
+
+
+def _decode(hint: Any, value: Any, prefix: str) -> Any:
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return from_dict(hint, value, prefix)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return value if value is None else _decode(typing.get_args(hint)[0], value, prefix)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")

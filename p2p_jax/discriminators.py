@@ -1,0 +1,86 @@
+"""Discriminators: scope functions from input and picture, stacked as channels, to a map of logits.
+
+A logit says how real its patch looks, before the sigmoid: above 0 more likely real, below 0 more likely fake.
+"""
+
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+from flax.core import Scope
+from jax import Array
+from jax.typing import DTypeLike
+
+from p2p_jax import layers, ops
+
+
+def patchgan_widths(num_layers: int = 3, width: int = 64) -> tuple[int, ...]:
+    """Widths of a PatchGAN by its number of layers: 1 to 5 see patches of 16, 34, 70, 142 and 286 pixels."""
+    return tuple(width * min(2**i, 8) for i in range(num_layers + 1))
+
+
+def patchgan(
+    scope: Scope,
+    x: Array,
+    *,
+    widths: Sequence[int] = (64, 128, 256, 512),
+    norm: layers.Norm = layers.batch_norm,
+    use_bias: bool | None = None,
+    dtype: DTypeLike | None = None,
+    train: bool,
+) -> Array:
+    """Judges overlapping patches: convolutions that halve, then one and a last one that do not.
+
+    Args:
+        scope: holds `conv0`, `conv1`, ... and their norms `conv1_norm`, ... (none on the first and the last).
+        x: (n, h, w, c), input and picture stacked, in [-1, 1].
+        widths: features of all but the last convolution; the default is the paper's 70-pixel discriminator.
+        norm: `(scope, x, *, train) -> y`.
+        use_bias: whether convolutions before a norm carry a bias; None for only where the norm is instance norm.
+        dtype: compute dtype; None keeps that of `x`.
+        train: whether running statistics are updated.
+
+    Returns:
+        logits, (n, h', w', 1), float32 at least; 30 x 30 for 256 pixels with the default widths.
+
+    Raises:
+        ValueError: the picture is too small for so many halvings.
+
+    Source: Isola et al. 2017, section 3.2.2 and appendix 6.1.2.
+    """
+    use_bias = layers.needs_bias(norm) if use_bias is None else use_bias
+    x = x if dtype is None else x.astype(dtype)
+    for i, features in enumerate(widths):
+        stride = 2 if i < len(widths) - 1 else 1
+        x = scope.child(layers.conv, f"conv{i}")(x, features, stride=stride, use_bias=i == 0 or use_bias)
+        if i > 0:
+            x = scope.child(norm, f"conv{i}_norm")(x, train=train)
+        x = ops.leaky_relu(x, 0.2)
+    x = scope.child(layers.conv, f"conv{len(widths)}")(x, 1, stride=1)
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def pixelgan(
+    scope: Scope,
+    x: Array,
+    *,
+    width: int = 64,
+    norm: layers.Norm = layers.batch_norm,
+    use_bias: bool | None = None,
+    dtype: DTypeLike | None = None,
+    train: bool,
+) -> Array:
+    """Judges every pixel by itself: three 1 x 1 convolutions. Arguments as in `patchgan`.
+
+    Returns:
+        logits, (n, h, w, 1), float32 at least.
+
+    Source: Isola et al. 2017, section 4.4 and appendix 6.1.2.
+    """
+    use_bias = layers.needs_bias(norm) if use_bias is None else use_bias
+    options = {"kernel": 1, "stride": 1, "padding": 0}
+    x = x if dtype is None else x.astype(dtype)
+    x = ops.leaky_relu(scope.child(layers.conv, "conv0")(x, width, **options), 0.2)
+    x = scope.child(layers.conv, "conv1")(x, 2 * width, use_bias=use_bias, **options)
+    x = ops.leaky_relu(scope.child(norm, "conv1_norm")(x, train=train), 0.2)
+    x = scope.child(layers.conv, "conv2")(x, 1, use_bias=use_bias, **options)
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))

@@ -1,0 +1,188 @@
+"""An experiment is a module that exposes `CONFIG` and `build(config) -> Pix2Pix`; here it is found, stored and rebuilt.
+
+`WORKDIR/experiment.json` holds what built a run, its whole config and the versions, so that every later command rebuilds
+exactly what ran. An experiment given as a file is copied into the workdir and rebuilt from there.
+"""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from p2p_jax import config as configs
+
+GROUP = "p2p_jax.experiments"
+RECORD = "experiment.json"
+
+
+class Experiment(NamedTuple):
+    """What a run is made of.
+
+    Attributes:
+        name: of the entry point, or the file's name without its ending.
+        config: of this run.
+        build: `(config) -> Pix2Pix`.
+        file: the file it was given as, or None for an installed experiment.
+    """
+
+    name: str
+    config: Any
+    build: Callable[[Any], Any]
+    file: Path | None = None
+
+
+def find(name: str) -> Experiment:
+    """Finds an experiment by its installed name, or reads it from a file given as PATH.py.
+
+    Raises:
+        ValueError: there is none of that name, or it lacks `CONFIG` or `build`.
+    """
+    if name.endswith(".py"):
+        path = Path(name)
+        if not path.is_file():
+            raise ValueError(f"the experiment file {name} does not exist: give the path of a Python file.")
+        return _from_module(_load_file(path), path.stem, path)
+    entries = {entry.name: entry for entry in importlib.metadata.entry_points(group=GROUP)}
+    if name not in entries:
+        raise ValueError(
+            f"there is no experiment named {name}: it is one of {', '.join(sorted(entries))}, or a file given as FILE.py."
+        )
+    return _from_module(entries[name].load(), name, None)
+
+
+def names() -> list[str]:
+    """The names of all installed experiments."""
+    return sorted(entry.name for entry in importlib.metadata.entry_points(group=GROUP))
+
+
+def save_record(workdir: Path, experiment: Experiment, fingerprint: str) -> None:
+    """Writes `experiment.json`, and the experiment's file if it was given as one.
+
+    Args:
+        workdir: of the run; made if it does not exist.
+        experiment: with its resolved config.
+        fingerprint: of the data set.
+    """
+    workdir.mkdir(parents=True, exist_ok=True)
+    record = {
+        "format": 1,
+        "name": experiment.name,
+        "sha256": None,
+        "config": configs.to_dict(experiment.config),
+        "fingerprint": fingerprint,
+        "versions": versions(),
+    }
+    if experiment.file is not None:
+        copy = workdir / "experiment.py"
+        if experiment.file.resolve() != copy.resolve():
+            shutil.copyfile(experiment.file, copy)
+        record["sha256"] = hash_file(copy)
+        _trust(record["sha256"])
+    partial = workdir / (RECORD + ".tmp")
+    partial.write_text(json.dumps(record, indent=2) + "\n")
+    partial.replace(workdir / RECORD)
+
+
+def read_record(workdir: Path) -> dict[str, Any]:
+    """What `save_record` wrote.
+
+    Raises:
+        ValueError: the folder is no workdir, or its record cannot be read.
+    """
+    path = workdir / RECORD
+    if not path.is_file():
+        raise ValueError(f"{workdir} is not the workdir of a run: it holds no {RECORD}; give the folder you trained in.")
+    try:
+        record = json.loads(path.read_text())
+        known = record["format"] == 1
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{path} is damaged: restore it from a copy, or train anew with --overwrite.") from None
+    if not known:
+        raise ValueError(f"{path} has format {record['format']}, but this version reads 1: use the version that wrote it.")
+    return record
+
+
+def load(workdir: Path, *, trust: bool = False) -> Experiment:
+    """Rebuilds the experiment of a run, with the config it ran with.
+
+    Args:
+        workdir: of the run.
+        trust: run the Python file in it even though it was not put there by this user.
+
+    Raises:
+        ValueError: the folder is no workdir, or its code is not trusted or was changed.
+    """
+    record = read_record(workdir)
+    if record["sha256"] is None:
+        found = find(record["name"])
+    else:
+        path = workdir / "experiment.py"
+        if not path.is_file() or hash_file(path) != record["sha256"]:
+            raise ValueError(f"{path} is not the file this run was made with: put the original back.")
+        if not trust and record["sha256"] not in _trusted():
+            raise ValueError(
+                f"{path} is code that you did not put there: read it, then give --trust to let it run on this machine."
+            )
+        found = _from_module(_load_file(path), record["name"], path)
+    return found._replace(config=configs.from_dict(type(found.config), record["config"]))
+
+
+def versions() -> dict[str, str]:
+    """The versions of what a run depends on."""
+    packages = ("p2p-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "pillow")
+    found = {"python": platform.python_version()}
+    for package in packages:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _load_file(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _from_module(module: ModuleType, name: str, file: Path | None) -> Experiment:
+    missing = [part for part in ("CONFIG", "build") if not hasattr(module, part)]
+    if missing or not isinstance(module.CONFIG, configs.Config):
+        raise ValueError(
+            f"the experiment {name} lacks {' and '.join(missing) or 'a Config as CONFIG'}: it needs "
+            "CONFIG = p2p_jax.config.Config(...) and a function build(config)."
+        )
+    return Experiment(name, module.CONFIG, module.build, file)
+
+
+def hash_file(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _trust_file() -> Path:
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(home) / "p2p_jax" / "trusted"
+
+
+def _trusted() -> set[str]:
+    path = _trust_file()
+    return set(path.read_text().split()) if path.is_file() else set()
+
+
+def _trust(sha256: str) -> None:
+    """Remembers that this user ran this code; where the home folder cannot be written, --trust will be asked for."""
+    path = _trust_file()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(sorted(_trusted() | {sha256})) + "\n")
+    except OSError:
+        return

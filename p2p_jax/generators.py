@@ -1,0 +1,203 @@
+"""Generators: scope functions from a picture (n, h, w, c) to another one (n, h, w, out_channels) in [-1, 1]."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import jax.numpy as jnp
+from flax.core import Scope
+from jax import Array
+from jax.typing import DTypeLike
+
+from p2p_jax import layers, ops
+
+UNET_256 = (64, 128, 256, 512, 512, 512, 512, 512)
+UNET_128 = (64, 128, 256, 512, 512, 512, 512)
+UNET_64 = (64, 128, 256, 512, 512, 512)
+
+
+def unet_widths(size: int, width: int = 64) -> tuple[int, ...]:
+    """The U-Net's widths for a picture size: one level per halving, at most 8, doubling from `width` to 8 `width`.
+
+    Args:
+        size: height and width of the pictures in pixels; 256 gives `UNET_256`, 96 gives 5 levels down to 3 x 3.
+        width: features of the first level.
+
+    Raises:
+        ValueError: the size cannot be halved at least twice.
+    """
+    depth = min((size & -size).bit_length() - 1, 8)
+    if depth < 2:
+        raise ValueError(
+            f"a U-Net was asked for pictures of {size} x {size} pixels, which cannot be halved twice: use a multiple of "
+            "4, better a power of two such as 256."
+        )
+    return tuple(width * min(2**i, 8) for i in range(depth))
+
+
+def unet_dropout_rates(widths: Sequence[int], rate: float = 0.5) -> tuple[float, ...]:
+    """The reference's places for dropout: the decoder's levels from the fifth on, but for the innermost one."""
+    return tuple(rate if 4 <= i < len(widths) - 1 else 0.0 for i in range(len(widths)))
+
+
+def unet(
+    scope: Scope,
+    x: Array,
+    *,
+    widths: Sequence[int] = UNET_256,
+    out_channels: int = 3,
+    dropout_rates: Sequence[float] | None = None,
+    norm: layers.Norm = layers.batch_norm,
+    merge: layers.Merge = layers.concat,
+    blocks: Mapping[int, layers.Block] | None = None,
+    upsample: Callable[..., Array] = layers.conv_transpose,
+    use_bias: bool | None = None,
+    remat: bool = False,
+    dtype: DTypeLike | None = None,
+    train: bool,
+) -> Array:
+    """The U-Net: a tower of halvings down, a tower of doublings up, and a bridge between them at every level.
+
+    Level i goes down by `down{i}` (convolution), `down{i}_norm` and comes up by `up{i}`, `up{i}_norm`. The first and
+    the innermost convolution down have no norm, nor has the last one up, which ends in tanh.
+
+    Args:
+        scope: holds the parameters.
+        x: (n, h, w, c) in [-1, 1]; h and w must be multiples of 2 ** len(widths).
+        widths: features after each halving.
+        out_channels: channels of the picture made.
+        dropout_rates: per level, applied after the norm on the way up; None for 0.5 where the reference has it. Acts
+            only when `apply` is given a key.
+        norm: `(scope, x, *, train) -> y`.
+        merge: `(scope, skip, x) -> y`, how a bridge joins the way up.
+        blocks: `{level: block}`, each applied to the output of that level on the way down.
+        upsample: `(scope, x, features, *, use_bias) -> y`, doubling height and width.
+        use_bias: whether convolutions before a norm carry a bias; None for only where the norm is instance norm.
+        remat: compute activations again in the backward pass instead of keeping them: less memory, more time.
+        dtype: compute dtype; None keeps that of `x`.
+        train: whether running statistics are updated.
+
+    Returns:
+        (n, h, w, out_channels) in [-1, 1], float32 at least.
+
+    Raises:
+        ValueError: h or w is not a multiple of 2 ** len(widths).
+
+    Source: Isola et al. 2017, section 3.2.1 and appendix 6.1.1; Ronneberger et al., U-Net, 2015.
+    """
+    depth = len(widths)
+    _check_multiple("unet", x, 2**depth)
+    rates = unet_dropout_rates(widths) if dropout_rates is None else dropout_rates
+    blocks = blocks or {}
+    use_bias = layers.needs_bias(norm) if use_bias is None else use_bias
+
+    def down(scope: Scope, x: Array, level: int) -> Array:
+        x = x if level == 0 else ops.leaky_relu(x, 0.2)
+        x = scope.child(layers.conv, f"down{level}")(x, widths[level], use_bias=use_bias)
+        if 0 < level < depth - 1:
+            x = scope.child(norm, f"down{level}_norm")(x, train=train)
+        if level in blocks:
+            x = scope.child(blocks[level], f"down{level}_block")(x, train=train)
+        return x
+
+    def up(scope: Scope, x: Array, level: int) -> Array:
+        x = ops.relu(x)
+        if level == 0:
+            return ops.tanh(_widen(scope.child(upsample, "up0")(x, out_channels, use_bias=True)))
+        x = scope.child(upsample, f"up{level}")(x, widths[level - 1], use_bias=use_bias)
+        x = scope.child(norm, f"up{level}_norm")(x, train=train)
+        return scope.child(layers.dropout, f"up{level}_dropout")(x, rates[level])
+
+    def run(level_fn: Callable[..., Array], level: int, x: Array) -> Array:
+        level_fn = partial(level_fn, level=level)
+        return (layers.remat(level_fn) if remat else level_fn)(scope, x)
+
+    x = x if dtype is None else x.astype(dtype)
+    skips = []
+    for level in range(depth):
+        x = run(down, level, x)
+        skips.append(x)
+    x = skips.pop()
+    for level in reversed(range(depth)):
+        x = run(up, level, x)
+        if level > 0:
+            x = scope.child(merge, f"merge{level - 1}")(skips.pop(), x)
+    return x
+
+
+def encoder_decoder(scope: Scope, x: Array, **config: Any) -> Array:
+    """The U-Net without its bridges: the paper's comparison. Takes what `unet` takes, but for `merge`."""
+    return unet(scope, x, merge=layers.no_skip, **config)
+
+
+def resnet(
+    scope: Scope,
+    x: Array,
+    *,
+    width: int = 64,
+    num_blocks: int = 9,
+    out_channels: int = 3,
+    dropout_rate: float = 0.5,
+    norm: layers.Norm = layers.batch_norm,
+    use_bias: bool | None = None,
+    remat: bool = False,
+    dtype: DTypeLike | None = None,
+    train: bool,
+) -> Array:
+    """Two halvings, a row of residual blocks at a quarter of the size, two doublings.
+
+    Args:
+        scope: holds `stem`, `down0`, `down1`, `block{i}_conv0`, `block{i}_conv1`, `up1`, `up0`, `head` and their norms.
+        x: (n, h, w, c) in [-1, 1]; h and w multiples of 4.
+        width: features of the first layer; the blocks have 4 `width`.
+        num_blocks: residual blocks; the reference has 9 for 256 pixels and 6 for 128.
+        out_channels: channels of the picture made.
+        dropout_rate: inside each block; acts only when `apply` is given a key.
+        norm, use_bias, remat, dtype, train: as in `unet`.
+
+    Returns:
+        (n, h, w, out_channels) in [-1, 1], float32 at least.
+
+    Raises:
+        ValueError: h or w is not a multiple of 4.
+
+    Source: Johnson et al., Perceptual Losses, 2016, as used by Zhu et al., CycleGAN, 2017, appendix 7.2.
+    """
+    _check_multiple("resnet", x, 4)
+    use_bias = layers.needs_bias(norm) if use_bias is None else use_bias
+
+    def conv(scope: Scope, name: str, x: Array, features: int, *, kernel: int, stride: int = 1, padding: int = 0):
+        options = {"kernel": kernel, "stride": stride, "padding": padding, "use_bias": use_bias}
+        x = scope.child(layers.conv, name)(x, features, **options)
+        return scope.child(norm, f"{name}_norm")(x, train=train)
+
+    def block(scope: Scope, x: Array, index: int) -> Array:
+        y = ops.relu(conv(scope, f"block{index}_conv0", ops.reflect_pad(x, 1), x.shape[-1], kernel=3))
+        y = scope.child(layers.dropout, f"block{index}_dropout")(y, dropout_rate)
+        return x + conv(scope, f"block{index}_conv1", ops.reflect_pad(y, 1), x.shape[-1], kernel=3)
+
+    x = x if dtype is None else x.astype(dtype)
+    x = ops.relu(conv(scope, "stem", ops.reflect_pad(x, 3), width, kernel=7))
+    for level in (0, 1):
+        x = ops.relu(conv(scope, f"down{level}", x, width * 2 ** (level + 1), kernel=3, stride=2, padding=1))
+    for index in range(num_blocks):
+        fn = partial(block, index=index)
+        x = (layers.remat(fn) if remat else fn)(scope, x)
+    for level in (1, 0):
+        options = {"kernel": 3, "output_padding": 1, "use_bias": use_bias}
+        x = scope.child(layers.conv_transpose, f"up{level}")(x, width * 2**level, **options)
+        x = ops.relu(scope.child(norm, f"up{level}_norm")(x, train=train))
+    x = scope.child(layers.conv, "head")(ops.reflect_pad(x, 3), out_channels, kernel=7, stride=1, padding=0)
+    return ops.tanh(_widen(x))
+
+
+def _check_multiple(name: str, x: Array, multiple: int) -> None:
+    if x.shape[1] % multiple or x.shape[2] % multiple:
+        raise ValueError(
+            f"{name} was given pictures of {x.shape[1]} x {x.shape[2]} pixels: height and width must be multiples of "
+            f"{multiple}; resize or pad the pictures, or use fewer levels."
+        )
+
+
+def _widen(x: Array) -> Array:
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))

@@ -1,0 +1,58 @@
+"""A network is a pair of pure functions. The rest of the program knows nothing else about one."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import flax.core
+import jax
+from jax import Array
+
+Params = Any
+State = Any
+
+
+class Network(NamedTuple):
+    """Two pure functions, whoever wrote them: Flax scopes, linen, nnx, equinox or plain JAX.
+
+    Attributes:
+        init: `(key, *inputs) -> (params, state)`; `params` is learned, `state` is changed by the forward pass ({} if
+            there is none).
+        apply: `(params, state, *inputs, train: bool, key=None) -> (output, state)`; `train` says whether the state is
+            updated, and noise (dropout) acts only when a key is given.
+    """
+
+    init: Callable[..., tuple[Params, State]]
+    apply: Callable[..., tuple[Any, State]]
+
+
+def network(fn: Callable[..., Any], /, **config: Any) -> Network:
+    """Makes a Network of a scope function `(scope, *inputs, train, **config) -> output`.
+
+    Example:
+        >>> from p2p_jax.generators import unet
+        >>> from p2p_jax.layers import instance_norm
+        >>> generator = network(unet, norm=instance_norm)
+    """
+    body = partial(fn, **config)
+
+    @jax.jit
+    def init(key: Array, *inputs: Array) -> tuple[Params, State]:
+        _, variables = flax.core.init(partial(body, train=False))({"params": key}, *inputs)
+        state = dict(variables)
+        return state.pop("params", {}), state
+
+    def apply(
+        params: Params, state: State, *inputs: Array, train: bool, key: Array | None = None
+    ) -> tuple[Any, State]:
+        rngs = {} if key is None else {"dropout": key}
+        run = flax.core.apply(partial(body, train=train), mutable=list(state) if train else False)
+        result = run({"params": params, **state}, *inputs, rngs=rngs)
+        return (result[0], dict(result[1])) if train else (result, state)
+
+    return Network(init, apply)
+
+
+def count_parameters(params: Params) -> int:
+    """How many numbers a network has learned."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params))

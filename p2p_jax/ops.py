@@ -1,0 +1,324 @@
+"""Arrays in, arrays out: convolution, activations, normalisation, dropout and padding.
+
+Activations are NHWC (picture, row, column, channel). Nothing here holds state and nothing here knows Flax, so every
+function can be read, tried and differentiated alone.
+
+On a CPU, XLA lowers dilated convolutions (every transposed convolution, and the backward pass of every strided one) to
+slow loops, so there both convolutions are written as one matrix product each: a convolution gathers patches and
+multiplies, a transposed convolution multiplies and adds the overlapping results. On GPU and TPU the native convolution
+is used. The choice is made when the program is lowered for its platform, and no caller sees it.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.typing import ArrayLike
+
+# --------------------------------------------------------------------------------------------------------------------
+# Convolution
+
+
+def conv2d(x: Array, kernel: Array, bias: Array | None = None, *, stride: int = 1, padding: int = 0) -> Array:
+    """Slides a kernel over a picture (cross-correlation, as in every deep-learning library).
+
+    Args:
+        x: pictures, (n, h, w, in).
+        kernel: weights, (kh, kw, in, out); cast to the dtype of `x`.
+        bias: one value per output channel, (out,), or None.
+        stride: pixels between two positions of the kernel.
+        padding: rows and columns of zeros added on every side, in pixels.
+
+    Returns:
+        (n, (h + 2 padding - kh) // stride + 1, (w + 2 padding - kw) // stride + 1, out), in the dtype of `x`.
+
+    Raises:
+        ValueError: the channels of `x` and `kernel` differ, or the kernel is larger than the padded picture.
+    """
+    _check_channels("conv2d", x, kernel, in_axis=2)
+    size = tuple((x.shape[a + 1] + 2 * padding - kernel.shape[a]) // stride + 1 for a in (0, 1))
+    if min(size) < 1:
+        raise ValueError(
+            f"conv2d was given a picture of {x.shape[1]} x {x.shape[2]} pixels with padding {padding}, which is smaller "
+            f"than its kernel of {kernel.shape[0]} x {kernel.shape[1]}: use a larger picture or fewer layers."
+        )
+    y = lax.platform_dependent(
+        x,
+        kernel.astype(x.dtype),
+        cpu=partial(_conv2d_by_patches, stride=stride, padding=padding),
+        default=partial(_conv2d_native, stride=stride, padding=padding),
+    )
+    return y if bias is None else y + bias.astype(y.dtype)
+
+
+def conv2d_transpose(
+    x: Array,
+    kernel: Array,
+    bias: Array | None = None,
+    *,
+    stride: int = 2,
+    padding: int = 1,
+    output_padding: int = 0,
+) -> Array:
+    """Spreads every pixel over a kernel and adds what overlaps: the transpose of `conv2d`, with PyTorch's size rule.
+
+    Args:
+        x: pictures, (n, h, w, in).
+        kernel: weights, (in, kh, kw, out), not flipped; cast to the dtype of `x`.
+        bias: one value per output channel, (out,), or None.
+        stride: pixels between the places of two neighbouring inputs in the output.
+        padding: rows and columns cut off on every side of the output, in pixels.
+        output_padding: rows and columns added at the bottom and the right of the output; below `stride`.
+
+    Returns:
+        (n, (h - 1) stride - 2 padding + kh + output_padding, likewise w, out), in the dtype of `x`.
+
+    Raises:
+        ValueError: the channels of `x` and `kernel` differ, `output_padding` is not below `stride`, or nothing is left
+            after cutting.
+    """
+    _check_channels("conv2d_transpose", x, kernel, in_axis=0)
+    if not 0 <= output_padding < stride:
+        raise ValueError(
+            f"conv2d_transpose was given output_padding {output_padding} with stride {stride}: it must be at least 0 "
+            "and smaller than the stride."
+        )
+    size = tuple((x.shape[a] - 1) * stride - 2 * padding + kernel.shape[a] + output_padding for a in (1, 2))
+    if min(size) < 1:
+        raise ValueError(
+            f"conv2d_transpose would give a picture of {size[0]} x {size[1]} pixels from {x.shape[1]} x {x.shape[2]}: "
+            f"padding {padding} is too large for a kernel of {kernel.shape[1]} x {kernel.shape[2]}."
+        )
+    options = {"stride": stride, "padding": padding, "size": size}
+    y = lax.platform_dependent(
+        x,
+        kernel.astype(x.dtype),
+        cpu=partial(_conv2d_transpose_by_overlap, **options),
+        default=partial(_conv2d_transpose_native, **options),
+    )
+    return y if bias is None else y + bias.astype(y.dtype)
+
+
+def _check_channels(name: str, x: Array, kernel: Array, *, in_axis: int) -> None:
+    if x.ndim != 4 or kernel.ndim != 4 or x.shape[-1] != kernel.shape[in_axis]:
+        raise ValueError(
+            f"{name} was given pictures of shape {x.shape} and a kernel of shape {kernel.shape}: it expects "
+            f"(n, h, w, in) and a kernel whose axis {in_axis} has the same number of input channels."
+        )
+
+
+def _conv2d_native(x: Array, kernel: Array, *, stride: int, padding: int) -> Array:
+    pads = [(padding, padding)] * 2
+    return lax.conv_general_dilated(x, kernel, (stride, stride), pads, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+def _conv2d_by_patches(x: Array, kernel: Array, *, stride: int, padding: int) -> Array:
+    kh, kw, channels, features = kernel.shape
+    height, width = x.shape[1:3]
+    rows, columns = (height + 2 * padding - kh) // stride + 1, (width + 2 * padding - kw) // stride + 1
+    window = _Window(kh, kw, stride, padding, height, width, rows, columns)
+    return _matmul(_patches(window, x), kernel.reshape(kh * kw * channels, features))
+
+
+def _conv2d_transpose_native(x: Array, kernel: Array, *, stride: int, padding: int, size: tuple[int, int]) -> Array:
+    pads = []
+    for axis in (1, 2):
+        before = kernel.shape[axis] - 1 - padding
+        pads.append((before, size[axis - 1] + kernel.shape[axis] - 1 - ((x.shape[axis] - 1) * stride + 1) - before))
+    return lax.conv_general_dilated(
+        x,
+        jnp.flip(kernel, (1, 2)),
+        (1, 1),
+        pads,
+        lhs_dilation=(stride, stride),
+        dimension_numbers=("NHWC", "IHWO", "NHWC"),
+    )
+
+
+def _conv2d_transpose_by_overlap(
+    x: Array, kernel: Array, *, stride: int, padding: int, size: tuple[int, int]
+) -> Array:
+    channels, kh, kw, features = kernel.shape
+    window = _Window(kh, kw, stride, padding, *size, *x.shape[1:3])
+    return _overlap_add(window, _matmul(x, kernel.reshape(channels, kh * kw * features)))
+
+
+def _matmul(x: Array, matrix: Array) -> Array:
+    # Products are added up in float32 at least: more exact in bfloat16, and faster on CPU.
+    wide = jnp.promote_types(x.dtype, jnp.float32)
+    return jnp.matmul(x, matrix, preferred_element_type=wide).astype(x.dtype)
+
+
+class _Window(NamedTuple):
+    """A kernel sliding over a large picture (height, width), with one position per pixel of a small (rows, columns)."""
+
+    kh: int
+    kw: int
+    stride: int
+    padding: int
+    height: int
+    width: int
+    rows: int
+    columns: int
+
+
+# Gathering patches and adding overlaps are linear and each other's transpose, so each is the other's backward pass;
+# written so, no derivative ever goes through the slices themselves.
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _patches(window: _Window, x: Array) -> Array:
+    """(n, height, width, c) to (n, rows, columns, kh kw c): the patch under every position of the kernel."""
+    kh, kw, stride, padding, _, _, rows, columns = window
+    x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    pieces = [
+        x[:, i : i + (rows - 1) * stride + 1 : stride, j : j + (columns - 1) * stride + 1 : stride]
+        for i in range(kh)
+        for j in range(kw)
+    ]
+    return jnp.concatenate(pieces, axis=-1)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _overlap_add(window: _Window, patches: Array) -> Array:
+    """(n, rows, columns, kh kw c) to (n, height, width, c): every patch added where it was taken from."""
+    kh, kw, stride, padding, height, width, rows, columns = window
+    n, channels = patches.shape[0], patches.shape[-1] // (kh * kw)
+    # The kernel's axes, filled up to whole strides, fall apart into (steps, phase): within one phase patches are
+    # shifted by whole pixels of the small picture, and the phases are interleaved at the end.
+    steps_h, steps_w = -(-kh // stride), -(-kw // stride)
+    x = patches.reshape(n, rows, columns, kh, kw, channels)
+    x = jnp.pad(x, ((0, 0),) * 3 + ((0, steps_h * stride - kh), (0, steps_w * stride - kw), (0, 0)))
+    x = x.reshape(n, rows, columns, steps_h, stride, steps_w, stride, channels)
+    shifted = [
+        jnp.pad(x[:, :, :, a, :, b], ((0, 0), (a, steps_h - 1 - a), (b, steps_w - 1 - b), *((0, 0),) * 3))
+        for a in range(steps_h)
+        for b in range(steps_w)
+    ]
+    x = sum(shifted[1:], shifted[0]).transpose(0, 1, 3, 2, 4, 5)
+    rows, columns = (rows + steps_h - 1) * stride, (columns + steps_w - 1) * stride
+    x = x.reshape(n, rows, columns, channels)
+    # The last rows and columns may lie under no position of the kernel: they are zero. Then the padding comes off.
+    x = jnp.pad(x, ((0, 0), (0, max(0, height + padding - rows)), (0, max(0, width + padding - columns)), (0, 0)))
+    return x[:, padding : padding + height, padding : padding + width]
+
+
+_patches.defvjp(
+    lambda window, x: (_patches(window, x), None),
+    lambda window, _, grad: (_overlap_add(window, grad),),
+)
+_overlap_add.defvjp(
+    lambda window, patches: (_overlap_add(window, patches), None),
+    lambda window, _, grad: (_patches(window, grad),),
+)
+
+# --------------------------------------------------------------------------------------------------------------------
+# Activations
+
+
+def relu(x: Array) -> Array:
+    """Identity above zero, zero below, (any shape). Its gradient at zero is taken as zero."""
+    return jnp.where(x > 0, x, jnp.zeros_like(x))
+
+
+def leaky_relu(x: Array, slope: float = 0.2) -> Array:
+    """Identity above zero, `slope` times x below, (any shape): no unit is ever without a gradient.
+
+    Source: Maas et al., Rectifier Nonlinearities Improve Neural Network Acoustic Models, 2013; slope 0.2 as in Isola et
+    al., Image-to-Image Translation with Conditional Adversarial Networks, 2017, appendix 6.1.
+    """
+    return jnp.where(x > 0, x, slope * x)
+
+
+def tanh(x: Array) -> Array:
+    """Hyperbolic tangent, (any shape), into (-1, 1): the range of pictures."""
+    return jnp.tanh(x)
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)), (any shape), into (0, 1): from a logit to a probability."""
+    return jax.nn.sigmoid(x)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Normalisation
+
+
+def moments(x: Array, axes: int | Sequence[int]) -> tuple[Array, Array]:
+    """Mean and biased variance over `axes`, which stay as axes of size 1; in float32 at least.
+
+    Args:
+        x: any shape; float32 and narrower types are computed in float32, float64 in float64.
+        axes: the axes to average over.
+
+    Returns:
+        mean and variance, the shape of `x` with 1 at `axes`.
+    """
+    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    mean = x.mean(axes, keepdims=True)
+    return mean, jnp.square(x - mean).mean(axes, keepdims=True)
+
+
+def normalize(
+    x: Array,
+    mean: ArrayLike,
+    var: ArrayLike,
+    scale: Array | None = None,
+    bias: Array | None = None,
+    *,
+    eps: float = 1e-5,
+) -> Array:
+    """(x - mean) / sqrt(var + eps) scale + bias, computed in float32 at least, returned in the dtype of `x`.
+
+    Args:
+        x: (n, h, w, c).
+        mean, var: anything that broadcasts against `x`, as `moments` gives them.
+        scale, bias: (c,) or None.
+        eps: added to the variance, so that a constant picture divides by no zero.
+    """
+    wide = jnp.promote_types(x.dtype, jnp.float32)
+    factor = lax.rsqrt(jnp.asarray(var, wide) + eps)
+    if scale is not None:
+        factor = factor * scale
+    y = (x.astype(wide) - mean) * factor
+    return (y if bias is None else y + bias).astype(x.dtype)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Dropout and padding
+
+
+def dropout(key: Array, x: Array, rate: float) -> Array:
+    """Sets each value to zero with probability `rate` and divides the others by 1 - rate, so that the mean stays.
+
+    Raises:
+        ValueError: `rate` is not in [0, 1).
+    """
+    if not 0 <= rate < 1:
+        raise ValueError(f"dropout was given rate {rate}: it is the share of values set to zero, at least 0 and below 1.")
+    if rate == 0:
+        return x
+    keep = jax.random.bernoulli(key, 1 - rate, x.shape)
+    return jnp.where(keep, x / (1 - rate), jnp.zeros_like(x))
+
+
+def reflect_pad(x: Array, pad: int) -> Array:
+    """Adds `pad` mirrored rows and columns on every side, (n, h, w, c) to (n, h + 2 pad, w + 2 pad, c).
+
+    Raises:
+        ValueError: the picture is not larger than `pad` on both sides, so that there is nothing to mirror.
+    """
+    if min(x.shape[1:3]) <= pad:
+        raise ValueError(
+            f"reflect_pad was given a picture of {x.shape[1]} x {x.shape[2]} pixels and pad {pad}: each side must be "
+            "larger than the padding."
+        )
+    return jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="reflect")
+
+
+def upsample_nearest(x: Array, factor: int) -> Array:
+    """Repeats every pixel `factor` times in both directions (nearest), (n, h, w, c) to (n, factor h, factor w, c)."""
+    return jnp.repeat(jnp.repeat(x, factor, axis=1), factor, axis=2)

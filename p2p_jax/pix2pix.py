@@ -1,0 +1,125 @@
+"""From a config to the paper's composition: `build(config) -> Pix2Pix`.
+
+An experiment of its own starts from what `build` gives and replaces parts: `build(...)._replace(generator=...)`.
+"""
+
+from functools import partial
+
+import jax.numpy as jnp
+import optax
+
+from p2p_jax import discriminators, generators, layers, losses, schedules
+from p2p_jax.config import Config, Discriminator, Generator, Optimizer, steps_per_unit
+from p2p_jax.network import Network, network
+from p2p_jax.step import Pix2Pix
+
+
+def build(config: Config) -> Pix2Pix:
+    """Makes everything that a training step needs.
+
+    Args:
+        config: the run, its length resolved by `config.resolve`.
+
+    Raises:
+        ValueError: the pictures' size does not fit the generator.
+    """
+    loss, rate = config.loss, config.optimizer.learning_rate
+    adversarial = getattr(losses, loss.adversarial)
+    if loss.label_smoothing:
+        adversarial = losses.smooth_labels(adversarial, loss.label_smoothing)
+    if loss.adversarial_weight != 1:
+        adversarial = losses.weigh_generator(adversarial, loss.adversarial_weight)
+    penalty = loss.gradient_penalty
+    if penalty is None:
+        penalty = 10.0 if loss.adversarial == "wasserstein" else 0.0
+    d_rate = config.optimizer.discriminator_learning_rate
+    schedule = build_schedule(config, rate)
+    d_schedule = schedule if d_rate is None else build_schedule(config, d_rate)
+    return Pix2Pix(
+        generator=build_generator(config),
+        discriminator=build_discriminator(config.discriminator, config.dtype),
+        generator_optimizer=build_optimizer(config.optimizer, schedule),
+        discriminator_optimizer=build_optimizer(config.optimizer, d_schedule),
+        adversarial=adversarial,
+        reconstruction=getattr(losses, loss.reconstruction),
+        reconstruction_weight=loss.reconstruction_weight,
+        discriminator_weight=loss.discriminator_weight,
+        penalty=partial(losses.gradient_penalty, weight=penalty) if penalty else None,
+        ema_decay=config.ema_decay,
+        learning_rates={"learning_rate": schedule, "discriminator_learning_rate": d_schedule},
+    )
+
+
+def build_generator(config: Config) -> Network:
+    """The generator that the config describes.
+
+    Raises:
+        ValueError: the pictures cannot be halved as often as the generator halves them.
+    """
+    options = config.generator
+    shared = {
+        "out_channels": config.data.target_channels,
+        "norm": build_norm(options),
+        "remat": options.remat,
+        "dtype": jnp.dtype(config.dtype),
+    }
+    if options.architecture == "resnet":
+        multiple = 4
+        result = network(
+            generators.resnet,
+            width=options.width,
+            num_blocks=options.num_blocks,
+            dropout_rate=options.dropout,
+            **shared,
+        )
+    else:
+        widths = options.widths or generators.unet_widths(config.image_size, options.width)
+        multiple = 2 ** len(widths)
+        bridges = {"merge": getattr(layers, options.skip)} if options.architecture == "unet" else {}
+        result = network(
+            getattr(generators, options.architecture),
+            widths=widths,
+            dropout_rates=generators.unet_dropout_rates(widths, options.dropout),
+            upsample={"transpose": layers.conv_transpose, "resize": layers.resize_conv}[options.upsample],
+            **bridges,
+            **shared,
+        )
+    if config.image_size % multiple:
+        raise ValueError(
+            f"--image-size was given {config.image_size}: this {options.architecture} needs a multiple of {multiple}."
+        )
+    return result
+
+
+def build_discriminator(options: Discriminator, dtype: str) -> Network:
+    """The discriminator that the config describes."""
+    shared = {"norm": build_norm(options), "dtype": jnp.dtype(dtype)}
+    if options.architecture == "pixelgan":
+        return network(discriminators.pixelgan, width=options.width, **shared)
+    widths = discriminators.patchgan_widths(options.num_layers, options.width)
+    return network(discriminators.patchgan, widths=widths, **shared)
+
+
+def build_norm(options: Generator | Discriminator) -> layers.Norm:
+    """The norm that the config of a network names."""
+    if options.norm == "batch":
+        return partial(layers.batch_norm, statistics=options.statistics)
+    return {"instance": layers.instance_norm, "none": layers.no_norm}[options.norm]
+
+
+def build_schedule(config: Config, rate: float) -> optax.Schedule:
+    """The learning rate over a run that starts with `rate`."""
+    unit = steps_per_unit(config)
+    units = -(-config.steps // unit)
+    return {
+        "linear": partial(schedules.linear, hold=units - units // 2, decay=units // 2, unit=unit),
+        "constant": schedules.constant,
+        "step": partial(schedules.step_decay, every=max(units // 4, 1), unit=unit),
+        "cosine": partial(schedules.cosine, length=units, unit=unit),
+    }[config.optimizer.schedule](rate)
+
+
+def build_optimizer(options: Optimizer, schedule: optax.Schedule) -> optax.GradientTransformation:
+    """Adam as the config says, after clipping if asked for."""
+    adam = optax.adam(schedule, b1=options.beta1, b2=options.beta2, eps=options.epsilon)
+    return adam if options.clip is None else optax.chain(optax.clip_by_global_norm(options.clip), adam)

@@ -1,0 +1,29 @@
+"""Where arrays live: a mesh of devices, the batch split over its axis `data`, everything else on all of them."""
+
+import math
+from typing import Any
+
+import jax
+from jax.sharding import AxisType, Mesh, NamedSharding
+
+
+def make_mesh(batch_size: int, devices: list[jax.Device] | None = None) -> Mesh:
+    """A mesh with the one axis `data` over as many local devices as divide the batch evenly.
+
+    Args:
+        batch_size: pairs per step, over all devices.
+        devices: to choose from; by default all local ones.
+    """
+    devices = jax.local_devices() if devices is None else devices
+    count = math.gcd(batch_size, len(devices))
+    return jax.make_mesh((count,), ("data",), axis_types=(AxisType.Auto,), devices=devices[:count])
+
+
+def replicate(mesh: Mesh, tree: Any) -> Any:
+    """Puts a whole copy of every array on every device."""
+    return jax.device_put(tree, NamedSharding(mesh, jax.P()))
+
+
+def split_batch(mesh: Mesh, batch: Any) -> Any:
+    """Splits every array along its first axis over the devices."""
+    return jax.device_put(batch, NamedSharding(mesh, jax.P("data")))

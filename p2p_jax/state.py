@@ -1,0 +1,41 @@
+"""What changes from step to step."""
+
+from typing import Any
+
+import flax.struct
+from jax import Array
+
+
+@flax.struct.dataclass
+class Model:
+    """One network in training.
+
+    Attributes:
+        params: what is learned (a tree of float32 arrays).
+        state: what the forward pass changes, such as running statistics.
+        opt_state: what its optimizer remembers.
+    """
+
+    params: Any
+    state: Any
+    opt_state: Any
+
+
+@flax.struct.dataclass
+class TrainState:
+    """Everything that a step reads and writes, so that a checkpoint of it continues bit for bit.
+
+    Attributes:
+        step: updates done, int32 scalar.
+        batch_index: batches taken from the data, int32 scalar; differs from `step` when a batch was left out.
+        key: the run's random key; every step derives its own from it.
+        generator, discriminator: the two networks.
+        ema: exponential moving average of the generator's params, or None.
+    """
+
+    step: Array
+    batch_index: Array
+    key: Array
+    generator: Model
+    discriminator: Model
+    ema: Any = None

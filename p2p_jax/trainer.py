@@ -1,0 +1,393 @@
+"""The loop: batches in, steps done, and what a person wants to see of it written down on the way."""
+
+import json
+import math
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from p2p_jax import checkpoint, config as configs, evaluate, experiment as experiments, report
+from p2p_jax.data import Dataset, augment, batches, open_dataset, read_batch
+from p2p_jax.data.loading import Reader, open_reader
+from p2p_jax.experiment import Experiment
+from p2p_jax.samples import save_grid
+from p2p_jax.sharding import make_mesh, replicate, split_batch
+from p2p_jax.state import TrainState
+from p2p_jax.step import AUGMENTATION, Metrics, Pix2Pix, init_train_state, make_train_step
+from p2p_jax.translate import make_translate
+
+SAMPLES = 6
+OWN_FILES = ("checkpoints", "samples", "report", "profile", "tensorboard", "metrics.jsonl", "experiment.json", "experiment.py")
+INTERRUPTED = {signal.SIGINT: 130, signal.SIGTERM: 75}
+
+
+class Stopped(Exception):
+    """Training ended early, on purpose: `code` is the program's exit code."""
+
+    def __init__(self, message: str, code: int):
+        super().__init__(message)
+        self.code = code
+
+
+class Run(NamedTuple):
+    """What stays the same throughout one run.
+
+    Attributes:
+        workdir: where everything is written.
+        experiment: with its resolved config.
+        dataset: its splits.
+        model: what is trained.
+        translate: `(params, state, key, pictures) -> pictures`, compiled once.
+    manager: of the checkpoints.
+        console: where messages go.
+    """
+
+    workdir: Path
+    experiment: Experiment
+    dataset: Dataset
+    model: Pix2Pix
+    translate: Callable[..., jax.Array]
+    manager: checkpoint.Manager
+    console: Console
+
+
+def train(
+    experiment: Experiment,
+    workdir: Path,
+    *,
+    overwrite: bool = False,
+    init_from: Path | None = None,
+    profile: bool = False,
+    trust: bool = False,
+    console: Console | None = None,
+) -> TrainState:
+    """Trains, or goes on with, the run of a workdir, and writes its report.
+
+    Args:
+        experiment: with the config asked for; if the workdir holds a run, as `resume` gave it.
+        workdir: where everything is written.
+        overwrite: remove a run that is there and start anew.
+        init_from: workdir of another run whose networks this one starts from.
+        profile: record a JAX profile of a few steps into WORKDIR/profile.
+        trust: let `init_from` run code that somebody else put there.
+        console: for messages; by default the terminal.
+
+    Returns:
+        the final state.
+
+    Raises:
+        ValueError: the config, the data or the workdir do not fit.
+        Stopped: interrupted, or a loss that is not finite; what was saved is kept.
+    """
+    console = console or Console()
+    configs.check(experiment.config)
+    dataset = open_dataset(experiment.config)
+    config = configs.resolve(experiment.config, dataset.splits["train"].count())
+    experiment = experiment._replace(config=config)
+    model = experiment.build(config)
+    if overwrite:
+        clear(workdir)
+    reader = _read_ahead(dataset, config, console)
+    experiments.save_record(workdir, experiment, dataset.fingerprint)
+    best = config.best_metric if "val" in dataset.splits else None
+    with checkpoint.open_manager(workdir, keep=config.keep, best_metric=best) as manager:
+        run = Run(workdir, experiment, dataset, model, make_translate(model.generator), manager, console)
+        mesh = make_mesh(config.batch_size)
+        _say_what_runs(run, mesh.size)
+        state = _first_state(run, mesh, init_from, trust)
+        if int(state.step) < config.steps:
+            state = _loop(run, state, mesh, reader, profile)
+        else:
+            console.print(f"The run has done its {config.steps} steps; to go on, give more with --steps or --epochs.")
+        manager.wait_until_finished()
+    _write_report(run, state)
+    if reader.skipped:
+        console.print(f"[yellow]{len(reader.skipped)} pairs could not be read and were replaced; the first: "
+                      f"{next(iter(reader.skipped.values()))}")  # fmt: skip
+    return state
+
+
+def clear(workdir: Path) -> None:
+    """Removes what a run wrote, and nothing else, from a workdir."""
+    for name in OWN_FILES:
+        path = workdir / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _read_ahead(dataset: Dataset, config: configs.Config, console: Console) -> Reader:
+    with _progress(console) as progress:
+        task = progress.add_task("reading", total=dataset.splits["train"].count())
+        return open_reader(dataset.splits["train"], config, lambda done: progress.update(task, completed=done))
+
+
+def _first_state(run: Run, mesh: jax.sharding.Mesh, init_from: Path | None, trust: bool) -> TrainState:
+    """The newest good checkpoint, or a fresh state; rows and samples later than it are dropped."""
+    config = run.experiment.config
+    side = (config.batch_size, config.image_size, config.image_size)
+    batch = {
+        "input": jnp.zeros((*side, config.data.input_channels)),
+        "target": jnp.zeros((*side, config.data.target_channels)),
+    }
+    fresh = init_train_state(jax.random.key(config.seed), run.model, batch)
+    like = replicate(mesh, fresh)
+    state = checkpoint.restore(run.manager, like)
+    if state is not None:
+        run.console.print(f"Going on from step {int(state.step)} of {config.steps}.")
+        _drop_later(run.workdir, int(state.step))
+        return state
+    _drop_later(run.workdir, 0)
+    return like if init_from is None else replicate(mesh, _start_from(init_from, fresh, trust))
+
+
+def _start_from(workdir: Path, fresh: TrainState, trust: bool) -> TrainState:
+    """A fresh state with the networks of another run; their optimizers start anew.
+
+    Raises:
+        ValueError: its networks are not the same as this run's.
+    """
+    experiments.load(workdir, trust=trust)
+    items, _ = checkpoint.restore_items(workdir, ("generator", "discriminator", "ema"))
+    models = []
+    for name, model in (("generator", fresh.generator), ("discriminator", fresh.discriminator)):
+        params, state = items[name]["params"], items[name]["state"]
+        params = items.get("ema", params) if name == "generator" else params
+        if jax.tree.map(jnp.shape, (params, state)) != jax.tree.map(jnp.shape, (model.params, model.state)):
+            raise ValueError(
+                f"the {name} in {workdir} has other layers than this run's: give the options that it was trained with."
+            )
+        models.append(replace(model, params=params, state=state))
+    ema = None if fresh.ema is None else jax.tree.map(jnp.copy, models[0].params)
+    return replace(fresh, generator=models[0], discriminator=models[1], ema=ema)
+
+
+def _drop_later(workdir: Path, step: int) -> None:
+    """Removes rows and samples later than a step, which will be made again."""
+    path = workdir / "metrics.jsonl"
+    if path.is_file():
+        rows = [row for row in report.read_rows(path) if row["step"] <= step]
+        partial_file = path.with_suffix(".tmp")
+        partial_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        partial_file.replace(path)
+    for sample in (workdir / "samples").glob("step_*.png"):
+        if int(sample.stem.removeprefix("step_")) > step:
+            sample.unlink()
+
+
+def make_update(model: Pix2Pix, config: configs.Config) -> Callable[[TrainState, Any], tuple[TrainState, Metrics]]:
+    """The jitted function of one step on uint8 pairs: augmentation and training step in one program."""
+    step = make_train_step(model)
+
+    def update(state: TrainState, batch: Any) -> tuple[TrainState, Metrics]:
+        key = jax.random.fold_in(jax.random.fold_in(state.key, state.batch_index), AUGMENTATION)
+        return step(state, augment(key, batch, size=config.image_size, flip=config.data.flip))
+
+    return jax.jit(update, donate_argnums=0)
+
+
+def _loop(run: Run, state: TrainState, mesh: jax.sharding.Mesh, reader: Reader, profile: bool) -> TrainState:
+    config = run.experiment.config
+    update = make_update(run.model, config)
+    done = int(state.step)
+    stream = batches(
+        reader,
+        seed=config.seed,
+        batch_size=config.batch_size,
+        start=int(state.batch_index),
+        threads=config.data.threads,
+    )
+    sampler = _make_sampler(run)
+    profiled = range(done + 10, done + 15) if profile else range(0)
+    with _metrics_writer(run) as write, _progress(run.console) as progress, _caught_signals() as caught:
+        task = progress.add_task("training", total=config.steps, completed=done)
+        window: list[Metrics] = []
+        started = time.perf_counter()
+        while done < config.steps:
+            if profiled and done == profiled.start:
+                jax.profiler.start_trace(run.workdir / "profile")
+            state, metrics = update(state, split_batch(mesh, next(stream)))
+            window.append(metrics)
+            done += 1
+            if profiled and done == profiled.stop:
+                jax.block_until_ready(state)
+                jax.profiler.stop_trace()
+            last = done == config.steps
+            stop = caught[0] if caught else None
+            due = {name: last or done % getattr(config, f"{name}_every") == 0 for name in ("log", "sample", "checkpoint")}
+            if any(due.values()) or stop:
+                row = _mean_row(run, window, done)
+                row |= {name: float(rate(done - 1)) for name, rate in run.model.learning_rates.items()}
+                row["pictures_per_second"] = len(window) * config.batch_size / (time.perf_counter() - started)
+                if due["sample"]:
+                    sampler(state, done)
+                validation = _validate(run, state) if due["checkpoint"] else None
+                if due["checkpoint"] or stop:
+                    _save(run, state, validation)
+                write({"step": done, **row, **(validation or {})})
+                window, started = [], time.perf_counter()
+                progress.update(task, completed=done, description=_describe(row))
+                if due["checkpoint"] and not run.console.is_terminal:
+                    run.console.print(f"step {done} of {config.steps}: {_describe(row | (validation or {}))}")
+            else:
+                progress.update(task, completed=done)
+            if stop:
+                run.manager.wait_until_finished()
+                raise Stopped(
+                    f"Stopped at step {done} and saved; the same command goes on from there.", INTERRUPTED[stop]
+                )
+    return state
+
+
+def _mean_row(run: Run, window: list[Metrics], done: int) -> dict[str, float]:
+    """The mean of the metrics since the last row.
+
+    Raises:
+        Stopped: one of them is not finite.
+    """
+    rows = jax.device_get(window)
+    for back, row in enumerate(rows):
+        bad = [name for name, value in row.items() if not math.isfinite(value)]
+        if bad:
+            step = done - len(rows) + back + 1
+            run.manager.wait_until_finished()
+            kept = run.manager.latest_step()
+            where = "no checkpoint had been written yet" if kept is None else f"the checkpoint of step {kept} is kept"
+            raise Stopped(
+                f"{bad[0]} became {float(row[bad[0]])} at step {step}, so training stopped; {where}. Try a lower "
+                "--optimizer.learning-rate, --optimizer.clip 1, or --dtype float32.",
+                1,
+            )
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+def _save(run: Run, state: TrainState, validation: dict[str, float] | None) -> None:
+    if int(state.step) in run.manager.all_steps():
+        return
+    if not checkpoint.all_finite(state):
+        kept = run.manager.latest_step()
+        raise Stopped(
+            f"the networks hold values that are not finite after step {int(state.step)}, so they were not saved and "
+            f"training stopped; the newest checkpoint is that of step {kept}. Try a lower --optimizer.learning-rate.",
+            1,
+        )
+    checkpoint.save(run.manager, state, validation)
+
+
+def _translate_with(run: Run, state: TrainState) -> evaluate.Translate:
+    """The generator as it is now, or its moving average, as a function of pictures."""
+    params = state.generator.params if state.ema is None else state.ema
+    # On one device: the pictures are few, and each goes through by itself.
+    params, g_state = jax.device_put((params, state.generator.state), jax.local_devices()[0])
+    key = jax.random.key(0)
+    return lambda pictures: np.asarray(run.translate(params, g_state, key, pictures))
+
+
+def _validate(run: Run, state: TrainState) -> dict[str, float] | None:
+    """Figures on the validation split, if there is one."""
+    if "val" not in run.dataset.splits:
+        return None
+    config = run.experiment.config
+    translate = _translate_with(run, state)
+    figures = evaluate.score(run.dataset.splits["val"], translate, config.image_size, count=config.val_pictures)
+    return {f"val_{name}": value for name, value in figures.items()}
+
+
+def _make_sampler(run: Run) -> Callable[[TrainState, int], None]:
+    """A function that writes the sample grid of a step, always of the same pairs."""
+    size = run.experiment.config.image_size
+    pairs = run.dataset.splits[evaluate.sample_split(run.dataset.splits)]
+    batch = read_batch(pairs, list(range(min(SAMPLES, pairs.count()))), (size, size))
+
+    def sample(state: TrainState, done: int) -> None:
+        made = _translate_with(run, state)(batch["input"])
+        path = run.workdir / "samples" / f"step_{done:08d}.png"
+        save_grid(path, {"input": batch["input"], "output": made, "target": batch["target"]})
+
+    return sample
+
+
+def _write_report(run: Run, state: TrainState) -> None:
+    with run.console.status("writing the report"):
+        path = report.write_report(run.workdir, run.experiment, _translate_with(run, state), int(state.step))
+    run.console.print(f"Report: {path}")
+
+
+def _say_what_runs(run: Run, used: int) -> None:
+    config, devices = run.experiment.config, jax.local_devices()
+    splits = ", ".join(f"{pairs.count()} {name}" for name, pairs in run.dataset.splits.items())
+    kind = devices[0].device_kind
+    run.console.print(f"{run.experiment.name}: {splits} pairs, {config.steps} steps on {used} x {kind}, in {run.workdir}")
+    if used < len(devices):
+        run.console.print(
+            f"[yellow]{used} of {len(devices)} devices are used: a batch of {config.batch_size} splits over no more; "
+            f"give --batch-size {len(devices)} or a multiple of it."
+        )
+
+
+def _describe(row: dict[str, float]) -> str:
+    short = {"generator_l1": "L1", "generator_gan": "GAN", "discriminator_loss": "D", "val_ssim": "val SSIM"}
+    parts = [f"{label} {row[name]:.3f}" for name, label in short.items() if name in row]
+    return " ".join([*parts, f"{row['pictures_per_second']:.1f} pictures/s"])
+
+
+def _progress(console: Console) -> Progress:
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+@contextmanager
+def _metrics_writer(run: Run) -> Iterator[Callable[[dict[str, float]], None]]:
+    """A function that appends a row to metrics.jsonl, and to TensorBoard if asked for."""
+    board = None
+    if run.experiment.config.tensorboard:
+        board = report.open_tensorboard(run.workdir / "tensorboard")
+    with (run.workdir / "metrics.jsonl").open("a") as file:
+
+        def write(row: dict[str, float]) -> None:
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+            if board:
+                for name, value in row.items():
+                    board.add_scalar(name, value, row["step"])
+
+        yield write
+    if board:
+        board.close()
+
+
+@contextmanager
+def _caught_signals() -> Iterator[list[int]]:
+    """Collects Ctrl-C and SIGTERM, so that the loop ends after its step; a second Ctrl-C ends at once."""
+    caught: list[int] = []
+
+    def catch(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGINT and caught:
+            raise KeyboardInterrupt
+        caught.append(number)
+
+    try:
+        before = {number: signal.signal(number, catch) for number in INTERRUPTED}
+    except ValueError:  # not in the main thread: whoever runs us there handles signals
+        before = {}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
