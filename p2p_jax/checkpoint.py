@@ -1,8 +1,8 @@
 """Checkpoints: atomic, asynchronous, checksummed. The only module that knows orbax.
 
 A checkpoint holds the items `generator` and `discriminator` (params and state of each), `ema` (if there is one),
-`training` (all the rest of the train state) and `meta` (JSON: format version and a checksum per array). What a restored array does not add up to its
-checksum is not used: the newest checkpoint that does is, with a warning.
+`training` (all the rest of the train state) and `meta` (JSON: format version, a checksum per array, validation figures).
+A checkpoint whose arrays do not add up to their checksums is left out, with a warning, and the one before it is used.
 """
 
 import warnings
@@ -42,7 +42,7 @@ def open_manager(workdir: Path, *, keep: int, best_metric: str | None = None) ->
         cleanup_tmp_directories=True,
         best_fn=score,
     )
-    return ocp.CheckpointManager((workdir / "checkpoints").absolute(), options=options)
+    return _manager(workdir, options)
 
 
 def save(manager: Manager, state: TrainState, metrics: dict[str, float] | None = None) -> None:
@@ -115,7 +115,7 @@ def restore_items(
     folder = workdir / "checkpoints"
     if not folder.is_dir():
         raise ValueError(f"{workdir} holds no checkpoints: give the folder of a training run.")
-    with ocp.CheckpointManager(folder.absolute(), options=ocp.CheckpointManagerOptions(read_only=True)) as manager:
+    with _manager(workdir, ocp.CheckpointManagerOptions(read_only=True)) as manager:
         for candidate in _choose(manager, workdir, step, best_metric):
             items = _restore_good(manager, candidate, dict.fromkeys(names))
             if items is not None:
@@ -156,6 +156,14 @@ def _checksums(leaves: list[Array]) -> Array:
         return jnp.sum(bits * (2 * position + 1), dtype=jnp.uint32)
 
     return jnp.stack([one(leaf) for leaf in leaves]) if leaves else jnp.zeros((0,), jnp.uint32)
+
+
+def _manager(workdir: Path, options: ocp.CheckpointManagerOptions) -> Manager:
+    # Handlers are named so that the shapes of a checkpoint can be read before it is restored.
+    items = ("generator", "discriminator", "ema", "training")
+    handlers: dict[str, Any] = {name: ocp.StandardCheckpointHandler() for name in items}
+    handlers["meta"] = ocp.JsonCheckpointHandler()
+    return ocp.CheckpointManager((workdir / "checkpoints").absolute(), options=options, item_handlers=handlers)
 
 
 def _items(state: TrainState) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import difflib
 import errno
+import logging
 import os
 import sys
 import traceback
@@ -9,12 +10,11 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, make_dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
-if TYPE_CHECKING:
-    from p2p_jax.experiment import Experiment
+from p2p_jax.errors import Stopped
 
 PROGRAM = "p2p-jax"
 USAGE_ERROR = 2
@@ -100,6 +100,7 @@ def main(argv: list[str] | None = None) -> int:
         print(HELP, end="")
         return 0 if argv else USAGE_ERROR
     warnings.showwarning = _show_warning
+    logging.getLogger("absl").setLevel(logging.ERROR)  # orbax tells of its inner life as warnings
     if argv[0] == "--version":
         return _print_versions()
     if argv[0] not in commands:
@@ -111,9 +112,8 @@ def main(argv: list[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("P2P_JAX_TRACEBACK"):
             raise
-        code = getattr(error, "code", None)
-        if isinstance(code, int):
-            return _complain(str(error), code)
+        if isinstance(error, Stopped):
+            return _complain(str(error), error.code)
         sentence = _explain(error)
         if sentence is None:
             raise
@@ -128,20 +128,19 @@ def train(argv: list[str]) -> int:
         print(f"usage: {PROGRAM} train NAME|FILE.py [--workdir DIR] [--FIELD VALUE]…\n")
         print(f"NAME is one of: {', '.join(experiment.names())}.\nThe options of one: {PROGRAM} train NAME --help")
         return 0 if argv and argv[0] in ("-h", "--help") else USAGE_ERROR
-    from p2p_jax import experiment
+    from p2p_jax import experiment, resume
 
     found = experiment.find(argv[0])
-    workdir = _early_workdir(argv, found.name)
-    stored = _stored_run(workdir, found, argv)
+    workdir = resume.find_workdir(argv, found.name)
+    stored = resume.stored_run(workdir, found, argv)
     options = _parse(_train_options(found.name, (stored or found).config), argv[1:], f"{PROGRAM} train {argv[0]}")
-    config = _settle_length(options.config, stored, argv)
+    config = resume.settle_length(options.config, argv)
     if stored is not None:
         if options.init_from:
             raise ValueError(f"{workdir} already holds a run: --init-from is for a new one; give another --workdir.")
-        _refuse_differences(workdir, stored, config)
-    from rich.console import Console
-
+        resume.refuse_differences(workdir, stored, config)
     from p2p_jax import trainer
+    from p2p_jax.logs import open_console
 
     trainer.train(
         (stored or found)._replace(config=config),
@@ -150,7 +149,7 @@ def train(argv: list[str]) -> int:
         init_from=options.init_from,
         profile=options.profile,
         trust=options.trust,
-        console=Console(),
+        console=open_console(),
     )
     return 0
 
@@ -160,13 +159,13 @@ def translate(argv: list[str]) -> int:
     options = _parse(Translate, argv, f"{PROGRAM} translate")
     if options.batch_size < 1:
         raise ValueError(f"--batch-size was given {options.batch_size}: it must be at least 1.")
-    from rich.console import Console
     from rich.progress import Progress
 
+    from p2p_jax.logs import open_console
     from p2p_jax.translate import find_pictures, load, translate_files
 
     files = find_pictures(list(options.inputs))
-    console = Console()
+    console = open_console()
     translator = load(options.workdir, checkpoint_step=options.checkpoint, mode=options.mode, trust=options.trust)
     with Progress(console=console, disable=not console.is_terminal) as progress:
         written = translate_files(
@@ -189,7 +188,8 @@ def evaluate(argv: list[str]) -> int:
     options = _parse(Evaluate, argv, f"{PROGRAM} evaluate")
     import json
 
-    from p2p_jax import evaluate as evaluation, experiment
+    from p2p_jax import evaluate as evaluation
+    from p2p_jax import experiment
     from p2p_jax.translate import load
 
     config = experiment.load(options.workdir, trust=options.trust).config
@@ -200,13 +200,14 @@ def evaluate(argv: list[str]) -> int:
     if options.json:
         print(json.dumps(result, indent=2))
         return 0
-    from rich.console import Console
     from rich.table import Table
+
+    from p2p_jax.logs import open_console
 
     table = Table("", "L1", "PSNR", "SSIM", title=f"{options.workdir}, step {translator.step}")
     for name, figures in result["figures"].items():
         table.add_row(name, f"{figures['l1']:.4f}", f"{figures['psnr']:.2f}", f"{figures['ssim']:.4f}")
-    console = Console()
+    console = open_console()
     console.print(table)
     console.print(evaluation.remark(result))
     return 0
@@ -230,16 +231,17 @@ def summary(argv: list[str]) -> int:
     if not argv or argv[0].startswith("-"):
         print(f"usage: {PROGRAM} summary NAME|FILE.py [--FIELD VALUE]…")
         return 0 if argv and argv[0] in ("-h", "--help") else USAGE_ERROR
-    from p2p_jax import config as configs, experiment
+    from p2p_jax import config as configs
+    from p2p_jax import experiment
 
     found = experiment.find(argv[0])
     wrapper = make_dataclass("Summary", [("config", _flat(found.config), field(default=found.config))])
     config = _parse(wrapper, argv[1:], f"{PROGRAM} summary {argv[0]}").config
     configs.check(config)
     import jax
-    from rich.console import Console
     from rich.table import Table
 
+    from p2p_jax.logs import open_console
     from p2p_jax.summary import summarize
 
     model = found.build(configs.resolve(replace(config, epochs=None, steps=1), config.batch_size))
@@ -256,7 +258,7 @@ def summary(argv: list[str]) -> int:
         table.add_section()
         table.add_row("Input", str((*side, channels)), "")
         table.add_row("Total", "", f"{sum(row.parameters for row in rows):,}")
-        Console().print(table)
+        open_console().print(table)
     return 0
 
 
@@ -310,7 +312,7 @@ def _option_names(options: type) -> list[str]:
     import dataclasses
     import typing
 
-    def below(cls: type, prefix: str) -> list[str]:
+    def below(cls: Any, prefix: str) -> list[str]:
         hints = typing.get_type_hints(cls)
         found = []
         for item in dataclasses.fields(cls):
@@ -325,96 +327,13 @@ def _option_names(options: type) -> list[str]:
     return below(options, "")
 
 
-def _early_workdir(argv: list[str], name: str) -> Path:
-    """The workdir on a command line, needed before the rest can be parsed: its run holds the default values."""
-    for index, word in enumerate(argv):
-        if word == "--workdir" and index + 1 < len(argv):
-            return Path(argv[index + 1])
-        if word.startswith("--workdir="):
-            return Path(word.split("=", 1)[1])
-    return Path("runs") / name
-
-
-def _stored_run(workdir: Path, found: "Experiment", argv: list[str]) -> "Experiment | None":
-    """The run that a workdir holds, or None.
-
-    Raises:
-        ValueError: it is of another experiment, or of another file.
-    """
-    from p2p_jax import experiment
-
-    if workdir.exists() and not workdir.is_dir():
-        raise ValueError(f"the workdir {workdir} is a file: give a folder.")
-    if "--overwrite" in argv or not (workdir / experiment.RECORD).exists():
-        return None
-    record = experiment.read_record(workdir)
-    if record["name"] != found.name or (record["sha256"] is None) != (found.file is None):
-        raise ValueError(
-            f"{workdir} holds a run of the experiment {record['name']}, not of {found.name}: give another --workdir, or "
-            "--overwrite to remove it."
-        )
-    if found.file is not None and experiment.hash_file(found.file) != record["sha256"]:
-        raise ValueError(
-            f"{found.file} has changed since the run in {workdir} was started: give another --workdir, or --overwrite."
-        )
-    return experiment.load(workdir, trust="--trust" in argv)
-
-
-def _typed(argv: list[str], name: str) -> bool:
-    return any(word == name or word.startswith(name + "=") for word in argv)
-
-
-def _settle_length(config: Any, stored: "Experiment | None", argv: list[str]) -> Any:
-    """Lets the length that was typed replace the other one.
-
-    Raises:
-        ValueError: both were typed.
-    """
-    steps, epochs = _typed(argv, "--steps"), _typed(argv, "--epochs")
-    if steps and epochs:
-        raise ValueError("both --steps and --epochs were given: give one of them.")
-    if steps:
-        return replace(config, epochs=None)
-    if epochs or (stored is not None and config.epochs is not None):
-        return replace(config, steps=None)
-    return config
-
-
-def _refuse_differences(workdir: Path, stored: "Experiment", config: Any) -> None:
-    """Refuses to go on with a run under another identity.
-
-    Raises:
-        ValueError: naming what differs.
-    """
-    from p2p_jax import config as configs
-
-    length = {"steps", "epochs", "steps_per_epoch"}
-    different = configs.differences(stored.config, config)
-    fixed = [
-        f"{name} is {old}, not {new}"
-        for name, (old, new, runtime) in different.items()
-        if not runtime and name not in length
-    ]
-    if fixed:
-        raise ValueError(
-            f"the run in {workdir} was started with other options ({'; '.join(fixed)}): leave them out to go on, or give "
-            "another --workdir, or --overwrite."
-        )
-    for name in ("steps", "epochs"):
-        if name in different and different[name][1] is not None:
-            old, new = different[name][:2]
-            if old is not None and new < old:
-                raise ValueError(f"the run in {workdir} has {name} {old}: it may grow, but {new} is less.")
-            print(f"The run grows to {name} {new}; its learning-rate schedule changes with it.")
-
-
 def _explain(error: Exception) -> str | None:
     """One sentence for an error that the user can do something about, or None for a mistake of the program."""
     text = str(error)
     if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in text:
         return "there is no space left on the disk: free some, then start the same command again; what was saved is kept."
     if isinstance(error, PermissionError | FileExistsError | NotADirectoryError):
-        return f"{error.filename} cannot be written ({error.strerror.lower()}): give another folder."
+        return f"{error.filename} cannot be written ({str(error.strerror).lower()}): give another folder."
     if isinstance(error, ValueError):
         frames = traceback.extract_tb(error.__traceback__)
         own = Path(__file__).parent

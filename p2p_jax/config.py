@@ -176,24 +176,24 @@ def resolve(config: Config, num_pairs: int) -> Config:
         num_pairs: in the training split.
 
     Raises:
-        ValueError: neither or both of epochs and steps are given, or the batch is larger than the training set.
+        ValueError: neither epochs nor steps are given, or both, or the batch is larger than the training set.
     """
-    if (config.epochs is None) == (config.steps is None):
-        raise ValueError(
-            f"the length was given as epochs {config.epochs} and steps {config.steps}: give exactly one of the two."
-        )
+    if config.epochs is None and config.steps is None:
+        raise ValueError("no length was given: give epochs or steps.")
     per_epoch = num_pairs // config.batch_size
     if per_epoch == 0:
         raise ValueError(
             f"the batch size {config.batch_size} is larger than the {num_pairs} training pairs: make it smaller."
         )
-    steps = config.epochs * per_epoch if config.steps is None else config.steps
+    steps = config.steps if config.epochs is None else config.epochs * per_epoch
+    if config.steps not in (None, steps):
+        raise ValueError(f"both epochs {config.epochs} and steps {config.steps} were given: give one of the two.")
     return dataclasses.replace(config, steps=steps, steps_per_epoch=per_epoch)
 
 
 def steps_per_unit(config: Config) -> int:
     """Steps between two changes of the learning rate: an epoch if the length was given in epochs, else one step."""
-    return 1 if config.epochs is None else config.steps_per_epoch
+    return 1 if config.epochs is None else config.steps_per_epoch or 1
 
 
 def check(config: Config) -> None:
@@ -203,7 +203,7 @@ def check(config: Config) -> None:
         ValueError: naming the field, its value and what it should be.
     """
     least = {
-        "image_size": 8, "batch_size": 1, "epochs": 1, "steps": 1, "seed": 0, "log_every": 1, "sample_every": 1,
+        "image_size": 16, "batch_size": 1, "epochs": 1, "steps": 1, "seed": 0, "log_every": 1, "sample_every": 1,
         "checkpoint_every": 1, "keep": 1, "val_pictures": 1, "generator.width": 1, "generator.num_blocks": 0,
         "generator.dropout": 0, "discriminator.num_layers": 1, "discriminator.width": 1, "optimizer.learning_rate": 0,
         "data.count": 8, "data.threads": 0, "data.val_fraction": 0, "data.test_fraction": 0, "loss.label_smoothing": 0,

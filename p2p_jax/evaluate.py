@@ -52,9 +52,7 @@ def score_all(
     return {name: {key: value / total for key, value in figures.items()} for name, figures in sums.items()}
 
 
-def batches_of(
-    pairs: Pairs, size: int, total: int, batch_size: int
-) -> Iterator[tuple[dict[str, np.ndarray], int]]:
+def batches_of(pairs: Pairs, size: int, total: int, batch_size: int) -> Iterator[tuple[dict[str, np.ndarray], int]]:
     """The first `total` pairs in order, in batches of one size, the last filled up; with how many of each are real."""
     for start in range(0, total, batch_size):
         indices = list(range(start, min(start + batch_size, total)))
@@ -131,4 +129,3 @@ def remark(result: dict[str, Any]) -> str:
         "PSNR (dB) and SSIM, higher is better. Where the colours of the target cannot be told from the input (labels to "
         "photos), L1 and PSNR hardly tell a translator from the mean picture: there SSIM and the eye decide."
     )
-

@@ -5,8 +5,8 @@ exactly what ran. An experiment given as a file is copied into the workdir and r
 """
 
 import hashlib
+import importlib.machinery
 import importlib.metadata
-import importlib.util
 import json
 import os
 import platform
@@ -62,13 +62,14 @@ def names() -> list[str]:
     return sorted(entry.name for entry in importlib.metadata.entry_points(group=GROUP))
 
 
-def save_record(workdir: Path, experiment: Experiment, fingerprint: str) -> None:
+def save_record(workdir: Path, experiment: Experiment, fingerprint: str, *, init_from: Path | None = None) -> None:
     """Writes `experiment.json`, and the experiment's file if it was given as one.
 
     Args:
         workdir: of the run; made if it does not exist.
         experiment: with its resolved config.
         fingerprint: of the data set.
+        init_from: the workdir whose networks the run starts from.
     """
     workdir.mkdir(parents=True, exist_ok=True)
     record = {
@@ -77,6 +78,7 @@ def save_record(workdir: Path, experiment: Experiment, fingerprint: str) -> None
         "sha256": None,
         "config": configs.to_dict(experiment.config),
         "fingerprint": fingerprint,
+        "init_from": None if init_from is None else str(init_from.absolute()),
         "versions": versions(),
     }
     if experiment.file is not None:
@@ -147,9 +149,10 @@ def versions() -> dict[str, str]:
 
 
 def _load_file(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    loader = importlib.machinery.SourceFileLoader(path.stem, str(path))
+    module = ModuleType(path.stem)
+    module.__file__ = str(path)
+    loader.exec_module(module)
     return module
 
 

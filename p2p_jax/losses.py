@@ -139,7 +139,8 @@ def gradient_penalty(
 
     def score(picture: Array) -> Array:
         # The mean over its patches for every picture, added up: no picture's gradient meets another's.
-        return sum(leaf.reshape(leaf.shape[0], -1).mean(1).sum() for leaf in jax.tree.leaves(discriminate(input, picture)))
+        leaves = jax.tree.leaves(discriminate(input, picture))
+        return jnp.stack([leaf.reshape(leaf.shape[0], -1).mean(1).sum() for leaf in leaves]).sum()
 
     gradient = jax.grad(score)(mixed).reshape(real.shape[0], -1)
     norm = jnp.sqrt(jnp.square(gradient).sum(1) + 1e-12)

@@ -35,7 +35,8 @@ def ssim(picture: Array, target: Array) -> Array:
     def blur(x: Array) -> Array:
         for axis in (1, 2):
             length = x.shape[axis] - 10
-            x = sum(window[i] * jnp.take(x, jnp.arange(length) + i, axis=axis) for i in range(11))
+            shifted = [window[i] * jnp.take(x, jnp.arange(length) + i, axis=axis) for i in range(11)]
+            x = jnp.stack(shifted).sum(0)
         return x
 
     x, y = picture.astype(jnp.float32), target.astype(jnp.float32)

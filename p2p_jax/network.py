@@ -42,9 +42,7 @@ def network(fn: Callable[..., Any], /, **config: Any) -> Network:
         state = dict(variables)
         return state.pop("params", {}), state
 
-    def apply(
-        params: Params, state: State, *inputs: Array, train: bool, key: Array | None = None
-    ) -> tuple[Any, State]:
+    def apply(params: Params, state: State, *inputs: Array, train: bool, key: Array | None = None) -> tuple[Any, State]:
         rngs = {} if key is None else {"dropout": key}
         run = flax.core.apply(partial(body, train=train), mutable=list(state) if train else False)
         result = run({"params": params, **state}, *inputs, rngs=rngs)

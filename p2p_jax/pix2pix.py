@@ -110,7 +110,7 @@ def build_norm(options: Generator | Discriminator) -> layers.Norm:
 def build_schedule(config: Config, rate: float) -> optax.Schedule:
     """The learning rate over a run that starts with `rate`."""
     unit = steps_per_unit(config)
-    units = -(-config.steps // unit)
+    units = -(-(config.steps or 0) // unit)
     return {
         "linear": partial(schedules.linear, hold=units - units // 2, decay=units // 2, unit=unit),
         "constant": schedules.constant,

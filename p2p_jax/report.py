@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from p2p_jax import config as configs, evaluate
+from p2p_jax import config as configs
+from p2p_jax import evaluate
 from p2p_jax.data import open_dataset, read_batch
 from p2p_jax.data.loading import data_help
 from p2p_jax.experiment import Experiment, read_record
+from p2p_jax.logs import read_rows
 from p2p_jax.samples import save_grid
 
 SHOWN = 12  # test pictures side by side
@@ -64,24 +66,11 @@ def write_report(workdir: Path, experiment: Experiment, translate: evaluate.Tran
     return page
 
 
-def read_rows(path: Path) -> list[dict[str, float]]:
-    """The rows of metrics.jsonl; a last line cut off by a crash is left out."""
-    rows = []
-    for line in path.read_text().splitlines() if path.is_file() else []:
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            break
-    return rows
-
-
 def plot_curves(rows: list[dict[str, float]], path: Path) -> None:
     """Draws the metrics against steps, a small plot for each group that has values."""
     from matplotlib.figure import Figure
 
-    groups = {
-        title: [name for name in names if any(name in row for row in rows)] for title, names in CURVES.items()
-    }
+    groups = {title: [name for name in names if any(name in row for row in rows)] for title, names in CURVES.items()}
     groups = {title: names for title, names in groups.items() if names}
     figure = Figure(figsize=(11, 3 * max(1, -(-len(groups) // 2))), layout="constrained")
     for index, (title, names) in enumerate(groups.items(), start=1):
@@ -98,24 +87,7 @@ def plot_curves(rows: list[dict[str, float]], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def open_tensorboard(folder: Path) -> Any:
-    """A TensorBoard writer.
-
-    Raises:
-        ValueError: tensorboardX is not installed.
-    """
-    try:
-        from tensorboardX import SummaryWriter
-    except ImportError:
-        raise ValueError(
-            "--tensorboard needs the package tensorboardX: install p2p-jax[tensorboard], or leave the option out."
-        ) from None
-    return SummaryWriter(str(folder))
-
-
-def _page(
-    workdir: Path, experiment: Experiment, result: dict[str, Any], step: int, rows: list[dict[str, float]]
-) -> str:
+def _page(workdir: Path, experiment: Experiment, result: dict[str, Any], step: int, rows: list[dict[str, float]]) -> str:
     config, record = experiment.config, read_record(workdir)
     title = f"p2p_jax: {experiment.name}"
     rate = np.median([row["pictures_per_second"] for row in rows]) if rows else None
@@ -151,7 +123,9 @@ def _page(
 def _figures_table(result: dict[str, Any]) -> str:
     rows = [
         f"<tr><td>{html.escape(name)}</td>"
-        + "".join(f'<td class="number">{value:.{digits}f}</td>' for value, digits in zip(figures.values(), (4, 2, 4), strict=True))
+        + "".join(
+            f'<td class="number">{value:.{digits}f}</td>' for value, digits in zip(figures.values(), (4, 2, 4), strict=True)
+        )
         + "</tr>"
         for name, figures in result["figures"].items()
     ]

@@ -20,9 +20,7 @@ def make_grid(columns: dict[str, np.ndarray], *, scale: int = 1) -> Image.Image:
     """
     stacks = [np.repeat(np.repeat(_rgb(pictures), scale, 1), scale, 2) for pictures in columns.values()]
     n, height, width, _ = stacks[0].shape
-    grid = Image.new(
-        "RGB", (MARGIN + len(stacks) * (width + MARGIN), HEADER + MARGIN + n * (height + MARGIN)), "white"
-    )
+    grid = Image.new("RGB", (MARGIN + len(stacks) * (width + MARGIN), HEADER + MARGIN + n * (height + MARGIN)), "white")
     draw = ImageDraw.Draw(grid)
     for column, (title, stack) in enumerate(zip(columns, stacks, strict=True)):
         left = MARGIN + column * (width + MARGIN)

@@ -18,14 +18,14 @@ def linear(rate: float, *, hold: int, decay: int, unit: int = 1) -> optax.Schedu
     Source: the reference's PyTorch implementation, policy "linear": factor 1 - max(0, t + 1 - hold) / (decay + 1), t
     counted from 0.
     """
-    return lambda step: rate * (1 - jnp.maximum(0, step // unit + 1 - hold) / (decay + 1))
+    return lambda step: rate * (1 - jnp.maximum(0, jnp.asarray(step) // unit + 1 - hold) / (decay + 1))
 
 
 def step_decay(rate: float, *, every: int, factor: float = 0.1, unit: int = 1) -> optax.Schedule:
     """`rate`, multiplied by `factor` after every `every` units."""
-    return lambda step: rate * factor ** (step // unit // every)
+    return lambda step: rate * factor ** (jnp.asarray(step) // unit // every)
 
 
 def cosine(rate: float, *, length: int, unit: int = 1) -> optax.Schedule:
     """Half a cosine from `rate` to 0 over `length` units."""
-    return lambda step: rate * 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(step // unit, length) / length))
+    return lambda step: rate * 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(jnp.asarray(step) // unit, length) / length))

@@ -1,13 +1,14 @@
 """Where arrays live: a mesh of devices, the batch split over its axis `data`, everything else on all of them."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding
 
 
-def make_mesh(batch_size: int, devices: list[jax.Device] | None = None) -> Mesh:
+def make_mesh(batch_size: int, devices: Sequence[Any] | None = None) -> Mesh:
     """A mesh with the one axis `data` over as many local devices as divide the batch evenly.
 
     Args:

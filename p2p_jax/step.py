@@ -161,8 +161,8 @@ def _average(decay: float | None, state: TrainState, params: Params) -> Params |
     if decay is None:
         return None
     # Short at first, so that the average forgets the initial values within a few steps.
-    decay = jnp.minimum(decay, (1 + state.step) / (10 + state.step))
-    return jax.tree.map(lambda old, new: (decay * old + (1 - decay) * new).astype(old.dtype), state.ema, params)
+    kept = jnp.minimum(decay, (1 + state.step) / (10 + state.step))
+    return jax.tree.map(lambda old, new: (kept * old + (1 - kept) * new).astype(old.dtype), state.ema, params)
 
 
 def _share(logits: Any, right: Callable[[Array], Array]) -> Array:

@@ -3,26 +3,26 @@
 import json
 import math
 import shutil
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from p2p_jax import checkpoint, config as configs, evaluate, experiment as experiments, report
+from p2p_jax import checkpoint, evaluate, report
+from p2p_jax import config as configs
+from p2p_jax import experiment as experiments
 from p2p_jax.data import Dataset, augment, batches, open_dataset, read_batch
 from p2p_jax.data.loading import Reader, open_reader
+from p2p_jax.errors import Stopped
 from p2p_jax.experiment import Experiment
+from p2p_jax.logs import INTERRUPTED, caught_signals, describe, metrics_writer, open_console, progress_bar, read_rows
 from p2p_jax.samples import save_grid
 from p2p_jax.sharding import make_mesh, replicate, split_batch
 from p2p_jax.state import TrainState
@@ -30,16 +30,16 @@ from p2p_jax.step import AUGMENTATION, Metrics, Pix2Pix, init_train_state, make_
 from p2p_jax.translate import make_translate
 
 SAMPLES = 6
-OWN_FILES = ("checkpoints", "samples", "report", "profile", "tensorboard", "metrics.jsonl", "experiment.json", "experiment.py")
-INTERRUPTED = {signal.SIGINT: 130, signal.SIGTERM: 75}
-
-
-class Stopped(Exception):
-    """Training ended early, on purpose: `code` is the program's exit code."""
-
-    def __init__(self, message: str, code: int):
-        super().__init__(message)
-        self.code = code
+OWN_FILES = (
+    "checkpoints",
+    "samples",
+    "report",
+    "profile",
+    "tensorboard",
+    "metrics.jsonl",
+    "experiment.json",
+    "experiment.py",
+)
 
 
 class Run(NamedTuple):
@@ -92,32 +92,52 @@ def train(
         ValueError: the config, the data or the workdir do not fit.
         Stopped: interrupted, or a loss that is not finite; what was saved is kept.
     """
-    console = console or Console()
+    console = console or open_console()
     configs.check(experiment.config)
     dataset = open_dataset(experiment.config)
     config = configs.resolve(experiment.config, dataset.splits["train"].count())
     experiment = experiment._replace(config=config)
     model = experiment.build(config)
+    if not overwrite:
+        _refuse_other_data(workdir, dataset)
+    reader = _read_ahead(dataset, config, console)
+    init_from = init_from or (None if overwrite else _recorded_source(workdir))
+    fresh = _fresh_state(config, model, init_from, trust)
     if overwrite:
         clear(workdir)
-    reader = _read_ahead(dataset, config, console)
-    experiments.save_record(workdir, experiment, dataset.fingerprint)
+    experiments.save_record(workdir, experiment, dataset.fingerprint, init_from=init_from)
     best = config.best_metric if "val" in dataset.splits else None
     with checkpoint.open_manager(workdir, keep=config.keep, best_metric=best) as manager:
         run = Run(workdir, experiment, dataset, model, make_translate(model.generator), manager, console)
         mesh = make_mesh(config.batch_size)
         _say_what_runs(run, mesh.size)
-        state = _first_state(run, mesh, init_from, trust)
-        if int(state.step) < config.steps:
+        state = _first_state(run, replicate(mesh, fresh))
+        if int(state.step) < (config.steps or 0):
             state = _loop(run, state, mesh, reader, profile)
         else:
             console.print(f"The run has done its {config.steps} steps; to go on, give more with --steps or --epochs.")
         manager.wait_until_finished()
     _write_report(run, state)
     if reader.skipped:
-        console.print(f"[yellow]{len(reader.skipped)} pairs could not be read and were replaced; the first: "
-                      f"{next(iter(reader.skipped.values()))}")  # fmt: skip
+        first = next(iter(reader.skipped.values()))
+        console.print(
+            f"{len(reader.skipped)} pairs could not be read and were replaced; the first: {first}", style="yellow"
+        )
     return state
+
+
+def _refuse_other_data(workdir: Path, dataset: Dataset) -> None:
+    """Refuses to go on with a run whose pictures have changed since it was started.
+
+    Raises:
+        ValueError: the fingerprints differ.
+    """
+    started = (workdir / experiments.RECORD).is_file()
+    if started and experiments.read_record(workdir)["fingerprint"] != dataset.fingerprint:
+        raise ValueError(
+            f"the pictures have changed since the run in {workdir} was started (names, number or sizes of the files): "
+            "put them back, or start anew with another --workdir or --overwrite."
+        )
 
 
 def clear(workdir: Path) -> None:
@@ -131,28 +151,40 @@ def clear(workdir: Path) -> None:
 
 
 def _read_ahead(dataset: Dataset, config: configs.Config, console: Console) -> Reader:
-    with _progress(console) as progress:
+    with progress_bar(console) as progress:
         task = progress.add_task("reading", total=dataset.splits["train"].count())
         return open_reader(dataset.splits["train"], config, lambda done: progress.update(task, completed=done))
 
 
-def _first_state(run: Run, mesh: jax.sharding.Mesh, init_from: Path | None, trust: bool) -> TrainState:
-    """The newest good checkpoint, or a fresh state; rows and samples later than it are dropped."""
-    config = run.experiment.config
+def _recorded_source(workdir: Path) -> Path | None:
+    """The workdir that the run in this one was said to start from, should it have died before its first checkpoint."""
+    if not (workdir / experiments.RECORD).is_file():
+        return None
+    source = experiments.read_record(workdir)["init_from"]
+    has_checkpoint = any((workdir / "checkpoints").glob("[0-9]*"))
+    return None if source is None or has_checkpoint else Path(source)
+
+
+def _fresh_state(config: configs.Config, model: Pix2Pix, init_from: Path | None, trust: bool) -> TrainState:
+    """The state before the first step, with the networks of another run if one is given."""
     side = (config.batch_size, config.image_size, config.image_size)
     batch = {
         "input": jnp.zeros((*side, config.data.input_channels)),
         "target": jnp.zeros((*side, config.data.target_channels)),
     }
-    fresh = init_train_state(jax.random.key(config.seed), run.model, batch)
-    like = replicate(mesh, fresh)
-    state = checkpoint.restore(run.manager, like)
-    if state is not None:
-        run.console.print(f"Going on from step {int(state.step)} of {config.steps}.")
-        _drop_later(run.workdir, int(state.step))
-        return state
-    _drop_later(run.workdir, 0)
-    return like if init_from is None else replicate(mesh, _start_from(init_from, fresh, trust))
+    fresh = init_train_state(jax.random.key(config.seed), model, batch)
+    return fresh if init_from is None else _start_from(init_from, fresh, trust)
+
+
+def _first_state(run: Run, fresh: TrainState) -> TrainState:
+    """The newest good checkpoint, or the fresh state; rows and samples later than it are dropped."""
+    state = checkpoint.restore(run.manager, fresh)
+    state = fresh if state is None else state
+    step = int(state.step)
+    if step:
+        run.console.print(f"Going on from step {step} of {run.experiment.config.steps}.")
+    _drop_later(run.workdir, step)
+    return state
 
 
 def _start_from(workdir: Path, fresh: TrainState, trust: bool) -> TrainState:
@@ -180,7 +212,7 @@ def _drop_later(workdir: Path, step: int) -> None:
     """Removes rows and samples later than a step, which will be made again."""
     path = workdir / "metrics.jsonl"
     if path.is_file():
-        rows = [row for row in report.read_rows(path) if row["step"] <= step]
+        rows = [row for row in read_rows(path) if row["step"] <= step]
         partial_file = path.with_suffix(".tmp")
         partial_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
         partial_file.replace(path)
@@ -189,7 +221,9 @@ def _drop_later(workdir: Path, step: int) -> None:
             sample.unlink()
 
 
-def make_update(model: Pix2Pix, config: configs.Config) -> Callable[[TrainState, Any], tuple[TrainState, Metrics]]:
+def make_update(
+    model: Pix2Pix, config: configs.Config, mesh: Mesh
+) -> Callable[[TrainState, Any], tuple[TrainState, Metrics]]:
     """The jitted function of one step on uint8 pairs: augmentation and training step in one program."""
     step = make_train_step(model)
 
@@ -197,12 +231,13 @@ def make_update(model: Pix2Pix, config: configs.Config) -> Callable[[TrainState,
         key = jax.random.fold_in(jax.random.fold_in(state.key, state.batch_index), AUGMENTATION)
         return step(state, augment(key, batch, size=config.image_size, flip=config.data.flip))
 
-    return jax.jit(update, donate_argnums=0)
+    everywhere = NamedSharding(mesh, jax.P())
+    return jax.jit(update, donate_argnums=0, out_shardings=everywhere)
 
 
-def _loop(run: Run, state: TrainState, mesh: jax.sharding.Mesh, reader: Reader, profile: bool) -> TrainState:
+def _loop(run: Run, state: TrainState, mesh: Mesh, reader: Reader, profile: bool) -> TrainState:
     config = run.experiment.config
-    update = make_update(run.model, config)
+    update = make_update(run.model, config, mesh)
     done = int(state.step)
     stream = batches(
         reader,
@@ -213,7 +248,11 @@ def _loop(run: Run, state: TrainState, mesh: jax.sharding.Mesh, reader: Reader, 
     )
     sampler = _make_sampler(run)
     profiled = range(done + 10, done + 15) if profile else range(0)
-    with _metrics_writer(run) as write, _progress(run.console) as progress, _caught_signals() as caught:
+    with (
+        metrics_writer(run.workdir, tensorboard=config.tensorboard) as write,
+        progress_bar(run.console) as progress,
+        caught_signals() as caught,
+    ):
         task = progress.add_task("training", total=config.steps, completed=done)
         window: list[Metrics] = []
         started = time.perf_counter()
@@ -231,7 +270,7 @@ def _loop(run: Run, state: TrainState, mesh: jax.sharding.Mesh, reader: Reader, 
             due = {name: last or done % getattr(config, f"{name}_every") == 0 for name in ("log", "sample", "checkpoint")}
             if any(due.values()) or stop:
                 row = _mean_row(run, window, done)
-                row |= {name: float(rate(done - 1)) for name, rate in run.model.learning_rates.items()}
+                row |= {name: float(np.asarray(rate(done - 1))) for name, rate in run.model.learning_rates.items()}
                 row["pictures_per_second"] = len(window) * config.batch_size / (time.perf_counter() - started)
                 if due["sample"]:
                     sampler(state, done)
@@ -240,16 +279,14 @@ def _loop(run: Run, state: TrainState, mesh: jax.sharding.Mesh, reader: Reader, 
                     _save(run, state, validation)
                 write({"step": done, **row, **(validation or {})})
                 window, started = [], time.perf_counter()
-                progress.update(task, completed=done, description=_describe(row))
+                progress.update(task, completed=done, description=describe(row))
                 if due["checkpoint"] and not run.console.is_terminal:
-                    run.console.print(f"step {done} of {config.steps}: {_describe(row | (validation or {}))}")
+                    run.console.print(f"step {done} of {config.steps}: {describe(row | (validation or {}))}")
             else:
                 progress.update(task, completed=done)
             if stop:
                 run.manager.wait_until_finished()
-                raise Stopped(
-                    f"Stopped at step {done} and saved; the same command goes on from there.", INTERRUPTED[stop]
-                )
+                raise Stopped(f"Stopped at step {done} and saved; the same command goes on from there.", INTERRUPTED[stop])
     return state
 
 
@@ -334,60 +371,7 @@ def _say_what_runs(run: Run, used: int) -> None:
     run.console.print(f"{run.experiment.name}: {splits} pairs, {config.steps} steps on {used} x {kind}, in {run.workdir}")
     if used < len(devices):
         run.console.print(
-            f"[yellow]{used} of {len(devices)} devices are used: a batch of {config.batch_size} splits over no more; "
-            f"give --batch-size {len(devices)} or a multiple of it."
+            f"{used} of {len(devices)} devices are used: a batch of {config.batch_size} splits over no more; "
+            f"give --batch-size {len(devices)} or a multiple of it.",
+            style="yellow",
         )
-
-
-def _describe(row: dict[str, float]) -> str:
-    short = {"generator_l1": "L1", "generator_gan": "GAN", "discriminator_loss": "D", "val_ssim": "val SSIM"}
-    parts = [f"{label} {row[name]:.3f}" for name, label in short.items() if name in row]
-    return " ".join([*parts, f"{row['pictures_per_second']:.1f} pictures/s"])
-
-
-def _progress(console: Console) -> Progress:
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
-    return Progress(*columns, console=console, disable=not console.is_terminal)
-
-
-@contextmanager
-def _metrics_writer(run: Run) -> Iterator[Callable[[dict[str, float]], None]]:
-    """A function that appends a row to metrics.jsonl, and to TensorBoard if asked for."""
-    board = None
-    if run.experiment.config.tensorboard:
-        board = report.open_tensorboard(run.workdir / "tensorboard")
-    with (run.workdir / "metrics.jsonl").open("a") as file:
-
-        def write(row: dict[str, float]) -> None:
-            file.write(json.dumps(row) + "\n")
-            file.flush()
-            if board:
-                for name, value in row.items():
-                    board.add_scalar(name, value, row["step"])
-
-        yield write
-    if board:
-        board.close()
-
-
-@contextmanager
-def _caught_signals() -> Iterator[list[int]]:
-    """Collects Ctrl-C and SIGTERM, so that the loop ends after its step; a second Ctrl-C ends at once."""
-    caught: list[int] = []
-
-    def catch(number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGINT and caught:
-            raise KeyboardInterrupt
-        caught.append(number)
-
-    try:
-        before = {number: signal.signal(number, catch) for number in INTERRUPTED}
-    except ValueError:  # not in the main thread: whoever runs us there handles signals
-        before = {}
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -36,8 +36,8 @@ def make_translate(generator: Network, mode: Mode = "picture") -> Callable[[Any,
     """
 
     def one(params: Any, state: Any, key: Array, picture: Array) -> Array:
-        key = key if mode == "reference" else None
-        fake, _ = generator.apply(params, state, to_float(picture)[None], train=False, key=key)
+        dropout_key = key if mode == "reference" else None
+        fake, _ = generator.apply(params, state, to_float(picture)[None], train=False, key=dropout_key)
         value = (fake[0].astype(jnp.float32) + 1) * 127.5
         return jnp.clip(value if mode == "reference" else jnp.round(value), 0, 255).astype(jnp.uint8)
 
@@ -89,7 +89,7 @@ class Translator:
             )
         single = pictures.ndim == 3
         batch = pictures[None] if single else pictures
-        made = np.asarray(self.apply(self.params, self.state, jax.random.key(seed), batch))
+        made = np.asarray(self.apply(self.params, self.state, jax.random.key(seed), jnp.asarray(batch)))
         return made[0] if single else made
 
     def native(self, picture: np.ndarray, *, seed: int = 0) -> np.ndarray:
@@ -210,7 +210,7 @@ def translate_files(
                 raise ValueError(f"{target} would replace its own input: give another --output folder.")
         pictures = [read_picture(file, channels=translator.input_channels, transparency="drop") for file, _ in chunk]
         if native:
-            made = [translator.native(resize(pictures[0], pictures[0].size[::-1]), seed=seed + start)]
+            made = [translator.native(resize(pictures[0], (pictures[0].height, pictures[0].width)), seed=seed + start)]
         else:
             side = (translator.image_size, translator.image_size)
             batch = np.stack([resize(picture, side) for picture in pictures])

@@ -6,9 +6,20 @@ import pytest
 from p2p_jax.data.procedural import CLASSES, COLOURS, facade
 
 # written out again here, because files drawn with one palette cannot be read with another
-PALETTE = {"background": (0, 0, 222), "facade": (0, 48, 255), "window": (0, 128, 255), "door": (0, 208, 255),
-           "cornice": (32, 255, 224), "sill": (112, 255, 144), "balcony": (192, 255, 63), "blind": (255, 240, 0),
-           "deco": (255, 160, 0), "molding": (255, 80, 0), "pillar": (255, 0, 0), "shop": (174, 0, 0)}
+PALETTE = {
+    "background": (0, 0, 222),
+    "facade": (0, 48, 255),
+    "window": (0, 128, 255),
+    "door": (0, 208, 255),
+    "cornice": (32, 255, 224),
+    "sill": (112, 255, 144),
+    "balcony": (192, 255, 63),
+    "blind": (255, 240, 0),
+    "deco": (255, 160, 0),
+    "molding": (255, 80, 0),
+    "pillar": (255, 0, 0),
+    "shop": (174, 0, 0),
+}
 
 
 def classes_of(labels: np.ndarray) -> np.ndarray:
@@ -26,7 +37,8 @@ def buildings() -> tuple[np.ndarray, np.ndarray]:
 
 def test_colours_are_the_agreed_ones():
     assert dict(zip(CLASSES, map(tuple, COLOURS.tolist()), strict=True)) == PALETTE
-    assert COLOURS.dtype == np.uint8 and COLOURS.shape == (12, 3)
+    assert COLOURS.dtype == np.uint8
+    assert COLOURS.shape == (12, 3)
     assert not COLOURS.flags.writeable
 
 
@@ -99,9 +111,10 @@ def test_photo_follows_from_labels(buildings):
     photos, kinds = buildings
     n, padded = len(CLASSES), np.pad(kinds, ((0, 0), (4, 4), (0, 0)), mode="edge")
     keys = (kinds * n + padded[:, :-8]) * n + padded[:, 8:]
-    counts = np.stack([np.bincount(k.ravel(), minlength=n ** 3) for k in keys])
-    sums = np.stack([[np.bincount(k.ravel(), p[..., c].ravel(), n ** 3) for c in range(3)]
-                     for k, p in zip(keys, photos, strict=True)])
+    counts = np.stack([np.bincount(k.ravel(), minlength=n**3) for k in keys])
+    sums = np.stack(
+        [[np.bincount(k.ravel(), p[..., c].ravel(), n**3) for c in range(3)] for k, p in zip(keys, photos, strict=True)]
+    )
     from_labels, from_mean = [], []
     for i, (photo, key) in enumerate(zip(photos, keys, strict=True)):
         table = (sums.sum(0) - sums[i]) / np.maximum(counts.sum(0) - counts[i], 1)
@@ -129,9 +142,10 @@ def test_windows_are_brighter_at_their_left():
         edges = np.diff(np.pad(glass, ((0, 0), (1, 1))).astype(int), axis=1)
         for y, x0, x1 in zip(*np.nonzero(edges == 1), np.nonzero(edges == -1)[1], strict=True):
             if x1 - x0 >= 12:  # three pixels of pane each side, clear of frame, reveal and mullion
-                left.append(photo[y, x0 + 2:x0 + 5].mean())
-                right.append(photo[y, x1 - 5:x1 - 2].mean())
-    assert len(left) > 100 and np.mean(left) > np.mean(right) + 5
+                left.append(photo[y, x0 + 2 : x0 + 5].mean())
+                right.append(photo[y, x1 - 5 : x1 - 2].mean())
+    assert len(left) > 100
+    assert np.mean(left) > np.mean(right) + 5
 
 
 @pytest.mark.parametrize("size", [15, 1025, 0, -64, 64.0, "64", None, (64,), (64, 15), (1025, 64), (64,) * 3])
@@ -142,5 +156,5 @@ def test_bad_size_is_refused(size):
 
 @pytest.mark.parametrize(("seed", "index"), [(-1, 0), (0, -1), (0.5, 0), (0, "1")])
 def test_bad_seed_or_index_is_refused(seed, index):
-    with pytest.raises(ValueError, match="seed .* index .* given"):
+    with pytest.raises(ValueError, match=r"seed .* index .* given"):
         facade(seed, index)

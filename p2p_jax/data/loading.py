@@ -90,8 +90,7 @@ def open_dataset(config: Config) -> Dataset:
         if share and split not in files:
             files["train"], files[split] = _split_off(files["train"], share, config.seed)
     options = (data.direction, data.input_channels, data.target_channels, data.transparency)
-    splits = {split: FolderPairs(pairs, *options) for split, pairs in files.items()}
-    return Dataset(splits, fingerprint)
+    return Dataset({split: FolderPairs(pairs, *options) for split, pairs in files.items()}, fingerprint)
 
 
 def read_batch(pairs: Pairs, indices: list[int], size: tuple[int, int]) -> dict[str, np.ndarray]:

@@ -45,12 +45,11 @@ def read_picture(path: Path, *, channels: int, transparency: str = "refuse") -> 
         )
     if picture.mode.startswith(("I", "F")):
         raise ValueError(f"{path} has more than 8 bits per channel (mode {picture.mode}): save it with 8 bits.")
-    if transparency == "refuse" and picture.has_transparency_data:
-        if np.asarray(picture.convert("RGBA"))[..., 3].min() < 255:
-            raise ValueError(
-                f"{path} has 4 channels with real transparency where {channels} are expected: flatten it, or give "
-                "--data.transparency drop."
-            )
+    if transparency == "refuse" and picture.has_transparency_data and _is_transparent(picture):
+        raise ValueError(
+            f"{path} has 4 channels, one of them transparency, where {channels} are expected: flatten it, or give "
+            "--data.transparency drop."
+        )
     return picture.convert("L" if channels == 1 else "RGB")
 
 
@@ -69,3 +68,7 @@ def resize(picture: Image.Image, size: tuple[int, int]) -> np.ndarray:
         picture = picture.resize((width, height), Image.Resampling.BICUBIC)
     array = np.asarray(picture)
     return array[..., None] if array.ndim == 2 else array
+
+
+def _is_transparent(picture: Image.Image) -> bool:
+    return np.asarray(picture.convert("RGBA"))[..., 3].min() < 255

@@ -1,0 +1,17 @@
+"""Edges to photos of shoes.
+
+Data: 49,825 training pairs of 256 x 256 pixels, side by side, edges left and photo right.
+Source: Isola et al. 2017, appendix 6.2: 15 epochs, batch 4.
+Score and time: see experiments/README.md for what has been run; the rest awaits an accelerator.
+
+    p2p-jax train edges2shoes --data.path FOLDER
+"""
+
+from p2p_jax.cli import run_experiment
+from p2p_jax.config import Config
+from p2p_jax.pix2pix import build as build
+
+CONFIG = Config(epochs=15, batch_size=4, sample_every=5000, checkpoint_every=5000)
+
+if __name__ == "__main__":
+    run_experiment("edges2shoes")

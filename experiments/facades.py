@@ -1,0 +1,17 @@
+"""Labels to photos of facades: the paper's CMP Facades set, its settings.
+
+Data: 400 training and 106 test pairs, side by side, photo left and labels right: labels to photo is BtoA.
+Source: Isola et al. 2017, section 4 and appendix 6.2: 200 epochs, batch 1, jitter and mirroring.
+Score and time: see experiments/README.md for what has been run; the rest awaits an accelerator.
+
+    p2p-jax train facades --data.path FOLDER
+"""
+
+from p2p_jax.cli import run_experiment
+from p2p_jax.config import Config, Data
+from p2p_jax.pix2pix import build as build
+
+CONFIG = Config(data=Data(direction="BtoA"))
+
+if __name__ == "__main__":
+    run_experiment("facades")

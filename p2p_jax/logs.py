@@ -1,0 +1,102 @@
+"""What a run says while it goes on: progress, metrics.jsonl, TensorBoard; and how it hears Ctrl-C and SIGTERM."""
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+INTERRUPTED: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 75}
+"""Exit codes of a run that was told to stop: 75 asks a scheduler to start it again."""
+
+
+def read_rows(path: Path) -> list[dict[str, float]]:
+    """The rows of metrics.jsonl; a last line cut off by a crash is left out."""
+    rows = []
+    for line in path.read_text().splitlines() if path.is_file() else []:
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            break
+    return rows
+
+
+def describe(row: dict[str, float]) -> str:
+    """A row of metrics in a few words."""
+    short = {"generator_l1": "L1", "generator_gan": "GAN", "discriminator_loss": "D", "val_ssim": "val SSIM"}
+    parts = [f"{label} {row[name]:.3f}" for name, label in short.items() if name in row]
+    return " ".join([*parts, f"{row['pictures_per_second']:.1f} pictures/s"])
+
+
+def open_console() -> Console:
+    """The terminal, as this program writes to it: no line broken by force, no text read as markup."""
+    return Console(soft_wrap=True, markup=False, highlight=False)
+
+
+def progress_bar(console: Console) -> Progress:
+    """A progress bar with the time left; silent where the console is no terminal."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+@contextmanager
+def metrics_writer(workdir: Path, *, tensorboard: bool) -> Iterator[Callable[[dict[str, float]], None]]:
+    """A function that appends a row to metrics.jsonl, and to TensorBoard if asked for."""
+    board = None
+    if tensorboard:
+        board = _open_tensorboard(workdir / "tensorboard")
+    with (workdir / "metrics.jsonl").open("a") as file:
+
+        def write(row: dict[str, float]) -> None:
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+            if board:
+                for name, value in row.items():
+                    board.add_scalar(name, value, row["step"])
+
+        yield write
+    if board:
+        board.close()
+
+
+@contextmanager
+def caught_signals() -> Iterator[list[int]]:
+    """Collects Ctrl-C and SIGTERM, so that the loop ends after its step; a second Ctrl-C ends at once."""
+    caught: list[int] = []
+
+    def catch(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGINT and caught:
+            raise KeyboardInterrupt
+        caught.append(number)
+
+    try:
+        before = {number: signal.signal(number, catch) for number in INTERRUPTED}
+    except ValueError:  # not in the main thread: whoever runs us there handles signals
+        before = {}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _open_tensorboard(folder: Path) -> Any:
+    """A TensorBoard writer.
+
+    Raises:
+        ValueError: tensorboardX is not installed.
+    """
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError:
+        raise ValueError(
+            "--tensorboard needs the package tensorboardX: install p2p-jax[tensorboard], or leave the option out."
+        ) from None
+    return SummaryWriter(str(folder))
