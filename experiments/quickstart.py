@@ -13,12 +13,12 @@ from p2p_jax.pix2pix import build as build
 CONFIG = Config(
     image_size=64,
     epochs=None,
-    steps=2000,
+    steps=4000,
     generator=Generator(width=32),
     discriminator=Discriminator(width=32, num_layers=2),
     data=Data(source="procedural", flip=False, load_size=64),
-    sample_every=500,
-    checkpoint_every=500,
+    sample_every=1000,
+    checkpoint_every=1000,
 )
 
 if __name__ == "__main__":

@@ -1,0 +1,251 @@
+"""The config: the paper's values, the length in steps, what may change, JSON there and back, and wrong values."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field, fields, replace
+
+import pytest
+
+from p2p_jax import config as configs
+from p2p_jax.config import Config, Data, Discriminator, Generator, Loss, Optimizer, check, differences, from_dict, resolve
+
+PAPER = {
+    "image_size": 256,
+    "epochs": 200,
+    "steps": None,
+    "batch_size": 1,
+    "dtype": "float32",
+    "ema_decay": None,
+    "generator.architecture": "unet",
+    "generator.width": 64,
+    "generator.norm": "batch",
+    "generator.statistics": "batch",
+    "generator.dropout": 0.5,
+    "generator.skip": "concat",
+    "generator.upsample": "transpose",
+    "discriminator.architecture": "patchgan",
+    "discriminator.num_layers": 3,
+    "discriminator.width": 64,
+    "discriminator.norm": "batch",
+    "loss.adversarial": "bce",
+    "loss.reconstruction": "l1",
+    "loss.reconstruction_weight": 100.0,
+    "loss.adversarial_weight": 1.0,
+    "loss.discriminator_weight": 0.5,
+    "loss.label_smoothing": 0.0,
+    "loss.gradient_penalty": None,
+    "optimizer.learning_rate": 2e-4,
+    "optimizer.discriminator_learning_rate": None,
+    "optimizer.beta1": 0.5,
+    "optimizer.beta2": 0.999,
+    "optimizer.epsilon": 1e-8,
+    "optimizer.schedule": "linear",
+    "optimizer.clip": None,
+    "data.load_size": None,
+    "data.flip": True,
+    "data.input_channels": 3,
+    "data.target_channels": 3,
+    "data.val_fraction": 0.0,
+    "data.test_fraction": 0.0,
+}
+
+RUNTIME = {
+    "data.path", "data.threads", "data.cache_mib", "log_every", "sample_every", "checkpoint_every", "keep",
+    "best_metric", "val_pictures", "tensorboard",
+}  # fmt: skip
+
+WRONG = {
+    "image_size": 8,
+    "batch_size": 0,
+    "epochs": 0,
+    "steps": 0,
+    "seed": -1,
+    "log_every": 0,
+    "sample_every": 0,
+    "checkpoint_every": 0,
+    "keep": 0,
+    "val_pictures": 0,
+    "generator.width": 0,
+    "generator.num_blocks": -1,
+    "generator.dropout": 1.0,
+    "discriminator.num_layers": 0,
+    "discriminator.width": 0,
+    "optimizer.learning_rate": -1e-4,
+    "data.count": 7,
+    "data.threads": -1,
+    "data.val_fraction": 1.0,
+    "data.test_fraction": -0.1,
+    "data.load_size": 255,
+    "loss.label_smoothing": 1.0,
+    "ema_decay": 1.0,
+}
+
+
+def change(config, name, value):
+    """A config with one field, given by its dotted name, replaced."""
+    first, _, rest = name.partition(".")
+    return replace(config, **{first: change(getattr(config, first), rest, value) if rest else value})
+
+
+def all_fields(config, prefix=""):
+    for item in fields(config):
+        value = getattr(config, item.name)
+        if hasattr(value, "__dataclass_fields__"):
+            yield from all_fields(value, f"{prefix}{item.name}.")
+        else:
+            yield prefix + item.name, value
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_the_defaults_are_those_of_the_paper(name):
+    assert configs.get(Config(), name) == PAPER[name]
+
+
+def test_epochs_become_steps_by_whole_batches():
+    config = resolve(Config(epochs=3, batch_size=4), 10)
+    assert (config.steps, config.steps_per_epoch) == (6, 2)
+    assert configs.steps_per_unit(config) == 2
+
+
+def test_a_length_in_steps_stays_and_changes_the_rate_at_every_step():
+    config = resolve(Config(epochs=None, steps=7), 10)
+    assert (config.steps, config.steps_per_epoch) == (7, 10)
+    assert configs.steps_per_unit(config) == 1
+
+
+def test_resolving_twice_changes_nothing():
+    config = resolve(Config(epochs=3), 10)
+    assert resolve(config, 10) == config
+
+
+def test_no_length_is_refused():
+    with pytest.raises(ValueError, match="epochs or steps"):
+        resolve(Config(epochs=None), 10)
+
+
+def test_two_lengths_are_refused():
+    with pytest.raises(ValueError, match="one of the two"):
+        resolve(Config(epochs=3, steps=7), 10)
+
+
+def test_a_batch_larger_than_the_training_set_is_refused():
+    assert resolve(Config(batch_size=10), 10).steps == 200
+    with pytest.raises(ValueError, match=r"batch size 11 .* 10 training pairs"):
+        resolve(Config(batch_size=11), 10)
+
+
+def test_differences_names_each_field_and_whether_it_may_change():
+    new = Config(
+        keep=5, seed=1, data=Data(path="x", flip=False), generator=Generator(widths=(1, 2)), optimizer=Optimizer(clip=1.0)
+    )
+    assert differences(Config(), new) == {
+        "keep": (2, 5, True),
+        "seed": (0, 1, False),
+        "data.path": (None, "x", True),
+        "data.flip": (True, False, False),
+        "generator.widths": (None, (1, 2), False),
+        "optimizer.clip": (None, 1.0, False),
+    }
+    assert differences(new, new) == {}
+
+
+def test_exactly_the_fields_of_how_a_run_is_carried_out_may_change():
+    changed = {}
+    for name, _ in all_fields(Config()):
+        changed |= differences(Config(), change(Config(), name, "something else"))
+    assert {name for name, (_, _, runtime) in changed.items() if runtime} == RUNTIME
+    assert len(changed) == len(list(all_fields(Config())))
+
+
+def test_a_config_survives_json():
+    config = resolve(
+        Config(
+            epochs=2,
+            ema_decay=0.999,
+            generator=Generator(widths=(2, 4, 8), remat=True),
+            discriminator=Discriminator(norm="instance"),
+            loss=Loss(adversarial="wasserstein", gradient_penalty=10.0),
+            optimizer=Optimizer(discriminator_learning_rate=4e-4),
+            data=Data(path="a/ü", load_size=300, input_channels=1),
+        ),
+        10,
+    )
+    again = from_dict(Config, json.loads(json.dumps(configs.to_dict(config))))
+    assert again == config
+    assert again.generator.widths == (2, 4, 8)
+
+
+@dataclass(frozen=True)
+class Extra:
+    sizes: tuple[int, ...] = (1,)
+    factor: float = 1.0
+
+
+@dataclass(frozen=True)
+class OwnConfig(Config):
+    extra: Extra = field(default=Extra())
+    maybe: Extra | None = None
+
+
+def test_a_config_of_ones_own_survives_json():
+    config = OwnConfig(extra=Extra((3, 4)), maybe=Extra((), 0.5))
+    assert from_dict(OwnConfig, json.loads(json.dumps(configs.to_dict(config)))) == config
+    config = OwnConfig(seed=3)
+    assert from_dict(OwnConfig, json.loads(json.dumps(configs.to_dict(config)))) == config
+
+
+@pytest.mark.parametrize(("name", "values"), [("old", {"old": 1}), ("data.old", {"data": {"old": 1}})])
+def test_a_stored_field_that_is_not_known_is_refused(name, values):
+    with pytest.raises(ValueError, match=f"field {name},"):
+        from_dict(Config, values)
+
+
+def test_the_defaults_pass_the_check():
+    check(Config())
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_value_is_refused_under_the_name_of_its_option(name):
+    value = WRONG[name]
+    with pytest.raises(ValueError, match=f"^--{name.replace('_', '-')} was given {value}"):
+        check(change(Config(), name, value))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("optimizer.learning_rate", float("nan")),
+        ("loss.label_smoothing", float("nan")),
+        ("optimizer.beta1", 1.0),
+        ("optimizer.clip", -1.0),
+        ("optimizer.epsilon", -1.0),
+        ("generator.widths", (2, 0)),
+        ("ema_decay", -0.5),
+        ("loss.gradient_penalty", -1.0),
+        ("data.cache_mib", -1),
+    ],
+)
+def test_a_number_that_no_run_can_have_is_refused(name, value):
+    with pytest.raises(ValueError, match=f"^--{name.replace('_', '-')} was given"):
+        check(change(Config(), name, value))
+
+
+def run_python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import p2p_jax.config, p2p_jax.cli, p2p_jax",
+        "from p2p_jax.cli import main; assert main(['--help']) == 0",
+        "from p2p_jax.cli import main; assert main(['train', '--help']) == 0",
+        "import pytest, p2p_jax.cli as c\nwith pytest.raises(SystemExit): c.main(['train', 'quickstart', '--help'])",
+    ],
+)
+def test_the_config_and_help_do_without_jax(code):
+    done = run_python(
+        f"import sys\nsys.modules['jax'] = None\n{code}\nassert not [m for m in sys.modules if m.startswith(('jax.', 'flax'))]"
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,196 @@
+"""Every loss against its formula in numpy, and what each is claimed to be good for."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from p2p_jax import losses
+
+LOGITS = np.random.default_rng(0).standard_normal((2, 3, 4, 1)) * 3
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def log_loss(x, t):
+    return -(t * np.log(sigmoid(x)) + (1 - t) * np.log(1 - sigmoid(x))).mean()
+
+
+# name: (discriminator on real, discriminator on fake, generator, threshold)
+FORMULAS = {
+    "bce": (lambda x: log_loss(x, 1), lambda x: log_loss(x, 0), lambda x: log_loss(x, 1), 0.0),
+    "least_squares": (
+        lambda x: ((x - 1) ** 2).mean(),
+        lambda x: (x**2).mean(),
+        lambda x: ((x - 1) ** 2).mean(),
+        0.5,
+    ),
+    "hinge": (
+        lambda x: np.maximum(0, 1 - x).mean(),
+        lambda x: np.maximum(0, 1 + x).mean(),
+        lambda x: -x.mean(),
+        0.0,
+    ),
+    "wasserstein": (lambda x: -x.mean(), lambda x: x.mean(), lambda x: -x.mean(), 0.0),
+}
+
+
+def sides(adversarial):
+    """The three functions of logits: the discriminator on real ones, on fake ones, and the generator."""
+    return (
+        lambda x: adversarial.discriminator(x, True),
+        lambda x: adversarial.discriminator(x, False),
+        adversarial.generator,
+    )
+
+
+def finite_differences(fn, x, step=1e-6):
+    slopes = np.zeros_like(x)
+    for index in np.ndindex(x.shape):
+        shift = np.zeros_like(x)
+        shift[index] = step
+        slopes[index] = (fn(x + shift) - fn(x - shift)) / (2 * step)
+    return slopes
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_adversarial_loss_equals_its_formula_in_value_and_gradient(name):
+    *formulas, threshold = FORMULAS[name]
+    adversarial = getattr(losses, name)
+    assert adversarial.threshold == threshold
+    with jax.enable_x64(True):
+        for loss, formula in zip(sides(adversarial), formulas, strict=True):
+            value, gradient = jax.value_and_grad(loss)(jnp.array(LOGITS))
+            assert float(value) == pytest.approx(formula(LOGITS), rel=1e-12)
+            np.testing.assert_allclose(gradient, finite_differences(formula, LOGITS), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_several_scales_count_alike_whatever_their_size(name):
+    small = LOGITS[:, :1, :1]
+    for loss, formula in zip(sides(getattr(losses, name)), FORMULAS[name], strict=False):
+        value = loss({"coarse": jnp.array(small), "fine": [jnp.array(LOGITS)]})
+        assert float(value) == pytest.approx((formula(small) + formula(LOGITS)) / 2, rel=1e-5)
+
+
+def test_cross_entropy_of_a_very_confident_logit_is_finite_and_exact():
+    for logit, target, expected in ((1e4, 1, 0), (1e4, 0, 1e4), (-1e4, 1, 1e4), (-1e4, 0, 0), (1e4, 0.9, 1e3)):
+        x = jnp.full((1, 1, 1, 1), logit)
+        value, slope = jax.value_and_grad(losses.binary_cross_entropy)(x, target)
+        assert float(value) == pytest.approx(expected, rel=1e-4)
+        assert float(slope[0, 0, 0, 0]) == pytest.approx((logit > 0) - target, abs=1e-6)
+
+
+def test_smoothed_cross_entropy_has_the_target_one_minus_the_amount():
+    smooth = losses.smooth_labels(losses.bce, 0.1)
+    x = jnp.array(LOGITS, jnp.float32)
+    assert float(smooth.discriminator(x, True)) == pytest.approx(log_loss(LOGITS, 0.9), rel=1e-5)
+    assert float(smooth.discriminator(x, True)) == pytest.approx(float(losses.binary_cross_entropy(x, 0.9)), rel=1e-6)
+    assert float(smooth.discriminator(x, False)) == pytest.approx(log_loss(LOGITS, 0), rel=1e-5)
+    assert float(smooth.generator(x)) == pytest.approx(log_loss(LOGITS, 1), rel=1e-5)
+
+
+def test_smoothed_least_squares_has_the_gradient_of_the_target_one_minus_the_amount():
+    smooth = losses.smooth_labels(losses.least_squares, 0.2)
+    assert smooth.threshold == 0.5
+    gradient = jax.grad(lambda x: smooth.discriminator(x, True))(jnp.array(LOGITS, jnp.float32))
+    np.testing.assert_allclose(gradient, 2 * (LOGITS - 0.8) / LOGITS.size, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("amount", [-0.1, 1.0, 1.5])
+def test_a_smoothing_that_is_no_share_is_refused(amount):
+    with pytest.raises(ValueError, match=f"label smoothing was given {amount}"):
+        losses.smooth_labels(losses.bce, amount)
+
+
+def test_weigh_generator_multiplies_the_generators_side_only():
+    x = jnp.array(LOGITS, jnp.float32)
+    weighed = losses.weigh_generator(losses.least_squares, 0.25)
+    assert float(weighed.generator(x)) == pytest.approx(0.25 * ((LOGITS - 1) ** 2).mean(), rel=1e-5)
+    assert float(weighed.discriminator(x, True)) == pytest.approx(((LOGITS - 1) ** 2).mean(), rel=1e-5)
+    assert weighed.threshold == 0.5
+    value, gradient = jax.value_and_grad(losses.weigh_generator(losses.bce, 0).generator)(x)
+    assert float(value) == 0
+    assert not gradient.any()
+
+
+def test_l1_and_l2_are_means_over_everything():
+    fake, target = np.random.default_rng(1).uniform(-1, 1, (2, 2, 3, 4, 3))
+    with jax.enable_x64(True):
+        for loss, value, slope in (
+            (losses.l1, np.abs(fake - target).mean(), np.sign(fake - target) / fake.size),
+            (losses.l2, ((fake - target) ** 2).mean(), 2 * (fake - target) / fake.size),
+        ):
+            found, gradient = jax.value_and_grad(loss)(jnp.array(fake), jnp.array(target))
+            assert float(found) == pytest.approx(value, rel=1e-12)
+            np.testing.assert_allclose(gradient, slope, rtol=1e-12)
+
+
+# Gradient penalty: pictures of 2 x 2 pixels and 3 channels.
+SLOPE = np.random.default_rng(2).standard_normal((2, 2, 3))
+PICTURES = [jnp.asarray(p) for p in np.random.default_rng(3).uniform(-1, 1, (3, 4, 2, 2, 3)).astype(np.float32)]
+
+
+def linear_critic(slope):
+    return lambda _, picture: (picture * slope).sum((1, 2, 3), keepdims=True)
+
+
+def test_gradient_penalty_of_a_linear_critic_depends_on_its_slope_alone():
+    norm = np.sqrt((SLOPE**2).sum())
+    value = losses.gradient_penalty(linear_critic(SLOPE), jax.random.key(0), *PICTURES, weight=7.0)
+    assert float(value) == pytest.approx(7 * (norm - 1) ** 2, rel=1e-5)
+    unit = losses.gradient_penalty(linear_critic(SLOPE / norm), jax.random.key(0), *PICTURES)
+    assert float(unit) == pytest.approx(0, abs=1e-9)
+    assert float(losses.gradient_penalty(linear_critic(3 * SLOPE / norm), jax.random.key(0), *PICTURES)) == pytest.approx(
+        40
+    )
+
+
+def test_gradient_penalty_takes_the_mean_over_a_pictures_patches():
+    critic = lambda input, picture: jnp.repeat(linear_critic(SLOPE)(input, picture), 5, axis=1)
+    value = losses.gradient_penalty(critic, jax.random.key(0), *PICTURES, weight=1.0)
+    assert float(value) == pytest.approx((np.sqrt((SLOPE**2).sum()) - 1) ** 2, rel=1e-5)
+
+
+def quadratic_critic(weight):
+    """Its gradient by a picture x is weight * x."""
+    return lambda _, picture: (weight * jnp.square(picture) / 2).sum((1, 2, 3), keepdims=True)
+
+
+def test_gradient_penalty_is_taken_on_mixtures_of_each_real_with_its_fake():
+    _, real, fake = (np.asarray(picture, np.float64) for picture in PICTURES)
+    share = np.asarray(jax.random.uniform(jax.random.key(5), (4, 1, 1, 1)))  # one per pair, as documented
+    mixed = share * real + (1 - share) * fake
+    expected = ((np.sqrt((mixed**2).sum((1, 2, 3))) - 1) ** 2).mean()
+    value = losses.gradient_penalty(quadratic_critic(1.0), jax.random.key(5), *PICTURES, weight=1.0)
+    assert float(value) == pytest.approx(expected, rel=1e-5)
+
+
+def test_gradient_penalty_gives_the_critic_the_input_beside_the_mixture():
+    critic = lambda input, picture: (jnp.square(input) * picture).sum((1, 2, 3), keepdims=True)
+    length = np.sqrt((np.asarray(PICTURES[0], np.float64) ** 4).sum((1, 2, 3)))
+    value = losses.gradient_penalty(critic, jax.random.key(0), *PICTURES, weight=1.0)
+    assert float(value) == pytest.approx(((length - 1) ** 2).mean(), rel=1e-5)
+
+
+def test_gradient_penalty_is_the_mean_of_the_pictures_own_penalties():
+    same = [PICTURES[0], PICTURES[1], PICTURES[1]]  # no mixing: the share cannot matter
+    whole = losses.gradient_penalty(quadratic_critic(2.0), jax.random.key(0), *same)
+    single = [
+        float(losses.gradient_penalty(quadratic_critic(2.0), jax.random.key(0), *(p[i : i + 1] for p in same)))
+        for i in range(4)
+    ]
+    assert len(set(single)) == 4
+    assert float(whole) == pytest.approx(np.mean(single), rel=1e-5)
+
+
+def test_gradient_penalty_can_be_differentiated_by_the_critics_parameters():
+    same = [PICTURES[0], PICTURES[1], PICTURES[1]]
+    length = np.sqrt((np.asarray(PICTURES[1], np.float64) ** 2).sum((1, 2, 3)))
+    slope = jax.grad(lambda w: losses.gradient_penalty(quadratic_critic(w), jax.random.key(0), *same, weight=3.0))(1.5)
+    assert float(slope) == pytest.approx(3 * (2 * (1.5 * length - 1) * length).mean(), rel=1e-4)
+    # a critic that is flat everywhere has no direction to grow in, but no nan either
+    flat = jax.grad(lambda w: losses.gradient_penalty(linear_critic(w * SLOPE), jax.random.key(0), *same))(0.0)
+    assert np.isfinite(flat)

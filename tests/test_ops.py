@@ -1,0 +1,321 @@
+"""The pure array functions, against plain numpy loops written from their definitions."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from p2p_jax import convolution, ops
+
+# XLA's own optimisation would take most of these tests' time.
+jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+
+
+def naive_conv2d(x: np.ndarray, kernel: np.ndarray, bias=0.0, *, stride: int = 1, padding: int = 0) -> np.ndarray:
+    """Cross-correlation by its definition, one output position at a time; kernel (kh, kw, in, out)."""
+    kh, kw, _, features = kernel.shape
+    x = np.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    rows, columns = (x.shape[1] - kh) // stride + 1, (x.shape[2] - kw) // stride + 1
+    y = np.zeros((len(x), rows, columns, features), x.dtype)
+    for i in range(rows):
+        for j in range(columns):
+            patch = x[:, i * stride : i * stride + kh, j * stride : j * stride + kw]
+            y[:, i, j] = np.tensordot(patch, kernel, axes=3)
+    return y + bias
+
+
+def naive_conv2d_transpose(
+    x: np.ndarray, kernel: np.ndarray, bias=0.0, *, stride: int = 2, padding: int = 1, output_padding: int = 0
+) -> np.ndarray:
+    """Every pixel spread over the kernel, one at a time; kernel (in, kh, kw, out). PyTorch's size rule."""
+    n, h, w, _ = x.shape
+    _, kh, kw, features = kernel.shape
+    y = np.zeros((n, (h - 1) * stride + kh + output_padding, (w - 1) * stride + kw + output_padding, features), x.dtype)
+    for i in range(h):
+        for j in range(w):
+            y[:, i * stride : i * stride + kh, j * stride : j * stride + kw] += np.tensordot(x[:, i, j], kernel, axes=1)
+    return y[:, padding : y.shape[1] - padding, padding : y.shape[2] - padding] + bias
+
+
+def normal(*shape: int, seed: int = 0, dtype=np.float64) -> np.ndarray:
+    return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(dtype)
+
+
+# height, width, kernel height, kernel width, channels in, channels out, stride, padding
+CONVOLUTIONS = [
+    (8, 8, 4, 4, 3, 2, 2, 1),  # the U-Net's
+    (9, 7, 4, 4, 2, 3, 2, 1),  # odd sizes: the last row is under no position
+    (6, 5, 4, 4, 2, 1, 1, 1),  # the discriminator's last ones
+    (7, 8, 3, 3, 2, 3, 2, 1),  # the resnet's
+    (8, 9, 7, 7, 1, 2, 1, 0),  # its stem
+    (4, 3, 1, 1, 3, 4, 1, 0),
+    (9, 8, 2, 3, 2, 2, 3, 0),  # a stride above the kernel: pixels that no position sees
+    (4, 4, 3, 2, 1, 2, 1, 3),  # positions that see padding alone
+]
+# height, width, kernel height, kernel width, channels in, channels out, stride, padding, output padding
+TRANSPOSED = [
+    (4, 3, 4, 4, 3, 2, 2, 1, 0),  # the U-Net's
+    (1, 1, 4, 4, 2, 3, 2, 1, 0),  # its innermost one
+    (3, 4, 3, 3, 2, 3, 2, 1, 1),  # the resnet's
+    (5, 4, 3, 3, 2, 2, 1, 1, 0),
+    (3, 2, 5, 4, 1, 2, 3, 2, 2),
+    (3, 3, 2, 2, 2, 1, 3, 0, 1),  # a stride above the kernel: rows of zeros between
+    (4, 4, 3, 3, 1, 2, 2, 3, 1),  # padding above kernel - 1: whole inputs are cut off
+    (2, 3, 1, 1, 2, 2, 1, 0, 0),
+]
+
+
+@pytest.mark.parametrize("setting", CONVOLUTIONS)
+def test_conv2d_equals_its_definition(setting):
+    h, w, kh, kw, channels, features, stride, padding = setting
+    x, kernel, bias = normal(2, h, w, channels), normal(kh, kw, channels, features), normal(features)
+    expected = naive_conv2d(x, kernel, bias, stride=stride, padding=padding)
+    size = ((h + 2 * padding - kh) // stride + 1, (w + 2 * padding - kw) // stride + 1)
+    arrays = [jnp.asarray(a, jnp.float32) for a in (x, kernel, bias)]
+    y = ops.conv2d(*arrays, stride=stride, padding=padding)
+    assert y.shape == expected.shape == (2, *size, features)
+    assert y.dtype == jnp.float32
+    np.testing.assert_allclose(y, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("setting", TRANSPOSED)
+def test_conv2d_transpose_equals_its_definition(setting):
+    h, w, kh, kw, channels, features, stride, padding, extra = setting
+    x, kernel, bias = normal(2, h, w, channels), normal(channels, kh, kw, features), normal(features)
+    expected = naive_conv2d_transpose(x, kernel, bias, stride=stride, padding=padding, output_padding=extra)
+    size = ((h - 1) * stride - 2 * padding + kh + extra, (w - 1) * stride - 2 * padding + kw + extra)
+    arrays = [jnp.asarray(a, jnp.float32) for a in (x, kernel, bias)]
+    y = ops.conv2d_transpose(*arrays, stride=stride, padding=padding, output_padding=extra)
+    assert y.shape == expected.shape == (2, *size, features)
+    np.testing.assert_allclose(y, expected, atol=1e-5)
+
+
+def formulations(setting):
+    """(native, the CPU's), both of x and kernel alone, and the shapes of x and kernel."""
+    h, w, kh, kw, channels, features, stride, padding, *extra = setting
+    options = {"stride": stride, "padding": padding}
+    if not extra:
+        pair = convolution.conv2d_native, convolution.conv2d_by_patches
+        return [partial(f, **options) for f in pair], (2, h, w, channels), (kh, kw, channels, features)
+    size = tuple((a - 1) * stride - 2 * padding + k + extra[0] for a, k in ((h, kh), (w, kw)))
+    pair = convolution.conv2d_transpose_native, convolution.conv2d_transpose_by_overlap
+    return [partial(f, size=size, **options) for f in pair], (2, h, w, channels), (channels, kh, kw, features)
+
+
+def derivatives(convolve, x, kernel, cotangent):
+    """The value, the gradient, and the gradient of the gradient's squared length, as the gradient penalty needs it."""
+
+    def gradient(x, kernel):
+        # a square, so that the second derivative by x is not zero
+        return jax.grad(lambda x, kernel: (jnp.square(convolve(x, kernel)) * cotangent).sum(), (0, 1))(x, kernel)
+
+    def squared_length(x, kernel):
+        return sum(jnp.square(g).sum() for g in gradient(x, kernel))
+
+    return convolve(x, kernel), gradient(x, kernel), jax.grad(squared_length, (0, 1))(x, kernel)
+
+
+@pytest.mark.parametrize("setting", CONVOLUTIONS[:2] + CONVOLUTIONS[3:8:3] + TRANSPOSED[:3] + TRANSPOSED[4:7])
+def test_both_formulations_agree_in_float64_to_the_second_derivative(setting):
+    pair, x_shape, kernel_shape = formulations(setting)
+    with jax.enable_x64(True):
+        x, kernel = jnp.asarray(normal(*x_shape)), jnp.asarray(normal(*kernel_shape))
+        cotangent = jnp.asarray(normal(*jax.eval_shape(pair[0], x, kernel).shape, seed=1))
+        native, ours = jit(lambda *a: [derivatives(f, *a) for f in pair])(x, kernel, cotangent)
+        for a, b in zip(jax.tree.leaves(native), jax.tree.leaves(ours), strict=True):
+            assert b.dtype == jnp.float64
+            np.testing.assert_allclose(b, a, rtol=1e-10, atol=1e-10 * float(jnp.abs(a).max()))
+
+
+@pytest.mark.parametrize("setting", [CONVOLUTIONS[0], TRANSPOSED[0]])
+def test_both_formulations_agree_in_float32_in_value_and_gradient(setting):
+    pair, x_shape, kernel_shape = formulations(setting)
+    x, kernel = (jnp.asarray(normal(*shape), jnp.float32) for shape in (x_shape, kernel_shape))
+    cotangent = jnp.asarray(normal(*jax.eval_shape(pair[0], x, kernel).shape, seed=1), jnp.float32)
+
+    def both(x, kernel, cotangent):
+        return [(y, vjp(cotangent)) for y, vjp in (jax.vjp(f, x, kernel) for f in pair)]
+
+    native, ours = jit(both)(x, kernel, cotangent)
+    for a, b in zip(jax.tree.leaves(native), jax.tree.leaves(ours), strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("setting", [CONVOLUTIONS[1], TRANSPOSED[2]])
+def test_convolutions_under_vmap_equal_one_call_for_each(setting):
+    (_, convolve), x_shape, kernel_shape = formulations(setting)
+    x, kernel = jnp.asarray(normal(3, *x_shape), jnp.float32), jnp.asarray(normal(3, *kernel_shape), jnp.float32)
+
+    def run(x, kernel):
+        return convolve(x, kernel), jax.grad(lambda *a: jnp.square(convolve(*a)).sum(), (0, 1))(x, kernel)
+
+    mapped = jit(jax.vmap(run))(x, kernel)
+    one = jit(run)
+    for i in range(3):
+        for a, b in zip(jax.tree.leaves(one(x[i], kernel[i])), jax.tree.leaves(mapped), strict=True):
+            np.testing.assert_allclose(b[i], a, rtol=1e-5, atol=1e-5)
+
+
+def test_transposed_convolution_is_the_transpose_of_the_convolution():
+    with jax.enable_x64(True):
+        x, y, kernel = (jnp.asarray(normal(*shape)) for shape in ((1, 9, 9, 2), (1, 5, 5, 3), (3, 3, 2, 3)))
+        forth = ops.conv2d(x, kernel, stride=2, padding=1)
+        back = ops.conv2d_transpose(y, kernel.transpose(3, 0, 1, 2), stride=2, padding=1)
+        assert float((forth * y).sum()) == pytest.approx(float((x * back).sum()), rel=1e-12)
+
+
+def test_convolutions_in_bfloat16_keep_the_dtype_and_add_up_in_float32():
+    x = jnp.asarray(normal(1, 8, 8, 32), jnp.bfloat16)
+    kernel = jnp.asarray(normal(4, 4, 32, 4), jnp.float32)
+    rounded = np.asarray(kernel.astype(jnp.bfloat16), np.float64)
+    y = ops.conv2d(x, kernel, stride=2, padding=1)
+    assert y.dtype == jnp.bfloat16
+    expected = naive_conv2d(np.asarray(x, np.float64), rounded, stride=2, padding=1)
+    np.testing.assert_allclose(np.asarray(y, np.float64), expected, rtol=2**-8, atol=1e-4)
+    assert ops.conv2d_transpose(x, jnp.zeros((32, 4, 4, 2))).dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("call", "parts"),
+    [
+        (lambda: ops.conv2d(jnp.zeros((1, 8, 8, 3)), jnp.zeros((4, 4, 2, 5))), ["conv2d", "(1, 8, 8, 3)", "(4, 4, 2, 5)"]),
+        (lambda: ops.conv2d(jnp.zeros((8, 8, 2)), jnp.zeros((4, 4, 2, 5))), ["conv2d", "(8, 8, 2)", "(n, h, w, in)"]),
+        (
+            lambda: ops.conv2d(jnp.zeros((1, 1, 8, 2)), jnp.zeros((4, 4, 2, 5)), padding=1),
+            ["1 x 8", "padding 1", "4 x 4", "larger picture"],
+        ),
+        (
+            lambda: ops.conv2d_transpose(jnp.zeros((1, 8, 8, 3)), jnp.zeros((2, 4, 4, 5))),
+            ["conv2d_transpose", "(1, 8, 8, 3)", "(2, 4, 4, 5)"],
+        ),
+        (
+            lambda: ops.conv2d_transpose(jnp.zeros((1, 8, 8, 2)), jnp.zeros((2, 3, 3, 5)), output_padding=2),
+            ["output_padding 2", "stride 2", "smaller than the stride"],
+        ),
+        (
+            lambda: ops.conv2d_transpose(jnp.zeros((1, 8, 8, 2)), jnp.zeros((2, 3, 3, 5)), output_padding=-1),
+            ["output_padding -1", "at least 0"],
+        ),
+        (
+            lambda: ops.conv2d_transpose(jnp.zeros((1, 1, 4, 2)), jnp.zeros((2, 2, 2, 5)), padding=1),
+            ["0 x 6", "1 x 4", "padding 1 is too large"],
+        ),
+        (lambda: ops.reflect_pad(jnp.zeros((1, 3, 9, 2)), 3), ["3 x 9", "pad 3", "larger than the padding"]),
+        (lambda: ops.dropout(jax.random.key(0), jnp.ones(3), 1.0), ["rate 1.0", "below 1"]),
+        (lambda: ops.dropout(jax.random.key(0), jnp.ones(3), -0.1), ["rate -0.1", "at least 0"]),
+    ],
+)
+def test_what_cannot_be_computed_is_refused_with_the_values_given(call, parts):
+    with pytest.raises(ValueError, match=r"given|would give") as error:
+        call()
+    for part in parts:
+        assert part in str(error.value)
+
+
+def test_smallest_sizes_are_accepted():
+    assert ops.conv2d(jnp.zeros((1, 2, 2, 1)), jnp.zeros((4, 4, 1, 1)), padding=1).shape == (1, 1, 1, 1)
+    assert ops.conv2d_transpose(jnp.zeros((1, 1, 1, 1)), jnp.zeros((1, 3, 3, 1)), padding=1).shape == (1, 1, 1, 1)
+    assert ops.reflect_pad(jnp.zeros((1, 4, 4, 1)), 3).shape == (1, 10, 10, 1)
+
+
+def test_relu_and_its_gradient():
+    x = jnp.array([-2.0, 0.0, 3.0])
+    np.testing.assert_array_equal(ops.relu(x), [0, 0, 3])
+    np.testing.assert_array_equal(jax.grad(lambda x: ops.relu(x).sum())(x), [0, 0, 1])
+
+
+def test_leaky_relu_and_its_gradient():
+    x = jnp.array([-2.0, 0.0, 3.0])
+    np.testing.assert_allclose(ops.leaky_relu(x), [-0.4, 0, 3])
+    np.testing.assert_allclose(ops.leaky_relu(x, 0.5), [-1, 0, 3])
+    np.testing.assert_allclose(jax.grad(lambda x: ops.leaky_relu(x).sum())(x), [0.2, 0.2, 1])
+
+
+def test_activations_keep_bfloat16_and_pass_nan_on():
+    x = jnp.array([jnp.nan, 1.0], jnp.bfloat16)
+    for activation in (ops.relu, ops.leaky_relu, ops.tanh, ops.sigmoid):
+        y = activation(x)
+        assert y.dtype == jnp.bfloat16, activation
+        assert jnp.isnan(y).tolist() == [True, False], activation
+
+
+def test_tanh_and_sigmoid():
+    x = np.array([-100.0, -1.5, 0.0, 0.25, 100.0])
+    np.testing.assert_allclose(ops.tanh(jnp.array(x)), np.tanh(x), rtol=1e-6)
+    np.testing.assert_allclose(ops.sigmoid(jnp.array(x)), [0, 1 / (1 + np.exp(1.5)), 0.5, 1 / (1 + np.exp(-0.25)), 1], 1e-6)
+
+
+def test_moments_are_mean_and_biased_variance():
+    x = normal(2, 3, 4, 5) * 3 + 7
+    for axes in ((0, 1, 2), (1, 2)):
+        mean, var = ops.moments(jnp.array(x, jnp.float32), axes)
+        np.testing.assert_allclose(mean, x.mean(axes, keepdims=True), rtol=1e-5)
+        np.testing.assert_allclose(var, x.var(axes, keepdims=True), rtol=1e-4)
+
+
+def test_moments_and_normalize_of_bfloat16_are_computed_in_float32():
+    x = jnp.asarray(normal(1, 16, 16, 2) + 50, jnp.bfloat16)  # neighbouring bfloat16 values are 0.25 apart here
+    wide = np.asarray(x, np.float64)
+    mean, var = ops.moments(x, (0, 1, 2))
+    assert mean.dtype == var.dtype == jnp.float32
+    np.testing.assert_allclose(mean, wide.mean((0, 1, 2), keepdims=True), rtol=1e-6)
+    np.testing.assert_allclose(var, wide.var((0, 1, 2), keepdims=True), rtol=1e-4)
+    y = ops.normalize(x, mean, var)
+    assert y.dtype == jnp.bfloat16
+    expected = (wide - wide.mean((0, 1, 2))) / np.sqrt(wide.var((0, 1, 2)) + 1e-5)
+    np.testing.assert_allclose(np.asarray(y, np.float64), expected, rtol=2**-8, atol=1e-5)
+
+
+def test_moments_and_normalize_of_float64_stay_float64():
+    x = normal(2, 3, 3, 2)
+    with jax.enable_x64(True):
+        mean, var = ops.moments(jnp.array(x), (1, 2))
+        y = ops.normalize(jnp.array(x), mean, var, jnp.array([2.0, 3.0]), jnp.array([-1.0, 1.0]), eps=1e-3)
+        assert mean.dtype == var.dtype == y.dtype == jnp.float64
+        expected = (x - x.mean((1, 2), keepdims=True)) / np.sqrt(x.var((1, 2), keepdims=True) + 1e-3)
+        np.testing.assert_allclose(y, expected * [2, 3] + [-1, 1], rtol=1e-12, atol=1e-12)
+
+
+def test_normalize_of_a_constant_picture_is_zero_and_its_gradient_finite():
+    x = jnp.full((1, 4, 4, 1), 3.0)
+    normalized = lambda x: ops.normalize(x, *ops.moments(x, (1, 2)))
+    np.testing.assert_array_equal(normalized(x), np.zeros(x.shape))
+    assert jnp.isfinite(jax.grad(lambda x: (normalized(x) * jnp.arange(16).reshape(x.shape)).sum())(x)).all()
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+def test_dropout_drops_its_share_and_scales_the_rest(rate):
+    y = np.asarray(ops.dropout(jax.random.key(3), jnp.full((200, 200), 2.0), rate))
+    np.testing.assert_allclose(np.unique(y), [0, 2 / (1 - rate)], rtol=1e-6)
+    # 5 standard deviations of the mean of 40,000 draws
+    assert abs((y == 0).mean() - rate) < 5 * np.sqrt(rate * (1 - rate) / y.size)
+
+
+def test_dropout_is_fixed_by_its_key():
+    x = jnp.ones(64)
+    drop = lambda seed: np.asarray(ops.dropout(jax.random.key(seed), x, 0.5))
+    np.testing.assert_array_equal(drop(0), drop(0))
+    assert (drop(0) != drop(1)).any()
+
+
+def test_dropout_of_rate_zero_is_the_identity():
+    x = jnp.asarray(normal(8, 8), jnp.float32)
+    np.testing.assert_array_equal(ops.dropout(jax.random.key(0), x, 0), x)
+
+
+def test_reflect_pad_mirrors_without_repeating_the_edge():
+    x = normal(2, 5, 4, 3, dtype=np.float32)
+    for pad in (1, 3):
+        expected = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="reflect")
+        np.testing.assert_array_equal(ops.reflect_pad(jnp.array(x), pad), expected)
+
+
+def test_upsample_nearest_repeats_every_pixel():
+    x = normal(2, 2, 3, 2, dtype=np.float32)
+    y = np.asarray(ops.upsample_nearest(jnp.array(x), 3))
+    assert y.shape == (2, 6, 9, 2)
+    for i in range(6):
+        for j in range(9):
+            np.testing.assert_array_equal(y[:, i, j], x[:, i // 3, j // 3])
