@@ -113,8 +113,8 @@ def _check_channels(name: str, x: Array, kernel: Array, *, in_axis: int) -> None
 
 
 def relu(x: Array) -> Array:
-    """Identity above zero, zero below, (any shape). Its gradient at zero is taken as zero."""
-    return jnp.where(x > 0, x, jnp.zeros_like(x))
+    """Identity above zero, zero below, (any shape). Its gradient at zero is taken as zero; NaN stays NaN."""
+    return jnp.where(x <= 0, jnp.zeros_like(x), x)
 
 
 def leaky_relu(x: Array, slope: float = 0.2) -> Array:

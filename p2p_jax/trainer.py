@@ -95,7 +95,7 @@ def train(
     console = console or open_console()
     configs.check(experiment.config)
     dataset = open_dataset(experiment.config)
-    config = configs.resolve(experiment.config, dataset.splits["train"].count())
+    config = configs.resolve(_with_whole_path(experiment.config), dataset.splits["train"].count())
     experiment = experiment._replace(config=config)
     model = experiment.build(config)
     if not overwrite:
@@ -124,6 +124,12 @@ def train(
             f"{len(reader.skipped)} pairs could not be read and were replaced; the first: {first}", style="yellow"
         )
     return state
+
+
+def _with_whole_path(config: configs.Config) -> configs.Config:
+    """The same config with a data path that holds in every current folder."""
+    path = config.data.path
+    return config if path is None else replace(config, data=replace(config.data, path=str(Path(path).absolute())))
 
 
 def _refuse_other_data(workdir: Path, dataset: Dataset) -> None:
@@ -238,7 +244,7 @@ def make_update(
 def _loop(run: Run, state: TrainState, mesh: Mesh, reader: Reader, profile: bool) -> TrainState:
     config = run.experiment.config
     update = make_update(run.model, config, mesh)
-    done = int(state.step)
+    done = first = int(state.step)
     stream = batches(
         reader,
         seed=config.seed,
@@ -253,7 +259,7 @@ def _loop(run: Run, state: TrainState, mesh: Mesh, reader: Reader, profile: bool
         progress_bar(run.console) as progress,
         caught_signals() as caught,
     ):
-        task = progress.add_task("training", total=config.steps, completed=done)
+        task = progress.add_task("compiling", total=config.steps, completed=done)
         window: list[Metrics] = []
         started = time.perf_counter()
         while done < config.steps:
@@ -275,15 +281,17 @@ def _loop(run: Run, state: TrainState, mesh: Mesh, reader: Reader, profile: bool
                 if due["sample"]:
                     sampler(state, done)
                 validation = _validate(run, state) if due["checkpoint"] else None
+                write({"step": done, **row, **(validation or {})})
                 if due["checkpoint"] or stop:
                     _save(run, state, validation)
-                write({"step": done, **row, **(validation or {})})
                 window, started = [], time.perf_counter()
                 progress.update(task, completed=done, description=describe(row))
                 if due["checkpoint"] and not run.console.is_terminal:
                     run.console.print(f"step {done} of {config.steps}: {describe(row | (validation or {}))}")
-            else:
+            elif done > first + 1:
                 progress.update(task, completed=done)
+            else:
+                progress.update(task, completed=done, description="training")
             if stop:
                 run.manager.wait_until_finished()
                 raise Stopped(f"Stopped at step {done} and saved; the same command goes on from there.", INTERRUPTED[stop])

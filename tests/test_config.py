@@ -222,8 +222,6 @@ def test_a_wrong_value_is_refused_under_the_name_of_its_option(name):
         ("optimizer.epsilon", -1.0),
         ("generator.widths", (2, 0)),
         ("ema_decay", -0.5),
-        ("loss.gradient_penalty", -1.0),
-        ("data.cache_mib", -1),
     ],
 )
 def test_a_number_that_no_run_can_have_is_refused(name, value):
@@ -241,11 +239,9 @@ def run_python(code):
         "import p2p_jax.config, p2p_jax.cli, p2p_jax",
         "from p2p_jax.cli import main; assert main(['--help']) == 0",
         "from p2p_jax.cli import main; assert main(['train', '--help']) == 0",
-        "import pytest, p2p_jax.cli as c\nwith pytest.raises(SystemExit): c.main(['train', 'quickstart', '--help'])",
     ],
 )
 def test_the_config_and_help_do_without_jax(code):
-    done = run_python(
-        f"import sys\nsys.modules['jax'] = None\n{code}\nassert not [m for m in sys.modules if m.startswith(('jax.', 'flax'))]"
-    )
+    none_loaded = "assert not [name for name in sys.modules if name.startswith(('jax.', 'jaxlib', 'flax'))]"
+    done = run_python(f"import sys\nsys.modules['jax'] = None\n{code}\n{none_loaded}")
     assert done.returncode == 0, done.stderr

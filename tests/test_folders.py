@@ -149,7 +149,7 @@ def test_both_kinds_of_folder_give_the_same_pairs(tmp_path):
 
 def test_halves_of_different_size_are_refused_with_both_names(tmp_path):
     a, b = picture(tmp_path / "A" / "1.png", size=(16, 16)), picture(tmp_path / "B" / "1.png", size=(16, 17))
-    with pytest.raises(ValueError, match="16 x 16 .* 16 x 17") as caught:
+    with pytest.raises(ValueError, match=r"16 x 16 .* 16 x 17") as caught:
         FolderPairs(find_pairs(tmp_path)["train"]).read(0, (16, 16))
     assert str(a) in str(caught.value)
     assert str(b) in str(caught.value)
@@ -191,7 +191,7 @@ def test_shares_are_split_off_disjoint_and_whole(tmp_path):
     data = Data(path=numbered(tmp_path), val_fraction=0.2, test_fraction=0.25)
     found = names(open_dataset(Config(data=data)))
     assert {split: len(names) for split, names in found.items()} == {"train": 12, "val": 4, "test": 4}
-    assert sorted(sum(found.values(), []), key=int) == [str(i) for i in range(20)]
+    assert sorted((name for names in found.values() for name in names), key=int) == [str(i) for i in range(20)]
     assert all(some == sorted(some, key=int) for some in found.values())
 
 

@@ -143,9 +143,9 @@ def test_gradient_penalty_of_a_linear_critic_depends_on_its_slope_alone():
     assert float(value) == pytest.approx(7 * (norm - 1) ** 2, rel=1e-5)
     unit = losses.gradient_penalty(linear_critic(SLOPE / norm), jax.random.key(0), *PICTURES)
     assert float(unit) == pytest.approx(0, abs=1e-9)
-    assert float(losses.gradient_penalty(linear_critic(3 * SLOPE / norm), jax.random.key(0), *PICTURES)) == pytest.approx(
-        40
-    )
+    for length, expected in ((3, 40), (0.5, 2.5)):  # too steep and too flat
+        value = losses.gradient_penalty(linear_critic(length * SLOPE / norm), jax.random.key(0), *PICTURES)
+        assert float(value) == pytest.approx(expected, rel=1e-5)
 
 
 def test_gradient_penalty_takes_the_mean_over_a_pictures_patches():

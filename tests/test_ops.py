@@ -74,7 +74,7 @@ def test_conv2d_equals_its_definition(setting):
     expected = naive_conv2d(x, kernel, bias, stride=stride, padding=padding)
     size = ((h + 2 * padding - kh) // stride + 1, (w + 2 * padding - kw) // stride + 1)
     arrays = [jnp.asarray(a, jnp.float32) for a in (x, kernel, bias)]
-    y = ops.conv2d(*arrays, stride=stride, padding=padding)
+    y = jit(partial(ops.conv2d, stride=stride, padding=padding))(*arrays)
     assert y.shape == expected.shape == (2, *size, features)
     assert y.dtype == jnp.float32
     np.testing.assert_allclose(y, expected, atol=1e-5)
@@ -87,7 +87,7 @@ def test_conv2d_transpose_equals_its_definition(setting):
     expected = naive_conv2d_transpose(x, kernel, bias, stride=stride, padding=padding, output_padding=extra)
     size = ((h - 1) * stride - 2 * padding + kh + extra, (w - 1) * stride - 2 * padding + kw + extra)
     arrays = [jnp.asarray(a, jnp.float32) for a in (x, kernel, bias)]
-    y = ops.conv2d_transpose(*arrays, stride=stride, padding=padding, output_padding=extra)
+    y = jit(partial(ops.conv2d_transpose, stride=stride, padding=padding, output_padding=extra))(*arrays)
     assert y.shape == expected.shape == (2, *size, features)
     np.testing.assert_allclose(y, expected, atol=1e-5)
 
@@ -117,7 +117,9 @@ def derivatives(convolve, x, kernel, cotangent):
     return convolve(x, kernel), gradient(x, kernel), jax.grad(squared_length, (0, 1))(x, kernel)
 
 
-@pytest.mark.parametrize("setting", CONVOLUTIONS[:2] + CONVOLUTIONS[3:8:3] + TRANSPOSED[:3] + TRANSPOSED[4:7])
+@pytest.mark.parametrize(
+    "setting", CONVOLUTIONS[:2] + CONVOLUTIONS[6:7] + TRANSPOSED[:1] + TRANSPOSED[2:3] + TRANSPOSED[5:6]
+)
 def test_both_formulations_agree_in_float64_to_the_second_derivative(setting):
     pair, x_shape, kernel_shape = formulations(setting)
     with jax.enable_x64(True):
@@ -129,7 +131,7 @@ def test_both_formulations_agree_in_float64_to_the_second_derivative(setting):
             np.testing.assert_allclose(b, a, rtol=1e-10, atol=1e-10 * float(jnp.abs(a).max()))
 
 
-@pytest.mark.parametrize("setting", [CONVOLUTIONS[0], TRANSPOSED[0]])
+@pytest.mark.parametrize("setting", CONVOLUTIONS[3:8:4] + TRANSPOSED[4:7:2])
 def test_both_formulations_agree_in_float32_in_value_and_gradient(setting):
     pair, x_shape, kernel_shape = formulations(setting)
     x, kernel = (jnp.asarray(normal(*shape), jnp.float32) for shape in (x_shape, kernel_shape))
@@ -170,11 +172,11 @@ def test_convolutions_in_bfloat16_keep_the_dtype_and_add_up_in_float32():
     x = jnp.asarray(normal(1, 8, 8, 32), jnp.bfloat16)
     kernel = jnp.asarray(normal(4, 4, 32, 4), jnp.float32)
     rounded = np.asarray(kernel.astype(jnp.bfloat16), np.float64)
-    y = ops.conv2d(x, kernel, stride=2, padding=1)
+    y = jit(partial(ops.conv2d, stride=2, padding=1))(x, kernel)
     assert y.dtype == jnp.bfloat16
     expected = naive_conv2d(np.asarray(x, np.float64), rounded, stride=2, padding=1)
     np.testing.assert_allclose(np.asarray(y, np.float64), expected, rtol=2**-8, atol=1e-4)
-    assert ops.conv2d_transpose(x, jnp.zeros((32, 4, 4, 2))).dtype == jnp.bfloat16
+    assert jax.eval_shape(ops.conv2d_transpose, x, jnp.zeros((32, 4, 4, 2))).dtype == jnp.bfloat16
 
 
 @pytest.mark.parametrize(
@@ -215,9 +217,10 @@ def test_what_cannot_be_computed_is_refused_with_the_values_given(call, parts):
 
 
 def test_smallest_sizes_are_accepted():
-    assert ops.conv2d(jnp.zeros((1, 2, 2, 1)), jnp.zeros((4, 4, 1, 1)), padding=1).shape == (1, 1, 1, 1)
-    assert ops.conv2d_transpose(jnp.zeros((1, 1, 1, 1)), jnp.zeros((1, 3, 3, 1)), padding=1).shape == (1, 1, 1, 1)
-    assert ops.reflect_pad(jnp.zeros((1, 4, 4, 1)), 3).shape == (1, 10, 10, 1)
+    one, kernel = jnp.zeros((1, 1, 1, 1)), jnp.zeros((1, 3, 3, 1))
+    assert jax.eval_shape(partial(ops.conv2d, padding=1), one, jnp.zeros((3, 3, 1, 1))).shape == (1, 1, 1, 1)
+    assert jax.eval_shape(partial(ops.conv2d_transpose, padding=1), one, kernel).shape == (1, 1, 1, 1)
+    assert jax.eval_shape(partial(ops.reflect_pad, pad=3), jnp.zeros((1, 4, 4, 1))).shape == (1, 10, 10, 1)
 
 
 def test_relu_and_its_gradient():
@@ -281,8 +284,9 @@ def test_moments_and_normalize_of_float64_stay_float64():
 def test_normalize_of_a_constant_picture_is_zero_and_its_gradient_finite():
     x = jnp.full((1, 4, 4, 1), 3.0)
     normalized = lambda x: ops.normalize(x, *ops.moments(x, (1, 2)))
-    np.testing.assert_array_equal(normalized(x), np.zeros(x.shape))
-    assert jnp.isfinite(jax.grad(lambda x: (normalized(x) * jnp.arange(16).reshape(x.shape)).sum())(x)).all()
+    y, vjp = jit(lambda x: jax.vjp(normalized, x))(x)
+    np.testing.assert_array_equal(y, np.zeros(x.shape))
+    assert jnp.isfinite(vjp(jnp.arange(16.0).reshape(x.shape))[0]).all()
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5])

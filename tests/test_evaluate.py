@@ -1,0 +1,122 @@
+"""Figures: right for what can be said by hand, beside two baselines."""
+
+import json
+
+import numpy as np
+import pytest
+from test_trainer import finished_run, folder_of_pairs, folder_run
+
+from p2p_jax import evaluate
+from p2p_jax.cli import main
+from p2p_jax.config import Config, Data
+from p2p_jax.data.loading import open_dataset
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    """Six pairs, each target the negative of its input; two of them for the test."""
+    folder = tmp_path_factory.mktemp("data") / "pairs"
+    data = Data(path=str(folder_of_pairs(folder)), test_fraction=0.34)
+    return Config(image_size=32, data=data)
+
+
+def test_a_perfect_translator_has_perfect_figures(config):
+    pairs = open_dataset(config).splits["train"]
+    figures = evaluate.score(pairs, lambda pictures: 255 - pictures, 32)
+    assert figures["l1"] == 0
+    assert figures["ssim"] == pytest.approx(1, abs=1e-6)
+    assert figures["psnr"] == 100
+
+
+def test_figures_are_means_over_the_pictures(config):
+    pairs = open_dataset(config).splits["train"]
+    figures = evaluate.score(pairs, lambda pictures: pictures, 32)
+    differences = [np.abs(np.subtract(*pairs.read(i, (32, 32)), dtype=np.float64)) for i in range(4)]
+    assert figures["l1"] == pytest.approx(np.mean([d.mean() / 127.5 for d in differences]), rel=1e-5)
+    assert figures["psnr"] == pytest.approx(np.mean([10 * np.log10(255**2 / (d**2).mean()) for d in differences]), rel=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [3])
+def test_the_batch_size_does_not_change_the_figures(config, batch_size):
+    pairs = open_dataset(config).splits["train"]
+    expected = evaluate.score(pairs, lambda pictures: pictures, 32)
+    assert evaluate.score(pairs, lambda pictures: pictures, 32, batch_size=batch_size) == pytest.approx(expected, rel=1e-5)
+
+
+def test_only_as_many_pairs_are_looked_at_as_asked(config):
+    pairs = open_dataset(config).splits["train"]
+    l1 = [np.abs(np.subtract(*pairs.read(i, (32, 32)), dtype=np.float64)).mean() / 127.5 for i in range(4)]
+    for count, expected in ((1, l1[0]), (2, np.mean(l1[:2])), (99, np.mean(l1))):
+        figures = evaluate.score(pairs, lambda pictures: pictures, 32, count=count)
+        assert figures["l1"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_baselines_are_the_input_and_the_mean_target_of_training(config):
+    splits = open_dataset(config).splits
+    targets = [splits["train"].read(i, (32, 32))[1] for i in range(4)]
+    mean = np.round(np.mean(targets, axis=0)).astype(np.uint8)
+    result = evaluate.evaluate(config, lambda pictures: 255 - pictures)
+    assert (result["split"], result["pairs"]) == ("test", 2)
+    assert set(result["figures"]) == {"translator", "input itself", "mean training target"}
+    tests = [splits["test"].read(i, (32, 32)) for i in range(2)]
+    by_hand = {
+        "translator": 0,
+        "input itself": np.mean([np.abs(a.astype(float) - b).mean() for a, b in tests]) / 127.5,
+        "mean training target": np.mean([np.abs(mean.astype(float) - b).mean() for _, b in tests]) / 127.5,
+    }
+    for name, l1 in by_hand.items():
+        assert result["figures"][name]["l1"] == pytest.approx(l1, rel=1e-5), name
+
+
+def test_grey_input_stands_as_colour_and_colour_as_grey(config):
+    for inputs, targets in ((1, 3), (3, 1)):
+        data = Data(path=config.data.path, input_channels=inputs, target_channels=targets)
+        splits = open_dataset(Config(data=data)).splits
+        made = evaluate.baselines(splits["train"], 32)["input itself"](np.full((2, 32, 32, inputs), 7, np.uint8))
+        assert made.shape == (2, 32, 32, targets)
+        assert (made == 7).all()
+
+
+@pytest.mark.parametrize(
+    ("there", "asked", "chosen"),
+    [
+        (("train", "val", "test"), None, "test"),
+        (("train", "val"), None, "val"),
+        (("train",), None, "train"),
+        (("train", "test"), "train", "train"),
+    ],
+)
+def test_the_split_is_the_one_asked_for_or_the_hardest(there, asked, chosen):
+    assert evaluate.choose_split(dict.fromkeys(there), asked, "x") == chosen
+
+
+def test_a_split_that_is_not_there_is_refused_with_those_that_are(capsys):
+    assert main(["evaluate", str(folder_run()), "--split", "val"]) == 2
+    assert "has no split val: it has train." in capsys.readouterr().err
+
+
+def test_the_command_prints_json(capsys):
+    finished_run()
+    capsys.readouterr()
+    assert main(["evaluate", str(finished_run()), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["step"], result["split"], result["pairs"]) == (8, "test", 1)
+    stored = json.loads((finished_run() / "report" / "figures.json").read_text())
+    for name, figures in result["figures"].items():
+        assert figures == pytest.approx(stored["figures"][name], rel=1e-5)
+
+
+def test_the_command_prints_a_table(capsys):
+    assert main(["evaluate", str(finished_run()), "--checkpoint", "3", "--split", "train"]) == 0
+    output = capsys.readouterr().out
+    assert "step 3" in output
+    assert "mean training target" in output
+    assert "8 pairs of the split 'train'" in output
+
+
+def test_pictures_that_were_moved_are_evaluated_where_they_are(tmp_path, capsys):
+    pairs = folder_of_pairs(tmp_path / "moved", 3)
+    folder_run()
+    capsys.readouterr()
+    assert main(["evaluate", str(folder_run()), "--data-path", str(pairs), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["pairs"] == 3

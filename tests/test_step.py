@@ -1,0 +1,314 @@
+"""One training step against the same written out by hand, and what it promises beside that."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from p2p_jax import discriminators, generators, layers, losses, ops
+from p2p_jax.network import Network, network
+from p2p_jax.step import AUGMENTATION, DROPOUT, PENALTY, Pix2Pix, init_train_state, make_train_step
+
+jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+pixelwise = partial(layers.conv, kernel=1, stride=1, padding=0, init=layers.normal(1.0))
+METRICS = {
+    "generator_loss", "generator_gan", "generator_l1", "discriminator_loss", "discriminator_real_accuracy",
+    "discriminator_fake_accuracy",
+}  # fmt: skip
+
+
+def make_picture(scope, x, *, train, norm=layers.batch_norm):
+    """A generator of two layers with everything that matters to a step: statistics and dropout."""
+    x = scope.child(norm, "norm")(scope.child(pixelwise, "conv0")(x, 4), train=train)
+    x = scope.child(layers.dropout, "dropout")(ops.relu(x), 0.5)
+    return ops.tanh(scope.child(pixelwise, "conv1")(x, 2))
+
+
+def judge(scope, x, *, train, norm=layers.batch_norm):
+    x = scope.child(norm, "norm")(scope.child(pixelwise, "conv0")(x, 4), train=train)
+    return scope.child(pixelwise, "conv1")(ops.leaky_relu(x), 1)
+
+
+def build(norm=layers.batch_norm, **options):
+    adam = lambda rate: optax.adam(rate, b1=0.5)
+    return Pix2Pix(network(make_picture, norm=norm), network(judge, norm=norm), adam(0.01), adam(0.03), **options)
+
+
+def batch_of(n=2, size=5, channels=(3, 2)):
+    random = np.random.default_rng(4)
+    shapes = [(n, size, size, c) for c in channels]
+    return {k: jnp.asarray(random.uniform(-1, 1, s)) for k, s in zip(("input", "target"), shapes, strict=True)}
+
+
+def initial(model, batch, dtype=np.float32):
+    """The state before the first step, its floats in another dtype; one small program, for speed."""
+    state = jit(lambda key, batch: init_train_state(key, model, batch))(jax.random.key(0), batch)
+    wide = lambda leaf: np.asarray(leaf, dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+    return jax.tree.map(wide, state)
+
+
+def cross_entropy(logits, target):
+    p = 1 / (1 + jnp.exp(-logits))
+    return -(target * jnp.log(p) + (1 - target) * jnp.log(1 - p)).mean()
+
+
+def by_hand(
+    model, state, batch, *, loss=cross_entropy, real_target=1.0, d_weight=0.5, l1_weight=100.0, sequential=True, penalty=0.0
+):
+    """The reference's step in its order; one optimizer step each, by optax."""
+    x, y = batch["input"], batch["target"]
+    pair = lambda picture: jnp.concatenate([x, picture], axis=-1)
+    g, d = state.generator, state.discriminator
+    key = jax.random.fold_in(state.key, state.step)
+    generate = lambda params: model.generator.apply(params, g.state, x, train=True, key=jax.random.fold_in(key, DROPOUT))
+    fake, g_state = generate(g.params)
+
+    def slope_penalty(params):
+        share = jax.random.uniform(jax.random.fold_in(key, PENALTY), (len(x), 1, 1, 1), x.dtype)
+        mixed = share * y + (1 - share) * fake
+        score = lambda z: model.discriminator.apply(params, d.state, pair(z), train=False)[0].mean((1, 2, 3)).sum()
+        length = jnp.sqrt((jax.grad(score)(mixed) ** 2).sum((1, 2, 3)))
+        return penalty * ((length - 1) ** 2).mean()
+
+    def d_loss(params):
+        on_fake, d_state = model.discriminator.apply(params, d.state, pair(fake), train=True)
+        on_real, d_state = model.discriminator.apply(params, d_state, pair(y), train=True)
+        total = loss(on_fake, 0.0) + loss(on_real, real_target)
+        if penalty:
+            total += slope_penalty(params)
+        return d_weight * total, (on_fake, on_real, d_state)
+
+    (d_value, (on_fake, on_real, d_state)), d_grads = jax.value_and_grad(d_loss, has_aux=True)(d.params)
+    updates, d_opt = model.discriminator_optimizer.update(d_grads, d.opt_state)
+    d_params = jax.tree.map(jnp.add, d.params, updates)
+
+    def g_loss(params):
+        fake = generate(params)[0]
+        critic = d_params if sequential else d.params
+        logits, last = model.discriminator.apply(critic, d_state, pair(fake), train=True)
+        gan, l1 = loss(logits, 1.0), abs(fake - y).mean()
+        return gan + l1_weight * l1, (gan, l1, last)
+
+    (g_value, (gan, l1, d_state)), g_grads = jax.value_and_grad(g_loss, has_aux=True)(g.params)
+    updates, g_opt = model.generator_optimizer.update(g_grads, g.opt_state)
+    g_params = jax.tree.map(jnp.add, g.params, updates)
+    return {
+        "generator": (g_params, g_state, g_opt),
+        "discriminator": (d_params, d_state, d_opt),
+        "penalty_grads": jax.grad(slope_penalty)(d.params) if penalty else None,
+        "on_fake": on_fake,
+        "on_real": on_real,
+        "values": {"generator_loss": g_value, "generator_gan": gan, "generator_l1": l1, "discriminator_loss": d_value},
+    }
+
+
+def assert_close(a, b, tolerance=1e-9):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance), a, b)
+
+
+def assert_same_step(model, *, steps=1, **options):
+    """Runs the step and the one by hand side by side in float64; gives the last results of both."""
+    with jax.enable_x64(True):
+        batch = batch_of()
+        state = initial(model, batch, np.float64)
+        step, reference = jit(make_train_step(model)), jit(lambda s, b: by_hand(model, s, b, **options))
+        for _ in range(steps):
+            expected = reference(state, batch)
+            state, metrics = step(state, batch)
+            for name in ("generator", "discriminator"):
+                found = getattr(state, name)
+                assert_close((found.params, found.state, found.opt_state), expected[name])
+            assert_close({n: metrics[n] for n in expected["values"]}, expected["values"])
+            assert set(metrics) == METRICS
+            right = (expected["on_fake"] <= 0).mean(), (expected["on_real"] > 0).mean()
+            assert_close((metrics["discriminator_fake_accuracy"], metrics["discriminator_real_accuracy"]), right)
+        return jax.device_get((state.replace(key=None), metrics, expected))
+
+
+@pytest.fixture(scope="module")
+def sequential():
+    """Two steps of the defaults, checked against the reference's step by hand as they run."""
+    return assert_same_step(build(), steps=2)
+
+
+def test_default_step_is_the_references(sequential):
+    state, metrics, _ = sequential
+    assert (int(state.step), int(state.batch_index)) == (2, 2)
+    assert state.ema is None
+    assert 0 < metrics["discriminator_real_accuracy"] < 1, "a share that could be wrong"
+    assert metrics["generator_loss"] == pytest.approx(metrics["generator_gan"] + 100 * metrics["generator_l1"])
+
+
+def test_every_choice_of_the_objective_reaches_the_step():
+    model = build(
+        update="simultaneous",
+        adversarial=losses.smooth_labels(losses.bce, 0.1),
+        discriminator_weight=2.0,
+        reconstruction_weight=3.0,
+    )
+    assert_same_step(model, real_target=0.9, d_weight=2.0, l1_weight=3.0, sequential=False)
+
+
+def test_penalty_is_added_to_the_discriminators_loss_and_gradient():
+    model = build(norm=layers.instance_norm, penalty=partial(losses.gradient_penalty, weight=5.0))
+    _, metrics, expected = assert_same_step(model, penalty=5.0)
+    plain = 0.5 * (np.log1p(np.exp(expected["on_fake"])).mean() + np.log1p(np.exp(-expected["on_real"])).mean())
+    assert metrics["discriminator_loss"] - plain > 0.01
+    assert max(abs(leaf).max() for leaf in jax.tree.leaves(expected["penalty_grads"])) > 0.01
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Networks in plain JAX: a generator of one number per channel, two discriminators in one.
+
+
+def plain_model(**options):
+    generator = Network(
+        lambda key, x: (jnp.full(2, 0.5), {}),
+        lambda params, state, x, *, train, key=None: (params * x[..., :2], state),
+    )
+    discriminator = Network(
+        lambda key, x: (jnp.linspace(-1.0, 1.0, 5), {}),
+        lambda params, state, x, *, train, key=None: ([x @ params[:, None], x[:, :1] @ params[:, None] - 0.3], state),
+    )
+    return Pix2Pix(generator, discriminator, optax.sgd(1e-3), optax.sgd(1e-2), **options)
+
+
+@pytest.fixture(scope="module")
+def plain():
+    model = plain_model(
+        ema_decay=0.15, adversarial=losses.weigh_generator(losses.wasserstein, 0.0), reconstruction=losses.l2
+    )
+    batch = {name: value.astype(jnp.float32) for name, value in batch_of().items()}
+    states, all_metrics = [initial(model, batch)], []
+    step = jit(make_train_step(model))
+    for _ in range(3):
+        state, metrics = step(states[-1], batch)
+        states.append(state)
+        all_metrics.append(metrics)
+    return batch, states, all_metrics
+
+
+def test_average_starts_short_and_then_keeps_its_decay(plain):
+    _, states, _ = plain
+    average = states[0].generator.params
+    np.testing.assert_array_equal(states[0].ema, average)
+    for kept, state in zip((1 / 10, 0.15, 0.15), states[1:], strict=True):
+        average = kept * average + (1 - kept) * state.generator.params
+        np.testing.assert_allclose(state.ema, average, rtol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def least_squares():
+    """The same with another loss and a long average, its step counter already at 30."""
+    model = plain_model(ema_decay=0.999, adversarial=losses.least_squares)
+    batch = {name: value.astype(jnp.float32) for name, value in batch_of().items()}
+    state = initial(model, batch).replace(step=jnp.asarray(30, jnp.int32), ema=jnp.zeros(2))
+    return batch, *jit(make_train_step(model))(state, batch)
+
+
+def test_average_follows_the_ramp_while_it_is_below_the_decay(least_squares):
+    _, after, _ = least_squares
+    np.testing.assert_allclose(after.ema, (1 - 31 / 40) * after.generator.params, rtol=1e-6)
+
+
+def test_a_generator_weighed_zero_learns_from_the_reconstruction_alone(plain):
+    batch, states, metrics = plain
+    x, y = (np.asarray(batch[n], np.float64) for n in ("input", "target"))
+    slope = 100 * 2 * ((0.5 * x[..., :2] - y) * x[..., :2]).sum((0, 1, 2)) / y.size
+    np.testing.assert_allclose(states[1].generator.params, 0.5 - 1e-3 * slope, rtol=1e-5)
+    assert float(metrics[0]["generator_gan"]) == 0
+    assert float(metrics[0]["generator_l1"]) == pytest.approx(abs(0.5 * x[..., :2] - y).mean(), rel=1e-5)
+    assert float(metrics[0]["generator_loss"]) == pytest.approx(100 * ((0.5 * x[..., :2] - y) ** 2).mean(), rel=1e-5)
+
+
+def shares(batch, threshold):
+    """Accuracies by hand for `plain_model`: (those at this threshold, the logits)."""
+    x, y = (np.asarray(batch[n], np.float64) for n in ("input", "target"))
+    found, logits = {}, {}
+    for name, picture, right in (("real", y, np.greater), ("fake", 0.5 * x[..., :2], np.less_equal)):
+        logits[name] = np.concatenate([x, picture], -1) @ np.linspace(-1, 1, 5)
+        scales = logits[name], logits[name][:, :1] - 0.3
+        found[name] = np.mean([right(scale, threshold).mean() for scale in scales])
+    return found, logits
+
+
+@pytest.mark.parametrize(("run", "threshold"), [("plain", 0.0), ("least_squares", 0.5)])
+def test_accuracy_is_taken_at_the_losss_threshold_and_averaged_over_scales(run, threshold, request):
+    batch, _, metrics = request.getfixturevalue(run)
+    metrics = metrics[0] if run == "plain" else metrics
+    expected, logits = shares(batch, threshold)
+    for name in ("real", "fake"):
+        assert float(metrics[f"discriminator_{name}_accuracy"]) == pytest.approx(expected[name], abs=1e-6)
+        assert ((logits[name] > 0) & (logits[name] < 0.5)).any(), "the threshold matters"
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# The real networks, small
+
+
+@pytest.fixture(scope="module")
+def unet_run():
+    model = Pix2Pix(
+        network(generators.unet, widths=(4, 8), dropout_rates=(0.0, 0.5)),
+        network(discriminators.patchgan, widths=(4, 8)),
+        optax.adam(2e-3, b1=0.5),
+        optax.adam(2e-4, b1=0.5),
+    )
+    coarse = np.random.default_rng(0).uniform(-0.9, 0.9, (1, 4, 4, 3)).astype(np.float32)
+    picture = jnp.asarray(coarse.repeat(4, 1).repeat(4, 2))
+    batch = {"input": picture, "target": -picture}
+    return jit(make_train_step(model)), initial(model, batch), batch
+
+
+def test_training_on_one_pair_for_60_steps_lowers_l1(unet_run):
+    step, state, batch = unet_run
+    history = []
+    for _ in range(60):
+        state, metrics = step(state, batch)
+        history.append(float(metrics["generator_l1"]))
+    assert history[0] > 0.3
+    assert np.mean(history[-5:]) < 0.6 * history[0]
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((state.generator, state.discriminator)))
+
+
+def test_a_step_is_fixed_by_its_arguments_bit_for_bit(unet_run):
+    step, state, batch = unet_run
+    (first, metrics), (second, again) = step(state, batch), step(state, batch)
+    jax.tree.map(np.testing.assert_array_equal, metrics, again)
+    for name in ("generator", "discriminator"):
+        jax.tree.map(np.testing.assert_array_equal, getattr(first, name), getattr(second, name))
+
+
+def test_dropout_depends_on_the_step_and_on_the_key_but_not_on_the_batch_index(unet_run):
+    step, state, batch = unet_run
+    l1 = lambda **changed: float(step(state.replace(**changed), batch)[1]["generator_l1"])
+    assert l1(step=state.step + 1) != l1()
+    assert l1(key=jax.random.key(7)) != l1()
+    assert l1(batch_index=state.batch_index + 5) == l1()
+
+
+def test_state_before_the_first_step(unet_run):
+    _, state, _ = unet_run
+    for counter in (state.step, state.batch_index):
+        assert counter.dtype == jnp.int32
+        assert counter.shape == ()
+        assert int(counter) == 0
+    assert state.generator.params["down0"]["kernel"].shape == (4, 4, 3, 4)
+    assert state.discriminator.params["conv0"]["kernel"].shape == (4, 4, 6, 4)
+    assert state.ema is None
+
+
+def test_no_two_arrays_of_a_new_state_share_their_memory_so_that_all_can_be_given_away():
+    model = plain_model(ema_decay=0.9)._replace(generator_optimizer=optax.adam(1e-3))
+    batch = {name: value.astype(jnp.float32) for name, value in batch_of().items()}
+    state = init_train_state(jax.random.key(0), model, batch)
+    np.testing.assert_array_equal(state.ema, state.generator.params)
+    places = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(state.replace(key=None))]
+    assert len(set(places)) == len(places) > 6
+
+
+def test_every_consumer_of_randomness_has_a_number_of_its_own():
+    assert len({AUGMENTATION, DROPOUT, PENALTY}) == 3

@@ -1,0 +1,365 @@
+"""What a run writes, how it ends early, and what it refuses; and the tiny runs that other tests start from."""
+
+import atexit
+import json
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from p2p_jax import checkpoint, trainer
+from p2p_jax.cli import main
+
+# Compiling takes nearly all the time of a tiny run: what one run has compiled, in this process or one it starts, the
+# next one finds here.
+ROOT = Path(tempfile.mkdtemp(prefix="p2p_jax-tests-"))
+atexit.register(shutil.rmtree, ROOT, ignore_errors=True)
+COMPILED = {
+    "JAX_COMPILATION_CACHE_DIR": os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(ROOT / "compiled"),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
+jax.config.update("jax_compilation_cache_dir", COMPILED["JAX_COMPILATION_CACHE_DIR"])
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+# The resnet, for its dropout: a unet has some from six levels on only.
+TINY = (
+    *("--image-size", "16", "--data.load-size", "18"),
+    *("--generator.architecture", "resnet", "--generator.width", "2", "--generator.num-blocks", "1"),
+    *("--discriminator.width", "2", "--discriminator.num-layers", "1", "--optimizer.learning-rate", "0.01"),
+    # The other schedules have the length of the run in the compiled step.
+    *("--optimizer.schedule", "constant"),
+)
+DRAWN = (*TINY, "--data.count", "8")
+SMALL = (*DRAWN, "--log-every", "2", "--sample-every", "4", "--checkpoint-every", "3", "--keep", "3")
+LINEAR = (*SMALL, "--steps", "8", "--optimizer.schedule", "linear")
+WRITE_REPORT = trainer._write_report
+
+
+def train(workdir: Path, *options: str, name: str = "quickstart") -> int:
+    """`p2p-jax train` of a tiny run."""
+    return main(["train", name, "--workdir", str(workdir), *options])
+
+
+@cache
+def finished_run() -> Path:
+    """A run of 8 steps on drawn pairs, with checkpoints 3, 6 and 8. Copy it before you change it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, "_write_report", WRITE_REPORT)
+        assert train(ROOT / "finished", *LINEAR) == 0
+    return ROOT / "finished"
+
+
+def folder_of_pairs(folder: Path, count: int = 6) -> Path:
+    """Side-by-side pairs of 32 x 32 pixels: a random picture and its negative."""
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for i in range(count):
+        coarse = Image.fromarray(random.integers(0, 256, (4, 4, 3), np.uint8))
+        a = np.asarray(coarse.resize((32, 32), Image.Resampling.BICUBIC))
+        Image.fromarray(np.concatenate([a, 255 - a], axis=1)).save(folder / f"{i}.png")
+    return folder
+
+
+@cache
+def folder_run() -> Path:
+    """A run of 4 steps on pictures from a folder, which lies beside it as `pairs`; no validation split."""
+    pairs = folder_of_pairs(ROOT / "of_folder" / "pairs")
+    workdir = ROOT / "of_folder" / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, "_write_report", WRITE_REPORT)
+        assert train(workdir, *TINY, "--data.source", "folder", "--data.path", str(pairs), "--steps", "4") == 0
+    return workdir
+
+
+def rows_of(workdir: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
+def steps_of(workdir: Path) -> list[int]:
+    return sorted(int(path.name) for path in (workdir / "checkpoints").glob("[0-9]*") if path.name.isdigit())
+
+
+def leaves_of(workdir: Path, step: int | str = "latest") -> dict[str, bytes]:
+    """Every array of a checkpoint as bytes, by its place in the tree."""
+    items, found = checkpoint.restore_items(workdir, ("generator", "discriminator", "ema", "training"), step)
+    assert step in ("latest", found)
+    leaves = jax.tree_util.tree_leaves_with_path(items)
+    return {jax.tree_util.keystr(path): np.asarray(leaf).tobytes() for path, leaf in leaves}
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, taken: int, action: Callable[[], None]) -> None:
+    """Has something happen in the main thread when the loop asks for the batch after `taken` of them."""
+
+    def stopping(*args, **options):
+        for index, batch in enumerate(real(*args, **options)):
+            if index == taken:
+                action()
+            yield batch
+
+    real = trainer.batches
+    monkeypatch.setattr(trainer, "batches", stopping)
+
+
+def crash() -> None:
+    raise RuntimeError("a crash")
+
+
+@pytest.fixture
+def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Saves the time to draw curves; `monkeypatch.undo` brings them back."""
+    monkeypatch.setattr(trainer, "_write_report", lambda *_: None)
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished_run(), tmp_path / "run"))
+
+
+@pytest.fixture
+def of_folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(folder_run(), tmp_path / "run"))
+
+
+def test_a_run_leaves_what_it_promises(finished):
+    assert {path.name for path in finished.iterdir()} == {
+        "checkpoints",
+        "experiment.json",
+        "metrics.jsonl",
+        "report",
+        "samples",
+    }
+    assert steps_of(finished) == [3, 6, 8]
+    assert sorted(path.name for path in (finished / "samples").iterdir()) == ["step_00000004.png", "step_00000008.png"]
+    assert (finished / "report" / "index.html").is_file()
+
+
+def test_rows_are_written_when_due_and_at_checkpoints_and_at_the_end(finished):
+    rows = rows_of(finished)
+    assert [row["step"] for row in rows] == [2, 3, 4, 6, 8]
+    expected = {
+        "step",
+        "generator_loss",
+        "generator_gan",
+        "generator_l1",
+        "discriminator_loss",
+        "discriminator_real_accuracy",
+        "discriminator_fake_accuracy",
+        "learning_rate",
+        "discriminator_learning_rate",
+        "pictures_per_second",
+    }
+    assert all(expected <= set(row) for row in rows)
+    for row in rows:
+        assert row["generator_loss"] == pytest.approx(row["generator_gan"] + 100 * row["generator_l1"], rel=1e-4)
+
+
+def test_the_learning_rate_in_the_rows_is_that_of_the_step_done(finished):
+    rates = {row["step"]: row["learning_rate"] for row in rows_of(finished)}
+    assert rates[2] == rates[4] == pytest.approx(0.01)
+    assert rates[8] < rates[6] < rates[4]
+    assert rates[8] > 0
+
+
+@pytest.mark.usefixtures("no_report")
+def test_a_row_of_several_steps_is_their_mean(finished, tmp_path):
+    assert train(tmp_path / "each", *LINEAR, "--log-every", "1") == 0
+    each = {row["step"]: row["generator_l1"] for row in rows_of(tmp_path / "each")}
+    whole = {row["step"]: row["generator_l1"] for row in rows_of(finished)}
+    assert set(each) == set(range(1, 9))
+    assert whole[2] == pytest.approx((each[1] + each[2]) / 2)
+    assert whole[3] == pytest.approx(each[3])
+    assert whole[8] == pytest.approx((each[7] + each[8]) / 2)
+    assert leaves_of(finished) == leaves_of(tmp_path / "each"), "how often rows are written must not change the run"
+
+
+def test_validation_figures_are_written_with_each_checkpoint_where_there_is_a_split(finished):
+    for row in rows_of(finished):
+        assert {"val_l1", "val_psnr", "val_ssim"} <= set(row) or row["step"] not in (3, 6, 8)
+        assert not any(name.startswith("val_") for name in row) or row["step"] in (3, 6, 8)
+
+
+def test_there_is_no_validation_without_a_split(of_folder):
+    assert not any(name.startswith("val_") for row in rows_of(of_folder) for name in row)
+    with pytest.raises(ValueError, match="no best checkpoint"):
+        checkpoint.restore_params(of_folder, "best")
+
+
+@pytest.mark.usefixtures("no_report")
+def test_a_share_split_off_is_validated_on(tmp_path):
+    pairs = folder_of_pairs(tmp_path / "pairs")
+    options = (*TINY, "--data.source", "folder", "--data.path", str(pairs), "--data.val-fraction", "0.2", "--steps", "2")
+    assert train(tmp_path / "run", *options) == 0
+    assert "val_ssim" in rows_of(tmp_path / "run")[-1]
+    assert checkpoint.restore_params(tmp_path / "run", "best")[2] == 2
+
+
+@pytest.mark.usefixtures("no_report")
+@pytest.mark.parametrize("metric", ["val_ssim", "val_l1"])
+def test_the_best_checkpoint_is_kept_and_is_the_best_of_the_rows(tmp_path, monkeypatch, metric):
+    figures = iter([{"l1": 0.2, "psnr": 1.0, "ssim": 0.4}, {"l1": 0.1, "psnr": 1.0, "ssim": 0.9}] + [
+        {"l1": 0.3, "psnr": 1.0, "ssim": 0.5}
+    ] * 3)  # fmt: skip
+    monkeypatch.setattr(trainer.evaluate, "score", lambda *_, **__: next(figures))
+    options = (*DRAWN, "--steps", "5", "--checkpoint-every", "1", "--keep", "1")
+    assert train(tmp_path / "run", *options, "--best-metric", metric) == 0
+    assert steps_of(tmp_path / "run") == [2, 5]
+    assert checkpoint.restore_params(tmp_path / "run", "best", best_metric=metric)[2] == 2
+    assert checkpoint.restore_params(tmp_path / "run")[2] == 5
+
+
+@pytest.mark.usefixtures("no_report")
+def test_tensorboard_and_a_profile_are_written_when_asked_for(tmp_path):
+    pytest.importorskip("tensorboardX")
+    options = (*DRAWN, "--steps", "16")
+    assert train(tmp_path / "run", *options, "--tensorboard", "--profile") == 0
+    events = list((tmp_path / "run" / "tensorboard").glob("events*"))
+    assert b"generator_l1" in events[0].read_bytes()
+    assert any(path.stat().st_size for path in (tmp_path / "run" / "profile").rglob("*.xplane.pb"))
+
+
+@pytest.mark.usefixtures("no_report")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_run_after_its_step_with_a_checkpoint(tmp_path, monkeypatch, capsys, number, code):
+    handlers = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
+    stop_after(monkeypatch, 4, lambda: signal.raise_signal(number))
+    assert train(tmp_path / "run", *LINEAR) == code
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "Stopped at step 5 and saved; the same command goes on" in message
+    assert steps_of(tmp_path / "run")[-1] == 5
+    assert rows_of(tmp_path / "run")[-1]["step"] == 5
+    assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == handlers
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert train(tmp_path / "run", *LINEAR) == 0
+    assert leaves_of(tmp_path / "run") == leaves_of(finished_run())
+
+
+def test_a_second_ctrl_c_ends_at_once(tmp_path, monkeypatch, capsys):
+    def twice():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    stop_after(monkeypatch, 4, twice)
+    assert train(tmp_path / "run", *LINEAR) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert steps_of(tmp_path / "run") == [3]
+
+
+NAN = '''
+import jax.numpy as jnp
+import optax
+
+from experiments.quickstart import CONFIG as CONFIG
+from p2p_jax import pix2pix
+
+
+def build(config):
+    """Its generator's fifth update is not a number."""
+    model = pix2pix.build(config)
+    spoil = optax.scale_by_schedule(lambda count: jnp.where(count >= 4, jnp.nan, 1.0))
+    return model._replace(generator_optimizer=optax.chain(model.generator_optimizer, spoil))
+'''
+
+
+@pytest.mark.parametrize("log_every", ["1", "2", "50"])
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_good_checkpoint(tmp_path, capsys, log_every):
+    file = tmp_path / "broken.py"
+    file.write_text(NAN)
+    options = (*DRAWN, "--steps", "9", "--checkpoint-every", "3", "--log-every", log_every)
+    assert train(tmp_path / "run", *options, name=str(file)) == 1
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "became nan at step 6" in message
+    assert "the checkpoint of step 3 is kept" in message
+    assert "--optimizer.learning-rate" in message
+    assert steps_of(tmp_path / "run") == [3]
+    assert all(np.isfinite(list(row.values())).all() for row in rows_of(tmp_path / "run"))
+
+
+def test_networks_that_hold_no_numbers_are_not_saved(tmp_path, capsys):
+    file = tmp_path / "broken.py"
+    file.write_text(NAN)
+    options = (*DRAWN, "--steps", "10", "--checkpoint-every", "5", "--log-every", "1")
+    assert train(tmp_path / "run", *options, name=str(file)) == 1
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "step 5" in message
+    assert "no checkpoint" in message
+    assert steps_of(tmp_path / "run") == []
+
+
+@pytest.mark.usefixtures("no_report")
+def test_overwrite_starts_anew_and_leaves_foreign_files(finished):
+    (finished / "notes.txt").write_text("mine")
+    (finished / "tensorboard").mkdir()
+    (finished / "metrics.jsonl").write_text('{"step": 1}\n')
+    assert train(finished, *SMALL, "--steps", "4", "--overwrite") == 0
+    assert (finished / "notes.txt").read_text() == "mine"
+    assert not (finished / "tensorboard").exists()
+    assert steps_of(finished) == [3, 4]
+    assert [row["step"] for row in rows_of(finished)] == [2, 3, 4]
+    assert [path.name for path in (finished / "samples").iterdir()] == ["step_00000004.png"]
+
+
+def test_overwrite_with_a_mistake_removes_nothing(finished, capsys):
+    before = leaves_of(finished)
+    assert train(finished, *SMALL, "--overwrite", "--batch-size", "100") == 2
+    assert train(finished, *SMALL, "--overwrite", "--data.source", "folder", "--data.path", "/nowhere") == 2
+    assert "/nowhere" in capsys.readouterr().err
+    assert leaves_of(finished) == before
+
+
+def first_state(monkeypatch, *args, **options):
+    """The state that the loop starts from."""
+    states = []
+    monkeypatch.setattr(trainer, "_loop", lambda run, state, *_: states.append(state) or state)
+    assert train(*args, **options) == 0
+    return states[0]
+
+
+def test_fine_tuning_starts_from_the_networks_of_another_run(finished, tmp_path, monkeypatch):
+    options = (*SMALL, "--steps", "4", "--seed", "1", "--ema-decay", "0.9", "--init-from", str(finished))
+    state = first_state(monkeypatch, tmp_path / "new", *options)
+    items, _ = checkpoint.restore_items(finished, ("generator", "discriminator", "training"))
+    for name in ("generator", "discriminator"):
+        model = getattr(state, name)
+        assert checkpoint.checksums((model.params, model.state)) == checkpoint.checksums(
+            (items[name]["params"], items[name]["state"])
+        )
+        assert all(not np.asarray(leaf).any() for leaf in jax.tree.leaves(model.opt_state)), "its optimizer starts anew"
+    assert checkpoint.checksums(state.ema) == checkpoint.checksums(items["generator"]["params"])
+    assert int(state.step) == int(state.batch_index) == 0
+    assert not np.array_equal(jax.random.key_data(state.key), items["training"]["key"])
+
+
+def test_fine_tuning_that_died_early_starts_from_there_again(finished, tmp_path, monkeypatch):
+    stop_after(monkeypatch, 1, crash)
+    with pytest.raises(RuntimeError, match="a crash"):
+        train(tmp_path / "new", *SMALL, "--steps", "4", "--init-from", str(finished))
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    state = first_state(monkeypatch, tmp_path / "new", *SMALL, "--steps", "4")
+    items, _ = checkpoint.restore_items(finished, ("generator",))
+    assert checkpoint.checksums(state.generator.params) == checkpoint.checksums(items["generator"]["params"])
+
+
+def test_fine_tuning_from_other_layers_is_refused(finished, tmp_path, capsys):
+    assert train(tmp_path / "new", *SMALL, "--discriminator.width", "3", "--init-from", str(finished)) == 2
+    assert "the discriminator in" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+def test_fine_tuning_into_a_run_that_is_there_is_refused(finished, capsys):
+    assert train(finished, "--init-from", str(finished)) == 2
+    assert "--init-from is for a new one" in capsys.readouterr().err
