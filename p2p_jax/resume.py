@@ -1,12 +1,34 @@
-"""Going on with a run: the stored values hold, and only what was typed is compared with them."""
+"""Going on with a run: the stored values hold, and only what was typed is compared with them.
 
+Here too is what a workdir holds of a run: starting from another one, dropping what is later than a checkpoint, clearing.
+"""
+
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+
+from p2p_jax import checkpoint, experiment
 from p2p_jax import config as configs
-from p2p_jax import experiment
+from p2p_jax.data import Dataset
 from p2p_jax.experiment import Experiment
+from p2p_jax.logs import read_rows
+from p2p_jax.state import TrainState
+
+OWN_FILES = (
+    "checkpoints",
+    "samples",
+    "report",
+    "profile",
+    "tensorboard",
+    "metrics.jsonl",
+    "experiment.json",
+    "experiment.py",
+)
 
 
 def find_workdir(argv: list[str], name: str) -> Path:
@@ -84,3 +106,70 @@ def refuse_differences(workdir: Path, stored: Experiment, config: Any) -> None:
             if old is not None and new < old:
                 raise ValueError(f"the run in {workdir} has {name} {old}: it may grow, but {new} is less.")
             print(f"The run grows to {name} {new}; its learning-rate schedule changes with it.")
+
+
+def refuse_other_data(workdir: Path, dataset: Dataset) -> None:
+    """Refuses to go on with a run whose pictures have changed since it was started.
+
+    Raises:
+        ValueError: the fingerprints differ.
+    """
+    started = (workdir / experiment.RECORD).is_file()
+    if started and experiment.read_record(workdir)["fingerprint"] != dataset.fingerprint:
+        raise ValueError(
+            f"the pictures have changed since the run in {workdir} was started (names, number or sizes of the files): "
+            "put them back, or start anew with another --workdir or --overwrite."
+        )
+
+
+def clear(workdir: Path) -> None:
+    """Removes what a run wrote, and nothing else, from a workdir."""
+    for name in OWN_FILES:
+        path = workdir / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def recorded_source(workdir: Path) -> Path | None:
+    """The workdir that the run in this one was said to start from, should it have died before its first checkpoint."""
+    if not (workdir / experiment.RECORD).is_file():
+        return None
+    source = experiment.read_record(workdir)["init_from"]
+    has_checkpoint = any((workdir / "checkpoints").glob("[0-9]*"))
+    return None if source is None or has_checkpoint else Path(source)
+
+
+def start_from(workdir: Path, fresh: TrainState, trust: bool) -> TrainState:
+    """A fresh state with the networks of another run; their optimizers start anew.
+
+    Raises:
+        ValueError: its networks are not the same as this run's.
+    """
+    experiment.load(workdir, trust=trust)
+    items, _ = checkpoint.restore_items(workdir, ("generator", "discriminator", "ema"))
+    models = []
+    for name, model in (("generator", fresh.generator), ("discriminator", fresh.discriminator)):
+        params, state = items[name]["params"], items[name]["state"]
+        params = items.get("ema", params) if name == "generator" else params
+        if jax.tree.map(jnp.shape, (params, state)) != jax.tree.map(jnp.shape, (model.params, model.state)):
+            raise ValueError(
+                f"the {name} in {workdir} has other layers than this run's: give the options that it was trained with."
+            )
+        models.append(replace(model, params=params, state=state))
+    ema = None if fresh.ema is None else jax.tree.map(jnp.copy, models[0].params)
+    return replace(fresh, generator=models[0], discriminator=models[1], ema=ema)
+
+
+def drop_later(workdir: Path, step: int) -> None:
+    """Removes rows and samples later than a step, which will be made again."""
+    path = workdir / "metrics.jsonl"
+    if path.is_file():
+        rows = [row for row in read_rows(path) if row["step"] <= step]
+        partial_file = path.with_suffix(".tmp")
+        partial_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        partial_file.replace(path)
+    for sample in (workdir / "samples").glob("step_*.png"):
+        if int(sample.stem.removeprefix("step_")) > step:
+            sample.unlink()

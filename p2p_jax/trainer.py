@@ -1,8 +1,6 @@
 """The loop: batches in, steps done, and what a person wants to see of it written down on the way."""
 
-import json
 import math
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,14 +13,14 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from rich.console import Console
 
-from p2p_jax import checkpoint, evaluate, report
+from p2p_jax import checkpoint, evaluate, report, resume
 from p2p_jax import config as configs
 from p2p_jax import experiment as experiments
 from p2p_jax.data import Dataset, augment, batches, open_dataset, read_batch
-from p2p_jax.data.loading import Reader, open_reader
+from p2p_jax.data.loading import Reader, Replacing, open_reader
 from p2p_jax.errors import Stopped
 from p2p_jax.experiment import Experiment
-from p2p_jax.logs import INTERRUPTED, caught_signals, describe, metrics_writer, open_console, progress_bar, read_rows
+from p2p_jax.logs import INTERRUPTED, caught_signals, describe, metrics_writer, open_console, progress_bar
 from p2p_jax.samples import save_grid
 from p2p_jax.sharding import make_mesh, replicate, split_batch
 from p2p_jax.state import TrainState
@@ -30,16 +28,6 @@ from p2p_jax.step import AUGMENTATION, Metrics, Pix2Pix, init_train_state, make_
 from p2p_jax.translate import make_translate
 
 SAMPLES = 6
-OWN_FILES = (
-    "checkpoints",
-    "samples",
-    "report",
-    "profile",
-    "tensorboard",
-    "metrics.jsonl",
-    "experiment.json",
-    "experiment.py",
-)
 
 
 class Run(NamedTuple):
@@ -99,12 +87,12 @@ def train(
     experiment = experiment._replace(config=config)
     model = experiment.build(config)
     if not overwrite:
-        _refuse_other_data(workdir, dataset)
+        resume.refuse_other_data(workdir, dataset)
     reader = _read_ahead(dataset, config, console)
-    init_from = init_from or (None if overwrite else _recorded_source(workdir))
+    init_from = init_from or (None if overwrite else resume.recorded_source(workdir))
     fresh = _fresh_state(config, model, init_from, trust)
     if overwrite:
-        clear(workdir)
+        resume.clear(workdir)
     experiments.save_record(workdir, experiment, dataset.fingerprint, init_from=init_from)
     best = config.best_metric if "val" in dataset.splits else None
     with checkpoint.open_manager(workdir, keep=config.keep, best_metric=best) as manager:
@@ -118,11 +106,7 @@ def train(
             console.print(f"The run has done its {config.steps} steps; to go on, give more with --steps or --epochs.")
         manager.wait_until_finished()
     _write_report(run, state)
-    if reader.skipped:
-        first = next(iter(reader.skipped.values()))
-        console.print(
-            f"{len(reader.skipped)} pairs could not be read and were replaced; the first: {first}", style="yellow"
-        )
+    _say_what_was_skipped(dataset, console)
     return state
 
 
@@ -132,43 +116,10 @@ def _with_whole_path(config: configs.Config) -> configs.Config:
     return config if path is None else replace(config, data=replace(config.data, path=str(Path(path).absolute())))
 
 
-def _refuse_other_data(workdir: Path, dataset: Dataset) -> None:
-    """Refuses to go on with a run whose pictures have changed since it was started.
-
-    Raises:
-        ValueError: the fingerprints differ.
-    """
-    started = (workdir / experiments.RECORD).is_file()
-    if started and experiments.read_record(workdir)["fingerprint"] != dataset.fingerprint:
-        raise ValueError(
-            f"the pictures have changed since the run in {workdir} was started (names, number or sizes of the files): "
-            "put them back, or start anew with another --workdir or --overwrite."
-        )
-
-
-def clear(workdir: Path) -> None:
-    """Removes what a run wrote, and nothing else, from a workdir."""
-    for name in OWN_FILES:
-        path = workdir / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-
-
 def _read_ahead(dataset: Dataset, config: configs.Config, console: Console) -> Reader:
     with progress_bar(console) as progress:
         task = progress.add_task("reading", total=dataset.splits["train"].count())
         return open_reader(dataset.splits["train"], config, lambda done: progress.update(task, completed=done))
-
-
-def _recorded_source(workdir: Path) -> Path | None:
-    """The workdir that the run in this one was said to start from, should it have died before its first checkpoint."""
-    if not (workdir / experiments.RECORD).is_file():
-        return None
-    source = experiments.read_record(workdir)["init_from"]
-    has_checkpoint = any((workdir / "checkpoints").glob("[0-9]*"))
-    return None if source is None or has_checkpoint else Path(source)
 
 
 def _fresh_state(config: configs.Config, model: Pix2Pix, init_from: Path | None, trust: bool) -> TrainState:
@@ -179,7 +130,7 @@ def _fresh_state(config: configs.Config, model: Pix2Pix, init_from: Path | None,
         "target": jnp.zeros((*side, config.data.target_channels)),
     }
     fresh = init_train_state(jax.random.key(config.seed), model, batch)
-    return fresh if init_from is None else _start_from(init_from, fresh, trust)
+    return fresh if init_from is None else resume.start_from(init_from, fresh, trust)
 
 
 def _first_state(run: Run, fresh: TrainState) -> TrainState:
@@ -189,42 +140,8 @@ def _first_state(run: Run, fresh: TrainState) -> TrainState:
     step = int(state.step)
     if step:
         run.console.print(f"Going on from step {step} of {run.experiment.config.steps}.")
-    _drop_later(run.workdir, step)
+    resume.drop_later(run.workdir, step)
     return state
-
-
-def _start_from(workdir: Path, fresh: TrainState, trust: bool) -> TrainState:
-    """A fresh state with the networks of another run; their optimizers start anew.
-
-    Raises:
-        ValueError: its networks are not the same as this run's.
-    """
-    experiments.load(workdir, trust=trust)
-    items, _ = checkpoint.restore_items(workdir, ("generator", "discriminator", "ema"))
-    models = []
-    for name, model in (("generator", fresh.generator), ("discriminator", fresh.discriminator)):
-        params, state = items[name]["params"], items[name]["state"]
-        params = items.get("ema", params) if name == "generator" else params
-        if jax.tree.map(jnp.shape, (params, state)) != jax.tree.map(jnp.shape, (model.params, model.state)):
-            raise ValueError(
-                f"the {name} in {workdir} has other layers than this run's: give the options that it was trained with."
-            )
-        models.append(replace(model, params=params, state=state))
-    ema = None if fresh.ema is None else jax.tree.map(jnp.copy, models[0].params)
-    return replace(fresh, generator=models[0], discriminator=models[1], ema=ema)
-
-
-def _drop_later(workdir: Path, step: int) -> None:
-    """Removes rows and samples later than a step, which will be made again."""
-    path = workdir / "metrics.jsonl"
-    if path.is_file():
-        rows = [row for row in read_rows(path) if row["step"] <= step]
-        partial_file = path.with_suffix(".tmp")
-        partial_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        partial_file.replace(path)
-    for sample in (workdir / "samples").glob("step_*.png"):
-        if int(sample.stem.removeprefix("step_")) > step:
-            sample.unlink()
 
 
 def make_update(
@@ -383,3 +300,9 @@ def _say_what_runs(run: Run, used: int) -> None:
             f"give --batch-size {len(devices)} or a multiple of it.",
             style="yellow",
         )
+
+
+def _say_what_was_skipped(dataset: Dataset, console: Console) -> None:
+    skipped = [text for pairs in dataset.splits.values() if isinstance(pairs, Replacing) for text in pairs.skipped.values()]
+    if skipped:
+        console.print(f"{len(skipped)} pairs could not be read and were replaced; the first: {skipped[0]}", style="yellow")

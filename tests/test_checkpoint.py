@@ -70,7 +70,7 @@ def damage(folder: Path) -> None:
 
 @pytest.mark.parametrize("ema", [False, True])
 def test_a_state_comes_back_bit_for_bit(tmp_path, ema):
-    state = make_state(0, ema=ema)
+    state = make_state(3, ema=ema)
     save_all(tmp_path, [state])
     found = restore(tmp_path, make_state(1, ema=ema))
     assert same(found, state)

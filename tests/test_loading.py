@@ -106,9 +106,9 @@ def test_skipping_replaces_unreadable_pairs_always_by_the_same_good_ones(with_ba
     expected = take(reader_of(config_of(with_bad_ones, on_error="skip")), 12)
     made = take(reader, 12, threads=threads)
     assert same(made, expected)
-    assert sorted(reader.skipped) == [1, 4]
-    assert "1.png" in reader.skipped[1]
-    assert "4.png" in reader.skipped[4]
+    assert sorted(reader.pairs.skipped) == [1, 4]
+    assert "1.png" in reader.pairs.skipped[1]
+    assert "4.png" in reader.pairs.skipped[4]
     assert len(set(ids(made))) == 4
     assert same(take(reader, 5, start=7, threads=threads), expected[7:])
 
@@ -123,7 +123,7 @@ def test_good_pairs_keep_their_places_when_others_are_skipped(side_by_side, with
 def test_skipping_everything_is_refused(side_by_side):
     for path in side_by_side.iterdir():
         path.write_text("no picture")
-    with pytest.raises(ValueError, match="none of the 6 training pairs"):
+    with pytest.raises(ValueError, match="none of the 6 pairs"):
         reader_of(config_of(side_by_side, on_error="skip"))
 
 

@@ -27,7 +27,7 @@ from test_trainer import (
     train,
 )
 
-from p2p_jax import trainer
+from p2p_jax import resume, trainer
 from p2p_jax.resume import find_workdir
 
 
@@ -43,7 +43,7 @@ def finished(tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished_run(), tmp_path / "run"))
 
 
-@pytest.mark.parametrize("taken", [2, 5, 7])
+@pytest.mark.parametrize("taken", [2, 5])
 def test_a_crashed_run_goes_on_bit_for_bit(tmp_path, monkeypatch, capsys, taken):
     with monkeypatch.context() as patch:
         stop_after(patch, taken, crash)
@@ -117,7 +117,7 @@ def test_rows_and_samples_later_than_the_checkpoint_are_dropped(finished):
     shutil.rmtree(finished / "checkpoints" / "6")
     with (finished / "metrics.jsonl").open("a") as file:
         file.write('{"step": 9, "gener')
-    trainer._drop_later(finished, 3)
+    resume.drop_later(finished, 3)
     assert [row["step"] for row in rows_of(finished)] == [2, 3]
     assert list((finished / "samples").iterdir()) == []
 
@@ -176,10 +176,10 @@ def test_fewer_steps_are_refused(finished, capsys):
     assert "has steps 8: it may grow, but 5 is less" in capsys.readouterr().err
 
 
-def test_fewer_steps_in_epochs_are_refused(finished, capsys):
-    """The run has done 8 steps, which is one epoch; it may not become a run of fewer steps by another name."""
+def test_fewer_steps_in_epochs_are_refused(finished, capsys, monkeypatch):
+    """A run of 20 steps may not become one of 8 by another name."""
+    monkeypatch.setattr(trainer, "_loop", lambda run, state, *_: state)
     assert train(finished, "--steps", "20") == 0
-    assert steps_of(finished)[-1] == 20
     assert train(finished, "--epochs", "1") == 2
     assert "less" in capsys.readouterr().err
 

@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,7 +12,8 @@ from test_trainer import finished_run
 
 import p2p_jax
 from p2p_jax.cli import main
-from p2p_jax.translate import find_pictures
+from p2p_jax.network import Network
+from p2p_jax.translate import find_pictures, make_translate
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +136,17 @@ def test_the_batch_size_does_not_change_the_files(tmp_path):
         assert translate(tmp_path / "in", "-o", tmp_path / size, "--batch-size", size) == 0
     for seed in range(5):
         assert len({opened(tmp_path / size / f"{seed}.png").tobytes() for size in ("1", "2", "5", "8")}) == 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [("picture", [0, 0, 1, 127, 255, 255]), ("running", [0, 0, 1, 127, 255, 255]), ("reference", [0, 0, 0, 126, 254, 255])],
+)
+def test_values_are_rounded_but_by_the_reference_and_limited(mode, expected):
+    made = jnp.asarray([-2.0, -1.0, 0.7 / 127.5 - 1, 126.6 / 127.5 - 1, 254.7 / 127.5 - 1, 2.0]).reshape(1, 1, 6, 1)
+    network = Network(lambda *_: ({}, {}), lambda params, state, picture, *, train, key=None: (made, state))
+    pictures = jnp.zeros((1, 1, 6, 1), jnp.uint8)
+    assert make_translate(network, mode)({}, {}, jax.random.key(0), pictures).reshape(-1).tolist() == expected
 
 
 def test_a_picture_is_translated_always_the_same(translator, pictures):

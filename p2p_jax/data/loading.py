@@ -90,7 +90,10 @@ def open_dataset(config: Config) -> Dataset:
         if share and split not in files:
             files["train"], files[split] = _split_off(files["train"], share, config.seed)
     options = (data.direction, data.input_channels, data.target_channels, data.transparency)
-    return Dataset({split: FolderPairs(pairs, *options) for split, pairs in files.items()}, fingerprint)
+    splits: dict[str, Pairs] = {split: FolderPairs(pairs, *options) for split, pairs in files.items()}
+    if data.on_error == "skip":
+        splits = {split: Replacing(pairs, config.seed, {}) for split, pairs in splits.items()}
+    return Dataset(splits, fingerprint)
 
 
 def read_batch(pairs: Pairs, indices: list[int], size: tuple[int, int]) -> dict[str, np.ndarray]:
@@ -99,51 +102,59 @@ def read_batch(pairs: Pairs, indices: list[int], size: tuple[int, int]) -> dict[
     return {"input": np.stack([a for a, _ in read]), "target": np.stack([b for _, b in read])}
 
 
-class Reader(NamedTuple):
-    """Random access to the training pairs at their load size, as grain wants it: `len` and `[]`.
+class Replacing(NamedTuple):
+    """Pairs of which unreadable ones are replaced: by the next good one in an order drawn from (seed, index).
 
     Attributes:
-        pairs: the split.
-        size: (height, width) to read at.
-        seed: chooses the replacement of an unreadable pair.
-        on_error: "raise" or "skip".
-        cache: the pairs already read, by index, or None.
-        skipped: names the unreadable pairs met so far.
+        pairs: as they are.
+        seed: of the order.
+        skipped: what was wrong with each unreadable pair met so far, by index.
     """
 
     pairs: Pairs
-    size: tuple[int, int]
     seed: int
-    on_error: str
-    cache: dict[int, Pair] | None
     skipped: dict[int, str]
 
-    def read(self, index: int) -> Pair:
-        """The pair at `index`, or the next good one in an order drawn from (seed, index).
+    def count(self) -> int:
+        """How many pairs there are, unreadable ones included."""
+        return self.pairs.count()
+
+    def name(self, index: int) -> str:
+        """The name of a pair, replaced or not."""
+        return self.pairs.name(index)
+
+    def read(self, index: int, size: tuple[int, int]) -> Pair:
+        """The pair at `index`, or the one that replaces it.
 
         Raises:
-            ValueError: it cannot be read and skipping was not asked for, or no pair can be read.
+            ValueError: no pair can be read.
         """
-        if self.cache is not None and index in self.cache:
-            return self.cache[index]
         try:
-            pair = self.pairs.read(index, self.size)
+            return self.pairs.read(index, size)
         except ValueError as error:
-            if self.on_error == "raise":
-                raise
             self.skipped[index] = str(error)
-            pair = self._replacement(index)
-        if self.cache is not None:
-            self.cache[index] = pair
-        return pair
-
-    def _replacement(self, index: int) -> Pair:
-        for other in np.random.default_rng((self.seed, index)).permutation(self.pairs.count()):
+        for other in np.random.default_rng((self.seed, index)).permutation(self.count()):
             try:
-                return self.pairs.read(int(other), self.size)
+                return self.pairs.read(int(other), size)
             except ValueError:
                 continue
-        raise ValueError(f"none of the {self.pairs.count()} training pairs can be read: {self.skipped[index]}")
+        raise ValueError(f"none of the {self.count()} pairs can be read: {self.skipped[index]}")
+
+
+class Reader(NamedTuple):
+    """Pairs at one size, kept in memory once read if there is a cache."""
+
+    pairs: Pairs
+    size: tuple[int, int]
+    cache: dict[int, Pair] | None
+
+    def read(self, index: int) -> Pair:
+        """The pair at `index`, uint8 (height, width, c) twice."""
+        if self.cache is None:
+            return self.pairs.read(index, self.size)
+        if index not in self.cache:
+            self.cache[index] = self.pairs.read(index, self.size)
+        return self.cache[index]
 
 
 def open_reader(pairs: Pairs, config: Config, on_read: Callable[[int], Any] = lambda done: None) -> Reader:
@@ -159,7 +170,7 @@ def open_reader(pairs: Pairs, config: Config, on_read: Callable[[int], Any] = la
     size = load_size(config)
     channels = config.data.input_channels + config.data.target_channels
     fits = pairs.count() * size * size * channels <= config.data.cache_mib * 2**20
-    reader = Reader(pairs, (size, size), config.seed, config.data.on_error, {} if fits else None, {})
+    reader = Reader(pairs, (size, size), {} if fits else None)
     if fits:
         with ThreadPoolExecutor(max(config.data.threads, 1)) as pool:
             for done, _ in enumerate(pool.map(reader.read, range(pairs.count())), start=1):
