@@ -9,7 +9,6 @@ Score and time: see experiments/README.md for what has been run; the rest awaits
 
 from p2p_jax.cli import run_experiment
 from p2p_jax.config import Config
-from p2p_jax.pix2pix import build as build
 
 CONFIG = Config(epochs=15, batch_size=4, sample_every=5000, checkpoint_every=5000)
 

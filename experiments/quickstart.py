@@ -8,7 +8,6 @@ half the features. The light falls from the upper left in every picture, so noth
 
 from p2p_jax.cli import run_experiment
 from p2p_jax.config import Config, Data, Discriminator, Generator
-from p2p_jax.pix2pix import build as build
 
 CONFIG = Config(
     image_size=64,

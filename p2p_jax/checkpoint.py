@@ -6,6 +6,7 @@ A checkpoint whose arrays do not add up to their checksums is left out, with a w
 """
 
 import warnings
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,26 @@ def restore_items(
             if items is not None:
                 return items, candidate
     raise ValueError(f"no checkpoint in {folder} can be read whole: train again, or give another --checkpoint.")
+
+
+def start_from(workdir: Path, fresh: TrainState) -> TrainState:
+    """A fresh state with the networks of another run, its moving average if it has one; the optimizers start anew.
+
+    Raises:
+        ValueError: there is no checkpoint, or its networks have other layers than the fresh state's.
+    """
+    items, _ = restore_items(workdir, ("generator", "discriminator", "ema"))
+    models = []
+    for name, model in (("generator", fresh.generator), ("discriminator", fresh.discriminator)):
+        params, state = items[name]["params"], items[name]["state"]
+        params = items.get("ema", params) if name == "generator" else params
+        if jax.tree.map(jnp.shape, (params, state)) != jax.tree.map(jnp.shape, (model.params, model.state)):
+            raise ValueError(
+                f"the {name} in {workdir} has other layers than this run's: give the options that it was trained with."
+            )
+        models.append(replace(model, params=params, state=state))
+    ema = None if fresh.ema is None else jax.tree.map(jnp.copy, models[0].params)
+    return replace(fresh, generator=models[0], discriminator=models[1], ema=ema)
 
 
 @jax.jit

@@ -148,7 +148,6 @@ def train(argv: list[str]) -> int:
         overwrite=options.overwrite,
         init_from=options.init_from,
         profile=options.profile,
-        trust=options.trust,
         console=open_console(),
     )
     return 0

@@ -1,4 +1,6 @@
-"""An experiment is a module that exposes `CONFIG` and `build(config) -> Pix2Pix`; here it is found, stored and rebuilt.
+"""An experiment is a module that exposes `CONFIG`, and `build(config) -> Pix2Pix` if it composes anything of its own.
+
+Here it is found, stored and rebuilt.
 
 `WORKDIR/experiment.json` holds what built a run, its whole config and the versions, so that every later command rebuilds
 exactly what ran. An experiment given as a file is copied into the workdir and rebuilt from there.
@@ -42,7 +44,7 @@ def find(name: str) -> Experiment:
     """Finds an experiment by its installed name, or reads it from a file given as PATH.py.
 
     Raises:
-        ValueError: there is none of that name, or it lacks `CONFIG` or `build`.
+        ValueError: there is none of that name, or it lacks `CONFIG`.
     """
     if name.endswith(".py"):
         path = Path(name)
@@ -157,13 +159,15 @@ def _load_file(path: Path) -> ModuleType:
 
 
 def _from_module(module: ModuleType, name: str, file: Path | None) -> Experiment:
-    missing = [part for part in ("CONFIG", "build") if not hasattr(module, part)]
-    if missing or not isinstance(module.CONFIG, configs.Config):
-        raise ValueError(
-            f"the experiment {name} lacks {' and '.join(missing) or 'a Config as CONFIG'}: it needs "
-            "CONFIG = p2p_jax.config.Config(...) and a function build(config)."
-        )
-    return Experiment(name, module.CONFIG, module.build, file)
+    if not isinstance(getattr(module, "CONFIG", None), configs.Config):
+        raise ValueError(f"the experiment {name} has no CONFIG: it needs CONFIG = Config(...) of p2p_jax.config.")
+    return Experiment(name, module.CONFIG, getattr(module, "build", _build_as_the_paper), file)
+
+
+def _build_as_the_paper(config: configs.Config) -> Any:
+    from p2p_jax import pix2pix
+
+    return pix2pix.build(config)
 
 
 def hash_file(path: Path) -> str:

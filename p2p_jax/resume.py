@@ -9,15 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-
-from p2p_jax import checkpoint, experiment
 from p2p_jax import config as configs
-from p2p_jax.data import Dataset
+from p2p_jax import experiment
 from p2p_jax.experiment import Experiment
 from p2p_jax.logs import read_rows
-from p2p_jax.state import TrainState
 
 OWN_FILES = (
     "checkpoints",
@@ -108,14 +103,14 @@ def refuse_differences(workdir: Path, stored: Experiment, config: Any) -> None:
             print(f"The run grows to {name} {new}; its learning-rate schedule changes with it.")
 
 
-def refuse_other_data(workdir: Path, dataset: Dataset) -> None:
+def refuse_other_data(workdir: Path, fingerprint: str) -> None:
     """Refuses to go on with a run whose pictures have changed since it was started.
 
     Raises:
         ValueError: the fingerprints differ.
     """
     started = (workdir / experiment.RECORD).is_file()
-    if started and experiment.read_record(workdir)["fingerprint"] != dataset.fingerprint:
+    if started and experiment.read_record(workdir)["fingerprint"] != fingerprint:
         raise ValueError(
             f"the pictures have changed since the run in {workdir} was started (names, number or sizes of the files): "
             "put them back, or start anew with another --workdir or --overwrite."
@@ -139,27 +134,6 @@ def recorded_source(workdir: Path) -> Path | None:
     source = experiment.read_record(workdir)["init_from"]
     has_checkpoint = any((workdir / "checkpoints").glob("[0-9]*"))
     return None if source is None or has_checkpoint else Path(source)
-
-
-def start_from(workdir: Path, fresh: TrainState, trust: bool) -> TrainState:
-    """A fresh state with the networks of another run; their optimizers start anew.
-
-    Raises:
-        ValueError: its networks are not the same as this run's.
-    """
-    experiment.load(workdir, trust=trust)
-    items, _ = checkpoint.restore_items(workdir, ("generator", "discriminator", "ema"))
-    models = []
-    for name, model in (("generator", fresh.generator), ("discriminator", fresh.discriminator)):
-        params, state = items[name]["params"], items[name]["state"]
-        params = items.get("ema", params) if name == "generator" else params
-        if jax.tree.map(jnp.shape, (params, state)) != jax.tree.map(jnp.shape, (model.params, model.state)):
-            raise ValueError(
-                f"the {name} in {workdir} has other layers than this run's: give the options that it was trained with."
-            )
-        models.append(replace(model, params=params, state=state))
-    ema = None if fresh.ema is None else jax.tree.map(jnp.copy, models[0].params)
-    return replace(fresh, generator=models[0], discriminator=models[1], ema=ema)
 
 
 def drop_later(workdir: Path, step: int) -> None:

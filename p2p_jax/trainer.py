@@ -59,7 +59,6 @@ def train(
     overwrite: bool = False,
     init_from: Path | None = None,
     profile: bool = False,
-    trust: bool = False,
     console: Console | None = None,
 ) -> TrainState:
     """Trains, or goes on with, the run of a workdir, and writes its report.
@@ -70,7 +69,6 @@ def train(
         overwrite: remove a run that is there and start anew.
         init_from: workdir of another run whose networks this one starts from.
         profile: record a JAX profile of a few steps into WORKDIR/profile.
-        trust: let `init_from` run code that somebody else put there.
         console: for messages; by default the terminal.
 
     Returns:
@@ -87,10 +85,10 @@ def train(
     experiment = experiment._replace(config=config)
     model = experiment.build(config)
     if not overwrite:
-        resume.refuse_other_data(workdir, dataset)
+        resume.refuse_other_data(workdir, dataset.fingerprint)
     reader = _read_ahead(dataset, config, console)
     init_from = init_from or (None if overwrite else resume.recorded_source(workdir))
-    fresh = _fresh_state(config, model, init_from, trust)
+    fresh = _fresh_state(config, model, init_from)
     if overwrite:
         resume.clear(workdir)
     experiments.save_record(workdir, experiment, dataset.fingerprint, init_from=init_from)
@@ -122,7 +120,7 @@ def _read_ahead(dataset: Dataset, config: configs.Config, console: Console) -> R
         return open_reader(dataset.splits["train"], config, lambda done: progress.update(task, completed=done))
 
 
-def _fresh_state(config: configs.Config, model: Pix2Pix, init_from: Path | None, trust: bool) -> TrainState:
+def _fresh_state(config: configs.Config, model: Pix2Pix, init_from: Path | None) -> TrainState:
     """The state before the first step, with the networks of another run if one is given."""
     side = (config.batch_size, config.image_size, config.image_size)
     batch = {
@@ -130,7 +128,7 @@ def _fresh_state(config: configs.Config, model: Pix2Pix, init_from: Path | None,
         "target": jnp.zeros((*side, config.data.target_channels)),
     }
     fresh = init_train_state(jax.random.key(config.seed), model, batch)
-    return fresh if init_from is None else resume.start_from(init_from, fresh, trust)
+    return fresh if init_from is None else checkpoint.start_from(init_from, fresh)
 
 
 def _first_state(run: Run, fresh: TrainState) -> TrainState:
