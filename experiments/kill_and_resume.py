@@ -25,7 +25,7 @@ from rich.table import Table
 
 from p2p_jax import checkpoint
 
-STEPS = 200
+STEPS = 120
 OPTIONS = (
     "--image-size 16 --generator.architecture resnet --generator.num-blocks 1 --generator.width 4 "
     "--discriminator.width 4 --discriminator.num-layers 1 --data.load-size 18 --data.count 8 "

@@ -68,7 +68,7 @@ def save(manager: Manager, state: TrainState, metrics: dict[str, float] | None =
 
 
 def restore(manager: Manager, like: TrainState) -> TrainState | None:
-    """The newest checkpoint whose checksums hold, or None where there is none at all.
+    """The newest checkpoint whose checksums hold, or None where there is none at all; newer, damaged ones are removed.
 
     Args:
         manager: from `open_manager`.
@@ -78,9 +78,11 @@ def restore(manager: Manager, like: TrainState) -> TrainState | None:
         ValueError: there are checkpoints, but none is good.
     """
     steps = sorted(manager.all_steps(), reverse=True)
-    for step in steps:
+    for index, step in enumerate(steps):
         items = _restore_good(manager, step, _items(like))
         if items is not None:
+            for damaged in steps[:index]:
+                manager.delete(damaged)  # or its step could not be saved when it is reached again
             return _state(items)
     if steps:
         raise ValueError(

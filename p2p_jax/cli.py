@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, make_dataclass, replace
 from pathlib import Path
+from types import TracebackType
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -100,7 +101,7 @@ def main(argv: list[str] | None = None) -> int:
         print(HELP, end="")
         return 0 if argv else USAGE_ERROR
     warnings.showwarning = _show_warning
-    logging.getLogger("absl").setLevel(logging.ERROR)  # orbax tells of its inner life as warnings
+    _quiet_libraries()
     if argv[0] == "--version":
         return _print_versions()
     if argv[0] not in commands:
@@ -349,6 +350,18 @@ def _complain(sentence: str, code: int = USAGE_ERROR) -> int:
 def _suggest(word: str, known: list[str]) -> str:
     close = difflib.get_close_matches(word, known, n=1)
     return f"; did you mean {close[0]}?" if close else ""
+
+
+def _quiet_libraries() -> None:
+    """Silences what orbax and tensorstore tell of a failed save from their own threads; the exception itself reaches us."""
+    for name in ("absl", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if str(error) != "Event loop is closed":
+            sys.__excepthook__(kind, error, trace)
+
+    sys.excepthook = hook
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:

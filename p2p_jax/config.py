@@ -207,16 +207,23 @@ def check(config: Config) -> None:
         "checkpoint_every": 1, "keep": 1, "val_pictures": 1, "generator.width": 1, "generator.num_blocks": 0,
         "generator.dropout": 0, "discriminator.num_layers": 1, "discriminator.width": 1, "optimizer.learning_rate": 0,
         "data.count": 8, "data.threads": 0, "data.val_fraction": 0, "data.test_fraction": 0, "loss.label_smoothing": 0,
-        "data.load_size": config.image_size,
+        "data.load_size": config.image_size, "optimizer.discriminator_learning_rate": 0, "optimizer.beta1": 0,
+        "optimizer.beta2": 0, "optimizer.epsilon": 0, "optimizer.clip": 0, "ema_decay": 0,
+        "loss.reconstruction_weight": 0, "loss.adversarial_weight": 0, "loss.gradient_penalty": 0,
     }  # fmt: skip
     for name, low in least.items():
         value = get(config, name)
-        if value is not None and value < low:
+        if value is not None and not value >= low:
             raise ValueError(f"{_option(name)} was given {value}: it must be at least {low}.")
-    below_one = ("generator.dropout", "loss.label_smoothing", "data.val_fraction", "data.test_fraction", "ema_decay")
+    if min(config.generator.widths or (1,)) < 1:
+        raise ValueError(f"--generator.widths was given {config.generator.widths}: each must be at least 1.")
+    below_one = (
+        "generator.dropout", "loss.label_smoothing", "data.val_fraction", "data.test_fraction", "ema_decay",
+        "optimizer.beta1", "optimizer.beta2",
+    )  # fmt: skip
     for name in below_one:
         value = get(config, name)
-        if value is not None and value >= 1:
+        if value is not None and not value < 1:
             raise ValueError(f"{_option(name)} was given {value}: it is a share and must be below 1.")
 
 

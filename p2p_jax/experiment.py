@@ -106,8 +106,11 @@ def read_record(workdir: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text())
         known = record["format"] == 1
+        missing = {"name", "sha256", "config", "fingerprint", "init_from", "versions"} - set(record)
     except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{path} is damaged: restore it from a copy, or train anew with --overwrite.") from None
+        record, known, missing = {}, True, {"format"}
+    if known and missing:
+        raise ValueError(f"{path} is damaged: restore it from a copy, or train anew with --overwrite.")
     if not known:
         raise ValueError(f"{path} has format {record['format']}, but this version reads 1: use the version that wrote it.")
     return record

@@ -95,12 +95,12 @@ def refuse_differences(workdir: Path, stored: Experiment, config: Any) -> None:
             f"the run in {workdir} was started with other options ({'; '.join(fixed)}): leave them out to go on, or give "
             "another --workdir, or --overwrite."
         )
-    for name in ("steps", "epochs"):
-        if name in different and different[name][1] is not None:
-            old, new = different[name][:2]
-            if old is not None and new < old:
-                raise ValueError(f"the run in {workdir} has {name} {old}: it may grow, but {new} is less.")
-            print(f"The run grows to {name} {new}; its learning-rate schedule changes with it.")
+    old = stored.config.steps
+    new = config.steps if config.epochs is None else config.epochs * stored.config.steps_per_epoch
+    if new < old:
+        raise ValueError(f"the run in {workdir} has steps {old}: it may grow, but {new} is less.")
+    if new > old:
+        print(f"The run grows from {old} to {new} steps; its learning-rate schedule changes with it.")
 
 
 def refuse_other_data(workdir: Path, fingerprint: str) -> None:

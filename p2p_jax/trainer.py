@@ -225,8 +225,7 @@ def _mean_row(run: Run, window: list[Metrics], done: int) -> dict[str, float]:
         if bad:
             step = done - len(rows) + back + 1
             run.manager.wait_until_finished()
-            kept = run.manager.latest_step()
-            where = "no checkpoint had been written yet" if kept is None else f"the checkpoint of step {kept} is kept"
+            where = _what_is_kept(run)
             raise Stopped(
                 f"{bad[0]} became {float(row[bad[0]])} at step {step}, so training stopped; {where}. Try a lower "
                 "--optimizer.learning-rate, --optimizer.clip 1, or --dtype float32.",
@@ -235,14 +234,18 @@ def _mean_row(run: Run, window: list[Metrics], done: int) -> dict[str, float]:
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
+def _what_is_kept(run: Run) -> str:
+    kept = run.manager.latest_step()
+    return "no checkpoint had been written yet" if kept is None else f"the checkpoint of step {kept} is kept"
+
+
 def _save(run: Run, state: TrainState, validation: dict[str, float] | None) -> None:
     if int(state.step) in run.manager.all_steps():
         return
     if not checkpoint.all_finite(state):
-        kept = run.manager.latest_step()
         raise Stopped(
             f"the networks hold values that are not finite after step {int(state.step)}, so they were not saved and "
-            f"training stopped; the newest checkpoint is that of step {kept}. Try a lower --optimizer.learning-rate.",
+            f"training stopped; {_what_is_kept(run)}. Try a lower --optimizer.learning-rate.",
             1,
         )
     checkpoint.save(run.manager, state, validation)

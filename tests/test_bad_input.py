@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from test_trainer import DRAWN, TINY, finished_run, folder_of_pairs, steps_of, train
+from runs import DRAWN, TINY, finished_run, folder_of_pairs, steps_of, train
 
 from p2p_jax import checkpoint
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_trainer import finished_run
+from runs import finished_run
 
 from p2p_jax import checkpoint
 from p2p_jax.checkpoint import checksums

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from test_trainer import finished_run, folder_of_pairs, folder_run
+from runs import finished_run, folder_of_pairs, folder_run
 
 from p2p_jax import evaluate
 from p2p_jax.cli import main

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from test_ops import naive_conv2d, naive_conv2d_transpose
+from naive import naive_conv2d, naive_conv2d_transpose
 
 from p2p_jax import discriminators, generators, layers, ops
 from p2p_jax.network import Network, count_parameters, network

@@ -6,37 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from naive import naive_conv2d, naive_conv2d_transpose
 
 from p2p_jax import convolution, ops
 
 # XLA's own optimisation would take most of these tests' time.
 jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-
-
-def naive_conv2d(x: np.ndarray, kernel: np.ndarray, bias=0.0, *, stride: int = 1, padding: int = 0) -> np.ndarray:
-    """Cross-correlation by its definition, one output position at a time; kernel (kh, kw, in, out)."""
-    kh, kw, _, features = kernel.shape
-    x = np.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
-    rows, columns = (x.shape[1] - kh) // stride + 1, (x.shape[2] - kw) // stride + 1
-    y = np.zeros((len(x), rows, columns, features), x.dtype)
-    for i in range(rows):
-        for j in range(columns):
-            patch = x[:, i * stride : i * stride + kh, j * stride : j * stride + kw]
-            y[:, i, j] = np.tensordot(patch, kernel, axes=3)
-    return y + bias
-
-
-def naive_conv2d_transpose(
-    x: np.ndarray, kernel: np.ndarray, bias=0.0, *, stride: int = 2, padding: int = 1, output_padding: int = 0
-) -> np.ndarray:
-    """Every pixel spread over the kernel, one at a time; kernel (in, kh, kw, out). PyTorch's size rule."""
-    n, h, w, _ = x.shape
-    _, kh, kw, features = kernel.shape
-    y = np.zeros((n, (h - 1) * stride + kh + output_padding, (w - 1) * stride + kw + output_padding, features), x.dtype)
-    for i in range(h):
-        for j in range(w):
-            y[:, i * stride : i * stride + kh, j * stride : j * stride + kw] += np.tensordot(x[:, i, j], kernel, axes=1)
-    return y[:, padding : y.shape[1] - padding, padding : y.shape[2] - padding] + bias
 
 
 def normal(*shape: int, seed: int = 0, dtype=np.float64) -> np.ndarray:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from test_trainer import finished_run
+from runs import finished_run
 
 from p2p_jax import report
 from p2p_jax.cli import main

@@ -11,8 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_trainer import (
-    COMPILED,
+from runs import (
     DRAWN,
     LINEAR,
     SMALL,
@@ -78,7 +77,7 @@ def kill_and_go_on(workdir: Path, options: tuple[str, ...], seed: int) -> int:
     """SIGKILL at a random moment after the first checkpoint, then to the end; gives the newest checkpoint at the kill."""
     command = [sys.executable, "-c", "import sys; from p2p_jax.cli import main; sys.exit(main())"]
     command += ["train", "quickstart", "--workdir", str(workdir), *options]
-    process = subprocess.Popen(command, env=os.environ | COMPILED, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
         deadline = time.monotonic() + 60
         while not steps_of(workdir):
@@ -194,14 +193,22 @@ def test_another_experiment_is_refused(finished, capsys):
     assert "holds a run of the experiment quickstart, not of facades" in capsys.readouterr().err
 
 
-def test_changed_pictures_are_refused_and_moved_ones_are_not(tmp_path, capsys):
-    pairs = folder_of_pairs(tmp_path / "pairs")
-    run = tmp_path / "run"
+def run_of_pairs(tmp_path: Path) -> tuple[Path, Path]:
+    pairs, run = folder_of_pairs(tmp_path / "pairs"), tmp_path / "run"
     assert train(run, *TINY, "--data.source", "folder", "--data.path", str(pairs), "--steps", "2") == 0
+    return pairs, run
+
+
+def test_changed_pictures_are_refused(tmp_path, capsys):
+    pairs, run = run_of_pairs(tmp_path)
     (pairs / "7.png").write_bytes((pairs / "0.png").read_bytes())
     assert train(run, "--steps", "4") == 2
     assert "the pictures have changed" in capsys.readouterr().err
-    (pairs / "7.png").unlink()
+    assert steps_of(run) == [2]
+
+
+def test_pictures_that_were_moved_are_the_same_pictures(tmp_path):
+    pairs, run = run_of_pairs(tmp_path)
     moved = pairs.rename(tmp_path / "elsewhere")
     assert train(run, "--steps", "4", "--data.path", str(moved)) == 0
     assert steps_of(run)[-1] == 4

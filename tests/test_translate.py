@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
-from test_trainer import finished_run
+from runs import finished_run
 
 import p2p_jax
 from p2p_jax.cli import main

@@ -118,7 +118,7 @@ def _side_by_side(folder: Path) -> tuple[PairFiles, ...]:
 def _matching(a: Path, b: Path) -> tuple[PairFiles, ...]:
     if not (a.is_dir() and b.is_dir()):
         return ()
-    by_name = [{file.stem: file for file in _pictures(folder)} for folder in (a, b)]
+    by_name = [_by_stem(_pictures(folder)) for folder in (a, b)]
     for here, there, folder in ((0, 1, b), (1, 0, a)):
         alone = sorted(set(by_name[here]) - set(by_name[there]))
         if alone:
@@ -127,6 +127,15 @@ def _matching(a: Path, b: Path) -> tuple[PairFiles, ...]:
                 "other half or remove it."
             )
     return tuple(PairFiles(by_name[0][stem], by_name[1][stem]) for stem in sorted(by_name[0], key=_natural))
+
+
+def _by_stem(files: Iterable[Path]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for file in files:
+        if file.stem in found:
+            raise ValueError(f"{found[file.stem]} and {file} have the same name, so their pair is not clear: remove one.")
+        found[file.stem] = file
+    return found
 
 
 def _pictures(folder: Path) -> Iterable[Path]:

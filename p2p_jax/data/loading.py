@@ -85,7 +85,7 @@ def open_dataset(config: Config) -> Dataset:
     files = find_pairs(Path(data.path))
     if "train" not in files:
         raise ValueError(f"the folder {data.path} has {' and '.join(files)} pairs but none to train on: add train.")
-    fingerprint = _fingerprint(files)
+    fingerprint = _fingerprint(Path(data.path), files)
     for split, share in (("val", data.val_fraction), ("test", data.test_fraction)):
         if share and split not in files:
             files["train"], files[split] = _split_off(files["train"], share, config.seed)
@@ -216,11 +216,11 @@ def _split_off(
     return rest, tuple(pair for i, pair in enumerate(files) if i in chosen)
 
 
-def _fingerprint(files: dict[str, tuple[PairFiles, ...]]) -> str:
+def _fingerprint(root: Path, files: dict[str, tuple[PairFiles, ...]]) -> str:
     digest = hashlib.sha256()
     for split in sorted(files):
         for file in dict.fromkeys(path for pair in files[split] for path in pair):
-            digest.update(f"{split}/{file.parent.name}/{file.name} {file.stat().st_size}\n".encode())
+            digest.update(f"{split} {file.relative_to(root).as_posix()} {file.stat().st_size}\n".encode())
     return digest.hexdigest()[:16]
 
 
