@@ -8,32 +8,19 @@ Source: Zhang et al., Self-Attention Generative Adversarial Networks, 2019; Ulya
     p2p-jax train facades_attention --data.path FOLDER
 """
 
-import jax.numpy as jnp
-
-from p2p_jax import pix2pix
 from p2p_jax.cli import run_experiment
-from p2p_jax.config import Config, Data
-from p2p_jax.generators import unet, unet_dropout_rates, unet_widths
-from p2p_jax.layers import instance_norm, self_attention
-from p2p_jax.network import network
-from p2p_jax.step import Pix2Pix
+from p2p_jax.config import Config, Data, Generator
 
-CONFIG = Config(data=Data(direction="BtoA"))
+CONFIG = Config(generator=Generator(norm="instance"), data=Data(direction="BtoA"))
 
 
-def build(config: Config) -> Pix2Pix:
-    """The usual composition, with attention where the encoder has come down to 32 x 32 positions, or its last level."""
-    widths = unet_widths(config.image_size, config.generator.width)
-    level = min(max((config.image_size // 32).bit_length() - 2, 0), len(widths) - 1)
-    generator = network(
-        unet,
-        widths=widths,
-        out_channels=config.data.target_channels,
-        dropout_rates=unet_dropout_rates(widths, config.generator.dropout),
-        norm=instance_norm,
-        blocks={level: self_attention},
-        dtype=jnp.dtype(config.dtype),
-    )
+def build(config: Config):
+    """The usual composition, with attention where the encoder has come down to 32 x 32 positions, or its first level."""
+    from p2p_jax import pix2pix
+    from p2p_jax.layers import self_attention
+
+    level = max((config.image_size // 32).bit_length() - 2, 0)
+    generator = pix2pix.build_generator(config, blocks={level: self_attention})
     return pix2pix.build(config)._replace(generator=generator)
 
 

@@ -122,7 +122,7 @@ def restore_items(
         for candidate in _choose(manager, workdir, step, best_metric):
             items = _restore_good(manager, candidate, dict.fromkeys(names))
             if items is not None:
-                return items, candidate
+                return {name: items[name] for name in names if name in items}, candidate
     raise ValueError(f"no checkpoint in {folder} can be read whole: train again, or give another --checkpoint.")
 
 
@@ -245,7 +245,7 @@ def _restore_good(manager: Manager, step: int, like: dict[str, Any]) -> dict[str
             f"checkpoint {step} in {manager.directory} is damaged ({', '.join(damaged)}): it is left out.", stacklevel=2
         )
         return None
-    return items
+    return items | {"meta": found["meta"]}
 
 
 def _abstract(tree: Any) -> Any:
@@ -264,14 +264,14 @@ def _choose(manager: Manager, workdir: Path, step: int | str, best_metric: str) 
     if step == "latest":
         return steps
     if step == "best":
-        only_meta = ocp.args.Composite(meta=ocp.args.JsonRestore())
-        validation = {n: manager.restore(n, args=only_meta)["meta"]["validation"] for n in steps}
+        metas = {n: _restore_good(manager, n, {}) for n in steps}
+        validation = {n: items["meta"]["validation"] for n, items in metas.items() if items}
         scores = {n: _score(best_metric, metrics) for n, metrics in validation.items() if metrics}
         if not scores:
             raise ValueError(
                 f"{workdir} has no best checkpoint, for it has no validation split: give latest or a step number."
             )
-        return [max(scores, key=scores.__getitem__)]
+        return sorted(scores, key=scores.__getitem__, reverse=True)
     if not str(step).isdigit() or int(step) not in steps:
         raise ValueError(f"{workdir} has no checkpoint {step}: it has {', '.join(map(str, steps))}, latest and best.")
     return [int(step)]

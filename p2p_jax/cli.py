@@ -87,6 +87,8 @@ class Report:
     """Of the run."""
     checkpoint: str = "latest"
     """latest, best, or a step number."""
+    data_path: Path | None = None
+    """Where the pictures are now, if they were moved."""
     trust: bool = False
     """Let the experiment file in the workdir run, though you did not put it there."""
 
@@ -137,7 +139,7 @@ def train(argv: list[str]) -> int:
     options = _parse(_train_options(found.name, (stored or found).config), argv[1:], f"{PROGRAM} train {argv[0]}")
     config = resume.settle_length(options.config, argv)
     if stored is not None:
-        if options.init_from:
+        if options.init_from and options.init_from.absolute() != resume.recorded_source(workdir):
             raise ValueError(f"{workdir} already holds a run: --init-from is for a new one; give another --workdir.")
         resume.refuse_differences(workdir, stored, config)
     from p2p_jax import trainer
@@ -189,12 +191,9 @@ def evaluate(argv: list[str]) -> int:
     import json
 
     from p2p_jax import evaluate as evaluation
-    from p2p_jax import experiment
     from p2p_jax.translate import load
 
-    config = experiment.load(options.workdir, trust=options.trust).config
-    if options.data_path is not None:
-        config = replace(config, data=replace(config.data, path=str(options.data_path)))
+    config = _load_moved(options).config
     translator = load(options.workdir, checkpoint_step=options.checkpoint, mode=options.mode, trust=options.trust)
     result = {"step": translator.step, **evaluation.evaluate(config, translator, options.split)}
     if options.json:
@@ -216,11 +215,10 @@ def evaluate(argv: list[str]) -> int:
 def report(argv: list[str]) -> int:
     """`p2p-jax report WORKDIR`."""
     options = _parse(Report, argv, f"{PROGRAM} report")
-    from p2p_jax import experiment
     from p2p_jax.report import write_report
     from p2p_jax.translate import load
 
-    found = experiment.load(options.workdir, trust=options.trust)
+    found = _load_moved(options)
     translator = load(options.workdir, checkpoint_step=options.checkpoint, trust=options.trust)
     print(f"Report: {write_report(options.workdir, found, translator, translator.step)}")
     return 0
@@ -265,6 +263,17 @@ def summary(argv: list[str]) -> int:
 def run_experiment(name: str) -> None:
     """What `python -m experiments.NAME` does: the same as `p2p-jax train NAME`."""
     sys.exit(main(["train", name, *sys.argv[1:]]))
+
+
+def _load_moved(options: Evaluate | Report) -> Any:
+    """The experiment of a workdir, with its pictures where they are now."""
+    from p2p_jax import experiment
+
+    found = experiment.load(options.workdir, trust=options.trust)
+    if options.data_path is None:
+        return found
+    data = replace(found.config.data, path=str(options.data_path))
+    return found._replace(config=replace(found.config, data=data))
 
 
 def _train_options(name: str, config: Any) -> type:
@@ -333,7 +342,8 @@ def _explain(error: Exception) -> str | None:
     if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in text:
         return "there is no space left on the disk: free some, then start the same command again; what was saved is kept."
     if isinstance(error, PermissionError | FileExistsError | NotADirectoryError):
-        return f"{error.filename} cannot be written ({str(error.strerror).lower()}): give another folder."
+        reason = str(error.strerror).lower()
+        return f"{error.filename} cannot be written or read ({reason}): give another, or change its permissions."
     if isinstance(error, ValueError):
         frames = traceback.extract_tb(error.__traceback__)
         own = Path(__file__).parent

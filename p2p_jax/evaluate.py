@@ -10,7 +10,7 @@ import numpy as np
 from p2p_jax import metrics
 from p2p_jax.config import Config
 from p2p_jax.data import open_dataset, read_batch
-from p2p_jax.data.loading import Pairs
+from p2p_jax.data.loading import Pairs, Replacing
 
 Figures = dict[str, float]
 Translate = Callable[[np.ndarray], np.ndarray]
@@ -110,7 +110,8 @@ def evaluate(config: Config, translate: Translate, split: str | None = None) -> 
         split: "train", "val" or "test"; by default the first there is of test, val and train.
 
     Returns:
-        {"split", "pairs", "figures": {"translator" and each baseline: {"l1", "psnr", "ssim"}}}.
+        {"split", "pairs", "replaced" (unreadable ones, for which others stood in), "figures": {"translator" and each
+        baseline: {"l1", "psnr", "ssim"}}}.
 
     Raises:
         ValueError: the data are not there, or lack the split.
@@ -119,13 +120,16 @@ def evaluate(config: Config, translate: Translate, split: str | None = None) -> 
     split = choose_split(dataset.splits, split, str(config.data.path or config.data.source))
     pairs = dataset.splits[split]
     functions = {"translator": translate, **baselines(dataset.splits["train"], config.image_size)}
-    return {"split": split, "pairs": pairs.count(), "figures": score_all(pairs, functions, config.image_size)}
+    figures = score_all(pairs, functions, config.image_size)
+    replaced = len(pairs.skipped) if isinstance(pairs, Replacing) else 0
+    return {"split": split, "pairs": pairs.count(), "replaced": replaced, "figures": figures}
 
 
 def remark(result: dict[str, Any]) -> str:
     """How to read the figures."""
+    replaced = f" ({result['replaced']} of them unreadable and replaced by others)" if result["replaced"] else ""
     return (
-        f"Over {result['pairs']} pairs of the split '{result['split']}'. L1 is in the scale [-1, 1], lower is better; "
-        "PSNR (dB) and SSIM, higher is better. Where the colours of the target cannot be told from the input (labels to "
-        "photos), L1 and PSNR hardly tell a translator from the mean picture: there SSIM and the eye decide."
+        f"Over {result['pairs']} pairs of the split '{result['split']}'{replaced}. L1 is in the scale [-1, 1], lower is "
+        "better; PSNR (dB) and SSIM, higher is better. Where the colours of the target cannot be told from the input "
+        "(labels to photos), L1 and PSNR hardly tell a translator from the mean picture: there SSIM and the eye decide."
     )

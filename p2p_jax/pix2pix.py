@@ -4,6 +4,7 @@ An experiment of its own starts from what `build` gives and replaces parts: `bui
 """
 
 from functools import partial
+from typing import Any
 
 import jax.numpy as jnp
 import optax
@@ -50,18 +51,23 @@ def build(config: Config) -> Pix2Pix:
     )
 
 
-def build_generator(config: Config) -> Network:
+def build_generator(config: Config, **changes: Any) -> Network:
     """The generator that the config describes.
+
+    Args:
+        config: the run.
+        changes: arguments of the generator's function that the config has no field for, such as `blocks`.
 
     Raises:
         ValueError: the pictures cannot be halved as often as the generator halves them.
     """
     options = config.generator
-    shared = {
+    shared: dict[str, Any] = {
         "out_channels": config.data.target_channels,
         "norm": build_norm(options),
         "remat": options.remat,
         "dtype": jnp.dtype(config.dtype),
+        **changes,
     }
     if options.architecture == "resnet":
         multiple = 4

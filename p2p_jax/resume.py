@@ -72,9 +72,10 @@ def settle_length(config: Any, argv: list[str]) -> Any:
     steps, epochs = _typed(argv, "--steps"), _typed(argv, "--epochs")
     if steps and epochs:
         raise ValueError("both --steps and --epochs were given: give one of them.")
-    if steps:
-        return replace(config, epochs=None)
-    return replace(config, steps=None) if epochs else config
+    config = replace(config, epochs=None) if steps else replace(config, steps=None) if epochs else config
+    if config.steps is None and config.epochs is None:
+        raise ValueError("no length was given: give a number with --steps or --epochs.")
+    return config
 
 
 def refuse_differences(workdir: Path, stored: Experiment, config: Any) -> None:
@@ -99,8 +100,8 @@ def refuse_differences(workdir: Path, stored: Experiment, config: Any) -> None:
     new = config.steps if config.epochs is None else config.epochs * stored.config.steps_per_epoch
     if new < old:
         raise ValueError(f"the run in {workdir} has steps {old}: it may grow, but {new} is less.")
-    if new > old:
-        print(f"The run grows from {old} to {new} steps; its learning-rate schedule changes with it.")
+    if new > old or (config.epochs is None) != (stored.config.epochs is None):
+        print(f"The length changes from {old} to {new} steps, and the learning-rate schedule with it.")
 
 
 def refuse_other_data(workdir: Path, fingerprint: str) -> None:
@@ -118,7 +119,9 @@ def refuse_other_data(workdir: Path, fingerprint: str) -> None:
 
 
 def clear(workdir: Path) -> None:
-    """Removes what a run wrote, and nothing else, from a workdir."""
+    """Removes what a run wrote, and nothing else, from a workdir; a folder that holds no run is left as it is."""
+    if not (workdir / experiment.RECORD).is_file():
+        return
     for name in OWN_FILES:
         path = workdir / name
         if path.is_dir():
@@ -128,12 +131,16 @@ def clear(workdir: Path) -> None:
 
 
 def recorded_source(workdir: Path) -> Path | None:
-    """The workdir that the run in this one was said to start from, should it have died before its first checkpoint."""
+    """The workdir that the run in this one started from, or None."""
     if not (workdir / experiment.RECORD).is_file():
         return None
     source = experiment.read_record(workdir)["init_from"]
-    has_checkpoint = any((workdir / "checkpoints").glob("[0-9]*"))
-    return None if source is None or has_checkpoint else Path(source)
+    return None if source is None else Path(source)
+
+
+def has_checkpoint(workdir: Path) -> bool:
+    """Whether a checkpoint was written whole; one that is half written has a longer name than its step."""
+    return any(path.name.isdigit() for path in (workdir / "checkpoints").glob("*"))
 
 
 def drop_later(workdir: Path, step: int) -> None:

@@ -27,7 +27,7 @@ class TrainState:
 
     Attributes:
         step: updates done, int32 scalar.
-        batch_index: batches taken from the data, int32 scalar; differs from `step` when a batch was left out.
+        batch_index: batches taken from the data, int32 scalar; counted apart from `step`, for runs that leave one out.
         key: the run's random key; every step derives its own from it.
         generator, discriminator: the two networks.
         ema: exponential moving average of the generator's params, or None.

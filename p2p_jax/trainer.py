@@ -39,7 +39,7 @@ class Run(NamedTuple):
         dataset: its splits.
         model: what is trained.
         translate: `(params, state, key, pictures) -> pictures`, compiled once.
-    manager: of the checkpoints.
+        manager: of the checkpoints.
         console: where messages go.
     """
 
@@ -81,14 +81,17 @@ def train(
     console = console or open_console()
     configs.check(experiment.config)
     dataset = open_dataset(experiment.config)
+    if not overwrite:
+        resume.refuse_other_data(workdir, dataset.fingerprint)
+    elif experiment.file is not None and experiment.file.resolve().parent == workdir.resolve():
+        raise ValueError(f"--overwrite would remove {experiment.file} itself: give another --workdir.")
     config = configs.resolve(_with_whole_path(experiment.config), dataset.splits["train"].count())
     experiment = experiment._replace(config=config)
     model = experiment.build(config)
-    if not overwrite:
-        resume.refuse_other_data(workdir, dataset.fingerprint)
     reader = _read_ahead(dataset, config, console)
+    going_on = not overwrite and resume.has_checkpoint(workdir)
     init_from = init_from or (None if overwrite else resume.recorded_source(workdir))
-    fresh = _fresh_state(config, model, init_from)
+    fresh = _fresh_state(config, model, None if going_on else init_from)
     if overwrite:
         resume.clear(workdir)
     experiments.save_record(workdir, experiment, dataset.fingerprint, init_from=init_from)
@@ -168,7 +171,8 @@ def _loop(run: Run, state: TrainState, mesh: Mesh, reader: Reader, profile: bool
         threads=config.data.threads,
     )
     sampler = _make_sampler(run)
-    profiled = range(done + 10, done + 15) if profile else range(0)
+    start = max(done, min(done + 10, config.steps - 5))  # past the compilation, where the run is long enough
+    profiled = range(start, min(start + 5, config.steps)) if profile else range(0)
     with (
         metrics_writer(run.workdir, tensorboard=config.tensorboard) as write,
         progress_bar(run.console) as progress,
@@ -183,11 +187,11 @@ def _loop(run: Run, state: TrainState, mesh: Mesh, reader: Reader, profile: bool
             state, metrics = update(state, split_batch(mesh, next(stream)))
             window.append(metrics)
             done += 1
-            if profiled and done == profiled.stop:
-                jax.block_until_ready(state)
-                jax.profiler.stop_trace()
             last = done == config.steps
             stop = caught[0] if caught else None
+            if profiled and (done == profiled.stop or (stop and profiled.start < done < profiled.stop)):
+                jax.block_until_ready(state)
+                jax.profiler.stop_trace()
             due = {name: last or done % getattr(config, f"{name}_every") == 0 for name in ("log", "sample", "checkpoint")}
             if any(due.values()) or stop:
                 row = _mean_row(run, window, done)
@@ -209,7 +213,10 @@ def _loop(run: Run, state: TrainState, mesh: Mesh, reader: Reader, profile: bool
                 progress.update(task, completed=done, description="training")
             if stop:
                 run.manager.wait_until_finished()
-                raise Stopped(f"Stopped at step {done} and saved; the same command goes on from there.", INTERRUPTED[stop])
+                raise Stopped(
+                    f"Stopped at step {done} and saved; the same command goes on from there (without --overwrite).",
+                    INTERRUPTED[stop],
+                )
     return state
 
 

@@ -153,8 +153,11 @@ def find_pictures(inputs: list[Path]) -> list[tuple[Path, Path]]:
     """All pictures of files and folders (with their sub-folders): (file, its path below the folder given).
 
     Raises:
-        ValueError: an input is missing, or is a folder without pictures, or two results would have the same name.
+        ValueError: there are no inputs, one is missing or is a folder without pictures, or two results would have the same
+            name.
     """
+    if not inputs:
+        raise ValueError("no pictures were named: give pictures or folders after the workdir.")
     found: list[tuple[Path, Path]] = []
     for path in inputs:
         if path.is_dir():

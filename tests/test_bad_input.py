@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from runs import DRAWN, TINY, finished_run, folder_of_pairs, steps_of, train
 
-from p2p_jax import checkpoint
+from p2p_jax import checkpoint, cli
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ def test_no_space_left(tmp_path, monkeypatch, capsys):
 def test_a_workdir_that_cannot_be_written(tmp_path, capsys):
     (tmp_path / "locked").mkdir(mode=0o500)
     assert train(tmp_path / "locked" / "run", *DRAWN, "--steps", "2") == 2
-    assert "cannot be written" in capsys.readouterr().err
+    assert "cannot be written or read" in capsys.readouterr().err
 
 
 def test_a_workdir_below_a_file(tmp_path, capsys):
@@ -176,3 +176,21 @@ def test_a_workdir_below_a_file(tmp_path, capsys):
     message = capsys.readouterr().err
     assert str(tmp_path / "file") in message
     assert message.count("\n") == 1
+
+
+def test_pictures_for_an_experiment_that_draws_its_own(tmp_path, capsys):
+    assert train(tmp_path / "run", "--data.path", str(tmp_path)) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "--data.source folder" in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_other_channels_than_the_drawn_ones(tmp_path, capsys):
+    assert train(tmp_path / "run", *DRAWN, "--data.input-channels", "1") == 2
+    assert "leave the channels at 3" in capsys.readouterr().err
+
+
+def test_nothing_to_translate(tmp_path, capsys):
+    assert cli.main(["translate", str(finished_run()), "--output", str(tmp_path)]) == 2
+    assert "no pictures were named" in capsys.readouterr().err

@@ -155,7 +155,7 @@ def test_the_summary_follows_the_options(capsys):
         (Stopped("Stopped at step 3.", 75), 75, "Stopped at step 3."),
         (KeyboardInterrupt(), 130, "interrupted"),
         (OSError(28, "No space left on device"), 2, "no space left on the disk"),
-        (PermissionError(13, "Permission denied", "/x"), 2, "/x cannot be written"),
+        (PermissionError(13, "Permission denied", "/x"), 2, "/x cannot be written or read"),
     ],
     ids=["stopped", "interrupted", "full", "forbidden"],
 )

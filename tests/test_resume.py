@@ -224,3 +224,34 @@ def test_a_file_as_workdir_is_refused(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert train(tmp_path / "file", *SMALL) == 2
     assert "is a file" in capsys.readouterr().err
+
+
+def test_overwrite_in_a_folder_that_holds_no_run_removes_nothing(tmp_path):
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "samples" / "mine.png").write_bytes(b"mine")
+    resume.clear(tmp_path)
+    assert (tmp_path / "samples" / "mine.png").is_file()
+
+
+def test_overwrite_does_not_remove_the_experiment_that_it_is_to_run(tmp_path, capsys):
+    file = tmp_path / "experiment.py"
+    file.write_text("from experiments.quickstart import CONFIG")
+    assert train(tmp_path, *SMALL, "--steps", "2", "--overwrite", name=str(file)) == 2
+    assert "would remove" in capsys.readouterr().err
+    assert file.is_file()
+
+
+def test_a_picture_added_to_a_run_of_epochs_is_named_as_the_cause(tmp_path, capsys):
+    pairs, run = folder_of_pairs(tmp_path / "pairs"), tmp_path / "run"
+    options = (*TINY, "--data.source", "folder", "--data.path", str(pairs), "--epochs", "1")
+    assert train(run, *options) == 0
+    shutil.copy(pairs / "0.png", pairs / "9.png")
+    assert train(run, *options) == 2
+    assert "the pictures have changed" in capsys.readouterr().err
+
+
+def test_a_half_written_checkpoint_is_none(tmp_path):
+    (tmp_path / "checkpoints" / "3.orbax-checkpoint-tmp").mkdir(parents=True)
+    assert not resume.has_checkpoint(tmp_path)
+    (tmp_path / "checkpoints" / "3").mkdir()
+    assert resume.has_checkpoint(tmp_path)

@@ -58,7 +58,7 @@ class Dataset(NamedTuple):
 
     Attributes:
         splits: "train", and where there are any "val" and "test".
-        fingerprint: hash of the names and sizes of all files, and of what chose the splits.
+        fingerprint: hash of the names and sizes of all files, or what the built-in pictures are drawn from.
     """
 
     splits: dict[str, Pairs]
@@ -73,6 +73,13 @@ def open_dataset(config: Config) -> Dataset:
     """
     data = config.data
     if data.source == "procedural":
+        if data.path is not None:
+            raise ValueError(
+                f"--data.path was given {data.path}, but this experiment draws its own pictures: give --data.source folder "
+                "as well."
+            )
+        if (data.input_channels, data.target_channels) != (3, 3):
+            raise ValueError("the built-in facades have 3 channels on both sides: leave the channels at 3.")
         held_out = max(data.count // 8, 1)
         numbers = {"train": data.count, "val": held_out, "test": held_out}
         splits, first = {}, 0

@@ -30,14 +30,17 @@ def read_picture(path: Path, *, channels: int, transparency: str = "refuse") -> 
             picture = ImageOps.exif_transpose(opened)
             picture.load()
     except UnidentifiedImageError:
-        raise ValueError(f"{path} is not a picture, whatever its name says: remove it, or save it again as PNG.") from None
+        raise ValueError(
+            f"{path} is not a picture, whatever its name says: remove it "
+            "(training leaves such files out with --data.on-error skip)."
+        ) from None
     except Image.DecompressionBombError:
         raise ValueError(f"{path} claims an enormous number of pixels and was not opened: make it smaller.") from None
     except (OSError, SyntaxError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ValueError(
-            f"{path} cannot be read ({reason.rstrip('.').lower()}): replace it, remove it, or leave such files out with "
-            "--data.on-error skip."
+            f"{path} cannot be read ({reason.rstrip('.').lower()}): replace it or remove it "
+            "(training leaves such files out with --data.on-error skip)."
         ) from None
     if min(picture.size) < SMALLEST:
         raise ValueError(
