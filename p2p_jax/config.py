@@ -22,6 +22,7 @@ def runtime(default: Any) -> Any:
 
 Norm = Literal["batch", "instance", "none"]
 Statistics = Literal["batch", "picture", "running"]
+Bias = Literal["reference", "all", "last", "none"]
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,26 @@ class Generator:
     norm: Norm = "batch"
     statistics: Statistics = "batch"
     """Batch norm with the statistics of the batch, of each picture by itself, or the running ones."""
+    norm_epsilon: float = 1e-5
+    """Added to the variance."""
+    norm_momentum: float = 0.9
+    """Share of the old running statistics kept per step."""
+    norm_stddev: float = 0.02
+    """Spread of batch norm's first scales around 1."""
+    bias: Bias = "reference"
+    """Biases on the last convolution and, before instance norm, on all others; on all; on the last one; on none."""
     dropout: float = 0.5
     """Share of values set to zero where the paper has dropout; 0 for none."""
-    skip: Literal["concat", "add", "gated"] = "concat"
+    dropout_levels: Literal["reference", "innermost"] = "reference"
+    """The unet's levels with dropout: from the fifth on but for the innermost; or the three innermost."""
+    skip: Literal["concat", "concat_decoder_first", "add", "gated"] = "concat"
     """How the unet's bridges join the way up."""
+    leaky_slope: float = 0.2
+    """Of the unet's activations on the way down."""
+    post_activation: bool = False
+    """The unet's levels activate what they give (as the TensorFlow tutorial) instead of what they are given."""
+    bottleneck_norm: bool = False
+    """A norm on the unet's innermost convolution; at batch 1 it removes the bottleneck where that is 1 x 1."""
     upsample: Literal["transpose", "resize"] = "transpose"
     """transpose: transposed convolution; resize: nearest and convolution, against checkerboards."""
     remat: bool = False
@@ -58,8 +75,16 @@ class Discriminator:
     """Layers of the patchgan: 1 to 5 see patches of 16, 34, 70, 142 and 286 pixels."""
     width: int = 64
     """Features of the first layer."""
+    widths: tuple[int, ...] | None = None
+    """Features of all but the last layer of the patchgan; by default from num_layers and width, up to 8 width."""
     norm: Norm = "batch"
     statistics: Statistics = "batch"
+    norm_epsilon: float = 1e-5
+    norm_momentum: float = 0.9
+    norm_stddev: float = 0.02
+    bias: Bias = "reference"
+    """Biases on the first and last convolution and, before instance norm, on all others; on all; the last one; none."""
+    leaky_slope: float = 0.2
 
 
 @dataclass(frozen=True)
@@ -74,6 +99,8 @@ class Loss:
     """Factor of the adversarial loss of the generator; 0 trains on the reconstruction alone."""
     discriminator_weight: float = 0.5
     """Factor of the discriminator's loss."""
+    log_epsilon: float = 0.0
+    """Added inside bce's logarithms."""
     label_smoothing: float = 0.0
     """Real pictures count as real with 1 minus this."""
     gradient_penalty: float | None = None
@@ -90,6 +117,11 @@ class Optimizer:
     beta1: float = 0.5
     beta2: float = 0.999
     epsilon: float = 1e-8
+    epsilon_place: Literal["after_correction", "before_correction"] = "after_correction"
+    """Epsilon joins the root of the second moment after its bias correction (PyTorch) or before (Torch, TensorFlow)."""
+    update: Literal["sequential", "stale", "simultaneous"] = "sequential"
+    """The generator learns from the updated discriminator; from its update's weights but its old values (Torch); or from
+    the old one (TensorFlow)."""
     schedule: Literal["linear", "constant", "step", "cosine"] = "linear"
     """linear: constant for the first half, then down to zero. Changes once an epoch where the length is given in
     epochs (as the reference does), at every step where it is given in steps."""
@@ -109,6 +141,8 @@ class Data:
     """AtoB: A (left) is the input; BtoA: B (right) is the input."""
     load_size: int | None = None
     """Pixels to resize to before the random crop; by default image_size 286 / 256. Equal to image_size: no crop."""
+    resize: Literal["bicubic", "bilinear", "area", "nearest"] = "bicubic"
+    """How pictures are brought to load_size."""
     flip: bool = True
     """Mirror half of the pairs left to right."""
     input_channels: Literal[1, 3] = 3
@@ -152,6 +186,8 @@ class Config:
     loss: Loss = Loss()
     optimizer: Optimizer = Optimizer()
     data: Data = Data()
+    native: bool = runtime(False)
+    """Translate pictures at their own scale by default, instead of at image_size."""
     log_every: int = runtime(50)
     """Steps between two rows of metrics.jsonl."""
     sample_every: int = runtime(1000)
@@ -209,17 +245,21 @@ def check(config: Config) -> None:
         "data.count": 8, "data.threads": 0, "data.val_fraction": 0, "data.test_fraction": 0, "loss.label_smoothing": 0,
         "data.load_size": config.image_size, "optimizer.discriminator_learning_rate": 0, "optimizer.beta1": 0,
         "optimizer.beta2": 0, "optimizer.epsilon": 0, "optimizer.clip": 0, "ema_decay": 0,
+        "generator.norm_epsilon": 0, "generator.norm_momentum": 0, "generator.norm_stddev": 0, "generator.leaky_slope": 0,
+        "discriminator.norm_epsilon": 0, "discriminator.norm_momentum": 0, "discriminator.norm_stddev": 0,
+        "discriminator.leaky_slope": 0, "loss.log_epsilon": 0,
         "loss.reconstruction_weight": 0, "loss.adversarial_weight": 0, "loss.gradient_penalty": 0,
     }  # fmt: skip
     for name, low in least.items():
         value = get(config, name)
         if value is not None and not value >= low:
             raise ValueError(f"{_option(name)} was given {value}: it must be at least {low}.")
-    if min(config.generator.widths or (1,)) < 1:
-        raise ValueError(f"--generator.widths was given {config.generator.widths}: each must be at least 1.")
+    for name in ("generator.widths", "discriminator.widths"):
+        if min(get(config, name) or (1,)) < 1:
+            raise ValueError(f"--{name} was given {get(config, name)}: each must be at least 1.")
     below_one = (
         "generator.dropout", "loss.label_smoothing", "data.val_fraction", "data.test_fraction", "ema_decay",
-        "optimizer.beta1", "optimizer.beta2",
+        "optimizer.beta1", "optimizer.beta2", "generator.norm_momentum", "discriminator.norm_momentum",
     )  # fmt: skip
     for name in below_one:
         value = get(config, name)

@@ -25,6 +25,8 @@ def patchgan(
     widths: Sequence[int] = (64, 128, 256, 512),
     norm: layers.Norm = layers.batch_norm,
     use_bias: bool | None = None,
+    last_bias: bool = True,
+    leaky_slope: float = 0.2,
     dtype: DTypeLike | None = None,
     train: bool,
 ) -> Array:
@@ -35,7 +37,10 @@ def patchgan(
         x: (n, h, w, c), input and picture stacked, in [-1, 1].
         widths: features of all but the last convolution; the default is the paper's 70-pixel discriminator.
         norm: `(scope, x, *, train) -> y`.
-        use_bias: whether convolutions before a norm carry a bias; None for only where the norm is instance norm.
+        use_bias: whether all but the last convolution carry a bias; None for the first one, which has no norm, and where
+            the norm is instance norm.
+        last_bias: whether the last one does.
+        leaky_slope: of the activations.
         dtype: compute dtype; None keeps that of `x`.
         train: whether running statistics are updated.
 
@@ -47,15 +52,15 @@ def patchgan(
 
     Source: Isola et al. 2017, section 3.2.2 and appendix 6.1.2.
     """
-    use_bias = layers.needs_bias(norm) if use_bias is None else use_bias
+    first_bias, use_bias = _biases(norm, use_bias)
     x = x if dtype is None else x.astype(dtype)
     for i, features in enumerate(widths):
         stride = 2 if i < len(widths) - 1 else 1
-        x = scope.child(layers.conv, f"conv{i}")(x, features, stride=stride, use_bias=i == 0 or use_bias)
+        x = scope.child(layers.conv, f"conv{i}")(x, features, stride=stride, use_bias=use_bias if i else first_bias)
         if i > 0:
             x = scope.child(norm, f"conv{i}_norm")(x, train=train)
-        x = ops.leaky_relu(x, 0.2)
-    x = scope.child(layers.conv, f"conv{len(widths)}")(x, 1, stride=1)
+        x = ops.leaky_relu(x, leaky_slope)
+    x = scope.child(layers.conv, f"conv{len(widths)}")(x, 1, stride=1, use_bias=last_bias)
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
@@ -66,21 +71,31 @@ def pixelgan(
     width: int = 64,
     norm: layers.Norm = layers.batch_norm,
     use_bias: bool | None = None,
+    last_bias: bool | None = None,
+    leaky_slope: float = 0.2,
     dtype: DTypeLike | None = None,
     train: bool,
 ) -> Array:
     """Judges every pixel by itself: three 1 x 1 convolutions. Arguments as in `patchgan`.
+
+    `last_bias` None gives the last convolution a bias only where the norm is instance norm, as the reference does.
 
     Returns:
         logits, (n, h, w, 1), float32 at least.
 
     Source: Isola et al. 2017, section 4.4 and appendix 6.1.2.
     """
-    use_bias = layers.needs_bias(norm) if use_bias is None else use_bias
+    first_bias, use_bias = _biases(norm, use_bias)
+    last_bias = layers.needs_bias(norm) if last_bias is None else last_bias
     options = {"kernel": 1, "stride": 1, "padding": 0}
     x = x if dtype is None else x.astype(dtype)
-    x = ops.leaky_relu(scope.child(layers.conv, "conv0")(x, width, **options), 0.2)
+    x = ops.leaky_relu(scope.child(layers.conv, "conv0")(x, width, use_bias=first_bias, **options), leaky_slope)
     x = scope.child(layers.conv, "conv1")(x, 2 * width, use_bias=use_bias, **options)
-    x = ops.leaky_relu(scope.child(norm, "conv1_norm")(x, train=train), 0.2)
-    x = scope.child(layers.conv, "conv2")(x, 1, use_bias=use_bias, **options)
+    x = ops.leaky_relu(scope.child(norm, "conv1_norm")(x, train=train), leaky_slope)
+    x = scope.child(layers.conv, "conv2")(x, 1, use_bias=last_bias, **options)
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def _biases(norm: layers.Norm, use_bias: bool | None) -> tuple[bool, bool]:
+    """Whether the first convolution, which has no norm, and those before a norm carry a bias."""
+    return (True, layers.needs_bias(norm)) if use_bias is None else (use_bias, use_bias)

@@ -35,9 +35,18 @@ def unet_widths(size: int, width: int = 64) -> tuple[int, ...]:
     return tuple(width * min(2**i, 8) for i in range(depth))
 
 
-def unet_dropout_rates(widths: Sequence[int], rate: float = 0.5) -> tuple[float, ...]:
-    """The reference's places for dropout: the decoder's levels from the fifth on, but for the innermost one."""
-    return tuple(rate if 4 <= i < len(widths) - 1 else 0.0 for i in range(len(widths)))
+def unet_dropout_rates(widths: Sequence[int], rate: float = 0.5, *, innermost: bool = False) -> tuple[float, ...]:
+    """Dropout per level of the decoder, where one of the originals has it.
+
+    Args:
+        widths: of the U-Net.
+        rate: of the levels that have dropout.
+        innermost: the three innermost levels, as in the Torch and TensorFlow originals; else those from the fifth on but
+            for the innermost one, as in the PyTorch original.
+    """
+    depth = len(widths)
+    chosen = range(max(depth - 3, 1), depth) if innermost else range(4, depth - 1)
+    return tuple(rate if i in chosen else 0.0 for i in range(depth))
 
 
 def unet(
@@ -52,6 +61,10 @@ def unet(
     blocks: Mapping[int, layers.Block] | None = None,
     upsample: Callable[..., Array] = layers.conv_transpose,
     use_bias: bool | None = None,
+    last_bias: bool = True,
+    bottleneck_norm: bool = False,
+    leaky_slope: float = 0.2,
+    post_activation: bool = False,
     remat: bool = False,
     dtype: DTypeLike | None = None,
     train: bool,
@@ -72,7 +85,12 @@ def unet(
         merge: `(scope, skip, x) -> y`, how a bridge joins the way up.
         blocks: `{level: block}`, each applied to the output of that level on the way down.
         upsample: `(scope, x, features, *, use_bias) -> y`, doubling height and width.
-        use_bias: whether convolutions before a norm carry a bias; None for only where the norm is instance norm.
+        use_bias: whether all but the last convolution carry a bias; None for only where the norm is instance norm.
+        last_bias: whether the last one does.
+        bottleneck_norm: a norm on the innermost convolution down, too.
+        leaky_slope: of the activations on the way down.
+        post_activation: activate what a level gives, so that bridges carry activated features and the way up does not
+            activate them again (the TensorFlow tutorial); else activate what a level is given.
         remat: compute activations again in the backward pass instead of keeping them: less memory, more time.
         dtype: compute dtype; None keeps that of `x`.
         train: whether running statistics are updated.
@@ -92,21 +110,22 @@ def unet(
     use_bias = layers.needs_bias(norm) if use_bias is None else use_bias
 
     def down(scope: Scope, x: Array, level: int) -> Array:
-        x = x if level == 0 else ops.leaky_relu(x, 0.2)
+        x = x if level == 0 or post_activation else ops.leaky_relu(x, leaky_slope)
         x = scope.child(layers.conv, f"down{level}")(x, widths[level], use_bias=use_bias)
-        if 0 < level < depth - 1:
+        if 0 < level < depth - 1 or (bottleneck_norm and level == depth - 1):
             x = scope.child(norm, f"down{level}_norm")(x, train=train)
         if level in blocks:
             x = scope.child(blocks[level], f"down{level}_block")(x, train=train)
-        return x
+        return ops.leaky_relu(x, leaky_slope) if post_activation else x
 
     def up(scope: Scope, x: Array, level: int) -> Array:
-        x = ops.relu(x)
+        x = x if post_activation else ops.relu(x)
         if level == 0:
-            return ops.tanh(_widen(scope.child(upsample, "up0")(x, out_channels, use_bias=True)))
+            return ops.tanh(_widen(scope.child(upsample, "up0")(x, out_channels, use_bias=last_bias)))
         x = scope.child(upsample, f"up{level}")(x, widths[level - 1], use_bias=use_bias)
         x = scope.child(norm, f"up{level}_norm")(x, train=train)
-        return scope.child(layers.dropout, f"up{level}_dropout")(x, rates[level])
+        x = scope.child(layers.dropout, f"up{level}_dropout")(x, rates[level])
+        return ops.relu(x) if post_activation else x
 
     def run(level_fn: Callable[..., Array], level: int, x: Array) -> Array:
         level_fn = partial(level_fn, level=level)
@@ -140,6 +159,7 @@ def resnet(
     dropout_rate: float = 0.5,
     norm: layers.Norm = layers.batch_norm,
     use_bias: bool | None = None,
+    last_bias: bool = True,
     remat: bool = False,
     dtype: DTypeLike | None = None,
     train: bool,
@@ -153,7 +173,7 @@ def resnet(
         num_blocks: residual blocks; the reference has 9 for 256 pixels and 6 for 128.
         out_channels: channels of the picture made.
         dropout_rate: inside each block; acts only when `apply` is given a key.
-        norm, use_bias, remat, dtype, train: as in `unet`.
+        norm, use_bias, last_bias, remat, dtype, train: as in `unet`.
 
     Returns:
         (n, h, w, out_channels) in [-1, 1], float32 at least.
@@ -187,7 +207,9 @@ def resnet(
         options = {"kernel": 3, "output_padding": 1, "use_bias": use_bias}
         x = scope.child(layers.conv_transpose, f"up{level}")(x, width * 2**level, **options)
         x = ops.relu(scope.child(norm, f"up{level}_norm")(x, train=train))
-    x = scope.child(layers.conv, "head")(ops.reflect_pad(x, 3), out_channels, kernel=7, stride=1, padding=0)
+    x = scope.child(layers.conv, "head")(
+        ops.reflect_pad(x, 3), out_channels, kernel=7, stride=1, padding=0, use_bias=last_bias
+    )
     return ops.tanh(_widen(x))
 
 

@@ -92,6 +92,7 @@ def batch_norm(
     statistics: Literal["batch", "picture", "running"] = "batch",
     momentum: float = 0.9,
     eps: float = 1e-5,
+    scale_init: Init = normal(0.02, mean=1.0),
 ) -> Array:
     """Brings each channel to mean 0 and variance 1, then scales and shifts it by learned amounts.
 
@@ -103,11 +104,12 @@ def batch_norm(
             are then never updated).
         momentum: share of the old running value that is kept (PyTorch's momentum is 1 minus this).
         eps: added to the variance.
+        scale_init: initial values of `scale`.
 
     Source: Ioffe and Szegedy, Batch Normalization, 2015; running variance unbiased as in PyTorch.
     """
     channels = (x.shape[-1],)
-    scale = scope.param("scale", normal(0.02, mean=1.0), channels)
+    scale = scope.param("scale", scale_init, channels)
     bias = scope.param("bias", zeros, channels)
     running_mean = scope.variable("batch_stats", "mean", jnp.zeros, channels)
     running_var = scope.variable("batch_stats", "var", jnp.ones, channels)
@@ -186,6 +188,11 @@ def self_attention(scope: Scope, x: Array, *, train: bool) -> Array:
 def concat(_scope: Scope, skip: Array, x: Array) -> Array:
     """Stacks the channels of the encoder and the decoder, encoder first: the U-Net's way and the default."""
     return jnp.concatenate([skip, x], axis=-1)
+
+
+def concat_decoder_first(_scope: Scope, skip: Array, x: Array) -> Array:
+    """Stacks the channels of the decoder and the encoder, decoder first, as the Torch and TensorFlow originals do."""
+    return jnp.concatenate([x, skip], axis=-1)
 
 
 def add(_scope: Scope, skip: Array, x: Array) -> Array:

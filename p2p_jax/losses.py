@@ -1,6 +1,7 @@
 """Losses: plain functions of arrays to one number, to be made small."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -28,13 +29,18 @@ def _mean_over_scales(loss: Callable[[Array], Array], logits: Logits) -> Array:
     return jnp.stack([loss(leaf) for leaf in jax.tree.leaves(logits)]).mean()
 
 
-def binary_cross_entropy(logits: Array, target: float) -> Array:
+def binary_cross_entropy(logits: Array, target: float, *, epsilon: float = 0.0) -> Array:
     """Log loss of a probability given as a logit: mean of -(t log p + (1 - t) log(1 - p)), p = sigmoid(logits).
 
     Args:
         logits: any shape; computed from the logit itself, so that no confident answer overflows.
         target: the probability wanted, in [0, 1].
+        epsilon: added to p and 1 - p inside the logarithm, as the Torch and TensorFlow 1 originals do (1e-12), which
+            takes the gradient from answers that are very sure and wrong; 0 for the exact loss.
     """
+    if epsilon:
+        real, fake = jnp.log(jax.nn.sigmoid(logits) + epsilon), jnp.log(jax.nn.sigmoid(-logits) + epsilon)
+        return -(target * real + (1 - target) * fake).mean()
     return (target * jax.nn.softplus(-logits) + (1 - target) * jax.nn.softplus(logits)).mean()
 
 
@@ -51,6 +57,13 @@ bce = Adversarial(
     generator=lambda logits: _toward(binary_cross_entropy, logits, True),
 )
 """Binary cross-entropy, the generator made to be called real (non-saturating). Source: Isola et al. 2017, section 3.3."""
+
+
+def bce_with_epsilon(epsilon: float) -> Adversarial:
+    """`bce` with `epsilon` inside its logarithms, see `binary_cross_entropy`."""
+    loss = partial(binary_cross_entropy, epsilon=epsilon)
+    return Adversarial(lambda logits, is_real: _toward(loss, logits, is_real), lambda logits: _toward(loss, logits, True))
+
 
 least_squares = Adversarial(
     discriminator=lambda logits, is_real: _toward(_squared_distance, logits, is_real),
@@ -102,8 +115,12 @@ def weigh_generator(adversarial: Adversarial, weight: float) -> Adversarial:
 
 
 def l1(fake: Array, target: Array) -> Array:
-    """Mean absolute difference over all pixels and channels: is smallest at the median, so edges stay sharp."""
-    return jnp.abs(fake - target).mean()
+    """Mean absolute difference over all pixels and channels: is smallest at the median, so edges stay sharp.
+
+    Its slope is 0 where both are equal, as PyTorch's; JAX's own absolute value has 1 there.
+    """
+    difference = fake - target
+    return (difference * jnp.sign(difference)).mean()
 
 
 def l2(fake: Array, target: Array) -> Array:

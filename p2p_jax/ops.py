@@ -8,6 +8,7 @@ How a convolution is computed is chosen in here by platform (see `convolution.py
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -173,10 +174,8 @@ def normalize(
         eps: added to the variance, so that a constant picture divides by no zero.
     """
     wide = jnp.promote_types(x.dtype, jnp.float32)
-    factor = lax.rsqrt(jnp.asarray(var, wide) + eps)
-    if scale is not None:
-        factor = factor * scale
-    y = (x.astype(wide) - mean) * factor
+    y = (x.astype(wide) - mean) * lax.rsqrt(jnp.asarray(var, wide) + eps)
+    y = y if scale is None else y * scale
     return (y if bias is None else y + bias).astype(x.dtype)
 
 
@@ -210,6 +209,21 @@ def reflect_pad(x: Array, pad: int) -> Array:
             "larger than the padding."
         )
     return jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="reflect")
+
+
+def resize(x: Array, size: tuple[int, int], method: Literal["bicubic", "bilinear", "nearest"] = "bicubic") -> Array:
+    """Resizes pictures as PIL does on floats: smaller ones are averaged over what they cover, none is shifted.
+
+    Args:
+        x: (n, h, w, c), float; bicubic overshoots at edges, so the range may grow.
+        size: (height, width) in pixels.
+        method: bicubic (a = -0.5), bilinear, or nearest, which makes no new values and so suits labels.
+
+    Returns:
+        (n, height, width, c), in the dtype of `x`.
+    """
+    name = {"bicubic": "cubic", "bilinear": "linear", "nearest": "nearest"}[method]
+    return jax.image.resize(x, (x.shape[0], *size, x.shape[3]), name, antialias=True)
 
 
 def upsample_nearest(x: Array, factor: int) -> Array:

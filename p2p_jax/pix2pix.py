@@ -12,7 +12,16 @@ import optax
 from p2p_jax import discriminators, generators, layers, losses, schedules
 from p2p_jax.config import Config, Discriminator, Generator, Optimizer, steps_per_unit
 from p2p_jax.network import Network, network
+from p2p_jax.optimizers import adam_epsilon_first
 from p2p_jax.step import Pix2Pix
+
+# Which convolutions carry a bias, as the networks' functions take it; their defaults are the reference's choice.
+BIASES: dict[str, dict[str, bool]] = {
+    "reference": {},
+    "all": {"use_bias": True, "last_bias": True},
+    "last": {"use_bias": False, "last_bias": True},
+    "none": {"use_bias": False, "last_bias": False},
+}
 
 
 def build(config: Config) -> Pix2Pix:
@@ -26,6 +35,8 @@ def build(config: Config) -> Pix2Pix:
     """
     loss, rate = config.loss, config.optimizer.learning_rate
     adversarial = getattr(losses, loss.adversarial)
+    if loss.adversarial == "bce" and loss.log_epsilon:
+        adversarial = losses.bce_with_epsilon(loss.log_epsilon)
     if loss.label_smoothing:
         adversarial = losses.smooth_labels(adversarial, loss.label_smoothing)
     if loss.adversarial_weight != 1:
@@ -47,6 +58,7 @@ def build(config: Config) -> Pix2Pix:
         discriminator_weight=loss.discriminator_weight,
         penalty=partial(losses.gradient_penalty, weight=penalty) if penalty else None,
         ema_decay=config.ema_decay,
+        update=config.optimizer.update,
         learning_rates={"learning_rate": schedule, "discriminator_learning_rate": d_schedule},
     )
 
@@ -67,6 +79,7 @@ def build_generator(config: Config, **changes: Any) -> Network:
         "norm": build_norm(options),
         "remat": options.remat,
         "dtype": jnp.dtype(config.dtype),
+        **BIASES[options.bias],
         **changes,
     }
     if options.architecture == "resnet":
@@ -85,7 +98,12 @@ def build_generator(config: Config, **changes: Any) -> Network:
         result = network(
             getattr(generators, options.architecture),
             widths=widths,
-            dropout_rates=generators.unet_dropout_rates(widths, options.dropout),
+            dropout_rates=generators.unet_dropout_rates(
+                widths, options.dropout, innermost=options.dropout_levels == "innermost"
+            ),
+            bottleneck_norm=options.bottleneck_norm,
+            leaky_slope=options.leaky_slope,
+            post_activation=options.post_activation,
             upsample={"transpose": layers.conv_transpose, "resize": layers.resize_conv}[options.upsample],
             **bridges,
             **shared,
@@ -99,18 +117,29 @@ def build_generator(config: Config, **changes: Any) -> Network:
 
 def build_discriminator(options: Discriminator, dtype: str) -> Network:
     """The discriminator that the config describes."""
-    shared = {"norm": build_norm(options), "dtype": jnp.dtype(dtype)}
+    shared: dict[str, Any] = {
+        "norm": build_norm(options),
+        "leaky_slope": options.leaky_slope,
+        "dtype": jnp.dtype(dtype),
+        **BIASES[options.bias],
+    }
     if options.architecture == "pixelgan":
         return network(discriminators.pixelgan, width=options.width, **shared)
-    widths = discriminators.patchgan_widths(options.num_layers, options.width)
+    widths = options.widths or discriminators.patchgan_widths(options.num_layers, options.width)
     return network(discriminators.patchgan, widths=widths, **shared)
 
 
 def build_norm(options: Generator | Discriminator) -> layers.Norm:
     """The norm that the config of a network names."""
     if options.norm == "batch":
-        return partial(layers.batch_norm, statistics=options.statistics)
-    return {"instance": layers.instance_norm, "none": layers.no_norm}[options.norm]
+        return partial(
+            layers.batch_norm,
+            statistics=options.statistics,
+            momentum=options.norm_momentum,
+            eps=options.norm_epsilon,
+            scale_init=layers.normal(options.norm_stddev, mean=1.0),
+        )
+    return partial(layers.instance_norm, eps=options.norm_epsilon) if options.norm == "instance" else layers.no_norm
 
 
 def build_schedule(config: Config, rate: float) -> optax.Schedule:
@@ -127,5 +156,6 @@ def build_schedule(config: Config, rate: float) -> optax.Schedule:
 
 def build_optimizer(options: Optimizer, schedule: optax.Schedule) -> optax.GradientTransformation:
     """Adam as the config says, after clipping if asked for."""
-    adam = optax.adam(schedule, b1=options.beta1, b2=options.beta2, eps=options.epsilon)
+    make = optax.adam if options.epsilon_place == "after_correction" else adam_epsilon_first
+    adam = make(schedule, b1=options.beta1, b2=options.beta2, eps=options.epsilon)
     return adam if options.clip is None else optax.chain(optax.clip_by_global_norm(options.clip), adam)

@@ -27,5 +27,9 @@ def step_decay(rate: float, *, every: int, factor: float = 0.1, unit: int = 1) -
 
 
 def cosine(rate: float, *, length: int, unit: int = 1) -> optax.Schedule:
-    """Half a cosine from `rate` to 0 over `length` units."""
+    """Half a cosine from `rate` to 0 over `length` units.
+
+    The PyTorch original's policy "cosine" takes for the length what it calls n_epochs, half the run by default, and rises
+    again after it; here it is the whole run.
+    """
     return lambda step: rate * 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(jnp.asarray(step) // unit, length) / length))

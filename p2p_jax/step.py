@@ -11,6 +11,7 @@ from jax import Array
 
 from p2p_jax import losses
 from p2p_jax.network import Network, Params, State
+from p2p_jax.stale import apply_stale
 from p2p_jax.state import Model, TrainState
 
 Batch = dict[str, Array]
@@ -33,8 +34,9 @@ class Pix2Pix(NamedTuple):
         discriminator_weight: factor of the discriminator's whole loss; 0.5 slows it beside the generator.
         penalty: `(discriminate, key, input, real, fake) -> scalar` added to the discriminator's loss, or None.
         ema_decay: share of the old average kept per step, or None for no average.
-        update: "sequential": the generator learns from the updated discriminator (the reference's order);
-            "simultaneous": both learn from the same, old, networks.
+        update: "sequential": the generator learns from the updated discriminator (the PyTorch original's order);
+            "stale": from what the old one said, through the weights of the updated one (the Torch original's, see
+            `stale.apply_stale`); "simultaneous": from the old one (the TensorFlow tutorial's).
         learning_rates: {name in the logs: schedule}; only for the logs.
     """
 
@@ -48,7 +50,7 @@ class Pix2Pix(NamedTuple):
     discriminator_weight: float = 0.5
     penalty: Callable[..., Array] | None = None
     ema_decay: float | None = None
-    update: Literal["sequential", "simultaneous"] = "sequential"
+    update: Literal["sequential", "stale", "simultaneous"] = "sequential"
     learning_rates: Mapping[str, optax.Schedule] = MappingProxyType({})
 
 
@@ -112,9 +114,21 @@ def make_train_step(model: Pix2Pix) -> Callable[[TrainState, Batch], tuple[Train
                 loss += model.penalty(frozen, jax.random.fold_in(key, PENALTY), input, target, fake)
             return model.discriminator_weight * loss, (d_state, on_real, on_fake)
 
-        def generator_loss(params: Params, judge: Params, d_state: State) -> tuple[Array, tuple[State, State, Metrics]]:
+        def judge(fake: Array, updated: Params, d_state: State) -> tuple[Any, State]:
+            if model.update == "sequential":
+                return discriminate(updated, d_state, fake)
+
+            # The same pass as the discriminator's own on its fake: its statistics are counted already.
+            def first_pass(params: Params, fake: Array) -> Any:
+                return discriminate(params, discriminator.state, fake)[0]
+
+            if model.update == "stale":
+                return apply_stale(first_pass, discriminator.params, updated, fake), d_state
+            return first_pass(discriminator.params, fake), d_state
+
+        def generator_loss(params: Params, updated: Params, d_state: State) -> tuple[Array, tuple[State, State, Metrics]]:
             fake, g_state = generate(params)
-            logits, d_state = discriminate(judge, d_state, fake)
+            logits, d_state = judge(fake, updated, d_state)
             gan = model.adversarial.generator(logits)
             loss = gan + model.reconstruction_weight * model.reconstruction(fake, target)
             return loss, (g_state, d_state, {"generator_gan": gan, "generator_l1": losses.l1(fake, target)})
@@ -123,9 +137,8 @@ def make_train_step(model: Pix2Pix) -> Callable[[TrainState, Batch], tuple[Train
             discriminator.params
         )
         d_params, d_opt_state = _update(model.discriminator_optimizer, d_grads, discriminator)
-        judge = d_params if model.update == "sequential" else discriminator.params
         (g_loss, (g_state, d_state, metrics)), g_grads = jax.value_and_grad(generator_loss, has_aux=True)(
-            generator.params, judge, d_state
+            generator.params, d_params, d_state
         )
         g_params, g_opt_state = _update(model.generator_optimizer, g_grads, generator)
 

@@ -19,7 +19,7 @@ def numbered(count):
 
 
 def run(key, batch, *, size, flip):
-    fn = jax.jit(partial(augment, size=size, flip=flip), compiler_options={"xla_backend_optimization_level": 0})
+    fn = jax.jit(partial(augment, size=size, flip=flip))
     return {name: np.asarray(value) for name, value in fn(jax.random.key(key), batch).items()}
 
 

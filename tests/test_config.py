@@ -52,7 +52,7 @@ PAPER = {
 
 RUNTIME = {
     "data.path", "data.threads", "data.cache_mib", "log_every", "sample_every", "checkpoint_every", "keep",
-    "best_metric", "val_pictures", "tensorboard",
+    "best_metric", "val_pictures", "tensorboard", "native",
 }  # fmt: skip
 
 WRONG = {

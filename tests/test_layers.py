@@ -10,7 +10,7 @@ import pytest
 
 from p2p_jax import layers, ops
 
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+jit = jax.jit
 
 X = np.random.default_rng(0).standard_normal((3, 4, 5, 2)).astype(np.float32) * [1, 3] + [0, 2]
 RUNNING = {"mean": jnp.array([0.5, -1.0]), "var": jnp.array([2.0, 4.0])}

@@ -6,7 +6,7 @@ import pytest
 
 from p2p_jax import metrics
 
-jit = lambda fn: jax.jit(fn, compiler_options={"xla_backend_optimization_level": 0})
+jit = jax.jit
 
 
 def draw(*shape, seed=0):

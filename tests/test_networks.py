@@ -16,7 +16,7 @@ from p2p_jax import discriminators, generators, layers, ops
 from p2p_jax.network import Network, count_parameters, network
 from p2p_jax.step import Pix2Pix, init_train_state, make_train_step
 
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+jit = jax.jit
 KEY = jax.eval_shape(lambda: jax.random.key(0))
 
 

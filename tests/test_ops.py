@@ -10,8 +10,7 @@ from naive import naive_conv2d, naive_conv2d_transpose
 
 from p2p_jax import convolution, ops
 
-# XLA's own optimisation would take most of these tests' time.
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+jit = jax.jit
 
 
 def normal(*shape: int, seed: int = 0, dtype=np.float64) -> np.ndarray:

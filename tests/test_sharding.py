@@ -1,7 +1,5 @@
 """Training on two (simulated) devices equals training on one."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,7 +22,7 @@ MODEL = Pix2Pix(
 )
 
 
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+jit = jax.jit
 
 
 def initial(batch):

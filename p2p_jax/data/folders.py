@@ -28,6 +28,7 @@ class FolderPairs(NamedTuple):
         direction: "AtoB" or "BtoA".
         input_channels, target_channels: 1 or 3.
         transparency: "refuse" or "drop".
+        resize: how pictures are brought to another size, see `pictures.resize`.
     """
 
     files: tuple[PairFiles, ...]
@@ -35,6 +36,7 @@ class FolderPairs(NamedTuple):
     input_channels: int = 3
     target_channels: int = 3
     transparency: str = "refuse"
+    resize: str = "bicubic"
 
     def count(self) -> int:
         """How many pairs there are."""
@@ -72,7 +74,7 @@ class FolderPairs(NamedTuple):
                     f"{pair.a} has {a.width} x {a.height} pixels but its other half {pair.b} has {b.width} x {b.height}: "
                     "make them the same size."
                 )
-        a, b = resize(a, size), resize(b, size)
+        a, b = resize(a, size, self.resize), resize(b, size, self.resize)
         return (b, a) if swapped else (a, b)
 
 

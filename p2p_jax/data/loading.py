@@ -96,7 +96,7 @@ def open_dataset(config: Config) -> Dataset:
     for split, share in (("val", data.val_fraction), ("test", data.test_fraction)):
         if share and split not in files:
             files["train"], files[split] = _split_off(files["train"], share, config.seed)
-    options = (data.direction, data.input_channels, data.target_channels, data.transparency)
+    options = (data.direction, data.input_channels, data.target_channels, data.transparency, data.resize)
     splits: dict[str, Pairs] = {split: FolderPairs(pairs, *options) for split, pairs in files.items()}
     if data.on_error == "skip":
         splits = {split: Replacing(pairs, config.seed, {}) for split, pairs in splits.items()}

@@ -6,6 +6,11 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
+FILTERS = {
+    "bicubic": Image.Resampling.BICUBIC,
+    "bilinear": Image.Resampling.BILINEAR,
+    "nearest": Image.Resampling.NEAREST,
+}
 SMALLEST = 8  # pixels a side: below it there is nothing to learn from, so it is a mistake
 
 
@@ -56,21 +61,36 @@ def read_picture(path: Path, *, channels: int, transparency: str = "refuse") -> 
     return picture.convert("L" if channels == 1 else "RGB")
 
 
-def resize(picture: Image.Image, size: tuple[int, int]) -> np.ndarray:
-    """Resizes by PIL's bicubic, as the reference does.
+def resize(picture: Image.Image, size: tuple[int, int], method: str = "bicubic") -> np.ndarray:
+    """Resizes by PIL, whose bicubic is the reference's.
 
     Args:
         picture: grey or RGB.
         size: (height, width) in pixels.
+        method: bicubic, bilinear, nearest, or area, the mean of what a new pixel covers of the old ones, as TensorFlow
+            computes it.
 
     Returns:
         uint8 (height, width, c).
     """
     height, width = size
-    if picture.size != (width, height):
-        picture = picture.resize((width, height), Image.Resampling.BICUBIC)
+    if picture.size != (width, height) and method != "area":
+        picture = picture.resize((width, height), FILTERS[method])
     array = np.asarray(picture)
-    return array[..., None] if array.ndim == 2 else array
+    array = array[..., None] if array.ndim == 2 else array
+    return array if array.shape[:2] == size else _resize_by_area(array, size)
+
+
+def _resize_by_area(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    rows, columns = (_shares(old, new) for old, new in zip(array.shape[:2], size, strict=True))
+    return np.round(np.einsum("yh,xw,hwc->yxc", rows, columns, array, optimize=True)).astype(np.uint8)
+
+
+def _shares(old: int, new: int) -> np.ndarray:
+    """Which share of each new pixel is covered by each old one, along one axis: (new, old)."""
+    edges = np.arange(new + 1)[:, None] * (old / new)
+    covered = np.clip(edges - np.arange(old), 0, 1)  # of each old pixel, up to each edge
+    return np.diff(covered, axis=0) * (new / old)
 
 
 def _is_transparent(picture: Image.Image) -> bool:
