@@ -58,17 +58,32 @@ def save(manager: Manager, state: TrainState, metrics: dict[str, float] | None =
         OSError: an earlier save failed, for example for lack of space.
         RuntimeError: the checkpoint was not taken.
     """
-    items = _items(state)
+    _save(manager, int(state.step), _items(state), metrics)
+
+
+def save_networks(workdir: Path, networks: dict[str, Any]) -> None:
+    """Writes trained networks, without what their training left, as the checkpoint 0 that a run starts from.
+
+    Args:
+        workdir: without checkpoints.
+        networks: {"generator": {"params", "state"}}, and "discriminator" if there is one.
+    """
+    with open_manager(workdir, keep=1) as manager:
+        _save(manager, 0, networks, None)
+
+
+def _save(manager: Manager, step: int, items: dict[str, Any], metrics: dict[str, float] | None) -> None:
     sums = {name: checksums(item) for name, item in items.items()}
     meta = {"format": FORMAT, "checksums": sums, "validation": metrics}
     args = {name: ocp.args.StandardSave(item) for name, item in items.items()}
-    step = int(state.step)
     if not manager.save(step, args=ocp.args.Composite(**args, meta=ocp.args.JsonSave(meta)), metrics=metrics):
         raise RuntimeError(f"orbax did not save step {step}, though it was asked to.")
 
 
 def restore(manager: Manager, like: TrainState) -> TrainState | None:
     """The newest checkpoint whose checksums hold, or None where there is none at all; newer, damaged ones are removed.
+
+    Checkpoint 0 is no state of training: it holds networks to start from, see `start_from`.
 
     Args:
         manager: from `open_manager`.
@@ -77,7 +92,7 @@ def restore(manager: Manager, like: TrainState) -> TrainState | None:
     Raises:
         ValueError: there are checkpoints, but none is good.
     """
-    steps = sorted(manager.all_steps(), reverse=True)
+    steps = sorted((step for step in manager.all_steps() if step), reverse=True)
     for index, step in enumerate(steps):
         items = _restore_good(manager, step, _items(like))
         if items is not None:
@@ -129,12 +144,17 @@ def restore_items(
 def start_from(workdir: Path, fresh: TrainState) -> TrainState:
     """A fresh state with the networks of another run, its moving average if it has one; the optimizers start anew.
 
+    A discriminator that the other run has not, since it was imported without one, starts anew too.
+
     Raises:
         ValueError: there is no checkpoint, or its networks have other layers than the fresh state's.
     """
     items, _ = restore_items(workdir, ("generator", "discriminator", "ema"))
     models = []
     for name, model in (("generator", fresh.generator), ("discriminator", fresh.discriminator)):
+        if name not in items:
+            models.append(model)
+            continue
         params, state = items[name]["params"], items[name]["state"]
         params = items.get("ema", params) if name == "generator" else params
         if jax.tree.map(jnp.shape, (params, state)) != jax.tree.map(jnp.shape, (model.params, model.state)):

@@ -64,13 +64,13 @@ def names() -> list[str]:
     return sorted(entry.name for entry in importlib.metadata.entry_points(group=GROUP))
 
 
-def save_record(workdir: Path, experiment: Experiment, fingerprint: str, *, init_from: Path | None = None) -> None:
+def save_record(workdir: Path, experiment: Experiment, fingerprint: str | None, *, init_from: Path | None = None) -> None:
     """Writes `experiment.json`, and the experiment's file if it was given as one.
 
     Args:
         workdir: of the run; made if it does not exist.
         experiment: with its resolved config.
-        fingerprint: of the data set.
+        fingerprint: of the data set; None for imported networks that were not trained here yet.
         init_from: the workdir whose networks the run starts from.
     """
     workdir.mkdir(parents=True, exist_ok=True)
@@ -164,10 +164,11 @@ def _load_file(path: Path) -> ModuleType:
 def _from_module(module: ModuleType, name: str, file: Path | None) -> Experiment:
     if not isinstance(getattr(module, "CONFIG", None), configs.Config):
         raise ValueError(f"the experiment {name} has no CONFIG: it needs CONFIG = Config(...) of p2p_jax.config.")
-    return Experiment(name, module.CONFIG, getattr(module, "build", _build_as_the_paper), file)
+    return Experiment(name, module.CONFIG, getattr(module, "build", build_as_the_paper), file)
 
 
-def _build_as_the_paper(config: configs.Config) -> Any:
+def build_as_the_paper(config: configs.Config) -> Any:
+    """The composition of an experiment that has none of its own."""
     from p2p_jax import pix2pix
 
     return pix2pix.build(config)

@@ -13,6 +13,10 @@ from p2p_jax import config as configs
 from p2p_jax import experiment
 from p2p_jax.experiment import Experiment
 from p2p_jax.logs import read_rows
+from p2p_jax.options import typed_value
+
+IMPORTED = "imported.json"
+"""What an import leaves beside the record: {"files": [...], "counts": {network: {batch norm: batches seen}}}."""
 
 OWN_FILES = (
     "checkpoints",
@@ -23,17 +27,13 @@ OWN_FILES = (
     "metrics.jsonl",
     "experiment.json",
     "experiment.py",
+    IMPORTED,
 )
 
 
 def find_workdir(argv: list[str], name: str) -> Path:
     """The workdir on a command line, needed before the rest can be parsed: its run holds the default values."""
-    for index, word in enumerate(argv):
-        if word == "--workdir" and index + 1 < len(argv):
-            return Path(argv[index + 1])
-        if word.startswith("--workdir="):
-            return Path(word.split("=", 1)[1])
-    return Path("runs") / name
+    return Path(typed_value(argv, "--workdir") or Path("runs") / name)
 
 
 def stored_run(workdir: Path, found: Experiment, argv: list[str]) -> Experiment | None:
@@ -86,6 +86,9 @@ def refuse_differences(workdir: Path, stored: Experiment, config: Any) -> None:
     """
     length = {"steps", "epochs", "steps_per_epoch"}
     different = configs.differences(stored.config, config)
+    if experiment.read_record(workdir)["fingerprint"] is None:
+        _refuse_other_networks(workdir, different)
+        return
     fixed = [
         f"{name} is {old}, not {new}"
         for name, (old, new, runtime) in different.items()
@@ -104,6 +107,16 @@ def refuse_differences(workdir: Path, stored: Experiment, config: Any) -> None:
         print(f"The length changes from {old} to {new} steps, and the learning-rate schedule with it.")
 
 
+def _refuse_other_networks(workdir: Path, different: dict[str, tuple[Any, Any, bool]]) -> None:
+    """Of networks that were imported and not trained here yet, what they compute is fixed, and nothing else."""
+    imported = json.loads((workdir / IMPORTED).read_text())["counts"]
+    free = ("dropout", "statistics", "norm_momentum", "norm_stddev", "remat")
+    for name, (old, new, _) in different.items():
+        part, _, field = name.partition(".")
+        if (part in imported and field not in free) or field in ("input_channels", "target_channels"):
+            raise ValueError(f"the {part} in {workdir} was imported with {name} {old}, not {new}: leave that option out.")
+
+
 def refuse_other_data(workdir: Path, fingerprint: str) -> None:
     """Refuses to go on with a run whose pictures have changed since it was started.
 
@@ -111,7 +124,7 @@ def refuse_other_data(workdir: Path, fingerprint: str) -> None:
         ValueError: the fingerprints differ.
     """
     started = (workdir / experiment.RECORD).is_file()
-    if started and experiment.read_record(workdir)["fingerprint"] != fingerprint:
+    if started and experiment.read_record(workdir)["fingerprint"] not in (None, fingerprint):
         raise ValueError(
             f"the pictures have changed since the run in {workdir} was started (names, number or sizes of the files): "
             "put them back, or start anew with another --workdir or --overwrite."
@@ -139,8 +152,35 @@ def recorded_source(workdir: Path) -> Path | None:
 
 
 def has_checkpoint(workdir: Path) -> bool:
-    """Whether a checkpoint was written whole; one that is half written has a longer name than its step."""
-    return any(path.name.isdigit() for path in (workdir / "checkpoints").glob("*"))
+    """Whether a checkpoint of training was written whole; one that is half written has a longer name than its step."""
+    return any(path.name.isdigit() and path.name != "0" for path in (workdir / "checkpoints").glob("*"))
+
+
+def imported_source(workdir: Path) -> Path | None:
+    """This workdir, if it holds imported networks to start from."""
+    return workdir if (workdir / "checkpoints" / "0").is_dir() else None
+
+
+def networks_of(config: Any, init_from: Path, *, trust: bool) -> Any:
+    """A config with the networks, channels and picture size of the run that it is to start from.
+
+    Raises:
+        ValueError: the folder is no workdir, or holds code that is not trusted.
+    """
+    other = experiment.load(init_from, trust=trust).config
+    generator = other.generator
+    if generator.widths is None and generator.architecture != "resnet":
+        from p2p_jax.generators import unet_widths
+
+        generator = replace(generator, widths=unet_widths(other.image_size, generator.width))
+    channels = {name: getattr(other.data, name) for name in ("input_channels", "target_channels")}
+    return replace(
+        config,
+        image_size=other.image_size,
+        generator=generator,
+        discriminator=other.discriminator,
+        data=replace(config.data, **channels),
+    )
 
 
 def drop_later(workdir: Path, step: int) -> None:

@@ -91,7 +91,8 @@ def train(
     reader = _read_ahead(dataset, config, console)
     going_on = not overwrite and resume.has_checkpoint(workdir)
     init_from = init_from or (None if overwrite else resume.recorded_source(workdir))
-    fresh = _fresh_state(config, model, None if going_on else init_from)
+    source = init_from or (None if overwrite else resume.imported_source(workdir))
+    fresh = _fresh_state(config, model, None if going_on else source)
     if overwrite:
         resume.clear(workdir)
     experiments.save_record(workdir, experiment, dataset.fingerprint, init_from=init_from)

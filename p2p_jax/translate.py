@@ -58,6 +58,7 @@ class Translator:
         image_size: pixels a side that it was trained at.
         input_channels: 1 or 3.
         step: of the checkpoint.
+        native_by_default: whether files are translated at their own scale if nothing else is said.
     """
 
     params: Any
@@ -66,6 +67,7 @@ class Translator:
     image_size: int
     input_channels: int
     step: int
+    native_by_default: bool = False
     _multiples: dict[tuple[int, int], int] = field(default_factory=dict, repr=False)
 
     def __call__(self, pictures: np.ndarray, *, seed: int = 0) -> np.ndarray:
@@ -146,7 +148,7 @@ def load(
     model = found.build(replace(config, generator=replace(config.generator, statistics=statistics)))
     params, state, step = checkpoint.restore_params(workdir, checkpoint_step, best_metric=config.best_metric)
     apply = make_translate(model.generator, mode)
-    return Translator(params, state, apply, config.image_size, config.data.input_channels, step)
+    return Translator(params, state, apply, config.image_size, config.data.input_channels, step, config.native)
 
 
 def find_pictures(inputs: list[Path]) -> list[tuple[Path, Path]]:

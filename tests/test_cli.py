@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from p2p_jax import cli
+from p2p_jax import commands
 from p2p_jax.cli import main
 from p2p_jax.errors import Stopped
 
@@ -163,7 +163,7 @@ def test_every_end_has_its_code_and_one_line(capsys, monkeypatch, error, code, m
     def fail(argv):
         raise error
 
-    monkeypatch.setattr(cli, "report", fail)
+    monkeypatch.setattr(commands, "report", fail)
     assert main(["report"]) == code
     assert message in complaint(capsys)
 
@@ -172,7 +172,7 @@ def test_a_mistake_of_the_program_is_not_hidden(monkeypatch):
     def fail(argv):
         [].index(3)
 
-    monkeypatch.setattr(cli, "report", fail)
+    monkeypatch.setattr(commands, "report", fail)
     with pytest.raises(ValueError, match="not in list"):
         main(["report"])
 

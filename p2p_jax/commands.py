@@ -1,0 +1,291 @@
+"""The commands of `p2p-jax`: each parses its own line, imports what it needs, and returns an exit code."""
+
+from dataclasses import dataclass, field, make_dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from p2p_jax.options import PROGRAM, flat, parse, train_options, typed_value
+from p2p_jax.presets import Preset, apply_preset
+
+USAGE_ERROR = 2
+
+
+@dataclass(frozen=True)
+class Translate:
+    """Translate pictures with a trained run; nothing of the training has to be said again."""
+
+    workdir: Annotated[Path, tyro.conf.Positional]
+    """Of the run."""
+    inputs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Pictures, or folders of pictures."""
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+    """Folder of the results."""
+    mode: Literal["picture", "running", "reference"] = "picture"
+    """picture: each picture's own statistics, no dropout; running: the running statistics of training; reference: with
+    dropout, as the reference tests."""
+    native: bool = False
+    """Keep the pictures' scale; the default for imported networks."""
+    resized: bool = False
+    """Resize to the size of training and back; the default for all others."""
+    checkpoint: str = "latest"
+    """latest, best, or a step number."""
+    batch_size: int = 8
+    format: Literal["png", "jpg", "webp"] = "png"
+    seed: int = 0
+    """Of the dropout in mode reference."""
+    trust: bool = False
+    """Let the experiment file in the workdir run, though you did not put it there."""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure a trained run on a split of its data."""
+
+    workdir: Annotated[Path, tyro.conf.Positional]
+    """Of the run."""
+    split: Literal["train", "val", "test"] | None = None
+    """By default the first there is of test, val and train."""
+    mode: Literal["picture", "running", "reference"] = "picture"
+    checkpoint: str = "latest"
+    """latest, best, or a step number."""
+    data_path: Path | None = None
+    """Where the pictures are now, if they were moved."""
+    json: bool = False
+    """Print JSON instead of a table."""
+    trust: bool = False
+    """Let the experiment file in the workdir run, though you did not put it there."""
+
+
+@dataclass(frozen=True)
+class ImportTorch:
+    """Make a workdir of checkpoints of the PyTorch original (latest_net_G.pth, latest_net_D.pth). Needs no PyTorch."""
+
+    files: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """The generator's file, and the discriminator's if there is one; which is which is found out."""
+    workdir: Path
+    """Folder to make."""
+    direction: Literal["AtoB", "BtoA"] = "AtoB"
+    """Of the data that they were trained on; for evaluation and fine-tuning."""
+    image_size: int | None = None
+    """Pixels a side that they were trained at; by default 256, or 128 for a unet of 7 levels."""
+    dropout: float = 0.5
+    """Rate in training and in mode reference, which the files do not tell (0 if trained with --no_dropout)."""
+    overwrite: bool = False
+    """Remove the run that is in the workdir."""
+
+
+@dataclass(frozen=True)
+class ExportTorch:
+    """Write the networks of a run as files that the PyTorch original loads."""
+
+    workdir: Annotated[Path, tyro.conf.Positional]
+    """Of the run."""
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+    """Folder of latest_net_G.pth and latest_net_D.pth."""
+    checkpoint: str = "latest"
+    """latest, best, or a step number."""
+    trust: bool = False
+    """Let the experiment file in the workdir run, though you did not put it there."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Write the report of a run: one page of HTML."""
+
+    workdir: Annotated[Path, tyro.conf.Positional]
+    """Of the run."""
+    checkpoint: str = "latest"
+    """latest, best, or a step number."""
+    data_path: Path | None = None
+    """Where the pictures are now, if they were moved."""
+    trust: bool = False
+    """Let the experiment file in the workdir run, though you did not put it there."""
+
+
+def train(argv: list[str]) -> int:
+    """`p2p-jax train NAME|FILE.py [options]`."""
+    if not argv or argv[0].startswith("-"):
+        from p2p_jax import experiment
+
+        print(f"usage: {PROGRAM} train NAME|FILE.py [--workdir DIR] [--FIELD VALUE]…\n")
+        print(f"NAME is one of: {', '.join(experiment.names())}.\nThe options of one: {PROGRAM} train NAME --help")
+        return 0 if argv and argv[0] in ("-h", "--help") else USAGE_ERROR
+    from p2p_jax import experiment, resume
+
+    found = experiment.find(argv[0])
+    workdir = resume.find_workdir(argv, found.name)
+    stored = resume.stored_run(workdir, found, argv)
+    defaults = (stored or found).config
+    defaults = apply_preset(defaults, typed_value(argv, "--preset"))
+    init_from = typed_value(argv, "--init-from")
+    if init_from and stored is None:
+        defaults = resume.networks_of(defaults, Path(init_from), trust="--trust" in argv)
+    options = parse(train_options(found.name, defaults), argv[1:], f"{PROGRAM} train {argv[0]}")
+    config = resume.settle_length(options.config, argv)
+    if stored is not None:
+        if options.init_from and options.init_from.absolute() != resume.recorded_source(workdir):
+            raise ValueError(f"{workdir} already holds a run: --init-from is for a new one; give another --workdir.")
+        resume.refuse_differences(workdir, stored, config)
+    from p2p_jax import trainer
+    from p2p_jax.logs import open_console
+
+    trainer.train(
+        (stored or found)._replace(config=config),
+        workdir,
+        overwrite=options.overwrite,
+        init_from=options.init_from,
+        profile=options.profile,
+        console=open_console(),
+    )
+    return 0
+
+
+def translate(argv: list[str]) -> int:
+    """`p2p-jax translate WORKDIR INPUT… --output DIR`."""
+    options = parse(Translate, argv, f"{PROGRAM} translate")
+    if options.batch_size < 1:
+        raise ValueError(f"--batch-size was given {options.batch_size}: it must be at least 1.")
+    if options.native and options.resized:
+        raise ValueError("both --native and --resized were given: give one of them.")
+    from rich.progress import Progress
+
+    from p2p_jax.logs import open_console
+    from p2p_jax.translate import find_pictures, load, translate_files
+
+    files = find_pictures(list(options.inputs))
+    console = open_console()
+    translator = load(options.workdir, checkpoint_step=options.checkpoint, mode=options.mode, trust=options.trust)
+    with Progress(console=console, disable=not console.is_terminal) as progress:
+        written = translate_files(
+            translator,
+            files,
+            options.output,
+            batch_size=min(options.batch_size, len(files)),
+            native=options.native or (translator.native_by_default and not options.resized),
+            suffix=f".{options.format}",
+            seed=options.seed,
+        )
+        for path in progress.track(written, total=len(files), description="translating"):
+            last = path
+    console.print(f"{len(files)} pictures written to {options.output}, the last {last.name}.")
+    return 0
+
+
+def evaluate(argv: list[str]) -> int:
+    """`p2p-jax evaluate WORKDIR`."""
+    options = parse(Evaluate, argv, f"{PROGRAM} evaluate")
+    import json
+
+    from p2p_jax import evaluate as evaluation
+    from p2p_jax.translate import load
+
+    config = _load_moved(options).config
+    translator = load(options.workdir, checkpoint_step=options.checkpoint, mode=options.mode, trust=options.trust)
+    result = {"step": translator.step, **evaluation.evaluate(config, translator, options.split)}
+    if options.json:
+        print(json.dumps(result, indent=2))
+        return 0
+    from rich.table import Table
+
+    from p2p_jax.logs import open_console
+
+    table = Table("", "L1", "PSNR", "SSIM", title=f"{options.workdir}, step {translator.step}")
+    for name, figures in result["figures"].items():
+        table.add_row(name, f"{figures['l1']:.4f}", f"{figures['psnr']:.2f}", f"{figures['ssim']:.4f}")
+    console = open_console()
+    console.print(table)
+    console.print(evaluation.remark(result))
+    return 0
+
+
+def report(argv: list[str]) -> int:
+    """`p2p-jax report WORKDIR`."""
+    options = parse(Report, argv, f"{PROGRAM} report")
+    from p2p_jax.report import write_report
+    from p2p_jax.translate import load
+
+    found = _load_moved(options)
+    translator = load(options.workdir, checkpoint_step=options.checkpoint, trust=options.trust)
+    print(f"Report: {write_report(options.workdir, found, translator, translator.step)}")
+    return 0
+
+
+def summary(argv: list[str]) -> int:
+    """`p2p-jax summary NAME|FILE.py [--FIELD VALUE]…`."""
+    if not argv or argv[0].startswith("-"):
+        print(f"usage: {PROGRAM} summary NAME|FILE.py [--FIELD VALUE]…")
+        return 0 if argv and argv[0] in ("-h", "--help") else USAGE_ERROR
+    from p2p_jax import config as configs
+    from p2p_jax import experiment
+
+    found = experiment.find(argv[0])
+    defaults = apply_preset(found.config, typed_value(argv, "--preset"))
+    preset = ("preset", Preset | None, field(default=None))
+    wrapper = make_dataclass("Summary", [("config", flat(defaults), field(default=defaults)), preset])
+    config = parse(wrapper, argv[1:], f"{PROGRAM} summary {argv[0]}").config
+    configs.check(config)
+    import jax
+    from rich.table import Table
+
+    from p2p_jax.logs import open_console
+    from p2p_jax.summary import summarize
+
+    model = found.build(configs.resolve(replace(config, epochs=None, steps=1), config.batch_size))
+    side = (config.batch_size, config.image_size, config.image_size)
+    inputs, targets = config.data.input_channels, config.data.target_channels
+    for title, net, channels in (
+        ("Generator", model.generator, inputs),
+        ("Discriminator", model.discriminator, inputs + targets),
+    ):
+        table = Table("Layer", "Output shape", "Parameters", title=title)
+        rows = summarize(net, jax.ShapeDtypeStruct((*side, channels), "float32"))
+        for row in rows:
+            table.add_row(row.name, str(row.shape or ""), f"{row.parameters:,}")
+        table.add_section()
+        table.add_row("Input", str((*side, channels)), "")
+        table.add_row("Total", "", f"{sum(row.parameters for row in rows):,}")
+        open_console().print(table)
+    return 0
+
+
+def import_torch(argv: list[str]) -> int:
+    """`p2p-jax import-torch FILE.pth… --workdir DIR`."""
+    options = parse(ImportTorch, argv, f"{PROGRAM} import-torch")
+    from p2p_jax.exchange import import_files
+
+    print(
+        import_files(
+            list(options.files),
+            options.workdir,
+            direction=options.direction,
+            image_size=options.image_size,
+            dropout=options.dropout,
+            overwrite=options.overwrite,
+        )
+    )
+    return 0
+
+
+def export_torch(argv: list[str]) -> int:
+    """`p2p-jax export-torch WORKDIR --output DIR`."""
+    options = parse(ExportTorch, argv, f"{PROGRAM} export-torch")
+    from p2p_jax.exchange import export_files
+
+    for path in export_files(options.workdir, options.output, step=options.checkpoint, trust=options.trust):
+        print(f"written: {path}")
+    return 0
+
+
+def _load_moved(options: Evaluate | Report) -> Any:
+    """The experiment of a workdir, with its pictures where they are now."""
+    from p2p_jax import experiment
+
+    found = experiment.load(options.workdir, trust=options.trust)
+    if options.data_path is None:
+        if found.config.data.source == "folder" and found.config.data.path is None:
+            raise ValueError(f"the networks in {options.workdir} were imported without data: give --data-path FOLDER.")
+        return found
+    data = replace(found.config.data, path=str(options.data_path))
+    return found._replace(config=replace(found.config, data=data))
