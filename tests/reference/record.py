@@ -1,0 +1,293 @@
+"""Records what PyTorch computes, for the parity tests: `python tests/reference/record.py` writes the .npz beside it.
+
+Run it where PyTorch and numpy are installed (nothing else is needed), from anywhere; a few seconds on a CPU. It need only
+run again when `torch_pix2pix.py`, `tests/reference_values.py` or what is recorded here changes. Everything is computed in
+float64; networks and steps in float32 too, only to know how far PyTorch's own rounding takes it from the truth: that is
+stored as `noise` and printed. Recorded with torch 2.13.0 (CPU).
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+import reference_values as values
+import torch
+import torch_pix2pix as reference
+from torch import Tensor, nn
+from torch.nn import functional
+
+Arrays = dict[str, np.ndarray]
+
+
+def tensor(name: str, *shape: int, **limits: float) -> Tensor:
+    """`values.uniform` as a float64 tensor."""
+    return torch.from_numpy(values.uniform(name, *shape, **limits)).double()
+
+
+def under(prefix: str, arrays: Mapping[str, np.ndarray]) -> Arrays:
+    """The same arrays with a prefix before their names."""
+    return {f"{prefix}/{name}": value for name, value in arrays.items()}
+
+
+def with_gradients(fn: Callable[..., Tensor], name: str, **inputs: Tensor) -> Arrays:
+    """The value of `fn`, and the gradients by every input of that value, or of its sum weighed by random numbers."""
+    inputs = {key: value.clone().requires_grad_() for key, value in inputs.items()}
+    y = fn(**inputs)
+    y.backward(tensor(f"{name}/cotangent", *y.shape) if y.ndim else None)
+    return {"y": y.detach().numpy(), **{f"d_{key}": value.grad.numpy() for key, value in inputs.items()}}
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Operations
+
+
+def record_ops() -> Arrays:
+    """Every operation and layer, value and gradients."""
+    found: Arrays = {}
+
+    def record(name: str, fn: Callable[..., Tensor], **inputs: Tensor) -> None:
+        results = under(name, with_gradients(fn, name, **inputs))
+        found.update({key: value.astype(np.float32) for key, value in results.items()})
+
+    for name, (h, w, kh, kw, channels, features, stride, padding) in values.CONVOLUTIONS.items():
+        name, fn = f"conv2d/{name}", partial(functional.conv2d, stride=stride, padding=padding)
+        record(
+            name,
+            lambda x, kernel, bias, fn=fn: fn(x, kernel, bias),
+            x=tensor(f"{name}/x", 2, channels, h, w),
+            kernel=tensor(f"{name}/kernel", features, channels, kh, kw),
+            bias=tensor(f"{name}/bias", features),
+        )
+    for name, (h, w, kh, kw, channels, features, stride, padding, extra) in values.TRANSPOSED.items():
+        name = f"conv2d_transpose/{name}"
+        fn = partial(functional.conv_transpose2d, stride=stride, padding=padding, output_padding=extra)
+        record(
+            name,
+            lambda x, kernel, bias, fn=fn: fn(x, kernel, bias),
+            x=tensor(f"{name}/x", 2, channels, h, w),
+            kernel=tensor(f"{name}/kernel", channels, features, kh, kw),
+            bias=tensor(f"{name}/bias", features),
+        )
+    for pad in (1, 3):
+        record(f"reflect_pad/{pad}", nn.ReflectionPad2d(pad), input=tensor(f"reflect_pad/{pad}/x", 2, 3, 5, 4))
+    activations = {"relu": nn.ReLU(), "leaky_relu": nn.LeakyReLU(0.2), "tanh": nn.Tanh(), "sigmoid": nn.Sigmoid()}
+    for name, fn in activations.items():
+        record(name, fn, input=torch.tensor(values.LOGITS, dtype=torch.float64))
+
+    for name, (shape, middle) in values.NORMALISED.items():
+        channels = shape[1]
+        norm = nn.BatchNorm2d(channels).double()
+        shapes = {key: tuple(value.shape) for key, value in norm.state_dict().items()}
+        drawn = values.weights(f"batch_norm/{name}", shapes)
+        x = tensor(f"normalised/{name}", *shape, low=middle - 2, high=middle + 1)
+        inputs = {"input": x, "weight": torch.from_numpy(drawn["weight"]).double()}
+        inputs["bias"] = torch.from_numpy(drawn["bias"]).double()
+        for mode in ("train", "eval"):
+            mean, var = (torch.from_numpy(drawn[f"running_{key}"]).double() for key in ("mean", "var"))
+            fn = partial(functional.batch_norm, running_mean=mean, running_var=var, training=mode == "train")
+            record(f"batch_norm_{mode}/{name}", fn, **inputs)
+            for calls in (1, 2) if mode == "train" else ():
+                if calls == 2:
+                    fn(inputs["input"] * 0.5)
+                for key, value in (("mean", mean), ("var", var)):
+                    found[f"batch_norm_train/{name}/{key}_{calls}"] = value.numpy().astype(np.float32)
+        if shape[2:] != (1, 1):  # which PyTorch refuses
+            record(f"instance_norm/{name}", nn.InstanceNorm2d(channels), input=x)
+    return found
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Losses, schedules, optimizer
+
+ADVERSARIAL = {
+    "bce": functional.binary_cross_entropy_with_logits,
+    "least_squares": functional.mse_loss,
+    "hinge": lambda x, target: functional.relu(1 - x if target[0] else 1 + x).mean(),
+    "wasserstein": lambda x, target: -x.mean() if target[0] else x.mean(),
+}
+
+
+def record_losses() -> Arrays:
+    """Losses with gradients, the rate of every epoch by every policy, and Adam."""
+    found: Arrays = {}
+    logits = torch.tensor(values.LOGITS, dtype=torch.float64)
+    one = torch.ones_like(logits)
+    for name, loss in ADVERSARIAL.items():
+        for side, target in (("real", one), ("fake", 0 * one)):
+            found |= under(f"{name}/{side}", with_gradients(lambda x, f=loss, t=target: f(x, t), "loss", x=logits))
+        generator = (lambda x: -x.mean()) if name == "hinge" else (lambda x, loss=loss: loss(x, one))
+        found |= under(f"{name}/generator", with_gradients(generator, "loss", x=logits))
+    for name in ("bce", "least_squares"):
+        smooth = lambda x, name=name: ADVERSARIAL[name](x, 0.9 * one)
+        found |= under(f"{name}/smooth", with_gradients(smooth, "loss", x=logits))
+
+    fake, target = tensor("pictures/fake", 2, 3, 4, 5), tensor("pictures/target", 2, 3, 4, 5)
+    target[0, 0] = fake[0, 0]  # where the slope of l1 is a choice
+    found |= under("l1", with_gradients(functional.l1_loss, "loss", input=fake, target=target))
+    found |= under("l2", with_gradients(functional.mse_loss, "loss", input=fake, target=target))
+    found |= under("gradient_penalty", gradient_penalty())
+
+    policies = {
+        "linear": lambda o: torch.optim.lr_scheduler.LambdaLR(o, lambda e: 1 - max(0, e + 1 - 100) / 101),
+        "step": lambda o: torch.optim.lr_scheduler.StepLR(o, 50, 0.1),
+        "cosine": lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, values.EPOCHS, eta_min=0),
+    }
+    for name, policy in policies.items():
+        optimizer = torch.optim.SGD([torch.zeros(1)], 1.0)
+        scheduler, rates = policy(optimizer), []
+        for _ in range(values.EPOCHS):
+            rates.append(scheduler.get_last_lr()[0])
+            optimizer.step()
+            scheduler.step()  # at the end of an epoch
+        found[f"schedule/{name}"] = np.array(rates)
+
+    found |= under("adam", adam(lambda epoch: 1.0))
+    found |= under("adam_linear", adam(lambda epoch: 1 - max(0, epoch + 1 - 3) / 3))
+    return found
+
+
+def gradient_penalty() -> Arrays:
+    """Of a small PatchGAN, by the paper: the mean score of each mixture's patches, the slope's length squared minus 1."""
+    net = reference.PatchGan((3, 4), 4, "instance").double()
+    shapes = fill(net, "gradient_penalty")
+    input, real, fake = (tensor(f"gradient_penalty/{key}", 2, 2, 16, 12) for key in ("input", "real", "fake"))
+    share = tensor("gradient_penalty/share", 2, 1, 1, 1, low=0)
+    mixed = (share * real + (1 - share) * fake).requires_grad_()
+    score = net(torch.cat([input, mixed], 1)).mean((1, 2, 3)).sum()
+    (slope,) = torch.autograd.grad(score, mixed, create_graph=True)
+    value = 10 * ((slope.flatten(1).norm(2, dim=1) - 1) ** 2).mean()
+    value.backward()
+    # A bias added at last has no part in the slope: PyTorch then has no gradient.
+    zeros = torch.zeros_like
+    gradients = {key: (zeros(p) if p.grad is None else p.grad).numpy() for key, p in net.named_parameters()}
+    return {"y": value.detach().numpy(), **shapes, **under("gradients", gradients)}
+
+
+def adam(factor: Callable[[int], float]) -> Arrays:
+    """Ten steps of two to an epoch, gradients from large ones down to rounding errors and exact zeros."""
+    x = nn.Parameter(tensor("adam/x", 8))
+    optimizer = reference.adam(nn.ParameterList([x]))
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    found, before = {}, x.detach().clone()
+    for step in range(10):
+        x.grad = tensor(f"adam/{step}", 8) * torch.tensor(values.ADAM_SIZES, dtype=torch.float64)
+        optimizer.step()
+        if step % 2:
+            scheduler.step()
+        state = optimizer.state[x]
+        found[f"moved_{step}"] = (x.detach() - before).numpy()
+    return found | {"mu": state["exp_avg"].numpy(), "nu": state["exp_avg_sq"].numpy()}
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Networks and steps
+
+
+def fill(net: nn.Module, name: str, **options: float) -> Arrays:
+    """Gives a network the weights of a name; gives its names and shapes back, to be stored."""
+    shapes = {key: tuple(value.shape) for key, value in net.state_dict().items()}
+    drawn = values.weights(name, shapes, **options)
+    net.load_state_dict({key: torch.from_numpy(value) for key, value in drawn.items()})
+    return {f"shapes/{key}": np.array(shape, np.float32) for key, shape in shapes.items()}
+
+
+def statistics(net: nn.Module) -> Arrays:
+    """The running statistics of a network."""
+    return {key: value.clone().numpy() for key, value in net.state_dict().items() if "running" in key}
+
+
+def run_network(name: str, dtype: torch.dtype) -> tuple[Arrays, Arrays, Arrays]:
+    """Shapes, results of the forward passes, and gradients."""
+    kind, norm, _, shape, options = values.NETWORKS[name]
+    net = reference.fix_dropout(getattr(reference, kind)(norm=norm, **options)).to(dtype)
+    shapes = fill(net, name, gain=values.GAINS[kind])
+    x = tensor(f"{name}/x", *shape).to(dtype).requires_grad_()
+    forward = {"eval": net.eval()(x).detach().numpy()}
+    y = net.train()(x)
+    (y * tensor(f"{name}/cotangent", *y.shape).to(dtype)).sum().backward()
+    forward |= {"train": y.detach().numpy(), **statistics(net)}
+    gradients = {key: parameter.grad.numpy() for key, parameter in net.named_parameters()}
+    return shapes, forward, {"x": x.grad.numpy(), **gradients}
+
+
+def record_networks() -> Arrays:
+    """Every small network whole, and the large U-Net."""
+    found: Arrays = {}
+    for name, (_, _, dtype, *_) in values.NETWORKS.items():
+        shapes, *exact = run_network(name, torch.float64)
+        _, *rough = run_network(name, torch.float32)
+        noise = [max(values.differences(a, b).values()) for a, b in zip(rough, exact, strict=True)]
+        print(f"{name:20} PyTorch's float32 differs from its float64 by {noise[0]:.1e}, gradients by {noise[1]:.1e}")
+        found |= under(name, {**shapes, "noise": np.array(noise)})
+        for part, arrays in zip(("forward", "gradients"), exact, strict=True):
+            found |= under(f"{name}/{part}", {key: values.digest(value).astype(dtype) for key, value in arrays.items()})
+
+    results = {}
+    for dtype in (torch.float64, torch.float32):
+        net = reference.Unet(dropout=0.0).to(dtype)
+        shapes = fill(net, "unet_256_whole", spread=0.02)
+        x = tensor("unet_256_whole/x", 1, 3, 256, 256).to(dtype)
+        with torch.no_grad():
+            results[dtype] = {"train": net.train()(x).numpy(), **statistics(net)}
+    noise = max(values.differences(results[torch.float32], results[torch.float64]).values())
+    print(f"unet_256_whole       PyTorch's float32 differs from its float64 by {noise:.1e}")
+    kept = {key: values.digest(value, 128).astype(np.float32) for key, value in results[torch.float64].items()}
+    return found | under("unet_256_whole", {**shapes, "noise": np.array(noise), **under("forward", kept)})
+
+
+def run_steps(norm: str, dtype: torch.dtype, count: int = 10) -> Arrays:
+    """Shapes; the losses of all steps, and after the first and the last one all that a step changed."""
+    nets = {
+        "generator": reference.fix_dropout(reference.Unet(values.STEP_WIDTHS, norm=norm)).to(dtype),
+        "discriminator": reference.PatchGan(values.STEP_JUDGE_WIDTHS, norm=norm).to(dtype),
+    }
+    found: Arrays = {}
+    for name, net in nets.items():
+        found |= under(name, fill(net, f"steps_{norm}/{name}"))
+    before = {name: {k: p.detach().double().clone() for k, p in net.named_parameters()} for name, net in nets.items()}
+    optimizers = {name: reference.adam(net) for name, net in nets.items()}
+    losses = []
+    for step in range(1, count + 1):
+        shape = (values.STEPS[norm], 3, values.STEP_SIZE, values.STEP_SIZE)
+        batch = [tensor(f"steps_{norm}/{key}/{step}", *shape).to(dtype) for key in ("input", "target")]
+        result = reference.train_step(*nets.values(), *optimizers.values(), *batch)
+        losses.append([value.item() for value in result.values()])
+        for name, net in nets.items() if step in (1, count) else ():
+            kept = {f"statistics/{key}": value for key, value in statistics(net).items()}
+            for key, parameter in net.named_parameters():
+                state = optimizers[name].state[parameter]
+                kept[f"gradients/{key}"] = parameter.grad.numpy().copy()
+                kept[f"mu/{key}"], kept[f"nu/{key}"] = (state[m].numpy().copy() for m in ("exp_avg", "exp_avg_sq"))
+                kept[f"moved/{key}"] = (parameter.detach().double() - before[name][key]).numpy()
+            found |= under(f"{step}/{name}", kept)
+    return found | {"losses": np.array(losses)}
+
+
+def record_steps() -> Arrays:
+    """Ten whole training steps with every norm."""
+    found: Arrays = {}
+    for norm in values.STEPS:
+        exact, rough = (run_steps(norm, dtype) for dtype in (torch.float64, torch.float32))
+        compared = [values.summary(norm, run, exact) for run in (rough, exact)]
+        for kind in compared[1]:
+            noise = max(values.differences(compared[0][kind], compared[1][kind]).values())
+            print(f"steps, {norm:8} {kind:12} PyTorch's float32 differs from its float64 by {noise:.1e}")
+            found[f"{norm}/noise/{kind}"] = np.array(noise)
+        found |= under(norm, exact)
+    return found
+
+
+def main() -> None:
+    """Writes all files."""
+    torch.use_deterministic_algorithms(True)
+    recorders = {"ops": record_ops, "losses": record_losses, "networks": record_networks, "steps": record_steps}
+    for name, recorder in recorders.items():
+        print(f"{name}.npz: {values.save(name, recorder()):,} bytes")
+
+
+if __name__ == "__main__":
+    main()
