@@ -52,25 +52,38 @@ NETWORKS = {
     "unet_256_none": ("Unet", "none", "float32", (1, 3, 256, 256), {"widths": WIDTHS_256}),
     "unet_128_batch": ("Unet", "batch", "float32", (1, 3, 128, 256), {"widths": WIDTHS_256[:7]}),
     "unet_128_instance": ("Unet", "instance", "float32", (2, 3, 128, 128), {"widths": WIDTHS_256[:7], "dropout": 0.0}),
+    "unet_128_none": ("Unet", "none", "float32", (1, 3, 128, 128), {"widths": WIDTHS_256[:7]}),
     "unet_64_batch": ("Unet", "batch", "float64", (2, 3, 64, 64), {"widths": (3, 2, 4, 3, 2, 5)}),
-    "unet_channels_none": (
-        "Unet", "none", "float32", (2, 1, 32, 64), {"widths": (3, 5, 4, 6, 2), "in_channels": 1, "out_channels": 2},
-    ),
+    **{
+        f"unet_channels_{norm}": (
+            "Unet", norm, "float32", (2, 1, 32, 64), {"widths": (3, 5, 4, 6, 2), "in_channels": 1, "out_channels": 2},
+        )
+        for norm in ("batch", "instance", "none")
+    },
     "resnet_9_batch": ("Resnet", "batch", "float32", (1, 3, 16, 24), {"width": 2}),
     "resnet_9_instance": ("Resnet", "instance", "float32", (2, 3, 16, 16), {"width": 2, "dropout": 0.0}),
+    "resnet_9_none": ("Resnet", "none", "float32", (1, 3, 16, 16), {"width": 2}),
     "resnet_6_batch": ("Resnet", "batch", "float64", (2, 3, 16, 16), {"width": 2, "blocks": 6, "dropout": 0.0}),
     "resnet_6_instance": ("Resnet", "instance", "float32", (1, 3, 16, 16), {"width": 3, "blocks": 6}),
     "resnet_6_none": (
         "Resnet", "none", "float32", (1, 1, 16, 20), {"width": 2, "blocks": 6, "in_channels": 1, "out_channels": 2},
     ),
-    "patchgan_1_batch": ("PatchGan", "batch", "float32", (2, 6, 16, 24), {"widths": (3, 4)}),
-    "patchgan_2_instance": ("PatchGan", "instance", "float32", (2, 6, 32, 24), {"widths": (3, 4, 5)}),
-    "patchgan_2_none": ("PatchGan", "none", "float32", (1, 3, 32, 24), {"widths": (3, 4, 5), "in_channels": 3}),
-    "patchgan_3_batch": ("PatchGan", "batch", "float64", (1, 6, 48, 32), {"widths": (3, 5, 4, 6)}),
-    "patchgan_3_instance": ("PatchGan", "instance", "float32", (1, 6, 48, 32), {"widths": (3, 5, 4, 6)}),
-    "patchgan_3_none": ("PatchGan", "none", "float32", (2, 6, 48, 32), {"widths": (3, 5, 4, 6)}),
-    "patchgan_4_batch": ("PatchGan", "batch", "float32", (2, 6, 80, 64), {"widths": (3, 5, 4, 3, 4)}),
-    "patchgan_5_batch": ("PatchGan", "batch", "float32", (1, 6, 160, 128), {"widths": (2, 3, 4, 3, 4, 5)}),
+    **{
+        f"patchgan_{layers}_{norm}": (
+            "PatchGan", norm, "float64" if (layers, norm) == (3, "batch") else "float32", shape, {"widths": widths},
+        )
+        for layers, shape, widths in (
+            (1, (2, 6, 16, 24), (3, 4)),
+            (2, (2, 6, 32, 24), (3, 4, 5)),
+            (3, (1, 6, 48, 32), (3, 5, 4, 6)),
+            (4, (2, 6, 80, 64), (3, 5, 4, 3, 4)),
+            (5, (1, 6, 160, 128), (2, 3, 4, 3, 4, 5)),
+        )
+        for norm in ("batch", "instance", "none")
+    },
+    "patchgan_channels_none": (
+        "PatchGan", "none", "float32", (1, 3, 32, 24), {"widths": (3, 4, 5), "in_channels": 3},
+    ),
     "pixelgan_batch": ("PixelGan", "batch", "float64", (2, 6, 6, 5), {"width": 4}),
     "pixelgan_instance": ("PixelGan", "instance", "float32", (2, 6, 6, 5), {"width": 4}),
     "pixelgan_none": ("PixelGan", "none", "float32", (2, 6, 6, 5), {"width": 4}),
