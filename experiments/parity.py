@@ -8,11 +8,12 @@ tests/reference/torch_pix2pix.py. Where it has been run: see experiments/README.
     python -m experiments.parity networks                    # files in, pictures out, files back, for every architecture
 """
 
+import copy
 import importlib
 import importlib.util
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -28,7 +29,7 @@ from rich.table import Table
 from p2p_jax import convert, pix2pix
 from p2p_jax.config import Config, Generator
 from p2p_jax.data.procedural import facade
-from p2p_jax.reference import layers_of
+from p2p_jax.reference import Arrays, layers_of
 from p2p_jax.state import Model
 from p2p_jax.step import init_train_state, make_train_step
 from p2p_jax.torch_files import read_state_dict, write_state_dict
@@ -36,9 +37,11 @@ from p2p_jax.torch_files import read_state_dict, write_state_dict
 NORMS = ("batch", "instance", "none")
 WIDTH = 110
 HEADS = ("G largest", "G mean", "D largest", "D mean")
-NOTE = """Apart: this less PyTorch. Largest and mean: of the differences of all weights and biases of a network.
-Where a gradient is nothing but rounding, Adam makes a whole step (2e-4) of its sign, in float32; in float64 its epsilon
-outweighs such gradients. Biases that an instance norm cancels, of which that holds always, are left out."""
+TITLES = ("p2p_jax against PyTorch", "PyTorch with channels last against PyTorch")
+NOTE = """Apart: absolute differences of the losses. Largest and mean: of the differences of all weights and biases of a
+network, but for biases that an instance norm cancels. In float32 Adam makes a whole step, 2e-4, of gradients that are
+nothing but rounding, so even PyTorch leaves itself when it adds up in another order; in float64 its epsilon outweighs
+them."""
 
 
 @dataclass(frozen=True)
@@ -93,33 +96,45 @@ def _torch() -> Any:
 
 
 def compare_steps(originals: ModuleType, options: Steps) -> int:
-    """Prints one table: the losses of both, and the largest difference of any parameter, step by step."""
+    """Prints two tables, step by step: this against PyTorch, and PyTorch against itself with other memory layouts."""
     torch = _torch()
     torch.manual_seed(0)
-    generator = originals.Unet(norm=options.norm, dropout=0.0)
-    discriminator = originals.PatchGan(norm=options.norm)
-    for net in (generator, discriminator):
+    first = originals.Unet(norm=options.norm, dropout=0.0), originals.PatchGan(norm=options.norm)
+    for net in first:
         originals.init_weights(net)
-    both = [convert.from_torch(_arrays(net), dropout=0.0) for net in (generator, discriminator)]
-    nets = [net.to(getattr(torch, options.dtype)) for net in (generator, discriminator)]
-    optimizers = [originals.adam(net) for net in nets]
+    both = [convert.from_torch(_arrays(net), dropout=0.0) for net in first]
+    nets = [net.to(getattr(torch, options.dtype)) for net in first]
+    twins = [copy.deepcopy(net).to(memory_format=torch.channels_last) for net in nets]
+    trained = [(group, [originals.adam(net) for net in group]) for group in (nets, twins)]
+    tables = [Table("step", "D loss", "apart", "GAN", "apart", "L1", "apart", *HEADS, title=title) for title in TITLES]
     with jax.enable_x64(options.dtype == "float64"):
         state, step = _prepare(both, options)
-        table = Table("step", "D loss", "apart", "GAN", "apart", "L1", "apart", *HEADS)
-        table.title = f"{options.steps} steps, {options.norm} norm, {options.dtype}, {options.image_size} pixels"
         for index, (input, target) in enumerate(_batches(options), start=1):
             given = [torch.from_numpy(picture.transpose(0, 3, 1, 2).copy()) for picture in (input, target)]
-            expected = originals.train_step(*nets, *optimizers, *given)
+            losses, of_twins = [originals.train_step(*group, *optimizers, *given) for group, optimizers in trained]
             state, metrics = step(state, {"input": jnp.asarray(input), "target": jnp.asarray(target)})
-            cells = []
-            for name in ("discriminator_loss", "generator_gan", "generator_l1"):
-                value = float(expected[name])
-                cells += [f"{value:.5f}", f"{abs(float(metrics[name]) - value):.1e}"]
-            pairs = zip(both, (state.generator, state.discriminator), nets, strict=True)
-            table.add_row(str(index), *cells, *(f"{value:.1e}" for pair in pairs for value in _distance(*pair)))
-    Console(width=WIDTH).print(table)
+            models = state.generator, state.discriminator
+            here = [convert.to_torch(c.options, m.params, m.state) for c, m in zip(both, models, strict=True)]
+            for table, other, arrays in zip(tables, (metrics, of_twins), (here, map(_arrays, twins)), strict=True):
+                pairs = zip(both, arrays, map(_arrays, nets), strict=True)
+                table.add_row(str(index), *_compare_losses(losses, other), *_shown(x for p in pairs for x in _distance(*p)))
+    console = Console(width=WIDTH)
+    console.print(f"{options.steps} steps, {options.norm} norm, {options.dtype}, {options.image_size} pixels")
+    for table in tables:
+        console.print(table)
     print(NOTE)
     return 0
+
+
+def _shown(differences: Iterable[float]) -> list[str]:
+    return [f"{value:.1e}" for value in differences]
+
+
+def _compare_losses(expected: dict[str, Any], found: dict[str, Any]) -> Iterator[str]:
+    for name in ("discriminator_loss", "generator_gan", "generator_l1"):
+        value = float(expected[name])
+        yield f"{value:.5f}"
+        yield from _shown([abs(float(found[name]) - value)])
 
 
 def _prepare(both: list[convert.Converted], options: Steps) -> tuple[Any, Any]:
@@ -160,12 +175,11 @@ def _batches(options: Steps) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield labels, photos
 
 
-def _distance(converted: convert.Converted, model: Model, net: Any) -> tuple[float, float]:
-    """The largest and the mean difference of a network here and in PyTorch, but for biases that a norm cancels."""
-    found, expected = convert.to_torch(converted.options, model.params, model.state), _arrays(net)
+def _distance(converted: convert.Converted, found: Arrays, expected: Arrays) -> tuple[float, float]:
+    """The largest and the mean difference of the weights of two state_dicts, but for biases that a norm cancels."""
     cancelled = set()
     if converted.options.norm == "instance":
-        layers = layers_of(replace(converted.options, norm="batch"), model.params)
+        layers = layers_of(replace(converted.options, norm="batch"), converted.params)
         normed = {layer.name for layer in layers if layer.kind == "norm"}
         cancelled = {f"{layer.key}.bias" for layer in layers if f"{layer.name}_norm" in normed}
     kept = [name for name in expected if name not in cancelled and not name.endswith(convert.STATISTICS)]
