@@ -227,7 +227,7 @@ def _cases(originals: ModuleType, width: int) -> Iterator[tuple[str, str, Any, i
     for norm in NORMS:
         yield "unet_256", norm, originals.Unet(deep, norm=norm), 3, (square, (256, 512))
         yield "unet_128", norm, originals.Unet(deep[:7], norm=norm), 3, (square, (128, 384))
-        yield "unet, 5 levels, 4 to 1 channels", norm, originals.Unet(deep[:5], 4, 1, norm=norm), 4, (square, (96, 160))
+        yield "unet_32, 4 to 1 channels", norm, originals.Unet(deep[:5], 4, 1, norm=norm), 4, (square, (96, 160))
         yield "resnet_9", norm, originals.Resnet(width, 9, norm=norm), 3, (square, odd)
         yield "resnet_6, no dropout", norm, originals.Resnet(width, 6, norm=norm, dropout=0.0), 3, (square, odd)
         for layers in range(1, 6):
@@ -238,10 +238,12 @@ def _cases(originals: ModuleType, width: int) -> Iterator[tuple[str, str, Any, i
 
 def _fill(net: Any) -> None:
     """Random weights that neither fade nor saturate, with everything that is usually 0 or 1 away from it."""
+    # Where blocks add up, smaller ones: an output that is all at the ends of tanh compares nothing.
+    gain = 0.7 if any(".conv_block." in name for name in net.state_dict()) else 1.4
     torch = _torch()
     for name, value in net.state_dict().items():
         if value.ndim == 4:
-            spread = (2 / (value.shape[1] * value.shape[2] * value.shape[3])) ** 0.5
+            spread = gain / (value.shape[1] * value.shape[2] * value.shape[3]) ** 0.5
             value.copy_(spread * torch.randn_like(value))
         elif name.endswith("running_var"):
             value.copy_(0.5 + torch.rand_like(value))

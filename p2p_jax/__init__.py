@@ -11,10 +11,15 @@ _HOMES = {
     "Pix2Pix": "step",
     "TrainState": "state",
     "Translator": "translate",
+    "apply_preset": "presets",
     "build": "pix2pix",
+    "from_torch": "convert",
     "init_train_state": "step",
     "load": "translate",
     "make_train_step": "step",
+    "read_state_dict": "torch_files",
+    "to_torch": "convert",
+    "write_state_dict": "torch_files",
 }
 
 __all__ = sorted(_HOMES)

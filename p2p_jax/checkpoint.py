@@ -34,7 +34,9 @@ def open_manager(workdir: Path, *, keep: int, best_metric: str | None = None) ->
         keep: newest checkpoints kept.
         best_metric: name of the metric by which one more, the best, is kept, or None.
     """
-    policies: list[preservation_policy.PreservationPolicy] = [preservation_policy.LatestN(keep)]
+    # Checkpoint 0, where there is one, holds imported networks: see `save_networks`.
+    imported = preservation_policy.CustomSteps([0])
+    policies: list[preservation_policy.PreservationPolicy] = [preservation_policy.LatestN(keep), imported]
     score = partial(_score, best_metric) if best_metric else None
     if score:
         policies.append(preservation_policy.BestN(get_metric_fn=score, n=1, keep_checkpoints_without_metrics=False))

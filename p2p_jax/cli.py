@@ -75,7 +75,8 @@ def _explain(error: Exception) -> str | None:
     text = str(error)
     if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in text:
         return "there is no space left on the disk: free some, then start the same command again; what was saved is kept."
-    if isinstance(error, PermissionError | FileExistsError | NotADirectoryError):
+    of_path = (errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EROFS, errno.EISDIR)
+    if isinstance(error, OSError) and error.errno in of_path:
         reason = str(error.strerror).lower()
         return f"{error.filename} cannot be written or read ({reason}): give another, or change its permissions."
     if isinstance(error, ValueError):

@@ -84,6 +84,8 @@ class ExportTorch:
     """Of the run."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Folder of latest_net_G.pth and latest_net_D.pth."""
+    overwrite: bool = False
+    """Replace files that are there."""
     checkpoint: str = "latest"
     """latest, best, or a step number."""
     trust: bool = False
@@ -118,10 +120,16 @@ def train(argv: list[str]) -> int:
     workdir = resume.find_workdir(argv, found.name)
     stored = resume.stored_run(workdir, found, argv)
     defaults = (stored or found).config
-    defaults = apply_preset(defaults, typed_value(argv, "--preset"))
-    init_from = typed_value(argv, "--init-from")
-    if init_from and stored is None:
+    preset, init_from = typed_value(argv, "--preset"), typed_value(argv, "--init-from")
+    defaults = apply_preset(defaults, preset)
+    if stored is not None and resume.read_imported(workdir):
+        init_from = str(workdir)
+    elif stored is not None:
+        init_from = None
+    if init_from:
         defaults = resume.networks_of(defaults, Path(init_from), trust="--trust" in argv)
+        if preset:
+            print(f"The networks are those of {init_from}; losses, optimizers and data are as in {preset}.")
     options = parse(train_options(found.name, defaults), argv[1:], f"{PROGRAM} train {argv[0]}")
     config = resume.settle_length(options.config, argv)
     if stored is not None:
@@ -273,7 +281,10 @@ def export_torch(argv: list[str]) -> int:
     options = parse(ExportTorch, argv, f"{PROGRAM} export-torch")
     from p2p_jax.exchange import export_files
 
-    for path in export_files(options.workdir, options.output, step=options.checkpoint, trust=options.trust):
+    written = export_files(
+        options.workdir, options.output, step=options.checkpoint, trust=options.trust, overwrite=options.overwrite
+    )
+    for path in written:
         print(f"written: {path}")
     return 0
 

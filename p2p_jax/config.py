@@ -254,6 +254,9 @@ def check(config: Config) -> None:
         value = get(config, name)
         if value is not None and not value >= low:
             raise ValueError(f"{_option(name)} was given {value}: it must be at least {low}.")
+    for name in ("data.input_channels", "data.target_channels"):
+        if get(config, name) not in (1, 3):
+            raise ValueError(f"{_option(name)} is {get(config, name)}: pictures are read with 1 or 3 channels.")
     for name in ("generator.widths", "discriminator.widths"):
         if min(get(config, name) or (1,)) < 1:
             raise ValueError(f"--{name} was given {get(config, name)}: each must be at least 1.")

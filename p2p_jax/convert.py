@@ -23,6 +23,7 @@ from p2p_jax.config import Config, Data, Discriminator, Generator, Statistics, g
 from p2p_jax.network import Network
 from p2p_jax.presets import PRESETS
 from p2p_jax.reference import Arrays, layers_of, recognise, without_prefixes
+from p2p_jax.tensor_pickle import show
 
 COUNT = "num_batches_tracked"
 STATISTICS = ("running_mean", "running_var", COUNT)
@@ -34,7 +35,7 @@ class Converted(NamedTuple):
     Attributes:
         network: the same network here.
         params, state: its weights and running statistics, float32.
-        options: what the names and shapes tell of it.
+        options: what the names and shapes tell of it, whichever statistics `network` uses.
         in_channels, out_channels: of the network; a discriminator's input is both pictures stacked.
         counts: batches that each batch norm has seen, by its name in the state_dict; of no use to the numbers.
     """
@@ -54,7 +55,7 @@ def from_torch(arrays: Arrays, *, dropout: float = 0.5, statistics: Statistics =
     Args:
         arrays: of a U-Net of any depth, a ResNet of any number of blocks, a PatchGAN of any depth or a PixelGAN, with
             batch, instance or no norm. Prefixes `module.` and `_orig_mod.`, and the running statistics that old files
-            hold for instance norm, are dropped; half precision is widened.
+            hold for instance norm, are dropped; half precision is widened, double narrowed.
         dropout: rate of a U-Net, which its names do not show; of a ResNet, where they show that it has some.
         statistics: that batch norm is to use: "running" for what PyTorch computes after `net.eval()`.
 
@@ -66,7 +67,9 @@ def from_torch(arrays: Arrays, *, dropout: float = 0.5, statistics: Statistics =
     if options.norm != "batch":
         arrays = {name: array for name, array in arrays.items() if not name.endswith(STATISTICS)}
     network = _build(replace(options, statistics=statistics), in_channels, out_channels)
-    shapes = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, *_small_size(options), in_channels)))
+    size = _small_size(options)
+    picture = jax.ShapeDtypeStruct((1, size, size, in_channels), jnp.float32)
+    shapes = jax.eval_shape(network.init, jax.random.key(0), picture)
     _check_same(arrays, jax.eval_shape(partial(_rename, options, counts=0), *shapes), options)
     params: dict[str, dict[str, jax.Array]] = {}
     running: dict[str, dict[str, jax.Array]] = {}
@@ -137,13 +140,13 @@ def _build(options: Generator | Discriminator, in_channels: int, out_channels: i
     if isinstance(options, Discriminator):
         return pix2pix.build_discriminator(options, "float32")
     data = Data(input_channels=in_channels, target_channels=out_channels)  # pyright: ignore[reportArgumentType]
-    return pix2pix.build_generator(Config(image_size=max(_small_size(options)), generator=options, data=data))
+    return pix2pix.build_generator(Config(image_size=_small_size(options), generator=options, data=data))
 
 
-def _small_size(options: Generator | Discriminator) -> tuple[int, int]:
-    """A size of pictures that the network takes."""
+def _small_size(options: Generator | Discriminator) -> int:
+    """Pixels a side of pictures that the network takes."""
     levels = options.num_layers + 2 if isinstance(options, Discriminator) else len(options.widths or ())
-    return (2 ** max(levels, 4), 2 ** max(levels, 4))
+    return 2 ** max(levels, 4)
 
 
 def _check_same(found: Arrays, expected: Mapping[str, Any], options: Generator | Discriminator) -> None:
@@ -154,10 +157,14 @@ def _check_same(found: Arrays, expected: Mapping[str, Any], options: Generator |
             raise ValueError(f"{name} is missing, which {what} has: the file is incomplete, or of another network.")
     for name, array in found.items():
         if name not in expected:
-            raise ValueError(f"{name} is there, which {what} does not have: the file is of a changed network.")
+            raise ValueError(f"{show(name)} is there, which {what} does not have: the file is of a changed network.")
         if array.shape != expected[name].shape:
             raise ValueError(
                 f"{name} has the shape {array.shape} where {what} has {expected[name].shape}: it is a changed network."
+            )
+        if not (name.endswith(COUNT) or np.issubdtype(array.dtype, np.floating)):
+            raise ValueError(
+                f"{name} holds {array.dtype} where weights are floating-point numbers: save the network as float32."
             )
 
 

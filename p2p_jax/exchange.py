@@ -1,6 +1,8 @@
 """Workdirs made of checkpoints of the PyTorch original, and such checkpoints written from workdirs."""
 
 import json
+import shutil
+import warnings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,24 +49,42 @@ def import_files(
         raise ValueError("no files were named: give the generator's file, such as latest_net_G.pth.")
     if not 0 <= dropout < 1:
         raise ValueError(f"--dropout was given {dropout}: it is a share, at least 0 and below 1.")
+    if workdir.exists() and not workdir.is_dir():
+        raise ValueError(f"the workdir {workdir} is a file: give a folder.")
     if (workdir / experiment.RECORD).exists() and not overwrite:
         raise ValueError(f"{workdir} already holds a run: give another --workdir, or --overwrite to remove it.")
     networks = _read_networks(files, dropout)
     config = _config_of(networks, direction, image_size)
-    resume.clear(workdir)
-    found = experiment.find(EXPERIMENT)._replace(config=config)
-    experiment.save_record(workdir, found, None)
+    _write_workdir(workdir, files, networks, config)
+    _warn_if_not_finite(networks)
+    return (
+        f"{'; '.join(map(_describe, networks.values()))}. Written to {workdir}, for pictures of {config.image_size} x "
+        f"{config.image_size} pixels (--image-size) and dropout {config.generator.dropout} in training (--dropout)."
+    )
+
+
+def _write_workdir(workdir: Path, files: list[Path], networks: dict[str, Converted], config: Config) -> None:
+    """Makes everything in a folder inside the workdir, and moves it up: what was there is removed only after that."""
+    unfinished = workdir / ".importing"
+    if unfinished.exists():  # an import was killed, perhaps between two moves
+        shutil.rmtree(unfinished)
+        if not (workdir / experiment.RECORD).exists():
+            shutil.rmtree(workdir / "checkpoints", ignore_errors=True)
+    trees = {name: {"params": converted.params, "state": converted.state} for name, converted in networks.items()}
+    checkpoint.save_networks(unfinished, trees)
     counts = {name: converted.counts for name, converted in networks.items()}
-    (workdir / resume.IMPORTED).write_text(
-        json.dumps({"files": [str(path) for path in files], "counts": counts}, indent=2) + "\n"
-    )
-    checkpoint.save_networks(
-        workdir, {name: {"params": converted.params, "state": converted.state} for name, converted in networks.items()}
-    )
-    return "; ".join([*(_describe(converted) for converted in networks.values()), f"written to {workdir}."])
+    text = json.dumps({"files": [str(path) for path in files], "counts": counts}, indent=2)
+    (unfinished / resume.IMPORTED).write_text(text + "\n")
+    experiment.save_record(unfinished, experiment.find(EXPERIMENT)._replace(config=config), None)
+    resume.clear(workdir)
+    for name in ("checkpoints", resume.IMPORTED, experiment.RECORD):
+        (unfinished / name).rename(workdir / name)
+    unfinished.rmdir()
 
 
-def export_files(workdir: Path, output: Path, *, step: int | str = "latest", trust: bool = False) -> list[Path]:
+def export_files(
+    workdir: Path, output: Path, *, step: int | str = "latest", trust: bool = False, overwrite: bool = False
+) -> list[Path]:
     """Writes the networks of a run, the moving average of the generator if there is one, as the original's files.
 
     Args:
@@ -72,19 +92,22 @@ def export_files(workdir: Path, output: Path, *, step: int | str = "latest", tru
         output: folder of `latest_net_G.pth` and `latest_net_D.pth`.
         step: of the checkpoint: "latest", "best" or a number.
         trust: run an experiment file that somebody else put into the workdir.
+        overwrite: replace files that are there.
 
     Returns:
         the files written.
 
     Raises:
-        ValueError: there is no such checkpoint, or the original has no such network.
+        ValueError: there is no such checkpoint, the original has no such network, or a file of that name is there.
     """
+    there = [output / name for name in FILES.values() if (output / name).exists()]
+    if there and not overwrite:
+        raise ValueError(f"{there[0]} exists already: give another --output, or --overwrite to replace it.")
     found = experiment.load(workdir, trust=trust)
     config = found.config
     items, step = checkpoint.restore_items(workdir, (*FILES, "ema"), step, best_metric=config.best_metric)
     items["generator"]["params"] = items.pop("ema", items["generator"]["params"])
-    path = workdir / resume.IMPORTED
-    counts: dict[str, Any] = json.loads(path.read_text())["counts"] if path.is_file() else {}
+    counts = resume.read_imported(workdir)
     # A step shows the generator one batch; the discriminator one fake and one real, and the fake again once it is updated.
     batches = {"generator": step, "discriminator": (3 if config.optimizer.update == "sequential" else 2) * step}
     arrays = {}
@@ -134,7 +157,7 @@ def _config_of(networks: dict[str, Converted], direction: Literal["AtoB", "BtoA"
     judge = networks["discriminator"].options if "discriminator" in networks else Discriminator(norm=options.norm)
     assert isinstance(judge, Discriminator)
     multiple = 2 ** len(options.widths) if options.widths else 4
-    size = image_size or (128 if multiple == 128 else max(256, multiple))
+    size = (128 if multiple == 128 else max(256, multiple)) if image_size is None else image_size
     if size < 16 or size % multiple:
         raise ValueError(f"--image-size was given {size}: this network needs a multiple of {multiple}, at least 16.")
     data = Data(
@@ -143,6 +166,14 @@ def _config_of(networks: dict[str, Converted], direction: Literal["AtoB", "BtoA"
         target_channels=generator.out_channels,  # pyright: ignore[reportArgumentType]
     )
     return Config(image_size=size, generator=options, discriminator=judge, data=data, native=True)
+
+
+def _warn_if_not_finite(networks: dict[str, Converted]) -> None:
+    for name, converted in networks.items():
+        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((converted.params, converted.state))):
+            warnings.warn(
+                f"the {name} holds values that are not finite: what it computes will not be either.", stacklevel=2
+            )
 
 
 def _describe(converted: Converted) -> str:

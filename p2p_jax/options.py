@@ -78,10 +78,9 @@ def typed_value(argv: list[str], option: str) -> str | None:
     """What was typed for an option whose value decides what the others' defaults are."""
     typed = None
     for index, word in enumerate(argv):
-        if word == option and index + 1 < len(argv):
-            typed = argv[index + 1]
-        if word.startswith(option + "="):
-            typed = word.split("=", 1)[1]
+        name, equals, value = word.partition("=")
+        if name.replace("_", "-") == option and (equals or index + 1 < len(argv)):
+            typed = value if equals else argv[index + 1]
     return typed  # the last one, as for every option
 
 

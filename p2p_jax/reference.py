@@ -11,8 +11,10 @@ import numpy as np
 from p2p_jax.config import Discriminator, Generator
 from p2p_jax.discriminators import patchgan_widths
 from p2p_jax.generators import unet_dropout_rates
+from p2p_jax.tensor_pickle import show
 
 Arrays = Mapping[str, np.ndarray]
+MAX_LEVELS = 12  # a U-Net of 12 needs pictures of 4096 pixels
 
 
 class Layer(NamedTuple):
@@ -126,7 +128,9 @@ def recognise(arrays: Arrays, dropout: float) -> tuple[Generator | Discriminator
         return _recognise_patchgan(arrays)
     if "model.1.weight" in arrays:
         return _recognise_resnet(arrays, dropout)
-    shown = ", ".join(list(arrays)[:3])
+    if not arrays:
+        raise ValueError("it holds no tensors at all: expected is the state_dict of a network.")
+    shown = ", ".join(map(show, list(arrays)[:3]))
     raise ValueError(
         f"the names ({shown}{', ...' if len(arrays) > 3 else ''}) are of no network of the PyTorch original: expected is "
         "the state_dict of a unet, a resnet, a PatchGAN or a PixelGAN."
@@ -139,6 +143,7 @@ def _recognise_patchgan(arrays: Arrays) -> tuple[Discriminator, int, int]:
     while f"model.{index + 3}.weight" in arrays:  # the last convolution is no width
         widths.append(_kernel(arrays, f"model.{index}")[0])
         index += 3
+    _check_depth(len(widths))
     regular = patchgan_widths(len(widths) - 1, width)
     norm = _norm(arrays, "model.2")
     options = Discriminator("patchgan", len(regular) - 1, width, None if regular == tuple(widths) else tuple(widths), norm)
@@ -151,6 +156,7 @@ def _recognise_unet(arrays: Arrays, dropout: float) -> tuple[Generator, int, int
     while f"{prefix}.model.1.weight" in arrays:
         widths.append(_kernel(arrays, f"{prefix}.model.1")[0])
         prefix += ".model.3"
+    _check_depth(len(widths))
     # Where no level has dropout in the original, saying so keeps the options plain.
     rate = dropout if any(unet_dropout_rates(widths)) else 0.0
     norm = _norm(arrays, "model.model.1.model.1")
@@ -181,6 +187,11 @@ def _norm(arrays: Arrays, inner: str) -> Literal["batch", "instance", "none"]:
 
 def _kernel(arrays: Arrays, key: str) -> tuple[int, ...]:
     shape = arrays[f"{key}.weight"].shape if f"{key}.weight" in arrays else ()
-    if len(shape) != 4:
+    if len(shape) != 4 or 0 in shape:
         raise ValueError(f"{key}.weight is not the kernel of a convolution: the file is incomplete, or of another network.")
     return shape
+
+
+def _check_depth(levels: int) -> None:
+    if levels > MAX_LEVELS:
+        raise ValueError(f"it halves pictures {levels} times, and more than {MAX_LEVELS} is no network of use.")

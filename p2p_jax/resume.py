@@ -16,7 +16,8 @@ from p2p_jax.logs import read_rows
 from p2p_jax.options import typed_value
 
 IMPORTED = "imported.json"
-"""What an import leaves beside the record: {"files": [...], "counts": {network: {batch norm: batches seen}}}."""
+"""What an import leaves beside the record: {"files": [...], "counts": {network: {batch norm: batches seen}}}. Until there
+is a checkpoint of training, everything but the imported networks may still change."""
 
 OWN_FILES = (
     "checkpoints",
@@ -25,9 +26,9 @@ OWN_FILES = (
     "profile",
     "tensorboard",
     "metrics.jsonl",
-    "experiment.json",
     "experiment.py",
     IMPORTED,
+    experiment.RECORD,  # last: without it the rest would not be known as a run's
 )
 
 
@@ -44,6 +45,8 @@ def stored_run(workdir: Path, found: Experiment, argv: list[str]) -> Experiment 
     """
     if workdir.exists() and not workdir.is_dir():
         raise ValueError(f"the workdir {workdir} is a file: give a folder.")
+    if "--overwrite" in argv:
+        refuse_to_remove_imported(workdir)
     if "--overwrite" in argv or not (workdir / experiment.RECORD).exists():
         return None
     record = experiment.read_record(workdir)
@@ -86,8 +89,9 @@ def refuse_differences(workdir: Path, stored: Experiment, config: Any) -> None:
     """
     length = {"steps", "epochs", "steps_per_epoch"}
     different = configs.differences(stored.config, config)
-    if experiment.read_record(workdir)["fingerprint"] is None:
-        _refuse_other_networks(workdir, different)
+    imported = read_imported(workdir)
+    if imported and not has_checkpoint(workdir):
+        _refuse_other_networks(workdir, imported, different)
         return
     fixed = [
         f"{name} is {old}, not {new}"
@@ -107,9 +111,34 @@ def refuse_differences(workdir: Path, stored: Experiment, config: Any) -> None:
         print(f"The length changes from {old} to {new} steps, and the learning-rate schedule with it.")
 
 
-def _refuse_other_networks(workdir: Path, different: dict[str, tuple[Any, Any, bool]]) -> None:
+def read_imported(workdir: Path) -> dict[str, dict[str, int]]:
+    """Of each imported network, the batches that its batch norms have seen; {} for a run that imported none.
+
+    Raises:
+        ValueError: what the import left is damaged.
+    """
+    path = workdir / IMPORTED
+    try:
+        return json.loads(path.read_text())["counts"] if path.is_file() else {}
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{path} is damaged: import the networks again, into another folder.") from None
+
+
+def refuse_to_remove_imported(workdir: Path) -> None:
+    """Refuses to train anew in a workdir that holds imported networks.
+
+    Raises:
+        ValueError: it does.
+    """
+    if read_imported(workdir):
+        raise ValueError(
+            f"--overwrite would remove the imported networks in {workdir}: leave it out to train them on, or give another "
+            f"--workdir, with --init-from {workdir}."
+        )
+
+
+def _refuse_other_networks(workdir: Path, imported: Any, different: dict[str, tuple[Any, Any, bool]]) -> None:
     """Of networks that were imported and not trained here yet, what they compute is fixed, and nothing else."""
-    imported = json.loads((workdir / IMPORTED).read_text())["counts"]
     free = ("dropout", "statistics", "norm_momentum", "norm_stddev", "remat")
     for name, (old, new, _) in different.items():
         part, _, field = name.partition(".")
@@ -123,8 +152,9 @@ def refuse_other_data(workdir: Path, fingerprint: str) -> None:
     Raises:
         ValueError: the fingerprints differ.
     """
-    started = (workdir / experiment.RECORD).is_file()
-    if started and experiment.read_record(workdir)["fingerprint"] not in (None, fingerprint):
+    if not (workdir / experiment.RECORD).is_file() or (read_imported(workdir) and not has_checkpoint(workdir)):
+        return
+    if experiment.read_record(workdir)["fingerprint"] != fingerprint:
         raise ValueError(
             f"the pictures have changed since the run in {workdir} was started (names, number or sizes of the files): "
             "put them back, or start anew with another --workdir or --overwrite."
@@ -158,7 +188,7 @@ def has_checkpoint(workdir: Path) -> bool:
 
 def imported_source(workdir: Path) -> Path | None:
     """This workdir, if it holds imported networks to start from."""
-    return workdir if (workdir / "checkpoints" / "0").is_dir() else None
+    return workdir if read_imported(workdir) else None
 
 
 def networks_of(config: Any, init_from: Path, *, trust: bool) -> Any:
@@ -174,12 +204,14 @@ def networks_of(config: Any, init_from: Path, *, trust: bool) -> Any:
 
         generator = replace(generator, widths=unet_widths(other.image_size, generator.width))
     channels = {name: getattr(other.data, name) for name in ("input_channels", "target_channels")}
+    # A load size belongs to the picture size that it was chosen for.
+    load_size = config.data.load_size if config.image_size == other.image_size else None
     return replace(
         config,
         image_size=other.image_size,
         generator=generator,
         discriminator=other.discriminator,
-        data=replace(config.data, **channels),
+        data=replace(config.data, load_size=load_size, **channels),
     )
 
 

@@ -1,87 +1,34 @@
 """State_dicts, tensors by name as PyTorch's torch.save writes them: read and written without PyTorch.
 
-A pickle is a program, so none is ever run: its opcodes go through a small stack machine that knows plain values, dicts and
-tensors, and in which a function that the file names is nothing but that name. Only what tensors need is followed.
+The pickle in a file is never run, see `tensor_pickle`.
 """
 
-import itertools
 import math
 import mmap
-import pickletools
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from p2p_jax.tensor_pickle import ADVICE, DAMAGED, DTYPES, Refused, Tensor, kind, show, unpickle
+
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # what the legacy format, of PyTorch before 1.6, begins with
-DTYPES = {
-    "torch.FloatStorage": "float32",
-    "torch.DoubleStorage": "float64",
-    "torch.HalfStorage": "float16",
-    "torch.BFloat16Storage": "bfloat16",
-    "torch.LongStorage": "int64",
-    "torch.IntStorage": "int32",
-    "torch.ShortStorage": "int16",
-    "torch.CharStorage": "int8",
-    "torch.ByteStorage": "uint8",
-    "torch.BoolStorage": "bool",
-}
-FUNCTIONS = {
-    "collections.OrderedDict",
-    "torch._utils._rebuild_tensor",
-    "torch._utils._rebuild_tensor_v2",
-    "torch._utils._rebuild_parameter",
-}
-NUMBERS = {"BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT"}
-TEXTS = {"BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"}
-TEXTS |= {"BINSTRING", "SHORT_BINSTRING"}  # of Python 2, decoded as latin-1
-CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
-TAKEN = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3, "APPEND": 1, "SETITEM": 2}  # off the stack
-LONGEST = 2_000_000  # opcodes, some forty a tensor: a few million could fill the memory
-MOST = 16  # times the size of a file is the most that its tensors may take: they may share numbers, but hardly so often
+MAX_EXPANSION = (
+    16  # times its size is the most that the tensors of a file take: they may share numbers, but hardly so often
+)
 
-ADVICE = "save net.state_dict() with torch.save and give that file"
 COMPRESSED = "is a compressed or encrypted zip file, which torch.save never writes: unpack it, or save it again"
-DAMAGED = "is cut off or damaged: download it or save it again"
 ENDIAN = "was saved on a big-endian machine, which is not supported: load it in PyTorch on another and save it again"
-
-
-class _Refused(Exception):
-    """The message is the rest of a sentence that begins with the file's name."""
-
-
-class _Global(NamedTuple):
-    name: str
-
-
-class _Storage(NamedTuple):
-    key: str
-    dtype: str
-    stored: int  # how many numbers the file holds under the key
-    first: int  # the storage may be a view of them, from the first ...
-    count: int  # ... that many
-
-    @property
-    def kept(self) -> np.dtype:
-        """As it lies in the file."""
-        return np.dtype({"bfloat16": "uint16", "bool": "uint8"}.get(self.dtype, self.dtype)).newbyteorder("<")
-
-
-class _Tensor(NamedTuple):
-    storage: _Storage
-    offset: Any
-    size: Any
-    stride: Any
 
 
 Places = dict[str, tuple[int, int]]  # by a storage's key, where its bytes begin and how many they are
 
 
-def read_state_dict(path: Path) -> dict[str, np.ndarray]:
+def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
     """Reads a bare state_dict in either of torch.save's formats: zip, and the legacy one of PyTorch before 1.6.
 
     Nothing in the file is executed.
@@ -97,23 +44,24 @@ def read_state_dict(path: Path) -> dict[str, np.ndarray]:
         ValueError: the file cannot be read, is damaged or none of torch.save's, asks for what tensors do not need, or
             holds something other than tensors by name.
     """
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder: give the file that torch.save wrote.")
-    if not path.is_file():
-        raise ValueError(f"{path} does not exist: give the file that torch.save wrote.")
-    if not path.stat().st_size:
-        raise ValueError(f"{path} is empty: download it or save it again.")
+    path = Path(path)
     try:
+        if path.is_dir():
+            raise Refused("is a folder: give the file that torch.save wrote")
+        if not path.exists():
+            raise Refused("does not exist: give the file that torch.save wrote")
+        if not path.stat().st_size:
+            raise Refused("is empty: download it or save it again")
         with path.open("rb") as file:
             return _read(file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    except _Refused as refused:
+    except Refused as refused:
         raise ValueError(f"{path} {refused}.") from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ValueError(f"{path} cannot be read ({reason}): give a file that can be.") from None
 
 
-def write_state_dict(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+def write_state_dict(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes what `torch.load(path, weights_only=True)` reads as an OrderedDict of tensors: same order, dtypes and bits.
 
     The same arrays make the same bytes, and the file appears whole or not at all.
@@ -125,6 +73,7 @@ def write_state_dict(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     Raises:
         ValueError: an array has another dtype, or the path cannot be that of a file.
     """
+    path = Path(path)
     storages = {dtype: name.replace(".", "\n") for name, dtype in DTYPES.items()}
     empty = b"ccollections\nOrderedDict\n)R"
     program, contents = [b"\x80\x02", empty, b"("], []
@@ -175,17 +124,17 @@ def _read(file: BinaryIO, data: mmap.mmap) -> dict[str, np.ndarray]:
     elif data[0] == 0x80:
         value, places = _read_legacy(data)
     elif data[257:262] == b"ustar":
-        raise _Refused("is a tar file, as PyTorch before 0.1.10 wrote: load it in PyTorch and save its state_dict again")
+        raise Refused("is a tar file, as PyTorch before 0.1.10 wrote: load it in PyTorch and save its state_dict again")
     elif data[8:9] == b"{":
-        raise _Refused("is a safetensors file: save what safetensors.torch.load_file reads from it with torch.save")
+        raise Refused("is a safetensors file: save what safetensors.torch.load_file reads from it with torch.save")
     else:
-        raise _Refused("is not a file of torch.save, but something else or a failed download: give a state_dict")
+        raise Refused("is not a file of torch.save, but something else or a failed download: give a state_dict")
     taken = 0
     for name, tensor in value.items():
         _check_tensor(name, tensor, places)
         taken += math.prod(tensor.size) * tensor.storage.kept.itemsize
-    if taken > MOST * len(data):
-        raise _Refused(f"repeats its numbers until they take over {MOST} times its size: {ADVICE}")
+    if taken > MAX_EXPANSION * len(data):
+        raise Refused(f"repeats its numbers until they take over {MAX_EXPANSION} times its size: {ADVICE}")
     return {name: _array(tensor, data, places) for name, tensor in value.items()}
 
 
@@ -194,19 +143,19 @@ def _read_zip(file: BinaryIO, data: mmap.mmap) -> tuple[Any, Places]:
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
     except Exception:  # of many kinds, for a damaged directory
-        raise _Refused(DAMAGED) from None
+        raise Refused(DAMAGED) from None
     folders = {entry.filename[:-8] for entry in entries if f"/{entry.filename}".endswith("/data.pkl")}
     if len(folders) != 1:
-        raise _Refused(f"is a zip file, but not one of torch.save, which has a data.pkl: {ADVICE}")
+        raise Refused(f"is a zip file, but not one of torch.save, which has a data.pkl: {ADVICE}")
     if sum(entry.compress_size for entry in entries) > len(data):  # they overlap: checking them could take forever
-        raise _Refused(DAMAGED)
+        raise Refused(DAMAGED)
     folder = folders.pop()
     found = {entry.filename.removeprefix(folder): _find_entry(entry, data) for entry in entries}
     start, size = found.get("byteorder", (0, 0))
     if size and data[start : start + size] != b"little":
-        raise _Refused(ENDIAN)
+        raise Refused(ENDIAN)
     start, size = found["data.pkl"]
-    value, _ = _unpickle(data[start : start + size])
+    value, _ = unpickle(data[start : start + size])
     _check_names(value)
     return value, {name[5:]: place for name, place in found.items() if name.startswith("data/")}
 
@@ -214,184 +163,68 @@ def _read_zip(file: BinaryIO, data: mmap.mmap) -> tuple[Any, Places]:
 def _find_entry(entry: zipfile.ZipInfo, data: mmap.mmap) -> tuple[int, int]:
     """Where the bytes of an entry begin and how many they are; they are checked against their CRC."""
     if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
-        raise _Refused(COMPRESSED)
+        raise Refused(COMPRESSED)
     start, size = entry.header_offset, entry.file_size
     if size != entry.compress_size or not 0 <= start <= len(data) - 30 or data[start : start + 4] != b"PK\3\4":
-        raise _Refused(DAMAGED)
+        raise Refused(DAMAGED)
     start += 30 + sum(struct.unpack_from("<HH", data, start + 26))
     if start + size > len(data) or entry.CRC not in (0, zlib.crc32(memoryview(data)[start : start + size])):
-        raise _Refused(DAMAGED)  # a CRC of 0 is one that PyTorch was told to leave out
+        raise Refused(DAMAGED)  # a CRC of 0 is one that PyTorch was told to leave out
     return start, size
 
 
 def _read_legacy(data: mmap.mmap) -> tuple[Any, Places]:
     """Pickles follow one another, and then the storages, each after its count."""
-    magic, _ = _unpickle(data)
+    magic, _ = unpickle(data)
     if type(magic) is not int or magic != MAGIC:
-        raise _Refused(f"is a pickle, but not one of torch.save: {ADVICE}")
-    if _unpickle(data)[0] != PROTOCOL:
-        raise _Refused(f"has another protocol version than {PROTOCOL}, the one that can be read: {ADVICE}")
-    system, _ = _unpickle(data)
+        raise Refused(f"is a pickle, but not one of torch.save: {ADVICE}")
+    if unpickle(data)[0] != PROTOCOL:
+        raise Refused(f"has another protocol version than {PROTOCOL}, the one that can be read: {ADVICE}")
+    system, _ = unpickle(data)
     if type(system) is not dict or system.get("little_endian") is not True:
-        raise _Refused(ENDIAN)
-    value, storages = _unpickle(data)
+        raise Refused(ENDIAN)
+    value, storages = unpickle(data)
     _check_names(value)
-    keys, _ = _unpickle(data)
+    keys, _ = unpickle(data)
     start, places = data.tell(), {}
     for key in keys if type(keys) is list else [None]:
         if type(key) is not str or key not in storages or start + 8 > len(data):
-            raise _Refused(DAMAGED)
+            raise Refused(DAMAGED)
         (count,) = struct.unpack_from("<q", data, start)
         places[key] = (start + 8, count * storages[key].kept.itemsize)
         start = sum(places[key])
         if count < 0 or start > len(data):
-            raise _Refused(DAMAGED)
+            raise Refused(DAMAGED)
     return value, places
-
-
-def _unpickle(source: Any) -> tuple[Any, dict[str, _Storage]]:
-    """The value of the pickle that begins where `source` stands, and the storages it names."""
-    storages: dict[str, _Storage] = {}
-    try:
-        return _interpret(source, storages), storages
-    except (ValueError, LookupError, TypeError, Warning):  # cut off, no opcode, an empty stack, values that do not fit
-        raise _Refused(DAMAGED) from None
-
-
-def _interpret(source: Any, storages: dict[str, _Storage]) -> Any:
-    stack: list[Any] = []
-    below: list[list[Any]] = []  # a stack for each open mark
-    memo: dict[int, Any] = {}
-    argument: Any
-    for opcode, argument, _ in itertools.islice(pickletools.genops(source), LONGEST):
-        name = opcode.name
-        if name in NUMBERS or name in TEXTS:
-            stack.append(argument)
-        elif name in CONSTANTS:
-            stack.append(CONSTANTS[name])
-        elif name in ("EMPTY_DICT", "EMPTY_LIST"):
-            stack.append({} if name == "EMPTY_DICT" else [])
-        elif name in ("BINPUT", "LONG_BINPUT", "MEMOIZE"):
-            memo[len(memo) if name == "MEMOIZE" else argument] = stack[-1]
-        elif name in ("BINGET", "LONG_BINGET"):
-            stack.append(memo[argument])
-        elif name == "MARK":
-            below.append(stack)
-            stack = []
-        elif name in TAKEN or name in ("TUPLE", "APPENDS", "SETITEMS"):
-            if name in TAKEN:
-                items = [stack.pop() for _ in range(TAKEN[name])][::-1]
-            else:
-                items, stack = stack, below.pop()
-            if name.startswith("TUPLE"):
-                stack.append(tuple(items))
-            elif name.startswith("APPEND"):
-                _expect(list, stack[-1]).extend(items)
-            else:
-                _update(_expect(dict, stack[-1]), zip(items[::2], items[1::2], strict=True))
-        elif name in ("GLOBAL", "STACK_GLOBAL", "INST"):
-            if name == "STACK_GLOBAL":
-                argument = " ".join([stack.pop(), stack.pop()][::-1])
-            stack.append(_Global(argument.replace(" ", ".", 1)))
-            if name == "INST" or not (stack[-1].name in FUNCTIONS or stack[-1].name in DTYPES):
-                raise _Refused(_unneeded(stack[-1].name))
-        elif name == "BINPERSID":
-            stack.append(_storage(*_expect(tuple, stack.pop())))
-            storages[stack[-1].key] = stack[-1]
-        elif name == "REDUCE":
-            arguments, function = _expect(tuple, stack.pop()), _expect(_Global, stack.pop())
-            stack.append(_call(function.name, arguments))
-        elif name == "BUILD" and type(stack[-2]) is dict:
-            stack.pop()  # the _metadata of a state_dict
-        elif name == "STOP":
-            return stack.pop()
-        elif name not in ("PROTO", "FRAME"):
-            raise _Refused(_unneeded(f"the pickle opcode {name}"))
-    raise _Refused(f"holds a pickle of over {LONGEST} opcodes, far more than tensors need: {ADVICE}")
-
-
-def _expect(kind: type, value: Any) -> Any:
-    if type(value) is not kind:
-        raise TypeError(f"no {kind}")
-    return value
-
-
-def _update(target: dict[Any, Any], pairs: Iterable[Any]) -> dict[Any, Any]:
-    for key, value in pairs:
-        if isinstance(key, tuple):
-            raise TypeError("the hash of nested tuples may take forever")
-        target[key] = value
-    return target
-
-
-def _storage(kind: Any, storage: Any, key: Any, _: Any, stored: Any, view: Any = None) -> _Storage:
-    _, first, count = (None, 0, stored) if view is None else view
-    if kind != "storage" or any(type(number) is not int or number < 0 for number in (stored, first, count)):
-        raise TypeError("no storage")
-    if first + count > stored:
-        raise ValueError("a view of more than there is")
-    return _Storage(_expect(str, key), DTYPES[_expect(_Global, storage).name], stored, first, count)
-
-
-def _call(function: str, arguments: tuple[Any, ...]) -> Any:
-    """What the few functions do that a pickle may call."""
-    match function.rpartition(".")[2], arguments:
-        case "OrderedDict", ():
-            return {}
-        case "OrderedDict", (pairs,):
-            return _update({}, _expect(list, pairs))
-        case ("_rebuild_tensor", (storage, offset, size, stride)) | (
-            "_rebuild_tensor_v2",
-            (storage, offset, size, stride, _, _),
-        ):
-            return _Tensor(_expect(_Storage, storage), offset, size, stride)
-        case "_rebuild_parameter", (tensor, _, _):
-            return _expect(_Tensor, tensor)
-    raise _Refused(_unneeded(f"{function} of {len(arguments)} arguments"))
-
-
-def _unneeded(name: str) -> str:
-    return f"asks for {_show(name)}, which is not needed for tensors: it was not run; {ADVICE}"
-
-
-def _show(name: Any) -> str:
-    """A name out of the file, fit for a line of text."""
-    return name[:80].encode("unicode_escape").decode() if type(name) is str else f"a key of type {_kind(name)}"
-
-
-def _kind(value: Any) -> str:
-    return type(value).__name__.strip("_").lower()
 
 
 def _check_names(value: Any) -> None:
     """That it is tensors by name."""
     wanted = "where a bare state_dict, tensors by name, is expected"
     if type(value) is not dict:
-        raise _Refused(f"holds one value of type {_kind(value)}, {wanted}: {ADVICE}")
-    wrong = [name for name, item in value.items() if type(name) is not str or type(item) is not _Tensor]
+        raise Refused(f"holds one value of type {kind(value)}, {wanted}: {ADVICE}")
+    wrong = [name for name, item in value.items() if type(name) is not str or type(item) is not Tensor]
     if wrong:
-        held = ", ".join(map(_show, list(value)[:6])) + (f" and {len(value) - 6} more" if len(value) > 6 else "")
-        parts = [name for name in wrong if type(value[name]) is dict and _Tensor in map(type, value[name].values())]
-        advice = f"save the part {_show(parts[0])} alone with torch.save and give that file" if parts else ADVICE
-        raise _Refused(f"holds {held}, of which {_show(wrong[0])} is of type {_kind(value[wrong[0]])}, {wanted}: {advice}")
+        held = ", ".join(map(show, list(value)[:6])) + (f" and {len(value) - 6} more" if len(value) > 6 else "")
+        parts = [name for name in wrong if type(value[name]) is dict and Tensor in map(type, value[name].values())]
+        advice = f"save the part {show(parts[0])} alone with torch.save and give that file" if parts else ADVICE
+        raise Refused(f"holds {held}, of which {show(wrong[0])} is of type {kind(value[wrong[0]])}, {wanted}: {advice}")
 
 
-def _check_tensor(name: str, tensor: _Tensor, places: Places) -> None:
+def _check_tensor(name: str, tensor: Tensor, places: Places) -> None:
     """That its numbers are in the file, and that it has no more of them than its storage."""
     storage, offset, size, stride = tensor
     sides = (offset, *size, *stride) if type(size) is type(stride) is tuple else (None,)
     if any(type(side) is not int or not 0 <= side < 2**63 for side in sides) or not len(size) == len(stride) <= 64:
-        raise _Refused(f"is damaged: its tensor {_show(name)} has no possible size; download it or save it again")
+        raise Refused(f"is damaged: its tensor {show(name)} has no possible size; download it or save it again")
     count, area = math.prod(size), math.prod(max(side, 1) for side in size)
     last = offset + sum((side - 1) * step for side, step in zip(size, stride, strict=True)) if count else 0
     there = places.get(storage.key, (0, -1))[1] == storage.stored * storage.kept.itemsize
     if not there or count > storage.count or (count and last >= storage.count) or area >= 2**58:
-        raise _Refused(
-            f"is damaged: its tensor {_show(name)} needs numbers that are not there; download it or save it again"
-        )
+        raise Refused(f"is damaged: its tensor {show(name)} needs numbers that are not there; download it or save it again")
 
 
-def _array(tensor: _Tensor, data: mmap.mmap, places: Places) -> np.ndarray:
+def _array(tensor: Tensor, data: mmap.mmap, places: Places) -> np.ndarray:
     storage, offset, size, stride = tensor
     kept, wide = storage.kept, storage.dtype == "bfloat16"
     if 0 in size:

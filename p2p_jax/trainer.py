@@ -79,6 +79,8 @@ def train(
         Stopped: interrupted, or a loss that is not finite; what was saved is kept.
     """
     console = console or open_console()
+    if overwrite:
+        resume.refuse_to_remove_imported(workdir)
     configs.check(experiment.config)
     dataset = open_dataset(experiment.config)
     if not overwrite:

@@ -18,7 +18,7 @@ from p2p_jax.data.pictures import is_picture, read_picture, resize
 from p2p_jax.network import Network
 
 Mode = Literal["picture", "running", "reference"]
-LARGEST_MULTIPLE = 256
+LARGEST_MULTIPLE = 4096
 
 
 def make_translate(generator: Network, mode: Mode = "picture") -> Callable[[Any, Any, Array, Array], Array]:
@@ -56,7 +56,7 @@ class Translator:
         params, state: of the generator.
         apply: `(params, state, key, pictures) -> pictures`, jitted.
         image_size: pixels a side that it was trained at.
-        input_channels: 1 or 3.
+        input_channels: of the pictures it takes.
         step: of the checkpoint.
         native_by_default: whether files are translated at their own scale if nothing else is said.
     """
@@ -98,7 +98,7 @@ class Translator:
         """Translates one picture (h, w, c) uint8 at its own scale: mirrored to a size the network takes, cut off again.
 
         Raises:
-            ValueError: as for calling it, or no multiple up to 256 pixels suits the network.
+            ValueError: as for calling it, or no multiple up to 4096 pixels suits the network.
         """
         height, width = picture.shape[:2]
         multiple = self._find_multiple(height, width)
@@ -207,6 +207,11 @@ def translate_files(
     Raises:
         ValueError: a picture cannot be read, or a result would replace its own input.
     """
+    if translator.input_channels not in (1, 3):
+        raise ValueError(
+            f"the network takes pictures of {translator.input_channels} channels, but files are read with 1 or 3: call "
+            "p2p_jax.load(workdir) from Python, on arrays."
+        )
     for start in range(0, len(files), 1 if native else batch_size):
         chunk = files[start : start + (1 if native else batch_size)]
         targets = [(output / name).with_suffix(suffix) for _, name in chunk]
@@ -222,6 +227,11 @@ def translate_files(
             # Filled up to whole batches, so that one compiled program serves them all.
             filled = np.concatenate([batch, np.repeat(batch[-1:], batch_size - len(chunk), axis=0)])
             made = translator(filled, seed=seed + start)[: len(chunk)]
+        if made[0].shape[-1] not in (1, 3):
+            raise ValueError(
+                f"the network makes pictures of {made[0].shape[-1]} channels, but files are written with 1 or 3: call "
+                "p2p_jax.load(workdir) from Python, on arrays."
+            )
         for picture, result, target in zip(pictures, made, targets, strict=True):
             image = Image.fromarray(result.squeeze(-1) if result.shape[-1] == 1 else result)
             if image.size != picture.size:

@@ -165,7 +165,14 @@ def changed(arrays, change):
 @pytest.mark.parametrize(
     ("name", "change", "words"),
     [
-        ("unet", lambda a: a.clear(), "no network of the PyTorch original"),
+        ("unet", lambda a: a.clear(), "no tensors at all"),
+        (
+            "unet",
+            lambda a: a.update({"model.model.0.weight": np.zeros((2, 0, 4, 4))}),
+            "model.model.0.weight is not the kernel",
+        ),
+        ("unet", lambda a: a.update({"model.model.3.bias": np.zeros(3, np.int32)}), "holds int32"),
+        ("unet", lambda a: a.update({"x\n" + "y" * 300: np.zeros(3)}), r"x\\n"),
         ("unet", lambda a: a.pop("model.model.0.weight"), "no network of the PyTorch original"),
         ("unet", lambda a: a.pop("model.model.3.bias"), "model.model.3.bias is missing"),
         ("unet", lambda a: a.pop("model.model.1.model.2.running_mean"), "model.model.1.model.2.running_mean is missing"),
@@ -222,3 +229,14 @@ def test_a_network_with_other_layers_is_not_converted():
         convert.to_torch(options, params | {"down1_block": {}}, state)
     with pytest.raises(ValueError, match="lacks up1"):
         convert.to_torch(options, {name: part for name, part in params.items() if name != "up1"}, state)
+
+
+@pytest.mark.parametrize("name", ["unet", "patchgan of 1"])
+def test_a_depth_that_no_picture_has_is_refused_before_anything_is_made(name):
+    arrays = {"unet": {"model.model.0.weight": np.zeros((1, 3, 4, 4))}, "patchgan of 1": {}}[name]
+    if name == "unet":
+        arrays |= {f"model.model.1{'.model.3' * i}.model.1.weight": np.zeros((1, 1, 4, 4)) for i in range(40)}
+    else:
+        arrays |= {f"model.{i}.weight": np.zeros((1, 6 if i == 0 else 1, 4, 4)) for i in (0, *range(2, 80, 3))}
+    with pytest.raises(ValueError, match="more than 12"):
+        convert.from_torch(arrays)

@@ -9,13 +9,15 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
-from runs import ROOT, finished_run, folder_of_pairs, leaves_of, steps_of
+from runs import ROOT, crash, finished_run, folder_of_pairs, leaves_of, steps_of, stop_after
 from test_convert import random_weights
 
 import p2p_jax
-from p2p_jax import checkpoint, convert, experiment
+from p2p_jax import checkpoint, convert, experiment, resume
 from p2p_jax.cli import main
-from p2p_jax.config import Discriminator, Generator
+from p2p_jax.config import Config, Data, Discriminator, Generator
+from p2p_jax.options import typed_value
+from p2p_jax.presets import apply_preset
 from p2p_jax.state import Model, TrainState
 from p2p_jax.torch_files import read_state_dict, write_state_dict
 
@@ -143,13 +145,21 @@ def test_training_goes_on_from_imported_networks_in_place_and_again(tmp_path, ca
     workdir, pairs = copied(tmp_path), folder_of_pairs(tmp_path / "pairs")
     before = checkpoint.restore_items(workdir, ("generator", "discriminator"))[0]
     line = ("train", "pix2pix", "--workdir", workdir, "--data.path", pairs, *QUICK)
+    # Nothing is trained before there is a checkpoint: all but the networks may still change.
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(patch, 0, crash)
+        with pytest.raises(RuntimeError):
+            run(*line, "--steps", 500)
+    assert "imported with generator.width 2, not 3" in refused(capsys, *line, "--generator.width", 3)
     assert run(*line, "--steps", 2, "--checkpoint-every", 1, "--keep", 5) == 0
     assert steps_of(workdir) == [0, 1, 2]
+    assert "would remove the imported networks" in refused(capsys, *line, "--steps", 2, "--overwrite")
     after = checkpoint.restore_items(workdir, ("generator", "discriminator"), 1)[0]
     for name in ("generator", "discriminator"):  # one step of Adam changes no weight by more than the rate
         assert 0.005 < moved(before[name]["params"], after[name]["params"]) < 0.0101
     capsys.readouterr()
-    assert run(*line, "--steps", 3) == 0
+    assert run(*line, "--steps", 3, "--keep", 1) == 0
+    assert steps_of(workdir) == [0, 3], "the imported networks are kept"
     assert "Going on from step 2" in capsys.readouterr().out
     assert "batch_size is 1, not 2" in refused(capsys, *line, "--steps", 3, "--batch-size", 2)
     assert run("export-torch", workdir, "--output", tmp_path / "out") == 0
@@ -261,3 +271,76 @@ def test_an_import_may_replace_a_run(tmp_path):
     assert run("import-torch", files()[0], "--workdir", workdir, "--image-size", 16, "--overwrite") == 0
     assert steps_of(workdir) == [0]
     assert not (workdir / "metrics.jsonl").exists()
+
+
+@pytest.mark.parametrize("moved", [[], ["checkpoints"], ["checkpoints", "imported.json"]])
+def test_a_killed_import_is_done_again_and_until_then_there_is_no_run(tmp_path, capsys, moved):
+    workdir = copied(tmp_path)
+    (workdir / ".importing").mkdir()
+    for path in list(workdir.iterdir()):
+        if path.name not in (".importing", *moved):
+            path.rename(workdir / ".importing" / path.name)
+    assert "not the workdir of a run" in refused(capsys, "translate", workdir, ROOT, "--output", tmp_path / "out")
+    assert run("import-torch", *files(), "--workdir", workdir, "--image-size", 16, "--direction", "BtoA") == 0
+    assert sorted(path.name for path in workdir.iterdir()) == ["checkpoints", "experiment.json", "imported.json"]
+    assert leaves_of(workdir) == leaves_of(imported())
+
+
+def test_an_import_that_fails_leaves_the_run_that_it_was_to_replace(tmp_path, monkeypatch):
+    workdir = shutil.copytree(finished_run(), tmp_path / "run")
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_networks", fail)
+    assert run("import-torch", files()[0], "--workdir", workdir, "--image-size", 16, "--overwrite") == 2
+    assert leaves_of(workdir) == leaves_of(finished_run())
+
+
+def test_an_export_replaces_nothing_unless_told_to(tmp_path, capsys):
+    (tmp_path / "latest_net_D.pth").write_text("theirs")
+    assert "latest_net_D.pth exists already" in refused(capsys, "export-torch", imported(), "--output", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["latest_net_D.pth"]
+    assert run("export-torch", imported(), "--output", tmp_path, "--overwrite") == 0
+    assert equal(tmp_path / "latest_net_D.pth", files()[1])
+
+
+def test_channels_that_no_picture_file_has_are_used_from_python_only(tmp_path, capsys):
+    options = Generator("resnet", width=2, num_blocks=0, dropout=0.0)
+    (path,) = write(tmp_path, G=arrays_of(options, channels=4))
+    workdir, pairs = tmp_path / "run", folder_of_pairs(tmp_path / "pairs")
+    assert run("import-torch", path, "--workdir", workdir, "--image-size", 16) == 0
+    said = refused(capsys, "translate", workdir, pairs, "--output", tmp_path / "out")
+    assert "takes pictures of 4 channels" in said
+    assert p2p_jax.load(workdir)(np.zeros((16, 16, 4), np.uint8)).shape == (16, 16, 3)
+    said = refused(capsys, "train", "pix2pix", "--workdir", workdir, "--data.path", pairs)
+    assert "--data.input-channels is 4" in said
+
+
+@pytest.mark.filterwarnings("default")
+def test_values_that_are_not_finite_are_imported_with_a_warning(tmp_path, capsys):
+    arrays = arrays_of(RESNET)
+    arrays["model.1.weight"][0, 0, 0, 0] = np.nan
+    (path,) = write(tmp_path, G=arrays)
+    assert run("import-torch", path, "--workdir", tmp_path / "run") == 0
+    assert "holds values that are not finite" in capsys.readouterr().err
+
+
+def test_damage_to_what_an_import_left_is_named(tmp_path, capsys):
+    workdir = copied(tmp_path)
+    (workdir / "imported.json").write_text("{")
+    assert "imported.json is damaged" in refused(capsys, "export-torch", workdir, "--output", tmp_path / "out")
+
+
+def test_networks_stay_those_of_the_run_they_are_from_whatever_the_preset():
+    config = resume.networks_of(
+        apply_preset(Config(image_size=64, data=Data(load_size=64)), "tensorflow"), imported(), trust=False
+    )
+    assert config.generator == RESNET
+    assert config.optimizer.update == "simultaneous"
+    assert (config.image_size, config.data.load_size) == (16, None)
+
+
+@pytest.mark.parametrize("line", [["--init-from", "x"], ["--init_from=x"], ["--init-from", "y", "--init_from", "x"]])
+def test_options_that_decide_the_defaults_are_found_however_they_are_typed(line):
+    assert typed_value(["train", "facades", *line], "--init-from") == "x"

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_convert import random_weights
 
 import p2p_jax
 from p2p_jax import cli
+from p2p_jax.config import Generator
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -48,6 +50,22 @@ def test_the_first_two_commands_do_everything():
     assert second == f'{install} -e ".[test]" && .venv/bin/python -m pytest'
 
 
+def test_the_example_of_conversion_gives_the_same_file(tmp_path, monkeypatch):
+    text = next(block for block in blocks("python") if "from_torch" in block)
+    options = Generator("resnet", width=2, num_blocks=0, dropout=0.0)
+    monkeypatch.chdir(tmp_path)
+    p2p_jax.write_state_dict("latest_net_G.pth", p2p_jax.to_torch(options, *random_weights(options)))
+    before = Path("latest_net_G.pth").read_bytes()
+    names = {"x": np.zeros((1, 16, 16, 3), np.float32)}
+    exec(text, names)
+    assert names["pictures"].shape == (1, 16, 16, 3)
+    assert Path("latest_net_G.pth").read_bytes() == before
+
+
 def test_every_file_named_exists():
-    for name in re.findall(r"\((experiments/[\w./-]+)\)", README) + re.findall(r"`(tests/\w+\.py)`", README):
+    named = re.findall(r"\]\(((?:experiments|tests|p2p_jax)/[\w./-]+)\)", README)
+    named += [f"tests/{name}" for name in re.findall(r"`(?:tests/)?(test_\w+\.py)`", README)]
+    named += [f"p2p_jax/{name}" for name in re.findall(r"`(\w+\.py)`", README) if not name.startswith("test_")]
+    assert len(named) > 30
+    for name in named:
         assert (ROOT / name).is_file(), name

@@ -14,7 +14,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from p2p_jax import torch_files
+from p2p_jax import tensor_pickle
 from p2p_jax.torch_files import read_state_dict, write_state_dict
 
 FILES = Path(__file__).parent / "reference" / "files"
@@ -127,7 +127,7 @@ def test_the_recorded_files_hold_what_they_are_there_for():
     assert state["1.num_batches_tracked"] == 1
     assert b"_metadata" in (FILES / "legacy.pth").read_bytes()
     kinds = {array.dtype.name for array in read_state_dict(FILES / "kinds.pth").values()}
-    assert kinds | {"bfloat16"} == set(torch_files.DTYPES.values())
+    assert kinds | {"bfloat16"} == set(tensor_pickle.DTYPES.values())
 
 
 @BOTH
@@ -227,7 +227,9 @@ def test_what_is_written_is_what_pickle_and_zipfile_read(tmp_path):
         def persistent_load(self, pid):
             kind, storage, key, location, count = pid
             assert (kind, location) == ("storage", "cpu")
-            dtype = np.dtype(torch_files.DTYPES[storage]).newbyteorder("<") if "BFloat" not in storage else np.dtype("<u2")
+            dtype = (
+                np.dtype(tensor_pickle.DTYPES[storage]).newbyteorder("<") if "BFloat" not in storage else np.dtype("<u2")
+            )
             content = contents[f"archive/data/{key}"]
             assert len(content) == count * dtype.itemsize
             return np.frombuffer(content, dtype)
@@ -463,7 +465,7 @@ def test_names_that_take_forever_to_hash_are_refused(tmp_path):
 
 
 def test_endless_pickles_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(torch_files, "LONGEST", 1000)
+    monkeypatch.setattr(tensor_pickle, "MAX_OPCODES", 1000)
     assert "over 1000 opcodes" in refusal(zip_file(tmp_path / "1.pth", whole(b"(" * 2000)))
 
 
@@ -616,3 +618,35 @@ def test_damaged_bytes_make_a_sentence_or_a_dict(tmp_path, name):
     assert 0 < whole_ones < 250
     assert peak < 20e6
     assert time.monotonic() - start < 60
+
+
+def crafted(path: Path, program: bytes) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", program)
+    return path
+
+
+PAIRS = b"\x80\x02]q\x00(" + b"".join(b"J" + struct.pack("<i", i) + b"N\x86" for i in range(20_000)) + b"e"
+PRIME = 2**61 - 1  # of which all multiples have the same hash
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        # one long list made into thousands of dicts; keys that all collide; a number of millions of bits as a key
+        PAIRS + b"ccollections\nOrderedDict\nq\x01(" + b"h\x01h\x00\x85R" * 20_000 + b"t.",
+        b"\x80\x02}(" + b"".join(b"\x8a\x0c" + (PRIME * i).to_bytes(12, "little") + b"N" for i in range(1, 60_000)) + b"u.",
+        b"\x80\x02\x8b" + struct.pack("<i", 4_000_000) + b"\x11" * 4_000_000 + b"q\x00}(" + b"h\x00N" * 10_000 + b"u.",
+    ],
+    ids=["repeated", "colliding", "long"],
+)
+def test_a_small_file_cannot_take_much_time_or_memory(tmp_path, program):
+    path = crafted(tmp_path / "x.pth", program)
+    started = time.process_time()
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"x\.pth"):
+        read_state_dict(path)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 100e6
+    assert time.process_time() - started < 10
