@@ -238,11 +238,11 @@ def _cases(originals: ModuleType, width: int) -> Iterator[tuple[str, str, Any, i
 
 def _fill(net: Any) -> None:
     """Random weights that neither fade nor saturate, with everything that is usually 0 or 1 away from it."""
-    # Where blocks add up, smaller ones: an output that is all at the ends of tanh compares nothing.
-    gain = 0.7 if any(".conv_block." in name for name in net.state_dict()) else 1.4
     torch = _torch()
     for name, value in net.state_dict().items():
         if value.ndim == 4:
+            # Where blocks add up, smaller ones: an output that is all at the ends of tanh compares nothing.
+            gain = 0.5 if ".conv_block." in name else 1.4
             spread = gain / (value.shape[1] * value.shape[2] * value.shape[3]) ** 0.5
             value.copy_(spread * torch.randn_like(value))
         elif name.endswith("running_var"):
