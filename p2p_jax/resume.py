@@ -62,17 +62,13 @@ def stored_run(workdir: Path, found: Experiment, argv: list[str]) -> Experiment 
     return experiment.load(workdir, trust="--trust" in argv)
 
 
-def _typed(argv: list[str], name: str) -> bool:
-    return any(word == name or word.startswith(name + "=") for word in argv)
-
-
 def settle_length(config: Any, argv: list[str]) -> Any:
     """Lets the length that was typed replace the other one.
 
     Raises:
         ValueError: both were typed.
     """
-    steps, epochs = _typed(argv, "--steps"), _typed(argv, "--epochs")
+    steps, epochs = (typed_value(argv, option) is not None for option in ("--steps", "--epochs"))
     if steps and epochs:
         raise ValueError("both --steps and --epochs were given: give one of them.")
     config = replace(config, epochs=None) if steps else replace(config, steps=None) if epochs else config
