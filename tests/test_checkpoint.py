@@ -11,7 +11,7 @@ import pytest
 from runs import finished_run
 
 from p2p_jax import checkpoint
-from p2p_jax.checkpoint import checksums
+from p2p_jax.checksums import checksums
 from p2p_jax.sharding import make_mesh, replicate
 from p2p_jax.state import Model, TrainState
 
