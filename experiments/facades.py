@@ -4,13 +4,14 @@ Data: 400 training and 106 test pairs, side by side, photo left and labels right
 Source: Isola et al. 2017, section 4 and appendix 6.2: 200 epochs, batch 1, jitter and mirroring.
 Score and time: see experiments/README.md for what has been run; the rest awaits an accelerator.
 
-    p2p-jax train facades --data.path FOLDER
+    p2p-jax data prepare facades
+    p2p-jax train facades
 """
 
 from p2p_jax.cli import run_experiment
 from p2p_jax.config import Config, Data
 
-CONFIG = Config(data=Data(direction="BtoA"))
+CONFIG = Config(data=Data(tfds="pix2pix/facades", direction="BtoA"))
 
 if __name__ == "__main__":
     run_experiment("facades")

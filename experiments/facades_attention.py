@@ -5,13 +5,14 @@ The attention block has the form of every block, `(scope, x, *, train) -> y`; wr
 
 Source: Zhang et al., Self-Attention Generative Adversarial Networks, 2019; Ulyanov et al., Instance Normalization, 2016.
 
-    p2p-jax train facades_attention --data.path FOLDER
+    p2p-jax data prepare facades
+    p2p-jax train facades_attention
 """
 
 from p2p_jax.cli import run_experiment
-from p2p_jax.config import Config, Data, Generator
+from p2p_jax.config import Config, Data, Generator, as_size
 
-CONFIG = Config(generator=Generator(norm="instance"), data=Data(direction="BtoA"))
+CONFIG = Config(generator=Generator(norm="instance"), data=Data(tfds="pix2pix/facades", direction="BtoA"))
 
 
 def build(config: Config):
@@ -19,7 +20,7 @@ def build(config: Config):
     from p2p_jax import pix2pix
     from p2p_jax.layers import self_attention
 
-    level = max((config.image_size // 32).bit_length() - 2, 0)
+    level = max((min(as_size(config.image_size)) // 32).bit_length() - 2, 0)
     generator = pix2pix.build_generator(config, blocks={level: self_attention})
     return pix2pix.build(config)._replace(generator=generator)
 

@@ -4,13 +4,14 @@ Data: 17,823 training pairs of 256 x 256 pixels, side by side, night left and da
 Source: Isola et al. 2017, appendix 6.2: 17 epochs, batch 4; jitter and mirroring.
 Score and time: see experiments/README.md for what has been run; the rest awaits an accelerator.
 
-    p2p-jax train night2day --data.path FOLDER
+    p2p-jax data prepare night2day
+    p2p-jax train night2day
 """
 
 from p2p_jax.cli import run_experiment
-from p2p_jax.config import Config
+from p2p_jax.config import Config, Data
 
-CONFIG = Config(epochs=17, batch_size=4, sample_every=5000, checkpoint_every=5000)
+CONFIG = Config(data=Data(tfds="pix2pix/night2day"), epochs=17, batch_size=4, sample_every=5000, checkpoint_every=5000)
 
 if __name__ == "__main__":
     run_experiment("night2day")

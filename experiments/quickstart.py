@@ -7,7 +7,7 @@ half the features. The light falls from the upper left in every picture, so noth
 """
 
 from p2p_jax.cli import run_experiment
-from p2p_jax.config import Config, Data, Discriminator, Generator
+from p2p_jax.config import Augment, Config, Data, Discriminator, Generator
 
 CONFIG = Config(
     image_size=64,
@@ -15,7 +15,8 @@ CONFIG = Config(
     steps=4000,
     generator=Generator(width=32),
     discriminator=Discriminator(width=32, num_layers=2),
-    data=Data(source="procedural", flip=False, load_size=64),
+    data=Data(source="procedural", load_size=64),
+    augment=Augment(flip=False),
     sample_every=1000,
     checkpoint_every=1000,
 )

@@ -1,5 +1,6 @@
 """The commands of `p2p-jax`: each parses its own line, imports what it needs, and returns an exit code."""
 
+import sys
 from dataclasses import dataclass, field, make_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -32,7 +33,8 @@ class Translate:
     checkpoint: str = "latest"
     """latest, best, or a step number."""
     batch_size: int = 8
-    format: Literal["png", "jpg", "webp"] = "png"
+    format: Literal["png", "jpg", "webp", "tiff", "npy"] | None = None
+    """By default png, or tiff for real numbers and more than 4 channels."""
     seed: int = 0
     """Of the dropout in mode reference."""
     trust: bool = False
@@ -115,6 +117,7 @@ def train(argv: list[str]) -> int:
         print(f"NAME is one of: {', '.join(experiment.names())}.\nThe options of one: {PROGRAM} train NAME --help")
         return 0 if argv and argv[0] in ("-h", "--help") else USAGE_ERROR
     from p2p_jax import experiment, resume
+    from p2p_jax.data.sides import settle_palettes
 
     found = experiment.find(argv[0])
     workdir = resume.find_workdir(argv, found.name)
@@ -131,7 +134,7 @@ def train(argv: list[str]) -> int:
         if preset:
             print(f"The networks are those of {init_from}; losses, optimizers and data are as in {preset}.")
     options = parse(train_options(found.name, defaults), argv[1:], f"{PROGRAM} train {argv[0]}")
-    config = resume.settle_length(options.config, argv)
+    config = settle_palettes(resume.settle_length(options.config, argv))
     if stored is not None:
         if options.init_from and options.init_from.absolute() != resume.recorded_source(workdir):
             raise ValueError(f"{workdir} already holds a run: --init-from is for a new one; give another --workdir.")
@@ -162,9 +165,11 @@ def translate(argv: list[str]) -> int:
     from p2p_jax.logs import open_console
     from p2p_jax.translate import find_pictures, load, translate_files
 
-    files = find_pictures(list(options.inputs))
     console = open_console()
     translator = load(options.workdir, checkpoint_step=options.checkpoint, mode=options.mode, trust=options.trust)
+    files = find_pictures(options.inputs, translator.data)
+    unreadable: list[str] = []
+    last = None
     with Progress(console=console, disable=not console.is_terminal) as progress:
         written = translate_files(
             translator,
@@ -172,13 +177,17 @@ def translate(argv: list[str]) -> int:
             options.output,
             batch_size=min(options.batch_size, len(files)),
             native=options.native or (translator.native_by_default and not options.resized),
-            suffix=f".{options.format}",
+            suffix=f".{options.format}" if options.format else None,
             seed=options.seed,
+            on_unreadable=unreadable.append,
         )
         for path in progress.track(written, total=len(files), description="translating"):
             last = path
-    console.print(f"{len(files)} pictures written to {options.output}, the last {last.name}.")
-    return 0
+    if last is not None:
+        console.print(f"{len(files) - len(unreadable)} pictures written to {options.output}, the last {last.name}.")
+    for sentence in unreadable:
+        print(f"{PROGRAM}: {sentence}", file=sys.stderr)
+    return USAGE_ERROR if unreadable else 0
 
 
 def evaluate(argv: list[str]) -> int:
@@ -225,15 +234,16 @@ def summary(argv: list[str]) -> int:
     if not argv or argv[0].startswith("-"):
         print(f"usage: {PROGRAM} summary NAME|FILE.py [--FIELD VALUE]…")
         return 0 if argv and argv[0] in ("-h", "--help") else USAGE_ERROR
+    from p2p_jax import checks, experiment
     from p2p_jax import config as configs
-    from p2p_jax import experiment
+    from p2p_jax.data.sides import settle_palettes
 
     found = experiment.find(argv[0])
     defaults = apply_preset(found.config, typed_value(argv, "--preset"))
     preset = ("preset", Preset | None, field(default=None))
     wrapper = make_dataclass("Summary", [("config", flat(defaults), field(default=defaults)), preset])
-    config = parse(wrapper, argv[1:], f"{PROGRAM} summary {argv[0]}").config
-    configs.check(config)
+    config = settle_palettes(parse(wrapper, argv[1:], f"{PROGRAM} summary {argv[0]}").config)
+    checks.check(config)
     import jax
     from rich.table import Table
 
@@ -241,8 +251,8 @@ def summary(argv: list[str]) -> int:
     from p2p_jax.summary import summarize
 
     model = found.build(configs.resolve(replace(config, epochs=None, steps=1), config.batch_size))
-    side = (config.batch_size, config.image_size, config.image_size)
-    inputs, targets = config.data.input_channels, config.data.target_channels
+    side = (config.batch_size, *configs.as_size(config.image_size))
+    inputs, targets = configs.count_channels(config.data.input), configs.count_channels(config.data.target)
     for title, net, channels in (
         ("Generator", model.generator, inputs),
         ("Discriminator", model.discriminator, inputs + targets),

@@ -129,26 +129,79 @@ class Optimizer:
     """Largest global norm of the gradients of a network; by default not limited."""
 
 
-@dataclass(frozen=True)
-class Data:
-    """Where the pairs come from."""
+Size = int | tuple[int, int]
+"""Pixels a side, or (height, width)."""
 
-    source: Literal["folder", "procedural"] = "folder"
-    """folder: your pictures; procedural: facades drawn by the program."""
-    path: str | None = runtime(None)
-    """Folder of pairs: side-by-side pictures, or folders A and B with matching names; with train/val/test or without."""
-    direction: Literal["AtoB", "BtoA"] = "AtoB"
-    """AtoB: A (left) is the input; BtoA: B (right) is the input."""
-    load_size: int | None = None
-    """Pixels to resize to before the random crop; by default image_size 286 / 256. Equal to image_size: no crop."""
-    resize: Literal["bicubic", "bilinear", "area", "nearest"] = "bicubic"
-    """How pictures are brought to load_size."""
+
+@dataclass(frozen=True)
+class Side:
+    """What the pictures on one side of the pairs are."""
+
+    kind: Literal["image", "labels"] = "image"
+    """image: resized by data.resize; labels: a map of classes, resized to the nearest pixel and so never blurred."""
+    channels: tuple[int, ...] = (3,)
+    """Channels: 1 grey, 3 RGB, 4 RGB and alpha, or as many as the files have. Where a side has several pictures (A1, A2,
+    …), which are stacked, a number for each, such as 3 1."""
+    depth: Literal["8", "16", "float"] = "8"
+    """Bits of a value in the files and in what is written; float: real numbers, taken as they are."""
+    range: tuple[float, float] | None = None
+    """Values that become -1 and 1; by default 0 255 for 8 bits, 0 65535 for 16 and 0 1 for float."""
+    classes: int | None = None
+    """labels: one channel per class (one-hot). Pixels hold the numbers of classes, from 0 on."""
+    palette: tuple[str, ...] | None = None
+    """labels: one channel per class (one-hot). The colours of the classes: cmp, a file with a line R G B [name] for each,
+    or the colours themselves, such as #0000de #ff0000. Other colours count as the nearest one."""
+    colour_jitter: float = 0.0
+    """Change brightness, contrast and saturation at random, each by up to this share; images only."""
+
+
+@dataclass(frozen=True)
+class Augment:
+    """What training does to both sides of a pair alike, at random. The crop comes from data.load_size."""
+
     flip: bool = True
     """Mirror half of the pairs left to right."""
-    input_channels: Literal[1, 3] = 3
-    target_channels: Literal[1, 3] = 3
+    vertical_flip: bool = False
+    """Mirror half of the pairs top to bottom."""
+    quarter_turns: bool = False
+    """Turn by 0, 90, 180 or 270 degrees; square pictures only."""
+    rotate: float = 0.0
+    """Turn by up to so many degrees either way."""
+    zoom: float = 0.0
+    """Enlarge or shrink by up to this share."""
+    shift: float = 0.0
+    """Move by up to this share of height and width."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the pairs come from, and how their pictures are brought to the networks."""
+
+    source: Literal["folder", "procedural"] = "folder"
+    """folder: your pictures (data.path) or a prepared set (data.tfds); procedural: facades drawn by the program."""
+    path: str | None = runtime(None)
+    """Folder of pairs: side-by-side pictures, or folders A and B with matching names; with train/val/test or without.
+    Or a list of pairs: .csv, .tsv or .jsonl. Comes before data.tfds."""
+    tfds: str | None = None
+    """A set of tensorflow-datasets that was prepared (p2p-jax data prepare), such as pix2pix/facades."""
+    tfds_features: tuple[str, ...] | None = None
+    """The features of any other set that are A and B, such as image segmentation_mask."""
+    tfds_dir: str | None = runtime(None)
+    """Folder of prepared sets; by default that of tensorflow-datasets."""
+    direction: Literal["AtoB", "BtoA"] = "AtoB"
+    """AtoB: A (left) is the input; BtoA: B (right) is the input."""
+    input: Side = Side()
+    target: Side = Side()
+    preprocess: Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "pad", "none"] = "resize_and_crop"
+    """resize_and_crop: to load_size, then a random crop of image_size; crop: that without resizing; scale_width: to the
+    width, keeping the ratio; scale_width_and_crop; pad: made to fit into image_size and filled up by mirroring; none."""
+    load_size: Size | None = None
+    """Pixels a side, or height and width, to resize to before the random crop; by default image_size 286 / 256. Equal to
+    image_size: no crop."""
+    resize: Literal["bicubic", "bilinear", "area", "nearest"] = "bicubic"
+    """How images are resized."""
     transparency: Literal["refuse", "drop"] = "refuse"
-    """What to do with pictures that are really transparent somewhere."""
+    """What to do with pictures that are transparent somewhere, where no channel is meant for it."""
     val_fraction: float = 0.0
     """Share of the training pairs to split off for validation, where there is no val folder."""
     test_fraction: float = 0.0
@@ -159,16 +212,21 @@ class Data:
     """An unreadable pair stops the run, or is replaced by another one."""
     threads: int = runtime(2)
     """Threads that read pictures."""
+    processes: int = runtime(0)
+    """Processes that read pictures, in place of threads, where they are not kept in memory."""
+    cache: Literal["auto", "none", "memory", "device"] = runtime("auto")
+    """Where decoded pictures are kept: auto: in memory, or on an accelerator's own, if they need at most cache_mib."""
     cache_mib: int = runtime(1024)
-    """Keep the decoded pictures in memory if they need at most so many MiB."""
+    """MiB of decoded pictures that auto keeps."""
 
 
 @dataclass(frozen=True)
 class Config:
     """A whole run; the defaults are the paper's."""
 
-    image_size: int = 256
-    """Height and width of the pictures, in pixels."""
+    image_size: Size = 256
+    """Pixels a side of the pictures, or height and width. Where data.preprocess keeps their own sizes, this one only sets
+    how deep the U-Net is."""
     epochs: int | None = 200
     """Length in passes over the training pairs."""
     steps: int | None = None
@@ -186,6 +244,7 @@ class Config:
     loss: Loss = Loss()
     optimizer: Optimizer = Optimizer()
     data: Data = Data()
+    augment: Augment = Augment()
     native: bool = runtime(False)
     """Translate pictures at their own scale by default, instead of at image_size."""
     log_every: int = runtime(50)
@@ -232,42 +291,25 @@ def steps_per_unit(config: Config) -> int:
     return 1 if config.epochs is None else config.steps_per_epoch or 1
 
 
-def check(config: Config) -> None:
-    """Refuses values that no run can have.
+def as_size(size: Size) -> tuple[int, int]:
+    """(height, width) of a size that may be given as one number."""
+    return (size, size) if isinstance(size, int) else size
 
-    Raises:
-        ValueError: naming the field, its value and what it should be.
-    """
-    least = {
-        "image_size": 16, "batch_size": 1, "epochs": 1, "steps": 1, "seed": 0, "log_every": 1, "sample_every": 1,
-        "checkpoint_every": 1, "keep": 1, "val_pictures": 1, "generator.width": 1, "generator.num_blocks": 0,
-        "generator.dropout": 0, "discriminator.num_layers": 1, "discriminator.width": 1, "optimizer.learning_rate": 0,
-        "data.count": 8, "data.threads": 0, "data.val_fraction": 0, "data.test_fraction": 0, "loss.label_smoothing": 0,
-        "data.load_size": config.image_size, "optimizer.discriminator_learning_rate": 0, "optimizer.beta1": 0,
-        "optimizer.beta2": 0, "optimizer.epsilon": 0, "optimizer.clip": 0, "ema_decay": 0,
-        "generator.norm_epsilon": 0, "generator.norm_momentum": 0, "generator.norm_stddev": 0, "generator.leaky_slope": 0,
-        "discriminator.norm_epsilon": 0, "discriminator.norm_momentum": 0, "discriminator.norm_stddev": 0,
-        "discriminator.leaky_slope": 0, "loss.log_epsilon": 0,
-        "loss.reconstruction_weight": 0, "loss.adversarial_weight": 0, "loss.gradient_penalty": 0,
-    }  # fmt: skip
-    for name, low in least.items():
-        value = get(config, name)
-        if value is not None and not value >= low:
-            raise ValueError(f"{_option(name)} was given {value}: it must be at least {low}.")
-    for name in ("data.input_channels", "data.target_channels"):
-        if get(config, name) not in (1, 3):
-            raise ValueError(f"{_option(name)} is {get(config, name)}: pictures are read with 1 or 3 channels.")
-    for name in ("generator.widths", "discriminator.widths"):
-        if min(get(config, name) or (1,)) < 1:
-            raise ValueError(f"--{name} was given {get(config, name)}: each must be at least 1.")
-    below_one = (
-        "generator.dropout", "loss.label_smoothing", "data.val_fraction", "data.test_fraction", "ema_decay",
-        "optimizer.beta1", "optimizer.beta2", "generator.norm_momentum", "discriminator.norm_momentum",
-    )  # fmt: skip
-    for name in below_one:
-        value = get(config, name)
-        if value is not None and not value < 1:
-            raise ValueError(f"{_option(name)} was given {value}: it is a share and must be below 1.")
+
+def load_size(config: Config) -> tuple[int, int]:
+    """(height, width) before the random crop: the paper's 286 for 256, in proportion."""
+    height, width = as_size(config.image_size)
+    return as_size(config.data.load_size or (round(height * 286 / 256), round(width * 286 / 256)))
+
+
+def count_classes(side: Side) -> int | None:
+    """Classes of a one-hot side, or None for any other."""
+    return len(side.palette) if side.palette else side.classes
+
+
+def count_channels(side: Side) -> int:
+    """Channels of a side as the networks see it."""
+    return count_classes(side) or sum(side.channels)
 
 
 def get(config: Any, name: str) -> Any:
@@ -316,7 +358,3 @@ def _decode(hint: Any, value: Any, prefix: str) -> Any:
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return value if value is None else _decode(typing.get_args(hint)[0], value, prefix)
     return tuple(value) if isinstance(value, list) else value
-
-
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from p2p_jax import pix2pix
-from p2p_jax.config import Config, Data, Discriminator, Generator, Statistics, get
+from p2p_jax.config import Config, Data, Discriminator, Generator, Side, Statistics, get
 from p2p_jax.network import Network
 from p2p_jax.presets import PRESETS
 from p2p_jax.reference import Arrays, layers_of, recognise, without_prefixes
@@ -139,7 +139,7 @@ def _rename(options: Generator | Discriminator, params: Any, state: Any, counts:
 def _build(options: Generator | Discriminator, in_channels: int, out_channels: int) -> Network:
     if isinstance(options, Discriminator):
         return pix2pix.build_discriminator(options, "float32")
-    data = Data(input_channels=in_channels, target_channels=out_channels)  # pyright: ignore[reportArgumentType]
+    data = Data(input=Side(channels=(in_channels,)), target=Side(channels=(out_channels,)))
     return pix2pix.build_generator(Config(image_size=_small_size(options), generator=options, data=data))
 
 

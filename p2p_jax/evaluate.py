@@ -1,6 +1,6 @@
 """How good a translator is on a split, beside two baselines that need no training."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -8,12 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from p2p_jax import metrics
-from p2p_jax.config import Config
-from p2p_jax.data import open_dataset, read_batch
-from p2p_jax.data.loading import Pairs, Replacing
+from p2p_jax.config import Config, Side
+from p2p_jax.data.fit import Fit, fit_of_evaluation
+from p2p_jax.data.loading import data_help, open_dataset
+from p2p_jax.data.pairs import Example, Pairs, Replacing, read_batch
+from p2p_jax.data.pictures import resize
+from p2p_jax.data.sides import show
+from p2p_jax.data.values import needs_scaling, to_255
 
 Figures = dict[str, float]
 Translate = Callable[[np.ndarray], np.ndarray]
+Guess = Callable[[np.ndarray], Any]
 
 
 @jax.jit
@@ -21,66 +26,94 @@ def _measure(pictures: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:
     return {name: getattr(metrics, name)(pictures, targets) for name in ("l1", "psnr", "ssim")}
 
 
-def score(pairs: Pairs, translate: Translate, size: int, *, count: int | None = None, batch_size: int = 8) -> Figures:
-    """Mean L1, PSNR and SSIM of a function over the first `count` pairs of a split.
+def score(
+    pairs: Pairs, translate: Translate, fit: Fit, target: Side = Side(), *, count: int | None = None, batch_size: int = 8
+) -> Figures:
+    """Mean L1, PSNR and SSIM of a translator over the first `count` pairs of a split.
 
     Args:
         pairs: the split.
-        translate: (n, size, size, c) uint8 to (n, size, size, c') uint8.
-        size: pixels a side.
+        translate: stored values of inputs (n, h, w, c) to those of targets (n, h, w, c').
+        fit: how pictures are brought to size.
+        target: what the targets are.
         count: pairs to look at; by default all.
         batch_size: pairs at once; does not change the figures.
 
     Returns:
         {"l1": in the scale [-1, 1], "psnr": in decibels, "ssim": at most 1}.
     """
-    return score_all(pairs, {"it": translate}, size, count=count, batch_size=batch_size)["it"]
+    guesses = {"it": _scaled(translate, target)}
+    return score_all(pairs, guesses, fit, target, count=count, batch_size=batch_size)["it"]
+
+
+def _scaled(translate: Translate, target: Side) -> Guess:
+    """The translator with results on the scale 0 to 255."""
+    if not needs_scaling(target):
+        return translate
+    return lambda pictures: to_255(target, jnp.asarray(translate(pictures)))
 
 
 def score_all(
-    pairs: Pairs, functions: dict[str, Translate], size: int, *, count: int | None = None, batch_size: int = 8
+    pairs: Pairs, guesses: dict[str, Guess], fit: Fit, target: Side, *, count: int | None = None, batch_size: int = 8
 ) -> dict[str, Figures]:
-    """`score` of several functions, reading the pairs once."""
-    sums = {name: dict.fromkeys(("l1", "psnr", "ssim"), 0.0) for name in functions}
+    """`score` of several functions, whose results are on the scale 0 to 255, reading the pairs once."""
+    sums = {name: dict.fromkeys(("l1", "psnr", "ssim"), 0.0) for name in guesses}
     total = pairs.count() if count is None else min(count, pairs.count())
-    for batch, real in batches_of(pairs, size, total, batch_size):
-        for name, function in functions.items():
-            figures = _measure(jnp.asarray(function(batch["input"])), jnp.asarray(batch["target"]))
+    for batch, real in batches_of(pairs, fit, total, batch_size):
+        targets = to_255(target, jnp.asarray(batch["target"]))
+        for name, guess in guesses.items():
+            figures = _measure(jnp.asarray(guess(batch["input"])), targets)
             for key, values in figures.items():
                 # An identical picture has no finite PSNR; 100 dB stands for it.
                 sums[name][key] += float(np.minimum(np.asarray(values)[:real], 100.0).sum())
     return {name: {key: value / total for key, value in figures.items()} for name, figures in sums.items()}
 
 
-def batches_of(pairs: Pairs, size: int, total: int, batch_size: int) -> Iterator[tuple[dict[str, np.ndarray], int]]:
+def batches_of(pairs: Pairs, fit: Fit, total: int, batch_size: int) -> Iterator[tuple[Example, int]]:
     """The first `total` pairs in order, in batches of one size, the last filled up; with how many of each are real."""
+    batch_size = batch_size if fit.fixed else 1
     for start in range(0, total, batch_size):
         indices = list(range(start, min(start + batch_size, total)))
         real = len(indices)
-        yield read_batch(pairs, indices + [indices[-1]] * (batch_size - real), (size, size)), real
+        yield read_batch(pairs, indices + [indices[-1]] * (batch_size - real), fit), real
 
 
-def mean_target(pairs: Pairs, size: int, *, count: int = 1000) -> np.ndarray:
-    """The mean of the first `count` targets of a split: uint8 (size, size, c')."""
+def translate_all(translate: Translate, examples: Sequence[Example]) -> list[np.ndarray]:
+    """What a translator makes of the inputs of some examples: at once where they have one size, else one by one."""
+    inputs = [example["input"] for example in examples]
+    if len({picture.shape for picture in inputs}) == 1:
+        return list(translate(np.stack(inputs)))
+    return [translate(picture[None])[0] for picture in inputs]
+
+
+def mean_target(pairs: Pairs, fit: Fit, target: Side, *, count: int = 1000) -> np.ndarray:
+    """The mean of the first `count` targets of a split on the scale 0 to 255, rounded: float32 (height, width, c')."""
     number = min(count, pairs.count())
-    total = sum(pairs.read(i, (size, size))[1].astype(np.float64) for i in range(number))
-    return np.round(total / number).astype(np.uint8)
+    total: Any = 0.0
+    for index in range(number):
+        picture = np.asarray(to_255(target, jnp.asarray(pairs.read(index, fit)["target"])))
+        total = total + (picture if fit.fixed else resize(picture, fit.size, "bilinear")).astype(np.float64)
+    return np.round(total / number).astype(np.float32)
 
 
-def baselines(train: Pairs, size: int) -> dict[str, Translate]:
+def baselines(train: Pairs, config: Config) -> dict[str, Guess]:
     """What a translator has to beat: the input itself, and the mean training target for every input."""
-    mean = mean_target(train, size)
+    fit, source, target = fit_of_evaluation(config), config.data.input, config.data.target
+    mean = mean_target(train, fit, target)
+    channels = mean.shape[-1]
 
     def input_itself(pictures: np.ndarray) -> np.ndarray:
-        if pictures.shape[-1] == mean.shape[-1]:
-            return pictures
-        grey = np.round(pictures.mean(-1, keepdims=True)).astype(np.uint8)
-        return np.repeat(grey, mean.shape[-1], axis=-1)
+        seen = np.stack([show(source, picture)[0] for picture in pictures])
+        if seen.shape[-1] == channels:
+            return seen
+        grey = np.round(seen.mean(-1, keepdims=True)).astype(np.uint8)
+        return np.repeat(grey, channels, axis=-1)
 
-    return {
-        "input itself": input_itself,
-        "mean training target": lambda pictures: np.broadcast_to(mean, (len(pictures), *mean.shape)),
-    }
+    def mean_of_training(pictures: np.ndarray) -> np.ndarray:
+        fitting = resize(mean, pictures.shape[1:3], "bilinear")
+        return np.broadcast_to(fitting, (len(pictures), *fitting.shape))
+
+    return {"input itself": input_itself, "mean training target": mean_of_training}
 
 
 def choose_split(splits: dict[str, Any], split: str | None, path: str) -> str:
@@ -106,7 +139,7 @@ def evaluate(config: Config, translate: Translate, split: str | None = None) -> 
 
     Args:
         config: of the experiment.
-        translate: (n, h, w, c) uint8 to (n, h, w, c') uint8.
+        translate: stored values of inputs (n, h, w, c) to those of targets (n, h, w, c').
         split: "train", "val" or "test"; by default the first there is of test, val and train.
 
     Returns:
@@ -117,10 +150,10 @@ def evaluate(config: Config, translate: Translate, split: str | None = None) -> 
         ValueError: the data are not there, or lack the split.
     """
     dataset = open_dataset(config)
-    split = choose_split(dataset.splits, split, str(config.data.path or config.data.source))
-    pairs = dataset.splits[split]
-    functions = {"translator": translate, **baselines(dataset.splits["train"], config.image_size)}
-    figures = score_all(pairs, functions, config.image_size)
+    split = choose_split(dataset.splits, split, data_help(config.data))
+    pairs, target = dataset.splits[split], config.data.target
+    guesses = {"translator": _scaled(translate, target), **baselines(dataset.splits["train"], config)}
+    figures = score_all(pairs, guesses, fit_of_evaluation(config), target)
     replaced = len(pairs.skipped) if isinstance(pairs, Replacing) else 0
     return {"split": split, "pairs": pairs.count(), "replaced": replaced, "figures": figures}
 

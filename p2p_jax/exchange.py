@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from p2p_jax import checkpoint, convert, experiment, resume
-from p2p_jax.config import Config, Data, Discriminator, Generator
+from p2p_jax.config import Config, Data, Discriminator, Generator, Side, as_size, count_channels
 from p2p_jax.convert import Converted
 from p2p_jax.torch_files import read_state_dict, write_state_dict
 
@@ -158,12 +158,13 @@ def _config_of(networks: dict[str, Converted], direction: Literal["AtoB", "BtoA"
     assert isinstance(judge, Discriminator)
     multiple = 2 ** len(options.widths) if options.widths else 4
     size = (128 if multiple == 128 else max(256, multiple)) if image_size is None else image_size
-    if size < 16 or size % multiple:
-        raise ValueError(f"--image-size was given {size}: this network needs a multiple of {multiple}, at least 16.")
+    least = max(16, multiple // 2 + 1)
+    if size < least:
+        raise ValueError(f"--image-size was given {size}: this network needs at least {least}.")
     data = Data(
         direction=direction,
-        input_channels=generator.in_channels,  # pyright: ignore[reportArgumentType]
-        target_channels=generator.out_channels,  # pyright: ignore[reportArgumentType]
+        input=Side(channels=(generator.in_channels,)),
+        target=Side(channels=(generator.out_channels,)),
     )
     return Config(image_size=size, generator=options, discriminator=judge, data=data, native=True)
 
@@ -192,8 +193,8 @@ def _check_alike(name: str, network: Any, item: Any, arrays: dict[str, np.ndarra
     Raises:
         ValueError: the outputs on random pictures differ.
     """
-    channels = config.data.input_channels + (0 if name == "generator" else config.data.target_channels)
-    pictures = jax.random.uniform(jax.random.key(0), (1, config.image_size, config.image_size, channels), minval=-1.0)
+    channels = count_channels(config.data.input) + (0 if name == "generator" else count_channels(config.data.target))
+    pictures = jax.random.uniform(jax.random.key(0), (1, *as_size(config.image_size), channels), minval=-1.0)
     original = convert.from_torch(arrays)
     results = [
         jax.jit(lambda params, state, x, apply=apply: apply(params, state, x, train=False)[0])(params, state, pictures)

@@ -20,18 +20,15 @@ def unet_widths(size: int, width: int = 64) -> tuple[int, ...]:
     """The U-Net's widths for a picture size: one level per halving, at most 8, doubling from `width` to 8 `width`.
 
     Args:
-        size: height and width of the pictures in pixels; 256 gives `UNET_256`, 96 gives 5 levels down to 3 x 3.
+        size: of the shorter side of the pictures in pixels; 256 gives `UNET_256`, 200 gives 7 levels.
         width: features of the first level.
 
     Raises:
         ValueError: the size cannot be halved at least twice.
     """
-    depth = min((size & -size).bit_length() - 1, 8)
+    depth = min(size.bit_length() - 1, 8)
     if depth < 2:
-        raise ValueError(
-            f"a U-Net was asked for pictures of {size} x {size} pixels, which cannot be halved twice: use a multiple of "
-            "4, better a power of two such as 256."
-        )
+        raise ValueError(f"a U-Net was asked for pictures of {size} pixels, which cannot be halved twice: use at least 4.")
     return tuple(width * min(2**i, 8) for i in range(depth))
 
 
@@ -76,7 +73,8 @@ def unet(
 
     Args:
         scope: holds the parameters.
-        x: (n, h, w, c) in [-1, 1]; h and w must be multiples of 2 ** len(widths).
+        x: (n, h, w, c) in [-1, 1]. A side that is odd at some level gets one more row or column of zeros there, which
+            is cut off on the way up; multiples of 2 ** len(widths) need none.
         widths: features after each halving.
         out_channels: channels of the picture made.
         dropout_rates: per level, applied after the norm on the way up; None for 0.5 where the reference has it. Acts
@@ -98,13 +96,9 @@ def unet(
     Returns:
         (n, h, w, out_channels) in [-1, 1], float32 at least.
 
-    Raises:
-        ValueError: h or w is not a multiple of 2 ** len(widths).
-
     Source: Isola et al. 2017, section 3.2.1 and appendix 6.1.1; Ronneberger et al., U-Net, 2015.
     """
     depth = len(widths)
-    _check_multiple("unet", x, 2**depth)
     rates = unet_dropout_rates(widths) if dropout_rates is None else dropout_rates
     blocks = blocks or {}
     use_bias = layers.needs_bias(norm) if use_bias is None else use_bias
@@ -132,13 +126,14 @@ def unet(
         return (layers.remat(level_fn) if remat else level_fn)(scope, x)
 
     x = x if dtype is None else x.astype(dtype)
-    skips = []
+    skips, sizes = [], []
     for level in range(depth):
-        x = run(down, level, x)
+        sizes.append(x.shape[1:3])
+        x = run(down, level, _pad_to_multiple(x, 2))
         skips.append(x)
     x = skips.pop()
     for level in reversed(range(depth)):
-        x = run(up, level, x)
+        x = _crop(run(up, level, x), sizes[level])
         if level > 0:
             x = scope.child(merge, f"merge{level - 1}")(skips.pop(), x)
     return x
@@ -168,7 +163,7 @@ def resnet(
 
     Args:
         scope: holds `stem`, `down0`, `down1`, `block{i}_conv0`, `block{i}_conv1`, `up1`, `up0`, `head` and their norms.
-        x: (n, h, w, c) in [-1, 1]; h and w multiples of 4.
+        x: (n, h, w, c) in [-1, 1]; mirrored to multiples of 4, and what was added is cut off again.
         width: features of the first layer; the blocks have 4 `width`.
         num_blocks: residual blocks; the reference has 9 for 256 pixels and 6 for 128.
         out_channels: channels of the picture made.
@@ -178,12 +173,10 @@ def resnet(
     Returns:
         (n, h, w, out_channels) in [-1, 1], float32 at least.
 
-    Raises:
-        ValueError: h or w is not a multiple of 4.
-
     Source: Johnson et al., Perceptual Losses, 2016, as used by Zhu et al., CycleGAN, 2017, appendix 7.2.
     """
-    _check_multiple("resnet", x, 4)
+    size = x.shape[1:3]
+    x = _pad_to_multiple(x, 4, mode="reflect")
     use_bias = layers.needs_bias(norm) if use_bias is None else use_bias
 
     def conv(scope: Scope, name: str, x: Array, features: int, *, kernel: int, stride: int = 1, padding: int = 0):
@@ -210,15 +203,17 @@ def resnet(
     x = scope.child(layers.conv, "head")(
         ops.reflect_pad(x, 3), out_channels, kernel=7, stride=1, padding=0, use_bias=last_bias
     )
-    return ops.tanh(_widen(x))
+    return _crop(ops.tanh(_widen(x)), size)
 
 
-def _check_multiple(name: str, x: Array, multiple: int) -> None:
-    if x.shape[1] % multiple or x.shape[2] % multiple:
-        raise ValueError(
-            f"{name} was given pictures of {x.shape[1]} x {x.shape[2]} pixels: height and width must be multiples of "
-            f"{multiple}; resize or pad the pictures, or use fewer levels."
-        )
+def _pad_to_multiple(x: Array, multiple: int, **options: Any) -> Array:
+    """Fills (n, h, w, c) up, below and at the right, until h and w are multiples."""
+    fill = [(0, -side % multiple) for side in x.shape[1:3]]
+    return jnp.pad(x, ((0, 0), *fill, (0, 0)), **options) if any(sum(side) for side in fill) else x
+
+
+def _crop(x: Array, size: tuple[int, ...]) -> Array:
+    return x if x.shape[1:3] == size else x[:, : size[0], : size[1]]
 
 
 def _widen(x: Array) -> Array:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from p2p_jax import discriminators, generators, layers, losses, schedules
-from p2p_jax.config import Config, Discriminator, Generator, Optimizer, steps_per_unit
+from p2p_jax.config import Config, Discriminator, Generator, Optimizer, as_size, count_channels, steps_per_unit
 from p2p_jax.network import Network, network
 from p2p_jax.optimizers import adam_epsilon_first
 from p2p_jax.step import Pix2Pix
@@ -31,7 +31,7 @@ def build(config: Config) -> Pix2Pix:
         config: the run, its length resolved by `config.resolve`.
 
     Raises:
-        ValueError: the pictures' size does not fit the generator.
+        ValueError: the pictures are too small for the generator.
     """
     loss, rate = config.loss, config.optimizer.learning_rate
     adversarial = getattr(losses, loss.adversarial)
@@ -71,11 +71,11 @@ def build_generator(config: Config, **changes: Any) -> Network:
         changes: arguments of the generator's function that the config has no field for, such as `blocks`.
 
     Raises:
-        ValueError: the pictures cannot be halved as often as the generator halves them.
+        ValueError: the pictures cannot be halved as often as the U-Net halves them.
     """
     options = config.generator
     shared: dict[str, Any] = {
-        "out_channels": config.data.target_channels,
+        "out_channels": count_channels(config.data.target),
         "norm": build_norm(options),
         "remat": options.remat,
         "dtype": jnp.dtype(config.dtype),
@@ -83,36 +83,34 @@ def build_generator(config: Config, **changes: Any) -> Network:
         **changes,
     }
     if options.architecture == "resnet":
-        multiple = 4
-        result = network(
+        return network(
             generators.resnet,
             width=options.width,
             num_blocks=options.num_blocks,
             dropout_rate=options.dropout,
             **shared,
         )
-    else:
-        widths = options.widths or generators.unet_widths(config.image_size, options.width)
-        multiple = 2 ** len(widths)
-        bridges = {"merge": getattr(layers, options.skip)} if options.architecture == "unet" else {}
-        result = network(
-            getattr(generators, options.architecture),
-            widths=widths,
-            dropout_rates=generators.unet_dropout_rates(
-                widths, options.dropout, innermost=options.dropout_levels == "innermost"
-            ),
-            bottleneck_norm=options.bottleneck_norm,
-            leaky_slope=options.leaky_slope,
-            post_activation=options.post_activation,
-            upsample={"transpose": layers.conv_transpose, "resize": layers.resize_conv}[options.upsample],
-            **bridges,
-            **shared,
-        )
-    if config.image_size % multiple:
+    shorter = min(as_size(config.image_size))
+    widths = options.widths or generators.unet_widths(shorter, options.width)
+    if 2 ** (len(widths) - 1) >= shorter:
         raise ValueError(
-            f"--image-size was given {config.image_size}: this {options.architecture} needs a multiple of {multiple}."
+            f"--generator.widths names {len(widths)} levels, but a side of {shorter} pixels cannot be halved so often: "
+            f"give at most {(shorter - 1).bit_length()}, or a larger --image-size."
         )
-    return result
+    bridges = {"merge": getattr(layers, options.skip)} if options.architecture == "unet" else {}
+    return network(
+        getattr(generators, options.architecture),
+        widths=widths,
+        dropout_rates=generators.unet_dropout_rates(
+            widths, options.dropout, innermost=options.dropout_levels == "innermost"
+        ),
+        bottleneck_norm=options.bottleneck_norm,
+        leaky_slope=options.leaky_slope,
+        post_activation=options.post_activation,
+        upsample={"transpose": layers.conv_transpose, "resize": layers.resize_conv}[options.upsample],
+        **bridges,
+        **shared,
+    )
 
 
 def build_discriminator(options: Discriminator, dtype: str) -> Network:

@@ -12,11 +12,11 @@ from PIL import Image
 
 from p2p_jax import config as configs
 from p2p_jax import evaluate
-from p2p_jax.data import open_dataset, read_batch
-from p2p_jax.data.loading import data_help
+from p2p_jax.data.fit import fit_of_evaluation
+from p2p_jax.data.loading import data_help, open_dataset
 from p2p_jax.experiment import Experiment, read_record
 from p2p_jax.logs import read_rows
-from p2p_jax.samples import save_grid
+from p2p_jax.samples import sample_columns, save_grid
 
 SHOWN = 12  # test pictures side by side
 CURVES = {
@@ -43,7 +43,7 @@ def write_report(workdir: Path, experiment: Experiment, translate: evaluate.Tran
     Args:
         workdir: of the run.
         experiment: with its resolved config.
-        translate: the generator, (n, h, w, c) uint8 to (n, h, w, c') uint8.
+        translate: the generator: stored values of inputs (n, h, w, c) to those of targets (n, h, w, c').
         step: of the checkpoint it is from.
 
     Returns:
@@ -55,10 +55,8 @@ def write_report(workdir: Path, experiment: Experiment, translate: evaluate.Tran
     result = evaluate.evaluate(config, translate)
     (folder / "figures.json").write_text(json.dumps({"step": step, **result}, indent=2) + "\n")
     pairs = open_dataset(config).splits[result["split"]]
-    side = (config.image_size, config.image_size)
-    batch = read_batch(pairs, list(range(min(SHOWN, pairs.count()))), side)
-    made = translate(batch["input"])
-    save_grid(folder / "test.png", {"input": batch["input"], "output": made, "target": batch["target"]})
+    examples = [pairs.read(index, fit_of_evaluation(config)) for index in range(min(SHOWN, pairs.count()))]
+    save_grid(folder / "test.png", sample_columns(examples, evaluate.translate_all(translate, examples), config.data))
     rows = read_rows(workdir / "metrics.jsonl")
     plot_curves(rows, folder / "curves.png")
     page = folder / "index.html"
@@ -94,7 +92,7 @@ def _page(workdir: Path, experiment: Experiment, result: dict[str, Any], step: i
     speed = f", {rate:.1f} pictures per second" if rate else ""
     body = [
         f"<h1>{html.escape(title)}</h1>",
-        f"<p>{step} steps of batch {config.batch_size} at {config.image_size} pixels on "
+        f"<p>{step} steps of batch {config.batch_size} at {_size(config)} pixels on "
         f"{html.escape(data_help(config.data))}, direction {config.data.direction}{speed}.</p>",
         "<h2>Figures</h2>",
         _figures_table(result),
@@ -118,6 +116,11 @@ def _page(workdir: Path, experiment: Experiment, result: dict[str, Any], step: i
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{STYLE}</style></head>\n<body>\n" + "\n".join(body) + "\n</body></html>\n"
     )
+
+
+def _size(config: configs.Config) -> str:
+    height, width = configs.as_size(config.image_size)
+    return str(height) if height == width else f"{height} x {width}"
 
 
 def _figures_table(result: dict[str, Any]) -> str:

@@ -19,6 +19,9 @@ IMPORTED = "imported.json"
 """What an import leaves beside the record: {"files": [...], "counts": {network: {batch norm: batches seen}}}. Until there
 is a checkpoint of training, everything but the imported networks may still change."""
 
+REPLACED = "replaced.txt"
+"""Names the unreadable pairs for which others stood in."""
+
 OWN_FILES = (
     "checkpoints",
     "samples",
@@ -27,6 +30,7 @@ OWN_FILES = (
     "tensorboard",
     "metrics.jsonl",
     "experiment.py",
+    REPLACED,
     IMPORTED,
     experiment.RECORD,  # last: without it the rest would not be known as a run's
 )
@@ -138,7 +142,8 @@ def _refuse_other_networks(workdir: Path, imported: Any, different: dict[str, tu
     free = ("dropout", "statistics", "norm_momentum", "norm_stddev", "remat")
     for name, (old, new, _) in different.items():
         part, _, field = name.partition(".")
-        if (part in imported and field not in free) or field in ("input_channels", "target_channels"):
+        shape = field.removeprefix("input.").removeprefix("target.") in ("channels", "classes", "palette")
+        if (part in imported and field not in free) or (part == "data" and shape):
             raise ValueError(f"the {part} in {workdir} was imported with {name} {old}, not {new}: leave that option out.")
 
 
@@ -198,8 +203,8 @@ def networks_of(config: Any, init_from: Path, *, trust: bool) -> Any:
     if generator.widths is None and generator.architecture != "resnet":
         from p2p_jax.generators import unet_widths
 
-        generator = replace(generator, widths=unet_widths(other.image_size, generator.width))
-    channels = {name: getattr(other.data, name) for name in ("input_channels", "target_channels")}
+        generator = replace(generator, widths=unet_widths(min(configs.as_size(other.image_size)), generator.width))
+    sides = {name: getattr(other.data, name) for name in ("input", "target")}
     # A load size belongs to the picture size that it was chosen for.
     load_size = config.data.load_size if config.image_size == other.image_size else None
     return replace(
@@ -207,7 +212,7 @@ def networks_of(config: Any, init_from: Path, *, trust: bool) -> Any:
         image_size=other.image_size,
         generator=generator,
         discriminator=other.discriminator,
-        data=replace(config.data, load_size=load_size, **channels),
+        data=replace(config.data, load_size=load_size, **sides),
     )
 
 

@@ -77,12 +77,15 @@ def init_train_state(key: Array, model: Pix2Pix, batch: Batch) -> TrainState:
 def make_train_step(model: Pix2Pix) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """Makes the pure function of one step, to be jitted.
 
-    The step takes pictures as float in [-1, 1] and returns the new state and scalars: `generator_loss`,
-    `generator_gan`, `generator_l1`, `discriminator_loss`, `discriminator_real_accuracy` and
-    `discriminator_fake_accuracy` (the share of logits on the right side).
+    The step takes pictures as float in [-1, 1], {"input": (n, h, w, c), "target": (n, h, w, c')}, and returns the new
+    state and scalars: `generator_loss`, `generator_gan`, `generator_l1`, `discriminator_loss`,
+    `discriminator_real_accuracy` and `discriminator_fake_accuracy` (the share of logits on the right side).
 
     Order, as in the reference: one fake; the discriminator on (input, fake) and on (input, target), each a pass with
     statistics of its own, its loss halved, its update; then the generator through the updated discriminator.
+
+    A batch may hold "weight", (n, h, w, 1) in [0, 1]: how much each pixel counts in the reconstruction loss and in
+    `generator_l1`, whose means stay those over all pixels. L1 is weighed in proportion, L2 by the weight's square.
 
     Source: Isola et al. 2017, section 3.3.
     """
@@ -130,8 +133,9 @@ def make_train_step(model: Pix2Pix) -> Callable[[TrainState, Batch], tuple[Train
             fake, g_state = generate(params)
             logits, d_state = judge(fake, updated, d_state)
             gan = model.adversarial.generator(logits)
-            loss = gan + model.reconstruction_weight * model.reconstruction(fake, target)
-            return loss, (g_state, d_state, {"generator_gan": gan, "generator_l1": losses.l1(fake, target)})
+            weighed = _weigh(fake, target, batch.get("weight"))
+            loss = gan + model.reconstruction_weight * model.reconstruction(weighed, target)
+            return loss, (g_state, d_state, {"generator_gan": gan, "generator_l1": losses.l1(weighed, target)})
 
         (d_loss, (d_state, on_real, on_fake)), d_grads = jax.value_and_grad(discriminator_loss, has_aux=True)(
             discriminator.params
@@ -159,6 +163,11 @@ def make_train_step(model: Pix2Pix) -> Callable[[TrainState, Batch], tuple[Train
         ), metrics
 
     return train_step
+
+
+def _weigh(fake: Array, target: Array, weight: Array | None) -> Array:
+    """The fake, moved towards the target where it should count less: so any loss of the two is weighed."""
+    return fake if weight is None else target + weight * (fake - target)
 
 
 def _stack(input: Array, picture: Array) -> Array:

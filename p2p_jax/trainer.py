@@ -5,29 +5,33 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding
+from jax.sharding import Mesh
 from rich.console import Console
 
-from p2p_jax import checkpoint, evaluate, report, resume
+from p2p_jax import checkpoint, checks, evaluate, report, resume
 from p2p_jax import config as configs
 from p2p_jax import experiment as experiments
-from p2p_jax.data import Dataset, augment, batches, open_dataset, read_batch
-from p2p_jax.data.loading import Reader, Replacing, open_reader
+from p2p_jax.data.fit import fit_of_evaluation
+from p2p_jax.data.loading import Dataset, Reader, open_dataset, open_reader
+from p2p_jax.data.pairs import Replacing
+from p2p_jax.data.sides import settle_palettes
 from p2p_jax.errors import Stopped
 from p2p_jax.experiment import Experiment
+from p2p_jax.feed import make_update, open_store, open_stream
 from p2p_jax.logs import INTERRUPTED, caught_signals, describe, metrics_writer, open_console, progress_bar
-from p2p_jax.samples import save_grid
-from p2p_jax.sharding import make_mesh, replicate, split_batch
+from p2p_jax.samples import sample_columns, save_grid
+from p2p_jax.sharding import make_mesh, replicate
 from p2p_jax.state import TrainState
-from p2p_jax.step import AUGMENTATION, Metrics, Pix2Pix, init_train_state, make_train_step
+from p2p_jax.step import Metrics, Pix2Pix, init_train_state
 from p2p_jax.translate import make_translate
 
 SAMPLES = 6
+NAMED = 10  # unreadable pairs named on the screen
 
 
 class Run(NamedTuple):
@@ -81,7 +85,8 @@ def train(
     console = console or open_console()
     if overwrite:
         resume.refuse_to_remove_imported(workdir)
-    configs.check(experiment.config)
+    experiment = experiment._replace(config=settle_palettes(experiment.config))
+    checks.check(experiment.config)
     dataset = open_dataset(experiment.config)
     if not overwrite:
         resume.refuse_other_data(workdir, dataset.fingerprint)
@@ -100,7 +105,7 @@ def train(
     experiments.save_record(workdir, experiment, dataset.fingerprint, init_from=init_from)
     best = config.best_metric if "val" in dataset.splits else None
     with checkpoint.open_manager(workdir, keep=config.keep, best_metric=best) as manager:
-        run = Run(workdir, experiment, dataset, model, make_translate(model.generator), manager, console)
+        run = Run(workdir, experiment, dataset, model, _make_translate(model, config), manager, console)
         mesh = make_mesh(config.batch_size)
         _say_what_runs(run, mesh.size)
         state = _first_state(run, replicate(mesh, fresh))
@@ -110,8 +115,12 @@ def train(
             console.print(f"The run has done its {config.steps} steps; to go on, give more with --steps or --epochs.")
         manager.wait_until_finished()
     _write_report(run, state)
-    _say_what_was_skipped(dataset, console)
+    _say_what_was_replaced(run)
     return state
+
+
+def _make_translate(model: Pix2Pix, config: configs.Config) -> Callable[..., jax.Array]:
+    return make_translate(model.generator, input=config.data.input, target=config.data.target)
 
 
 def _with_whole_path(config: configs.Config) -> configs.Config:
@@ -128,11 +137,8 @@ def _read_ahead(dataset: Dataset, config: configs.Config, console: Console) -> R
 
 def _fresh_state(config: configs.Config, model: Pix2Pix, init_from: Path | None) -> TrainState:
     """The state before the first step, with the networks of another run if one is given."""
-    side = (config.batch_size, config.image_size, config.image_size)
-    batch = {
-        "input": jnp.zeros((*side, config.data.input_channels)),
-        "target": jnp.zeros((*side, config.data.target_channels)),
-    }
+    side = (config.batch_size, *configs.as_size(config.image_size))
+    batch = {name: jnp.zeros((*side, configs.count_channels(getattr(config.data, name)))) for name in ("input", "target")}
     fresh = init_train_state(jax.random.key(config.seed), model, batch)
     return fresh if init_from is None else checkpoint.start_from(init_from, fresh)
 
@@ -148,31 +154,12 @@ def _first_state(run: Run, fresh: TrainState) -> TrainState:
     return state
 
 
-def make_update(
-    model: Pix2Pix, config: configs.Config, mesh: Mesh
-) -> Callable[[TrainState, Any], tuple[TrainState, Metrics]]:
-    """The jitted function of one step on uint8 pairs: augmentation and training step in one program."""
-    step = make_train_step(model)
-
-    def update(state: TrainState, batch: Any) -> tuple[TrainState, Metrics]:
-        key = jax.random.fold_in(jax.random.fold_in(state.key, state.batch_index), AUGMENTATION)
-        return step(state, augment(key, batch, size=config.image_size, flip=config.data.flip))
-
-    everywhere = NamedSharding(mesh, jax.P())
-    return jax.jit(update, donate_argnums=0, out_shardings=everywhere)
-
-
 def _loop(run: Run, state: TrainState, mesh: Mesh, reader: Reader, profile: bool) -> TrainState:
     config = run.experiment.config
-    update = make_update(run.model, config, mesh)
+    store = open_store(reader, config, mesh)
+    update = make_update(run.model, config, mesh, store)
     done = first = int(state.step)
-    stream = batches(
-        reader,
-        seed=config.seed,
-        batch_size=config.batch_size,
-        start=int(state.batch_index),
-        threads=config.data.threads,
-    )
+    stream = open_stream(reader, config, mesh, start=int(state.batch_index), picked=store is not None)
     sampler = _make_sampler(run)
     start = max(done, min(done + 10, config.steps - 5))  # past the compilation, where the run is long enough
     profiled = range(start, min(start + 5, config.steps)) if profile else range(0)
@@ -183,11 +170,14 @@ def _loop(run: Run, state: TrainState, mesh: Mesh, reader: Reader, profile: bool
     ):
         task = progress.add_task("compiling", total=config.steps, completed=done)
         window: list[Metrics] = []
-        started = time.perf_counter()
+        started, waited = time.perf_counter(), 0.0
         while done < config.steps:
             if profiled and done == profiled.start:
                 jax.profiler.start_trace(run.workdir / "profile")
-            state, metrics = update(state, split_batch(mesh, next(stream)))
+            asked = time.perf_counter()
+            batch = next(stream)
+            waited += time.perf_counter() - asked
+            state, metrics = update(state, batch)
             window.append(metrics)
             done += 1
             last = done == config.steps
@@ -199,14 +189,16 @@ def _loop(run: Run, state: TrainState, mesh: Mesh, reader: Reader, profile: bool
             if any(due.values()) or stop:
                 row = _mean_row(run, window, done)
                 row |= {name: float(np.asarray(rate(done - 1))) for name, rate in run.model.learning_rates.items()}
-                row["pictures_per_second"] = len(window) * config.batch_size / (time.perf_counter() - started)
+                passed = time.perf_counter() - started
+                row["pictures_per_second"] = len(window) * config.batch_size / passed
+                row["data_wait"] = waited / passed
                 if due["sample"]:
                     sampler(state, done)
                 validation = _validate(run, state) if due["checkpoint"] else None
                 write({"step": done, **row, **(validation or {})})
                 if due["checkpoint"] or stop:
                     _save(run, state, validation)
-                window, started = [], time.perf_counter()
+                window, started, waited = [], time.perf_counter(), 0.0
                 progress.update(task, completed=done, description=describe(row))
                 if due["checkpoint"] and not run.console.is_terminal:
                     run.console.print(f"step {done} of {config.steps}: {describe(row | (validation or {}))}")
@@ -276,20 +268,21 @@ def _validate(run: Run, state: TrainState) -> dict[str, float] | None:
         return None
     config = run.experiment.config
     translate = _translate_with(run, state)
-    figures = evaluate.score(run.dataset.splits["val"], translate, config.image_size, count=config.val_pictures)
+    figures = evaluate.score(
+        run.dataset.splits["val"], translate, fit_of_evaluation(config), config.data.target, count=config.val_pictures
+    )
     return {f"val_{name}": value for name, value in figures.items()}
 
 
 def _make_sampler(run: Run) -> Callable[[TrainState, int], None]:
     """A function that writes the sample grid of a step, always of the same pairs."""
-    size = run.experiment.config.image_size
+    config = run.experiment.config
     pairs = run.dataset.splits[evaluate.sample_split(run.dataset.splits)]
-    batch = read_batch(pairs, list(range(min(SAMPLES, pairs.count()))), (size, size))
+    examples = [pairs.read(index, fit_of_evaluation(config)) for index in range(min(SAMPLES, pairs.count()))]
 
     def sample(state: TrainState, done: int) -> None:
-        made = _translate_with(run, state)(batch["input"])
-        path = run.workdir / "samples" / f"step_{done:08d}.png"
-        save_grid(path, {"input": batch["input"], "output": made, "target": batch["target"]})
+        made = evaluate.translate_all(_translate_with(run, state), examples)
+        save_grid(run.workdir / "samples" / f"step_{done:08d}.png", sample_columns(examples, made, config.data))
 
     return sample
 
@@ -313,7 +306,16 @@ def _say_what_runs(run: Run, used: int) -> None:
         )
 
 
-def _say_what_was_skipped(dataset: Dataset, console: Console) -> None:
-    skipped = [text for pairs in dataset.splits.values() if isinstance(pairs, Replacing) for text in pairs.skipped.values()]
-    if skipped:
-        console.print(f"{len(skipped)} pairs could not be read and were replaced; the first: {skipped[0]}", style="yellow")
+def _say_what_was_replaced(run: Run) -> None:
+    """Names the unreadable pairs that others stood in for, all of them in WORKDIR/replaced.txt."""
+    replaced = [some.skipped for some in run.dataset.splits.values() if isinstance(some, Replacing)]
+    sentences = [skipped[index] for skipped in replaced for index in sorted(skipped)]
+    if not sentences:
+        return
+    path = run.workdir / resume.REPLACED
+    path.write_text("".join(f"{sentence}\n" for sentence in sentences))
+    run.console.print(f"{len(sentences)} pairs could not be read and were replaced:", style="yellow")
+    for sentence in sentences[:NAMED]:
+        run.console.print(f"  {sentence}", style="yellow")
+    if len(sentences) > NAMED:
+        run.console.print(f"  and {len(sentences) - NAMED} more; all are named in {path}.", style="yellow")

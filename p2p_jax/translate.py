@@ -1,27 +1,33 @@
 """Using a trained generator: pictures in, pictures out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from PIL import Image
 
 from p2p_jax import checkpoint, experiment
-from p2p_jax.data.augment import to_float
-from p2p_jax.data.pictures import is_picture, read_picture, resize
+from p2p_jax.config import Data, Side
+from p2p_jax.data.fit import Fit, fit_of_translation, plan, to_canvas
+from p2p_jax.data.layout import find_inputs
+from p2p_jax.data.palettes import read_palette
+from p2p_jax.data.pictures import is_picture, of_file, suffix_for, write_picture
+from p2p_jax.data.sides import DTYPES, read_side, resize_side, stored_channels
+from p2p_jax.data.values import decode, encode
 from p2p_jax.network import Network
 
 Mode = Literal["picture", "running", "reference"]
 LARGEST_MULTIPLE = 4096
 
 
-def make_translate(generator: Network, mode: Mode = "picture") -> Callable[[Any, Any, Array, Array], Array]:
+def make_translate(
+    generator: Network, mode: Mode = "picture", *, input: Side = Side(), target: Side = Side()
+) -> Callable[[Any, Any, Array, Array], Array]:
     """Makes the jitted function `(params, state, key, pictures) -> pictures` of a generator.
 
     Every picture goes through by itself, so that its result does not depend on what else is in the batch.
@@ -30,16 +36,17 @@ def make_translate(generator: Network, mode: Mode = "picture") -> Callable[[Any,
         generator: the network.
         mode: "picture" and "running": no dropout (which statistics are used is the network's own matter); "reference":
             dropout as in training, each picture with a key of its own, and truncation to whole numbers.
+        input, target: what both sides are.
 
     Returns:
-        a function of params, state, a key and pictures, (n, h, w, c) uint8 to (n, h, w, c') uint8.
+        a function of params, state, a key and pictures: stored values (see `data.sides`) of inputs (n, h, w, c) to those
+        of targets (n, h, w, c'), uint8 where nothing else was said.
     """
 
     def one(params: Any, state: Any, key: Array, picture: Array) -> Array:
         dropout_key = key if mode == "reference" else None
-        fake, _ = generator.apply(params, state, to_float(picture)[None], train=False, key=dropout_key)
-        value = (fake[0].astype(jnp.float32) + 1) * 127.5
-        return jnp.clip(value if mode == "reference" else jnp.round(value), 0, 255).astype(jnp.uint8)
+        fake, _ = generator.apply(params, state, encode(input, picture)[None], train=False, key=dropout_key)
+        return decode(target, fake[0], truncate=mode == "reference")
 
     def translate(params: Any, state: Any, key: Array, pictures: Array) -> Array:
         keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(pictures.shape[0]))
@@ -55,8 +62,8 @@ class Translator:
     Attributes:
         params, state: of the generator.
         apply: `(params, state, key, pictures) -> pictures`, jitted.
-        image_size: pixels a side that it was trained at.
-        input_channels: of the pictures it takes.
+        data: what both sides are.
+        fit: how pictures are brought to size.
         step: of the checkpoint.
         native_by_default: whether files are translated at their own scale if nothing else is said.
     """
@@ -64,30 +71,36 @@ class Translator:
     params: Any
     state: Any
     apply: Callable[[Any, Any, Array, Array], Array]
-    image_size: int
-    input_channels: int
+    data: Data
+    fit: Fit
     step: int
     native_by_default: bool = False
     _multiples: dict[tuple[int, int], int] = field(default_factory=dict, repr=False)
+
+    @property
+    def input_channels(self) -> int:
+        """Channels of the stored values that it takes."""
+        return stored_channels(self.data.input)
 
     def __call__(self, pictures: np.ndarray, *, seed: int = 0) -> np.ndarray:
         """Translates pictures at the size they have.
 
         Args:
-            pictures: (n, h, w, c) or (h, w, c), uint8.
+            pictures: (n, h, w, c) or (h, w, c), stored values: uint8, of deeper sides uint16 or float32; of a one-hot
+                side the numbers of the classes, c 1.
             seed: of the dropout in mode "reference"; unused in the others.
 
         Returns:
-            uint8, the same but for the channels.
+            stored values of the target, the same axes.
 
         Raises:
             ValueError: wrong dtype, number of axes or channels, or a size that the network cannot take.
         """
-        pictures = np.asarray(pictures)
-        if pictures.dtype != np.uint8 or pictures.ndim not in (3, 4) or pictures.shape[-1] != self.input_channels:
+        pictures, dtype, channels = np.asarray(pictures), np.dtype(DTYPES[self.data.input.depth]), self.input_channels
+        if pictures.dtype != dtype or pictures.ndim not in (3, 4) or pictures.shape[-1] != channels:
             raise ValueError(
-                f"the translator was given {pictures.dtype} of shape {pictures.shape}: it expects uint8 (n, h, w, "
-                f"{self.input_channels}) or (h, w, {self.input_channels})."
+                f"the translator was given {pictures.dtype} of shape {pictures.shape}: it expects {dtype} (n, h, w, "
+                f"{channels}) or (h, w, {channels})."
             )
         single = pictures.ndim == 3
         batch = pictures[None] if single else pictures
@@ -95,7 +108,7 @@ class Translator:
         return made[0] if single else made
 
     def native(self, picture: np.ndarray, *, seed: int = 0) -> np.ndarray:
-        """Translates one picture (h, w, c) uint8 at its own scale: mirrored to a size the network takes, cut off again.
+        """Translates one picture (h, w, c) at its own scale: mirrored to a size the network takes, cut off again.
 
         Raises:
             ValueError: as for calling it, or no multiple up to 4096 pixels suits the network.
@@ -118,7 +131,7 @@ class Translator:
         return self._multiples[height, width]
 
     def _fits(self, height: int, width: int) -> bool:
-        picture = jax.ShapeDtypeStruct((1, height, width, self.input_channels), jnp.uint8)
+        picture = jax.ShapeDtypeStruct((1, height, width, self.input_channels), DTYPES[self.data.input.depth])
         try:
             made = jax.eval_shape(self.apply, self.params, self.state, jax.random.key(0), picture)
         except (ValueError, TypeError):
@@ -147,12 +160,27 @@ def load(
     statistics = "running" if mode == "running" else "batch"
     model = found.build(replace(config, generator=replace(config.generator, statistics=statistics)))
     params, state, step = checkpoint.restore_params(workdir, checkpoint_step, best_metric=config.best_metric)
-    apply = make_translate(model.generator, mode)
-    return Translator(params, state, apply, config.image_size, config.data.input_channels, step, config.native)
+    apply = make_translate(model.generator, mode, input=config.data.input, target=config.data.target)
+    return Translator(params, state, apply, config.data, fit_of_translation(config), step, config.native)
 
 
-def find_pictures(inputs: list[Path]) -> list[tuple[Path, Path]]:
-    """All pictures of files and folders (with their sub-folders): (file, its path below the folder given).
+class Inputs(NamedTuple):
+    """What one result is made from.
+
+    Attributes:
+        files: a picture, or where the network's input is stacked of several, each of them in order.
+        name: path of the result below the output folder; its ending is replaced.
+    """
+
+    files: tuple[Path, ...]
+    name: Path
+
+
+def find_pictures(inputs: Sequence[Path], data: Data = Data()) -> list[Inputs]:
+    """All pictures of files and folders, with their sub-folders.
+
+    Where the network's input has several pictures, each folder given holds folders A1, A2, … (B1, B2, … with BtoA) of
+    the same names, or names that end in _A1, _A2, ….
 
     Raises:
         ValueError: there are no inputs, one is missing or is a folder without pictures, or two results would have the same
@@ -160,35 +188,49 @@ def find_pictures(inputs: list[Path]) -> list[tuple[Path, Path]]:
     """
     if not inputs:
         raise ValueError("no pictures were named: give pictures or folders after the workdir.")
-    found: list[tuple[Path, Path]] = []
+    several = len(data.input.channels)
+    letter = "A" if data.direction == "AtoB" else "B"
+    found: list[Inputs] = []
     for path in inputs:
-        if path.is_dir():
+        if several > 1:
+            parts = [f"{letter}{number}" for number in range(1, several + 1)]
+            found += [Inputs(tuple(one[part] for part in parts), Path(name)) for name, one in find_inputs(path, parts)]
+        elif path.is_dir():
             below = sorted(file for file in path.rglob("*") if file.is_file() and is_picture(file))
             if not below:
                 raise ValueError(f"the folder {path} holds no pictures: give a folder of PNG, JPEG, WebP, BMP or TIFF.")
-            found += [(file, file.relative_to(path)) for file in below]
+            found += [Inputs((file,), file.relative_to(path)) for file in below]
         elif path.is_file():
-            found.append((path, Path(path.name)))
+            found.append(Inputs((path,), Path(path.name)))
         else:
             raise ValueError(f"{path} does not exist: give a picture or a folder of pictures.")
     seen: dict[Path, Path] = {}
-    for file, name in found:
-        key = name.with_suffix("")
+    for files, name in found:
+        key = name if several > 1 else name.with_suffix("")
         if key in seen:
-            raise ValueError(f"{seen[key]} and {file} would both be written as {key}: translate them separately.")
-        seen[key] = file
+            raise ValueError(f"{seen[key]} and {files[0]} would both be written as {key}: translate them separately.")
+        seen[key] = files[0]
     return found
+
+
+class _Placed(NamedTuple):
+    """An input brought to size: its values, where they lie on the canvas, and the size of the picture, in pixels."""
+
+    pixels: np.ndarray
+    resized: tuple[int, int]
+    own: tuple[int, int]
 
 
 def translate_files(
     translator: Translator,
-    files: list[tuple[Path, Path]],
+    files: Sequence[Inputs],
     output: Path,
     *,
     batch_size: int = 8,
     native: bool = False,
-    suffix: str = ".png",
+    suffix: str | None = None,
     seed: int = 0,
+    on_unreadable: Callable[[str], Any] | None = None,
 ) -> Iterator[Path]:
     """Translates files one batch at a time and writes each result, at its picture's own size, under its own name.
 
@@ -198,8 +240,9 @@ def translate_files(
         output: folder of the results.
         batch_size: pictures at once; does not change the results (but for "reference", whose dropout follows the order).
         native: keep the scale instead of resizing to the size of training and back.
-        suffix: of the files written, which chooses their format.
+        suffix: of the files written, which chooses their format; None for .png, or .tiff where that cannot hold them.
         seed: of the dropout in mode "reference".
+        on_unreadable: called with what is wrong with a picture, which is then left out; None stops at the first.
 
     Yields:
         each file written.
@@ -207,35 +250,55 @@ def translate_files(
     Raises:
         ValueError: a picture cannot be read, or a result would replace its own input.
     """
-    if translator.input_channels not in (1, 3):
-        raise ValueError(
-            f"the network takes pictures of {translator.input_channels} channels, but files are read with 1 or 3: call "
-            "p2p_jax.load(workdir) from Python, on arrays."
-        )
-    for start in range(0, len(files), 1 if native else batch_size):
-        chunk = files[start : start + (1 if native else batch_size)]
-        targets = [(output / name).with_suffix(suffix) for _, name in chunk]
-        for (file, _), target in zip(chunk, targets, strict=True):
-            if target.resolve() == file.resolve():
-                raise ValueError(f"{target} would replace its own input: give another --output folder.")
-        pictures = [read_picture(file, channels=translator.input_channels, transparency="drop") for file, _ in chunk]
-        if native:
-            made = [translator.native(resize(pictures[0], (pictures[0].height, pictures[0].width)), seed=seed + start)]
-        else:
-            side = (translator.image_size, translator.image_size)
-            batch = np.stack([resize(picture, side) for picture in pictures])
+    fit = translator.fit._replace(preprocess="none", whole=True) if native else translator.fit
+    at_once = batch_size if fit.fixed else 1
+    for start in range(0, len(files), at_once):
+        chunk, placed = [], []
+        for one in files[start : start + at_once]:
+            try:
+                placed.append(_place(one, fit, translator.data))
+                chunk.append(one)
+            except ValueError as error:
+                if on_unreadable is None:
+                    raise
+                on_unreadable(str(error))
+        if not placed:
+            continue
+        if fit.fixed:
             # Filled up to whole batches, so that one compiled program serves them all.
-            filled = np.concatenate([batch, np.repeat(batch[-1:], batch_size - len(chunk), axis=0)])
+            filled = np.stack([item.pixels for item in placed] + [placed[-1].pixels] * (batch_size - len(placed)))
             made = translator(filled, seed=seed + start)[: len(chunk)]
-        if made[0].shape[-1] not in (1, 3):
-            raise ValueError(
-                f"the network makes pictures of {made[0].shape[-1]} channels, but files are written with 1 or 3: call "
-                "p2p_jax.load(workdir) from Python, on arrays."
-            )
-        for picture, result, target in zip(pictures, made, targets, strict=True):
-            image = Image.fromarray(result.squeeze(-1) if result.shape[-1] == 1 else result)
-            if image.size != picture.size:
-                image = image.resize(picture.size, Image.Resampling.BICUBIC)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            image.save(target)
-            yield target
+        else:
+            made = [translator.native(placed[0].pixels, seed=seed + start)]
+        for one, item, result in zip(chunk, placed, made, strict=True):
+            yield _write(output / one.name, one, _undo(result, item, translator.data.target), suffix)
+
+
+def _place(inputs: Inputs, fit: Fit, data: Data) -> _Placed:
+    pictures = read_side([of_file(file) for file in inputs.files], data.input, option=None, transparency="drop")
+    first, own = pictures[0][0], pictures[0][1].shape[:2]
+    for name, pixels in pictures:
+        if pixels.shape[:2] != own:
+            raise ValueError(f"{first} and {name} differ in size: pictures that are stacked need the same.")
+    sizes = plan(fit, own, first)
+    placed = [
+        to_canvas(resize_side(pixels, sizes.resized, data.input, data.resize), sizes.canvas, (0, 0))
+        for _, pixels in pictures
+    ]
+    return _Placed(np.concatenate(placed, axis=-1), sizes.resized, own)
+
+
+def _undo(result: np.ndarray, item: _Placed, target: Side) -> np.ndarray:
+    """The result at the size of its picture, classes in their colours."""
+    height, width = item.resized
+    result = resize_side(result[:height, :width], item.own, target, "bicubic")
+    return read_palette(target.palette)[result[..., 0]] if target.palette else result
+
+
+def _write(place: Path, inputs: Inputs, result: np.ndarray, suffix: str | None) -> Path:
+    kept = place if len(inputs.files) > 1 else place.with_suffix("")
+    target = kept.with_name(kept.name + (suffix or suffix_for(result)))
+    if any(target.resolve() == file.resolve() for file in inputs.files):
+        raise ValueError(f"{target} would replace its own input: give another --output folder.")
+    write_picture(target, result)
+    return target

@@ -94,8 +94,8 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, taken: int, action: Callable[[],
                 action()
             yield batch
 
-    real = trainer.batches
-    monkeypatch.setattr(trainer, "batches", stopping)
+    real = trainer.open_stream
+    monkeypatch.setattr(trainer, "open_stream", stopping)
 
 
 def crash() -> None:

@@ -6,7 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from p2p_jax.data.augment import augment, to_float
+from p2p_jax.config import Augment, Side
+from p2p_jax.data.augment import augment, jitter_colour, to_float
 
 PAIRS, SIZE, SMALL = 512, 6, 4
 # Every pixel has a value of its own, so that an output tells where it was taken from.
@@ -19,7 +20,7 @@ def numbered(count):
 
 
 def run(key, batch, *, size, flip):
-    fn = jax.jit(partial(augment, size=size, flip=flip))
+    fn = jax.jit(partial(augment, size=size, options=Augment(flip=flip)))
     return {name: np.asarray(value) for name, value in fn(jax.random.key(key), batch).items()}
 
 
@@ -89,9 +90,154 @@ def test_pictures_of_the_size_wanted_are_not_cropped():
     np.testing.assert_array_equal(pixels(out["target"]), batch["target"])
 
 
+def test_no_size_means_no_crop():
+    out = run(0, numbered(4), size=None, flip=False)
+    np.testing.assert_array_equal(pixels(out["input"]), numbered(4)["input"])
+
+
+def test_a_rectangle_is_height_and_width():
+    assert run(0, numbered(2), size=(3, 5), flip=False)["target"].shape == (2, 3, 5, 3)
+
+
 def test_pixels_become_float32_from_minus_one_to_one():
     values = np.arange(256, dtype=np.uint8)
-    out = np.asarray(to_float(values))
-    assert out.dtype == np.float32
-    assert (out[0], out[255]) == (-1, 1)
-    np.testing.assert_allclose(out, np.linspace(-1, 1, 256), atol=1e-6)
+    out = to_float({"input": values, "target": values.astype(np.uint16) * 257, "weight": values}, target=Side(depth="16"))
+    assert all(x.dtype == np.float32 for x in out.values())
+    np.testing.assert_allclose(out["input"], np.linspace(-1, 1, 256), atol=1e-6)
+    np.testing.assert_allclose(out["target"], np.linspace(-1, 1, 256), atol=1e-6)
+    np.testing.assert_allclose(out["weight"], np.linspace(0, 1, 256), atol=1e-6)
+
+
+SQUARE = np.arange(64, dtype=np.uint8).reshape(8, 8, 1)
+
+
+def square(count):
+    return {name: np.broadcast_to(SQUARE, (count, 8, 8, 1)) for name in ("input", "target", "weight")}
+
+
+def ways(options):
+    """Each picture's symmetry as a number, 0 to 7; checks that it is one, and the same for all three."""
+    out = augment(jax.random.key(0), square(256), size=8, options=options, input=Side(channels=(1,)))
+    every = [np.rot90(flipped, k) for flipped in (SQUARE[..., 0], SQUARE[:, ::-1, 0]) for k in range(4)]
+    found = []
+    for picture in pixels(np.asarray(out["input"]))[..., 0]:
+        found.append(next(i for i, way in enumerate(every) if np.array_equal(way, picture)))
+    np.testing.assert_array_equal(out["input"], out["target"])
+    np.testing.assert_allclose(out["input"], out["weight"] * 2 - 1, atol=1e-6)
+    return np.bincount(found, minlength=8)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (Augment(flip=False), [0]),
+        (Augment(flip=True), [0, 4]),
+        (Augment(flip=False, vertical_flip=True), [0, 6]),
+        (Augment(flip=False, quarter_turns=True), [0, 1, 2, 3]),
+        (Augment(flip=True, vertical_flip=True, quarter_turns=True), range(8)),
+    ],
+)
+def test_flips_and_turns_are_all_equally_likely_and_the_same_for_all(options, expected):
+    counts = ways(options)
+    assert set(np.flatnonzero(counts)) == set(expected)
+    share = 1 / len(expected)
+    assert (abs(counts[list(expected)] - 256 * share) <= 5 * np.sqrt(256 * share * (1 - share))).all()
+
+
+def ramp(height=32, width=32):
+    """A picture whose two channels are its row and column, so that every output tells where it came from."""
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    return np.stack([y, x], -1)
+
+
+REAL = Side(channels=(2,), depth="float", range=(-100, 100))
+
+
+def warped(options, *, kind="image", count=64, size=16):
+    side = Side(kind=kind, channels=(2,), depth="float", range=(-100, 100))
+    batch = {name: np.broadcast_to(ramp(), (count, 32, 32, 2)) for name in ("input", "target")}
+    out = augment(jax.random.key(0), batch, size=size, options=options, input=side, target=REAL)
+    return np.asarray(out["input"]) * 100, np.asarray(out["target"]) * 100
+
+
+def middle(pictures):
+    """The map of each crop about its middle, away from the mirrored edges: (n, 2, 2) derivatives, rows of (y, x)."""
+    inner = pictures[:, 6:10, 6:10]
+    return np.stack([np.diff(inner, axis=1).mean((1, 2)), np.diff(inner, axis=2).mean((1, 2))], -1)
+
+
+def test_a_rotation_turns_by_up_to_its_angle_and_keeps_lengths():
+    slopes = middle(warped(Augment(flip=False, rotate=20))[0])
+    angles = np.rad2deg(np.arctan2(slopes[:, 0, 1], slopes[:, 0, 0]))
+    np.testing.assert_allclose(np.linalg.det(slopes), 1, atol=1e-3)
+    assert abs(angles).max() <= 20.01
+    assert angles.max() > 10
+    assert angles.min() < -10
+
+
+def test_a_zoom_scales_by_up_to_its_share():
+    slopes = middle(warped(Augment(flip=False, zoom=0.2))[0])
+    np.testing.assert_allclose(slopes[:, 0, 1], 0, atol=1e-3)
+    scales = 1 / slopes[:, 0, 0]
+    assert 0.799 <= scales.min() < 0.9
+    assert 1.1 < scales.max() <= 1.201
+
+
+def test_a_shift_moves_within_the_room_and_mirrors_what_lies_outside():
+    found = warped(Augment(flip=False, shift=0.25), size=32)[0]
+    centres = found[:, 15:17, 15:17].mean((1, 2)) - 15.5
+    assert abs(centres).max() <= 8.01
+    assert abs(centres).max(0).min() > 5
+    assert found.min() >= 0
+    assert found.max() <= 31
+
+
+def test_labels_are_warped_without_new_values_to_the_same_place():
+    image_like, _ = warped(Augment(flip=False, rotate=15, zoom=0.1))
+    labels, target = warped(Augment(flip=False, rotate=15, zoom=0.1), kind="labels")
+    np.testing.assert_allclose(image_like, target, atol=1e-4)
+    assert np.array_equal(labels.round(4), labels.round())
+    assert abs(labels - target).max() <= 0.51
+
+
+def test_no_warp_is_a_warp_by_nothing():
+    without, _ = warped(Augment(flip=False))
+    by_nothing, _ = warped(Augment(flip=False, zoom=1e-7))
+    np.testing.assert_allclose(without, by_nothing, atol=1e-3)
+
+
+def test_whole_numbers_stay_whole_in_a_warp():
+    batch = {name: np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8) for name in ("input", "target")}
+    out = augment(jax.random.key(0), batch, size=16, options=Augment(rotate=10))
+    steps = (np.asarray(out["input"]) + 1) * 127.5
+    np.testing.assert_allclose(steps, steps.round(), atol=1e-3)
+
+
+def test_colour_jitter_changes_the_side_that_bears_it():
+    picture = np.random.default_rng(0).integers(60, 200, (32, 8, 8, 3), np.uint8)
+    batch = {"input": picture, "target": picture}
+    options = {"size": 8, "options": Augment(flip=False)}
+    out = augment(jax.random.key(0), batch, **options, target=Side(colour_jitter=0.2))
+    plain = augment(jax.random.key(0), batch, **options)
+    np.testing.assert_array_equal(out["input"], plain["input"])
+    assert (abs(np.asarray(out["target"] - plain["target"])).mean((1, 2, 3)) > 0.01).all()
+    assert abs(np.asarray(out["target"])).max() <= 1
+
+
+def test_brightness_contrast_and_saturation_change_within_their_limits():
+    grey = np.full((64, 8, 8, 3), 0.2, np.float32)
+    keys = jax.random.split(jax.random.key(0), 64)
+    light = (np.asarray(jax.vmap(partial(jitter_colour, amount=0.3))(keys, grey)) + 1) / 2
+    factors = light.mean((1, 2, 3)) / 0.6
+    assert 0.699 <= factors.min() < 0.85
+    assert 1.15 < factors.max() <= 1.301
+    np.testing.assert_allclose(light.std((1, 2, 3)), 0, atol=1e-6)
+    assert np.asarray(jitter_colour(jax.random.key(0), grey[0], 0.0)) == pytest.approx(grey[0], abs=1e-6)
+
+
+def test_new_kinds_of_jitter_shift_none_of_the_paper_s():
+    plain = run(0, numbered(64), size=SMALL, flip=True)
+    with_more = augment(
+        jax.random.key(0), numbered(64), size=SMALL, options=Augment(), input=Side(channels=(1,), colour_jitter=0.1)
+    )
+    np.testing.assert_array_equal(plain["target"], with_more["target"])

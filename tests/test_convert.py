@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from p2p_jax import convert
-from p2p_jax.config import Config, Data, Discriminator, Generator
+from p2p_jax.config import Config, Data, Discriminator, Generator, Side
 from p2p_jax.pix2pix import build_discriminator, build_generator
 
 GENERATORS = {
@@ -38,7 +38,7 @@ def options_of(name, norm="batch"):
 def network_of(options, in_channels=3, out_channels=3):
     if isinstance(options, Discriminator):
         return build_discriminator(options, "float32")
-    data = Data(input_channels=in_channels, target_channels=out_channels)
+    data = Data(input=Side(channels=(in_channels,)), target=Side(channels=(out_channels,)))
     return build_generator(Config(image_size=512, generator=options, data=data))
 
 

@@ -8,8 +8,16 @@ from runs import finished_run, folder_of_pairs, folder_run
 
 from p2p_jax import evaluate
 from p2p_jax.cli import main
-from p2p_jax.config import Config, Data
+from p2p_jax.config import Config, Data, Side
+from p2p_jax.data.fit import Fit
 from p2p_jax.data.loading import open_dataset
+
+FIT = Fit("resize_and_crop", (32, 32), (32, 32))
+
+
+def both(pairs, index):
+    pair = pairs.read(index, FIT)
+    return pair["input"], pair["target"]
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +30,7 @@ def config(tmp_path_factory):
 
 def test_a_perfect_translator_has_perfect_figures(config):
     pairs = open_dataset(config).splits["train"]
-    figures = evaluate.score(pairs, lambda pictures: 255 - pictures, 32)
+    figures = evaluate.score(pairs, lambda pictures: 255 - pictures, FIT)
     assert figures["l1"] == 0
     assert figures["ssim"] == pytest.approx(1, abs=1e-6)
     assert figures["psnr"] == 100
@@ -30,8 +38,8 @@ def test_a_perfect_translator_has_perfect_figures(config):
 
 def test_figures_are_means_over_the_pictures(config):
     pairs = open_dataset(config).splits["train"]
-    figures = evaluate.score(pairs, lambda pictures: pictures, 32)
-    differences = [np.abs(np.subtract(*pairs.read(i, (32, 32)), dtype=np.float64)) for i in range(4)]
+    figures = evaluate.score(pairs, lambda pictures: pictures, FIT)
+    differences = [np.abs(np.subtract(*both(pairs, i), dtype=np.float64)) for i in range(4)]
     assert figures["l1"] == pytest.approx(np.mean([d.mean() / 127.5 for d in differences]), rel=1e-5)
     assert figures["psnr"] == pytest.approx(np.mean([10 * np.log10(255**2 / (d**2).mean()) for d in differences]), rel=1e-5)
 
@@ -39,26 +47,26 @@ def test_figures_are_means_over_the_pictures(config):
 @pytest.mark.parametrize("batch_size", [3])
 def test_the_batch_size_does_not_change_the_figures(config, batch_size):
     pairs = open_dataset(config).splits["train"]
-    expected = evaluate.score(pairs, lambda pictures: pictures, 32)
-    assert evaluate.score(pairs, lambda pictures: pictures, 32, batch_size=batch_size) == pytest.approx(expected, rel=1e-5)
+    expected = evaluate.score(pairs, lambda pictures: pictures, FIT)
+    assert evaluate.score(pairs, lambda pictures: pictures, FIT, batch_size=batch_size) == pytest.approx(expected, rel=1e-5)
 
 
 def test_only_as_many_pairs_are_looked_at_as_asked(config):
     pairs = open_dataset(config).splits["train"]
-    l1 = [np.abs(np.subtract(*pairs.read(i, (32, 32)), dtype=np.float64)).mean() / 127.5 for i in range(4)]
+    l1 = [np.abs(np.subtract(*both(pairs, i), dtype=np.float64)).mean() / 127.5 for i in range(4)]
     for count, expected in ((1, l1[0]), (2, np.mean(l1[:2])), (99, np.mean(l1))):
-        figures = evaluate.score(pairs, lambda pictures: pictures, 32, count=count)
+        figures = evaluate.score(pairs, lambda pictures: pictures, FIT, count=count)
         assert figures["l1"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_baselines_are_the_input_and_the_mean_target_of_training(config):
     splits = open_dataset(config).splits
-    targets = [splits["train"].read(i, (32, 32))[1] for i in range(4)]
+    targets = [splits["train"].read(i, FIT)["target"] for i in range(4)]
     mean = np.round(np.mean(targets, axis=0)).astype(np.uint8)
     result = evaluate.evaluate(config, lambda pictures: 255 - pictures)
     assert (result["split"], result["pairs"]) == ("test", 2)
     assert set(result["figures"]) == {"translator", "input itself", "mean training target"}
-    tests = [splits["test"].read(i, (32, 32)) for i in range(2)]
+    tests = [both(splits["test"], i) for i in range(2)]
     by_hand = {
         "translator": 0,
         "input itself": np.mean([np.abs(a.astype(float) - b).mean() for a, b in tests]) / 127.5,
@@ -70,9 +78,10 @@ def test_the_baselines_are_the_input_and_the_mean_target_of_training(config):
 
 def test_grey_input_stands_as_colour_and_colour_as_grey(config):
     for inputs, targets in ((1, 3), (3, 1)):
-        data = Data(path=config.data.path, input_channels=inputs, target_channels=targets)
-        splits = open_dataset(Config(data=data)).splits
-        made = evaluate.baselines(splits["train"], 32)["input itself"](np.full((2, 32, 32, inputs), 7, np.uint8))
+        data = Data(path=config.data.path, input=Side(channels=(inputs,)), target=Side(channels=(targets,)))
+        changed = Config(image_size=32, data=data)
+        splits = open_dataset(changed).splits
+        made = evaluate.baselines(splits["train"], changed)["input itself"](np.full((2, 32, 32, inputs), 7, np.uint8))
         assert made.shape == (2, 32, 32, targets)
         assert (made == 7).all()
 

@@ -16,6 +16,7 @@ import p2p_jax
 from p2p_jax import checkpoint, convert, experiment, resume
 from p2p_jax.cli import main
 from p2p_jax.config import Config, Data, Discriminator, Generator
+from p2p_jax.data.pictures import decode, of_file, write_picture
 from p2p_jax.options import typed_value
 from p2p_jax.presets import apply_preset
 from p2p_jax.state import Model, TrainState
@@ -92,7 +93,7 @@ def test_what_was_found_is_said_and_stored(tmp_path, capsys):
     config = experiment.load(tmp_path / "run").config
     assert config.generator == Generator("resnet", width=2, num_blocks=1, dropout=0.2)
     assert config.discriminator == PATCHGAN
-    assert (config.image_size, config.data.direction, config.data.input_channels) == (16, "AtoB", 3)
+    assert (config.image_size, config.data.direction, config.data.input.channels) == (16, "AtoB", (3,))
 
 
 @pytest.mark.parametrize(("depth", "size"), [(2, 256), (7, 128), (8, 256), (9, 512)])
@@ -216,7 +217,7 @@ import jax.numpy as jnp
 from p2p_jax import pix2pix
 from p2p_jax.config import Config, Data
 from p2p_jax.network import Network
-CONFIG = Config(data=Data(source="procedural", flip=False))
+CONFIG = Config(data=Data(source="procedural"))
 def build(config):
     model = pix2pix.build(config)
     def apply(*arguments, **options):
@@ -246,7 +247,7 @@ def test_what_does_not_belong_together_is_refused(tmp_path, capsys):
     assert "second generator" in refused(capsys, *line, g, g)
     assert "is a discriminator" in refused(capsys, *line, d)
     assert "takes 4 channels" in refused(capsys, *line, g, other)
-    assert "multiple of 4" in refused(capsys, *line, g, "--image-size", 18)
+    assert "needs at least 16" in refused(capsys, *line, g, "--image-size", 15)
     assert "--dropout was given 1.5" in refused(capsys, *line, g, "--dropout", 1.5)
     assert "already holds a run" in refused(capsys, "import-torch", "--workdir", imported(), g)
     assert not (tmp_path / "run").exists()
@@ -305,16 +306,19 @@ def test_an_export_replaces_nothing_unless_told_to(tmp_path, capsys):
     assert equal(tmp_path / "latest_net_D.pth", files()[1])
 
 
-def test_channels_that_no_picture_file_has_are_used_from_python_only(tmp_path, capsys):
+def test_a_network_of_four_channels_takes_pictures_of_four(tmp_path, capsys):
     options = Generator("resnet", width=2, num_blocks=0, dropout=0.0)
     (path,) = write(tmp_path, G=arrays_of(options, channels=4))
-    workdir, pairs = tmp_path / "run", folder_of_pairs(tmp_path / "pairs")
+    workdir, pairs = tmp_path / "run", folder_of_pairs(tmp_path / "pairs", 1)
     assert run("import-torch", path, "--workdir", workdir, "--image-size", 16) == 0
     said = refused(capsys, "translate", workdir, pairs, "--output", tmp_path / "out")
-    assert "takes pictures of 4 channels" in said
+    assert "has 3 channels, where 4 channels are expected: make it like those of training" in said
+    write_picture(tmp_path / "four" / "1.png", np.zeros((16, 16, 4), np.uint8))
+    assert run("translate", workdir, tmp_path / "four", "--output", tmp_path / "out") == 0
+    assert decode(of_file(tmp_path / "out" / "1.png")).pixels.shape == (16, 16, 3)
     assert p2p_jax.load(workdir)(np.zeros((16, 16, 4), np.uint8)).shape == (16, 16, 3)
     said = refused(capsys, "train", "pix2pix", "--workdir", workdir, "--data.path", pairs)
-    assert "--data.input-channels is 4" in said
+    assert "has 3 channels, where 4 channels are expected" in said
 
 
 @pytest.mark.filterwarnings("default")

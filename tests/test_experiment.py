@@ -9,6 +9,7 @@ import pytest
 
 from p2p_jax import config as configs
 from p2p_jax import experiment
+from p2p_jax.checks import check
 from p2p_jax.config import Config, Generator
 from p2p_jax.step import Pix2Pix
 
@@ -51,7 +52,7 @@ def test_the_experiments_of_the_paper_are_installed():
 def test_every_installed_experiment_can_be_built(name):
     found = experiment.find(name)
     assert (found.name, found.file) == (name, None)
-    configs.check(found.config)
+    check(found.config)
     model = found.build(configs.resolve(found.config, 400))
     assert isinstance(model, Pix2Pix)
 

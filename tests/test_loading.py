@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from p2p_jax.config import Config, Data
-from p2p_jax.data.loading import batches, load_size, open_dataset, open_reader
+from p2p_jax.config import Config, Data, load_size
+from p2p_jax.data.fit import Fit
+from p2p_jax.data.loading import batches, open_dataset, open_reader
+
+WHOLE = Fit("resize_and_crop", (16, 16), (16, 16))
 
 
 def config_of(path, seed=0, **data):
@@ -117,7 +120,7 @@ def test_good_pairs_keep_their_places_when_others_are_skipped(side_by_side, with
     reader = reader_of(config_of(with_bad_ones, on_error="skip"))
     pairs = open_dataset(config_of(with_bad_ones)).splits["train"]
     for index in (0, 2, 3, 5):
-        assert all(np.array_equal(a, b) for a, b in zip(reader.read(index), pairs.read(index, (16, 16)), strict=True))
+        assert same([reader.read(index)], [pairs.read(index, WHOLE)])
 
 
 def test_skipping_everything_is_refused(side_by_side):
@@ -165,7 +168,7 @@ def test_the_fingerprint_of_a_pair_moved_to_another_split_is_another(side_by_sid
 def test_drawn_pairs_differ_between_seeds_and_splits():
     def first(seed, split):
         config = Config(seed=seed, data=Data(source="procedural", count=16))
-        return open_dataset(config).splits[split].read(0, (16, 16))[1].tobytes()
+        return open_dataset(config).splits[split].read(0, WHOLE)["target"].tobytes()
 
     assert len({first(seed, split) for seed in (0, 1) for split in ("train", "val", "test")}) == 6
     assert first(0, "train") == first(0, "train")
@@ -179,9 +182,11 @@ def test_drawn_splits_have_the_numbers_asked_for_and_share_no_facade():
 
 
 def test_the_load_size_is_the_papers_in_proportion():
-    assert load_size(Config()) == 286
-    assert load_size(Config(image_size=128)) == 143
-    assert load_size(Config(data=Data(load_size=300))) == 300
+    assert load_size(Config()) == (286, 286)
+    assert load_size(Config(image_size=128)) == (143, 143)
+    assert load_size(Config(image_size=(128, 256))) == (143, 286)
+    assert load_size(Config(data=Data(load_size=300))) == (300, 300)
+    assert load_size(Config(data=Data(load_size=(300, 400)))) == (300, 400)
 
 
 def test_pictures_are_read_at_the_load_size(tmp_path, side_by_side):
@@ -191,3 +196,54 @@ def test_pictures_are_read_at_the_load_size(tmp_path, side_by_side):
     pictures = [Image.open(path).crop((0, 0, 32, 32)) for path in side_by_side.iterdir()]
     resized = [np.asarray(picture.resize((20, 20), Image.Resampling.BICUBIC)) for picture in pictures]
     assert any(np.array_equal(made[0], picture) for picture in resized)
+
+
+def test_processes_read_what_threads_read(with_bad_ones):
+    config = config_of(with_bad_ones, on_error="skip", cache="none")
+    expected = take(reader_of(config), 8, batch_size=2, start=3)
+    reader = reader_of(config)
+    stream = batches(reader, seed=0, batch_size=2, start=3, threads=0, processes=2)
+    assert same(list(islice(stream, 8)), expected)
+    stream.close()
+    assert sorted(reader.pairs.skipped) == [1, 4], "what another process could not read is known here too"
+    assert "4.png" in reader.pairs.skipped[4]
+
+
+@pytest.mark.parametrize("cache", ["none", "memory"])
+@pytest.mark.parametrize("preprocess", ["crop", "scale_width_and_crop"])
+def test_crops_are_a_pure_function_of_seed_and_index(side_by_side, preprocess, cache):
+    def stream(seed=0, start=0, threads=0, cache=cache):
+        config = Config(image_size=16, data=Data(path=str(side_by_side), preprocess=preprocess, load_size=24, cache=cache))
+        return take(reader_of(config), 12 - start, seed=seed, start=start, threads=threads)
+
+    first = stream()
+    assert first[0]["input"].shape == (1, 16, 16, 3)
+    assert all(np.array_equal(batch["target"], 255 - batch["input"]) for batch in first) or preprocess != "crop"
+    assert same(stream(threads=2), first)
+    assert same(stream(start=5), first[5:])
+    assert same(stream(cache="none"), first)
+    assert not same(stream(seed=1), first)
+    assert len(set(ids(first))) == 12, "the second epoch cuts elsewhere"
+
+
+def test_only_the_numbers_of_pairs_are_given_when_they_lie_elsewhere(side_by_side):
+    reader = reader_of(config_of(side_by_side))
+    picked = list(islice(batches(reader, seed=3, batch_size=2, start=1, threads=0, read=False), 5))
+    for batch, indices in zip(take(reader, 5, seed=3, batch_size=2, start=1), picked, strict=True):
+        assert set(indices) == {"index"}
+        assert same([batch], [{k: np.stack([reader.read(int(i))[k] for i in indices["index"]]) for k in batch}])
+
+
+@pytest.mark.parametrize(("cache", "kept"), [("none", False), ("memory", True), ("device", True), ("auto", False)])
+def test_the_cache_is_kept_when_told(side_by_side, cache, kept):
+    assert (reader_of(config_of(side_by_side, cache=cache, cache_mib=0)).cache is not None) == kept
+
+
+def test_shares_are_split_off_a_list_too(side_by_side, tmp_path):
+    rows = ["pair", *(f"pairs/{i}.png" for i in range(6))]
+    (tmp_path / "list.csv").write_text("\n".join(rows))
+    config = Config(image_size=16, data=Data(path=str(tmp_path / "list.csv"), val_fraction=0.5))
+    splits = open_dataset(config).splits
+    names = [{pairs.name(i) for i in range(pairs.count())} for pairs in splits.values()]
+    assert [len(some) for some in names] == [3, 3]
+    assert set.union(*names) == {f"pairs/{i}" for i in range(6)}

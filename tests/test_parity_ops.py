@@ -13,7 +13,9 @@ import reference_values as values
 from PIL import Image
 
 from p2p_jax import convolution, layers, ops
-from p2p_jax.data.folders import FolderPairs, PairFiles
+from p2p_jax.config import Data, Side
+from p2p_jax.data.fit import Fit
+from p2p_jax.data.pairs import FileRecords, RecordedPairs
 from p2p_jax.network import network
 
 jit = jax.jit
@@ -160,7 +162,10 @@ def test_a_pair_is_read_bit_for_bit_as_the_reference_reads_it(tmp_path, directio
     both = values.uniform("pair", 31, 2 * 32, 3, low=0, high=256).astype(np.uint8)
     path = tmp_path / f"pair.{ending}"
     Image.fromarray(both).convert(mode).save(path)
-    found = FolderPairs((PairFiles(path, path),), direction, *channels).read(0, (load_size, load_size))
+    sides = {name: Side(channels=(count,)) for name, count in zip(("input", "target"), channels, strict=True)}
+    pairs = RecordedPairs(FileRecords([("pair", {"pair": path})]), Data(direction=direction, **sides))
+    pair = pairs.read(0, Fit("resize_and_crop", (load_size, load_size), (load_size, load_size)))
+    found = (pair["input"], pair["target"])
 
     opened = Image.open(path).convert("RGB")
     width, height = opened.size

@@ -24,7 +24,8 @@ from p2p_jax import config as configs
 from p2p_jax import convolution, generators, ops, pix2pix, trainer
 from p2p_jax.cli import main
 from p2p_jax.config import Config, Discriminator, Generator
-from p2p_jax.data import open_dataset
+from p2p_jax.data.fit import Fit
+from p2p_jax.data.loading import open_dataset
 from p2p_jax.network import Network
 from p2p_jax.presets import PRESETS, apply_preset
 from p2p_jax.step import init_train_state, make_train_step
@@ -558,18 +559,18 @@ def sharp_pairs(tmp_path):
 @pytest.mark.parametrize("size", [(33, 29), (13, 11)])
 def test_resize_says_how_pictures_are_brought_to_another_size(sharp_pairs, size):
     folder, pictures = sharp_pairs
-    found = {}
+    found, fit = {}, Fit("resize_and_crop", size, size)
     for name, resize in FILTERS.items():
         config = changed(SMALL, data__path=str(folder), data__resize=name)
         pairs = open_dataset(config).splits["train"]
         for index, picture in enumerate(pictures):
-            for half, array in zip((picture[:, :24], picture[:, 24:]), pairs.read(index, size), strict=True):
+            for half, array in zip((picture[:, :24], picture[:, 24:]), pairs.read(index, fit).values(), strict=True):
                 assert abs(array.astype(float) - resize(half, size)).max() <= (name == "area")  # rounding, halfway
                 assert (array == resize(half, size)).mean() > 0.95
         found[name] = array
     for one, other in permutations(found, 2):
         assert (found[one] != found[other]).any(), (one, other)
-    default = open_dataset(changed(SMALL, data__path=str(folder))).splits["train"].read(1, size)[1]
+    default = open_dataset(changed(SMALL, data__path=str(folder))).splits["train"].read(1, fit)["target"]
     np.testing.assert_array_equal(default, found["bicubic"])
 
 

@@ -143,7 +143,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_the_run_ends_the_same(finished,
         (("--batch-size", "2"), "batch_size is 1, not 2"),
         (("--optimizer.learning-rate", "0.1"), "optimizer.learning_rate is 0.01, not 0.1"),
         (("--generator.width", "3"), "generator.width is 2, not 3"),
-        (("--data.flip",), "data.flip is False, not True"),
+        (("--augment.flip",), "augment.flip is False, not True"),
         (("--data.count", "9"), "data.count is 8, not 9"),
     ],
 )

@@ -90,7 +90,7 @@ def by_hand(
         critic = d_params if sequential else d.params
         logits, last = model.discriminator.apply(critic, d_state, pair(fake), train=True)
         last = last if sequential else d_state  # the discriminator's own pass on the fake was the same one
-        gan, l1 = loss(logits, 1.0), abs(fake - y).mean()
+        gan, l1 = loss(logits, 1.0), (batch.get("weight", 1.0) * abs(fake - y)).mean()
         return gan + l1_weight * l1, (gan, l1, last)
 
     (g_value, (gan, l1, d_state)), g_grads = jax.value_and_grad(g_loss, has_aux=True)(g.params)
@@ -110,10 +110,10 @@ def assert_close(a, b, tolerance=1e-9):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance), a, b)
 
 
-def assert_same_step(model, *, steps=1, **options):
+def assert_same_step(model, *, steps=1, weight=None, **options):
     """Runs the step and the one by hand side by side in float64; gives the last results of both."""
     with jax.enable_x64(True):
-        batch = batch_of()
+        batch = batch_of() if weight is None else {**batch_of(), "weight": weight}
         state = initial(model, batch, np.float64)
         step, reference = jit(make_train_step(model)), jit(lambda s, b: by_hand(model, s, b, **options))
         for _ in range(steps):
@@ -151,6 +151,20 @@ def test_every_choice_of_the_objective_reaches_the_step():
         reconstruction_weight=3.0,
     )
     assert_same_step(model, real_target=0.9, d_weight=2.0, l1_weight=3.0, sequential=False)
+
+
+def test_a_weight_weighs_the_reconstruction_and_nothing_else():
+    weight = np.random.default_rng(5).uniform(0, 1, (2, 5, 5, 1)) * (np.arange(5) > 1)[:, None]
+    _, weighed, _ = assert_same_step(build(), weight=jnp.asarray(weight))
+    assert weighed["generator_l1"] > 0
+
+
+def test_a_weight_of_nothing_leaves_the_adversarial_loss_alone():
+    batch = {**batch_of(), "weight": jnp.zeros((2, 5, 5, 1))}
+    model = build(reconstruction=lambda fake, target: jnp.square(jnp.diff(fake - target, axis=1)).mean())
+    _, metrics = jit(make_train_step(model))(initial(model, batch), batch)
+    assert metrics["generator_l1"] == 0
+    assert metrics["generator_loss"] == metrics["generator_gan"]
 
 
 def test_penalty_is_added_to_the_discriminators_loss_and_gradient():

@@ -24,7 +24,7 @@ from runs import (
 )
 
 from p2p_jax import checkpoint, trainer
-from p2p_jax.data import batches
+from p2p_jax.feed import open_stream
 
 
 @pytest.fixture
@@ -70,6 +70,7 @@ def test_rows_are_written_when_due_and_at_checkpoints_and_at_the_end(finished):
         "learning_rate",
         "discriminator_learning_rate",
         "pictures_per_second",
+        "data_wait",
     }
     assert all(expected <= set(row) for row in rows)
     for row in rows:
@@ -153,7 +154,7 @@ def test_a_signal_ends_the_run_after_its_step_with_a_checkpoint(tmp_path, monkey
     assert rows_of(tmp_path / "run")[-1]["step"] == 5
     assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == handlers
     if number == signal.SIGTERM:
-        monkeypatch.setattr(trainer, "batches", batches)
+        monkeypatch.setattr(trainer, "open_stream", open_stream)
         assert train(tmp_path / "run", *LINEAR) == 0
         assert leaves_of(tmp_path / "run") == leaves_of(finished_run())
 

@@ -45,9 +45,9 @@ def test_files_and_folders_are_found_with_their_names(tmp_path):
     alone = save(tmp_path / "x.bmp")
     (tmp_path / "in" / "notes.txt").write_text("")
     assert find_pictures([tmp_path / "in", alone]) == [
-        (one, Path("a/1.png")),
-        (two, Path("b/c/1.jpg")),
-        (alone, Path("x.bmp")),
+        ((one,), Path("a/1.png")),
+        ((two,), Path("b/c/1.jpg")),
+        ((alone,), Path("x.bmp")),
     ]
 
 

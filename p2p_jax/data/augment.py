@@ -1,42 +1,154 @@
 """What is done to a batch inside the jitted step: pure functions of a key and arrays."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.scipy.ndimage import map_coordinates
+
+from p2p_jax.config import Augment, Side
+from p2p_jax.data.values import encode
+
+# Every kind of randomness folds a number of its own into a pair's key, so that a new one shifts none of the others.
+VERTICAL, TURN, WARP, INPUT_COLOUR, TARGET_COLOUR = range(3, 8)
 
 
-def to_float(pictures: Array) -> Array:
-    """uint8 in 0..255 to float32 in [-1, 1], (any shape)."""
-    return pictures.astype(jnp.float32) / 127.5 - 1
+def to_float(batch: dict[str, Array], *, input: Side = Side(), target: Side = Side()) -> dict[str, Array]:
+    """Stored values to what the step takes.
+
+    Args:
+        batch: {"input", "target"[, "weight"]}, stored values (any leading axes, h, w, c); a weight is uint8.
+        input, target: what they are.
+
+    Returns:
+        the same names, float32 in [-1, 1]; a weight in [0, 1].
+    """
+    sides = {"input": input, "target": target}
+    return {name: encode(sides[name], x) if name in sides else x.astype(jnp.float32) / 255 for name, x in batch.items()}
 
 
-def augment(key: Array, batch: dict[str, Array], *, size: int, flip: bool) -> dict[str, Array]:
-    """Random jitter as in the paper: a random crop and a mirroring, the same for both halves of a pair.
+def augment(
+    key: Array,
+    batch: dict[str, Array],
+    *,
+    size: int | tuple[int, int] | None,
+    options: Augment = Augment(),
+    input: Side = Side(),
+    target: Side = Side(),
+) -> dict[str, Array]:
+    """Random jitter as in the paper: a random crop and a mirroring, the same for both halves of a pair; more on request.
 
     Args:
         key: of this batch; the pair at index i of the global batch uses `fold_in(key, i)`, so that the number of
             devices changes nothing.
-        batch: {"input": (n, h, w, c), "target": (n, h, w, c')}, uint8; h and w at least `size`.
-        size: pixels a side after the crop; every offset is equally likely.
-        flip: mirror half of the pairs left to right.
+        batch: {"input": (n, h, w, c), "target": (n, h, w, c')[, "weight": (n, h, w, 1)]}, stored values (see
+            `data.sides`); h and w at least `size`.
+        size: pixels a side after the crop, or (height, width); every offset is equally likely. None: not cropped.
+        options: what else is done.
+        input, target: what both sides are; labels keep their values in every warp.
 
     Returns:
-        the same names, (n, size, size, c), float32 in [-1, 1].
+        the same names, (n, height, width, c), float32 in [-1, 1]; a weight in [0, 1].
 
     Source: Isola et al. 2017, appendix 6.2.
     """
     count, height, width, _ = batch["input"].shape
+    wanted = (height, width) if size is None else (size, size) if isinstance(size, int) else size
+    sides = {"input": input, "target": target, "weight": Side(kind="labels")}
 
     def one(index: Array, pair: dict[str, Array]) -> dict[str, Array]:
-        row_key, column_key, flip_key = jax.random.split(jax.random.fold_in(key, index), 3)
-        row = jax.random.randint(row_key, (), 0, height - size + 1)
-        column = jax.random.randint(column_key, (), 0, width - size + 1)
-        mirrored = flip & jax.random.bernoulli(flip_key)
+        key_of_pair = jax.random.fold_in(key, index)
+        move = _geometry(key_of_pair, (height, width), wanted, options)
+        pair = {name: move(picture, sides[name].kind == "labels") for name, picture in pair.items()}
+        pair = to_float(pair, input=input, target=target)
+        for name, number in (("input", INPUT_COLOUR), ("target", TARGET_COLOUR)):
+            if sides[name].colour_jitter:
+                colour_key = jax.random.fold_in(key_of_pair, number)
+                pair[name] = jitter_colour(colour_key, pair[name], sides[name].colour_jitter)
+        return pair
 
-        def apply(picture: Array) -> Array:
-            crop = lax.dynamic_slice(picture, (row, column, 0), (size, size, picture.shape[-1]))
-            return jnp.where(mirrored, crop[:, ::-1], crop)
+    return jax.vmap(one)(jnp.arange(count), batch)
 
-        return jax.tree.map(apply, pair)
 
-    return jax.tree.map(to_float, jax.vmap(one)(jnp.arange(count), batch))
+def _geometry(
+    key: Array, size: tuple[int, int], wanted: tuple[int, int], options: Augment
+) -> Callable[[Array, bool], Array]:
+    """One random movement as a function `(picture, is labels) -> picture`, the same for every picture it is given."""
+    row_key, column_key, flip_key = jax.random.split(key, 3)
+    row = jax.random.randint(row_key, (), 0, size[0] - wanted[0] + 1)
+    column = jax.random.randint(column_key, (), 0, size[1] - wanted[1] + 1)
+    mirrored = options.flip & jax.random.bernoulli(flip_key)
+    upside_down = jax.random.bernoulli(jax.random.fold_in(key, VERTICAL))
+    turns = jax.random.randint(jax.random.fold_in(key, TURN), (), 0, 4)
+    warps = bool(options.rotate or options.zoom or options.shift)
+
+    def move(picture: Array, labels: bool) -> Array:
+        if warps:
+            picture = warp(jax.random.fold_in(key, WARP), picture, options, (row, column), wanted, labels=labels)
+        else:
+            picture = lax.dynamic_slice(picture, (row, column, 0), (*wanted, picture.shape[-1]))
+        picture = jnp.where(mirrored, picture[:, ::-1], picture)
+        if options.vertical_flip:
+            picture = jnp.where(upside_down, picture[::-1], picture)
+        if options.quarter_turns:
+            picture = lax.switch(turns, [lambda x, k=k: jnp.rot90(x, k) for k in range(4)], picture)
+        return picture
+
+    return move
+
+
+def warp(
+    key: Array,
+    picture: Array,
+    options: Augment,
+    corner: tuple[Array, Array],
+    wanted: tuple[int, int],
+    *,
+    labels: bool,
+) -> Array:
+    """Turns, zooms and shifts a picture about the middle of a window, and cuts the window out; one look-up per pixel.
+
+    Args:
+        key: draws angle, zoom and shift; the same key moves every picture alike.
+        picture: (h, w, c), stored values; what lies outside is mirrored in.
+        options: the largest angle in degrees, zoom and shift as shares.
+        corner: row and column of the window.
+        wanted: (height, width) of the window.
+        labels: take the nearest value instead of mixing four.
+
+    Returns:
+        (height, width, c) of the same dtype.
+    """
+    angle, zoom, down, across = jax.random.uniform(key, (4,), minval=-1, maxval=1)
+    angle = jnp.deg2rad(options.rotate * angle)
+    scale = 1 / (1 + options.zoom * zoom)
+    middle = [start + (length - 1) / 2 for start, length in zip(corner, wanted, strict=True)]
+    y, x = jnp.meshgrid(
+        jnp.arange(wanted[0]) - (wanted[0] - 1) / 2, jnp.arange(wanted[1]) - (wanted[1] - 1) / 2, indexing="ij"
+    )
+    rows = middle[0] + options.shift * down * wanted[0] + scale * (jnp.cos(angle) * y + jnp.sin(angle) * x)
+    columns = middle[1] + options.shift * across * wanted[1] + scale * (jnp.cos(angle) * x - jnp.sin(angle) * y)
+    values = picture.astype(jnp.float32)
+    found = jax.vmap(
+        lambda channel: map_coordinates(channel, [rows, columns], order=0 if labels else 1, mode="mirror"), -1, -1
+    )(values)
+    return (jnp.round(found) if jnp.issubdtype(picture.dtype, jnp.integer) else found).astype(picture.dtype)
+
+
+def jitter_colour(key: Array, picture: Array, amount: float) -> Array:
+    """Changes brightness, contrast and saturation, each by a factor drawn from [1 - amount, 1 + amount].
+
+    Args:
+        key: draws the three factors.
+        picture: (h, w, c) float in [-1, 1]; saturation is the distance from the mean of the channels.
+        amount: in [0, 1).
+
+    Returns:
+        (h, w, c) in [-1, 1].
+    """
+    brightness, contrast, saturation = jax.random.uniform(key, (3,), minval=1 - amount, maxval=1 + amount)
+    light = (picture + 1) / 2 * brightness
+    light = (light - light.mean()) * contrast + light.mean()
+    grey = light.mean(-1, keepdims=True)
+    return jnp.clip((light - grey) * saturation + grey, 0, 1) * 2 - 1

@@ -4,53 +4,26 @@ import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from p2p_jax.config import Config, Data
-from p2p_jax.data.folders import FolderPairs, PairFiles, find_pairs
-from p2p_jax.data.procedural import facade
+from p2p_jax.data.fit import Fit, fit_of_training, plan, to_canvas
+from p2p_jax.data.layout import Files, find_parts
+from p2p_jax.data.pairs import (
+    Example,
+    FileRecords,
+    Pairs,
+    PreparedRecords,
+    ProceduralPairs,
+    RecordedPairs,
+    Records,
+    Replacing,
+    Subset,
+)
 
-Pair = tuple[np.ndarray, np.ndarray]
-
-
-class Pairs(Protocol):
-    """One split, wherever it comes from."""
-
-    def count(self) -> int:
-        """How many pairs there are."""
-        ...
-
-    def name(self, index: int) -> str:
-        """The name of a pair, without its ending."""
-        ...
-
-    def read(self, index: int, size: tuple[int, int]) -> Pair:
-        """(input, target), uint8 (height, width, c), of the size asked for."""
-        ...
-
-
-class ProceduralPairs(NamedTuple):
-    """Facades drawn by the program: labels to photo, or with "BtoA" photo to labels."""
-
-    seed: int
-    first: int
-    number: int
-    direction: str = "AtoB"
-
-    def count(self) -> int:
-        """How many pairs there are."""
-        return self.number
-
-    def name(self, index: int) -> str:
-        """The name of a pair."""
-        return f"facade_{self.first + index}"
-
-    def read(self, index: int, size: tuple[int, int]) -> Pair:
-        """(input, target), uint8 (height, width, 3), drawn at the size asked for."""
-        photo, labels = facade(self.seed, self.first + index, size=size)
-        return (labels, photo) if self.direction == "AtoB" else (photo, labels)
+WINDOWS = 1  # tells the numbers drawn for crops from those drawn for other ends
 
 
 class Dataset(NamedTuple):
@@ -58,7 +31,7 @@ class Dataset(NamedTuple):
 
     Attributes:
         splits: "train", and where there are any "val" and "test".
-        fingerprint: hash of the names and sizes of all files, or what the built-in pictures are drawn from.
+        fingerprint: hash of the names and sizes of all files or records, or what the built-in pictures are drawn from.
     """
 
     splits: dict[str, Pairs]
@@ -69,99 +42,91 @@ def open_dataset(config: Config) -> Dataset:
     """Finds the pairs that a config names; reads none yet.
 
     Raises:
-        ValueError: the folder is not given, missing, empty, or lacks halves or training pairs.
+        ValueError: the pictures are not named, missing, empty, or lack halves or training pairs.
     """
     data = config.data
     if data.source == "procedural":
-        if data.path is not None:
-            raise ValueError(
-                f"--data.path was given {data.path}, but this experiment draws its own pictures: give --data.source folder "
-                "as well."
-            )
-        if (data.input_channels, data.target_channels) != (3, 3):
-            raise ValueError("the built-in facades have 3 channels on both sides: leave the channels at 3.")
-        held_out = max(data.count // 8, 1)
-        numbers = {"train": data.count, "val": held_out, "test": held_out}
-        splits, first = {}, 0
-        for split, number in numbers.items():
-            splits[split] = ProceduralPairs(config.seed, first, number, data.direction)
-            first += number
-        return Dataset(splits, f"procedural {config.seed} {data.count}")
-    if data.path is None:
+        return _open_procedural(config)
+    if data.path is not None:
+        files = find_parts(Path(data.path))
+        splits: dict[str, Records] = {split: FileRecords(pairs) for split, pairs in files.items()}
+        fingerprint = _fingerprint(files)
+    elif data.tfds is not None:
+        splits, fingerprint = _open_prepared(data)
+    else:
         raise ValueError("no pictures were named: give --data.path FOLDER, or --data.source procedural.")
-    files = find_pairs(Path(data.path))
-    if "train" not in files:
-        raise ValueError(f"the folder {data.path} has {' and '.join(files)} pairs but none to train on: add train.")
-    fingerprint = _fingerprint(Path(data.path), files)
+    if "train" not in splits:
+        raise ValueError(f"{data_help(data)} has {' and '.join(splits)} pairs but none to train on: add train.")
     for split, share in (("val", data.val_fraction), ("test", data.test_fraction)):
-        if share and split not in files:
-            files["train"], files[split] = _split_off(files["train"], share, config.seed)
-    options = (data.direction, data.input_channels, data.target_channels, data.transparency, data.resize)
-    splits: dict[str, Pairs] = {split: FolderPairs(pairs, *options) for split, pairs in files.items()}
+        if share and split not in splits:
+            splits["train"], splits[split] = _split_off(splits["train"], share, config.seed)
+    pairs: dict[str, Pairs] = {split: RecordedPairs(records, data) for split, records in splits.items()}
     if data.on_error == "skip":
-        splits = {split: Replacing(pairs, config.seed, {}) for split, pairs in splits.items()}
-    return Dataset(splits, fingerprint)
+        pairs = {split: Replacing(some, config.seed, {}) for split, some in pairs.items()}
+    return Dataset(pairs, fingerprint)
 
 
-def read_batch(pairs: Pairs, indices: list[int], size: tuple[int, int]) -> dict[str, np.ndarray]:
-    """Reads some pairs: {"input": (n, h, w, c), "target": (n, h, w, c')}, uint8."""
-    read = [pairs.read(index, size) for index in indices]
-    return {"input": np.stack([a for a, _ in read]), "target": np.stack([b for _, b in read])}
+def _open_procedural(config: Config) -> Dataset:
+    data = config.data
+    if data.path is not None:
+        raise ValueError(
+            f"--data.path was given {data.path}, but this experiment draws its own pictures: give --data.source folder "
+            "as well."
+        )
+    for side in (data.input, data.target):
+        if side.channels != (3,) or side.depth != "8" or side.range or side.classes or side.palette:
+            raise ValueError("the built-in facades have 3 channels of 8 bits on both sides: leave both as they are.")
+    held_out = max(data.count // 8, 1)
+    numbers = {"train": data.count, "val": held_out, "test": held_out}
+    splits, first = {}, 0
+    for split, number in numbers.items():
+        splits[split] = ProceduralPairs(config.seed, first, number, data.direction)
+        first += number
+    return Dataset(splits, f"procedural {config.seed} {data.count}")
 
 
-class Replacing(NamedTuple):
-    """Pairs of which unreadable ones are replaced: by the next good one in an order drawn from (seed, index).
+def _open_prepared(data: Data) -> tuple[dict[str, Records], str]:
+    from p2p_jax.data.builders import open_prepared
 
-    Attributes:
-        pairs: as they are.
-        seed: of the order.
-        skipped: what was wrong with each unreadable pair met so far, by index.
-    """
-
-    pairs: Pairs
-    seed: int
-    skipped: dict[int, str]
-
-    def count(self) -> int:
-        """How many pairs there are, unreadable ones included."""
-        return self.pairs.count()
-
-    def name(self, index: int) -> str:
-        """The name of a pair, replaced or not."""
-        return self.pairs.name(index)
-
-    def read(self, index: int, size: tuple[int, int]) -> Pair:
-        """The pair at `index`, or the one that replaces it.
-
-        Raises:
-            ValueError: no pair can be read.
-        """
-        try:
-            return self.pairs.read(index, size)
-        except ValueError as error:
-            self.skipped[index] = str(error)
-        for other in np.random.default_rng((self.seed, index)).permutation(self.count()):
-            try:
-                return self.pairs.read(int(other), size)
-            except ValueError:
-                continue
-        raise ValueError(f"none of the {self.count()} pairs can be read: {self.skipped[index]}")
+    prepared = open_prepared(str(data.tfds), data.tfds_dir)
+    features = data.tfds_features
+    for records in prepared.splits.values():
+        known = set(records[0])
+        named = features is None and ("pair" in known or any(part[:1] == "A" for part in known))
+        if not named and (features is None or len(features) < 2 or not set(features) <= known):
+            raise ValueError(
+                f"{data.tfds} has the features {', '.join(sorted(known))}: name those that are A and B, such as "
+                "--data.tfds-features image segmentation_mask."
+            )
+        break
+    splits = {split: PreparedRecords(records, str(data.tfds), features) for split, records in prepared.splits.items()}
+    return dict(splits), prepared.fingerprint
 
 
 class Reader(NamedTuple):
-    """Pairs at one size, kept in memory once read if there is a cache."""
+    """Pairs as training reads them, kept in memory once read if there is a cache.
+
+    Attributes:
+        pairs: of the split.
+        fit: how they are brought to size.
+        cache: pairs by index, before a crop is taken; None to read anew every time.
+    """
 
     pairs: Pairs
-    size: tuple[int, int]
-    cache: dict[int, Pair] | None
+    fit: Fit
+    cache: dict[int, Example] | None
 
-    def read(self, index: int) -> Pair:
-        """The pair at `index`, uint8 (height, width, c) twice."""
+    def read(self, index: int, share: tuple[float, float] = (0.0, 0.0)) -> Example:
+        """The pair at `index`; where a crop is cut out here, `share` in [0, 1) says where, down and across."""
         if self.cache is None:
-            return self.pairs.read(index, self.size)
+            return self.pairs.read(index, self.fit, share)
         if index not in self.cache:
-            self.cache[index] = self.pairs.read(index, self.size)
-        return self.cache[index]
+            self.cache[index] = self.pairs.read(index, self.fit._replace(whole=True))
+        example = self.cache[index]
+        if not self.fit.crops:
+            return example
+        canvas = plan(self.fit, example["input"].shape[:2], self.pairs.name(index)).canvas
+        return {name: to_canvas(pixels, canvas, share) for name, pixels in example.items()}
 
 
 def open_reader(pairs: Pairs, config: Config, on_read: Callable[[int], Any] = lambda done: None) -> Reader:
@@ -174,63 +139,91 @@ def open_reader(pairs: Pairs, config: Config, on_read: Callable[[int], Any] = la
         config: the run.
         on_read: called with the number of pairs read so far, for a progress bar.
     """
-    size = load_size(config)
-    channels = config.data.input_channels + config.data.target_channels
-    fits = pairs.count() * size * size * channels <= config.data.cache_mib * 2**20
-    reader = Reader(pairs, (size, size), {} if fits else None)
-    if fits:
-        with ThreadPoolExecutor(max(config.data.threads, 1)) as pool:
-            for done, _ in enumerate(pool.map(reader.read, range(pairs.count())), start=1):
-                on_read(done)
+    reader = Reader(pairs, fit_of_training(config), {})
+    needed = sum(pixels.nbytes for pixels in reader.read(0).values()) * pairs.count()
+    fits = needed <= config.data.cache_mib * 2**20 if config.data.cache == "auto" else config.data.cache != "none"
+    if not fits:
+        return reader._replace(cache=None)
+    with ThreadPoolExecutor(max(config.data.threads, 1)) as pool:
+        for done, _ in enumerate(pool.map(reader.read, range(pairs.count())), start=1):
+            on_read(done)
     return reader
 
 
-def load_size(config: Config) -> int:
-    """Pixels a side before the random crop: the paper's 286 for 256, in proportion."""
-    return config.data.load_size or round(config.image_size * 286 / 256)
-
-
-def batches(reader: Reader, *, seed: int, batch_size: int, start: int, threads: int) -> Iterator[dict[str, np.ndarray]]:
+def batches(
+    reader: Reader, *, seed: int, batch_size: int, start: int, threads: int, processes: int = 0, read: bool = True
+) -> Iterator[Example]:
     """Endless batches from index `start` on; batch k depends on (seed, k) alone, each epoch in an order of its own.
 
     Args:
         reader: the training pairs.
-        seed: of the order.
+        seed: of the order, and of where crops are taken.
         batch_size: pairs per batch.
         start: index of the first batch, so that a run goes on where it stopped.
         threads: that read ahead; 0 reads when asked.
+        processes: that read ahead in place of the threads.
+        read: whether to read the pairs, or give only which they are.
 
     Yields:
-        {"input": (n, h, w, c), "target": (n, h, w, c')}, uint8.
+        {"input": (n, h, w, c), "target": (n, h, w, c'), "weight": (n, h, w, 1) where there are masks}, stored values; or
+        {"index": (n,)}.
     """
     import grain
 
+    def element(position: int, index: int) -> Example:
+        index = int(index)
+        if not read:
+            return {"index": np.int32(index)}
+        share = (0.0, 0.0)
+        if reader.fit.crops:
+            down, across = np.random.default_rng((seed, WINDOWS, position)).random(2)
+            share = (float(down), float(across))
+        example = reader.read(index, share)
+        replaced = isinstance(reader.pairs, Replacing) and index in reader.pairs.skipped
+        return {**example, "replaced": np.int32(index if replaced else -1)}
+
     dataset = grain.MapDataset.range(reader.pairs.count()).seed(seed).shuffle().repeat(None)
-    dataset = dataset.map(lambda index: dict(zip(("input", "target"), reader.read(int(index)), strict=True)))
-    dataset = dataset.batch(batch_size, drop_remainder=True)
-    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=4 * max(threads, 1))
-    return iter(dataset[start:].to_iter_dataset(options))
+    dataset = dataset.map_with_index(element).batch(batch_size, drop_remainder=True)
+    if processes:
+        from absl import flags
+
+        flags.FLAGS.mark_as_parsed()  # without it grain's workers refuse to start
+        stream = dataset[start:].to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
+        stream = stream.mp_prefetch(grain.MultiprocessingOptions(num_workers=processes, per_worker_buffer_size=2))
+    else:
+        options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=4 * max(threads, 1))
+        stream = dataset[start:].to_iter_dataset(options)
+    for batch in stream:
+        replaced = batch.pop("replaced", np.array([-1]))
+        _note_replaced(reader, [int(index) for index in replaced if index >= 0])
+        yield batch
 
 
-def _split_off(
-    files: tuple[PairFiles, ...], share: float, seed: int
-) -> tuple[tuple[PairFiles, ...], tuple[PairFiles, ...]]:
-    number = round(share * len(files))
-    if not 0 < number < len(files):
-        raise ValueError(f"a share of {share} of {len(files)} pairs leaves one side empty: choose another share.")
-    chosen = set(np.random.default_rng(seed).permutation(len(files))[:number].tolist())
-    rest = tuple(pair for i, pair in enumerate(files) if i not in chosen)
-    return rest, tuple(pair for i, pair in enumerate(files) if i in chosen)
+def _note_replaced(reader: Reader, indices: list[int]) -> None:
+    """Finds out what was wrong with pairs that another process replaced."""
+    for index in indices:
+        if isinstance(reader.pairs, Replacing) and index not in reader.pairs.skipped:
+            reader.pairs.read(index, reader.fit)
 
 
-def _fingerprint(root: Path, files: dict[str, tuple[PairFiles, ...]]) -> str:
+def _split_off(records: Records, share: float, seed: int) -> tuple[Records, Records]:
+    number = round(share * len(records))
+    if not 0 < number < len(records):
+        raise ValueError(f"a share of {share} of {len(records)} pairs leaves one side empty: choose another share.")
+    chosen = set(np.random.default_rng(seed).permutation(len(records))[:number].tolist())
+    rest = tuple(i for i in range(len(records)) if i not in chosen)
+    return Subset(records, rest), Subset(records, tuple(sorted(chosen)))
+
+
+def _fingerprint(splits: dict[str, list[Files]]) -> str:
     digest = hashlib.sha256()
-    for split in sorted(files):
-        for file in dict.fromkeys(path for pair in files[split] for path in pair):
-            digest.update(f"{split} {file.relative_to(root).as_posix()} {file.stat().st_size}\n".encode())
+    for split in sorted(splits):
+        for name, parts in splits[split]:
+            for part, path in sorted(parts.items()):
+                digest.update(f"{split} {name} {part} {path.stat().st_size}\n".encode())
     return digest.hexdigest()[:16]
 
 
 def data_help(data: Data) -> str:
     """The data set in a few words, for messages and the report."""
-    return "built-in facades" if data.source == "procedural" else str(data.path)
+    return "built-in facades" if data.source == "procedural" else str(data.path or data.tfds)

@@ -1,0 +1,109 @@
+"""Palettes: the colours that stand for the classes of a label map, and which class a colour is nearest to."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from p2p_jax.data.procedural import COLOURS
+
+NAMED = {"cmp": COLOURS}
+LARGEST = 256  # classes: their numbers are kept in uint8
+AT_ONCE = 2**15  # colours compared with a palette at once, so that a large photo does not fill the memory
+HEX = re.compile(r"#[0-9a-fA-F]{6}")
+LINE = re.compile(r"(?:(?P<hex>#[0-9a-fA-F]{6})|(?P<rgb>\d{1,3}[\s,]+\d{1,3}[\s,]+\d{1,3}))(?:[\s,].*)?")
+FORMS = "R G B [name] with numbers from 0 to 255, or #rrggbb [name]"
+
+
+def read_palette(spec: str | Sequence[str]) -> np.ndarray:
+    """Reads a palette; a colour's place in it is the number of its class.
+
+    Args:
+        spec: "cmp" (the twelve colours of the CMP facades), a file with a line `R G B [name]` or `#rrggbb [name]` for each
+            class, in which empty lines and those that begin with // are ignored, or the colours, such as ["#0000de",
+            "#ff0000"].
+
+    Returns:
+        (n, 3) uint8, n from 1 to 256, no two rows the same.
+
+    Raises:
+        ValueError: the file is missing or has another line, a colour is there twice, or there are none or too many.
+    """
+    words = [spec] if isinstance(spec, str) else list(spec)
+    if words and all(HEX.fullmatch(word) for word in words):
+        return _checked([(f"colour {i} ({word})", _from_hex(word)) for i, word in enumerate(words)], "the palette")
+    if len(words) != 1:
+        wrong = next((word for word in words if not HEX.fullmatch(word)), "nothing")
+        raise ValueError(
+            f"{wrong} was given among the colours of a palette: write each as #rrggbb, or give one file, or "
+            f"{' or '.join(NAMED)}, alone."
+        )
+    return NAMED[words[0]] if words[0] in NAMED else _read_file(Path(words[0]))
+
+
+def _from_hex(word: str) -> tuple[int, ...]:
+    return tuple(bytes.fromhex(word[1:]))
+
+
+def _read_file(path: Path) -> np.ndarray:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"the palette {path} is not text in UTF-8: write a line {FORMS} for each class.") from None
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise ValueError(
+            f"there is no palette file {path}: give a file with a line {FORMS} for each class, the colours themselves "
+            f"(#0000de #ff0000), or {' or '.join(NAMED)}."
+        ) from None
+    colours = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        line = line.strip()
+        if not line or line.startswith("//"):
+            continue
+        match = LINE.fullmatch(line)
+        colour = _of_line(match) if match else ()
+        if not colour or max(colour) > 255:
+            raise ValueError(f"line {number} of the palette {path} is {line!r}: write {FORMS}.")
+        colours.append((f"line {number} ({line})", colour))
+    return _checked(colours, f"the palette {path}")
+
+
+def _of_line(match: re.Match[str]) -> tuple[int, ...]:
+    return _from_hex(match["hex"]) if match["hex"] else tuple(map(int, re.split(r"[\s,]+", match["rgb"])))
+
+
+def _checked(colours: list[tuple[str, tuple[int, ...]]], title: str) -> np.ndarray:
+    """An array of named colours: [(what to call it, (R, G, B))]."""
+    if not 1 <= len(colours) <= LARGEST:
+        raise ValueError(f"{title} has {len(colours)} colours: it needs one for each class, from 1 to {LARGEST}.")
+    seen: dict[tuple[int, ...], str] = {}
+    for name, colour in colours:
+        if colour in seen:
+            raise ValueError(f"{title} has one colour twice, in {seen[colour]} and {name}: each class needs its own.")
+        seen[colour] = name
+    return np.array([colour for _, colour in colours], np.uint8)
+
+
+def nearest_class(pixels: np.ndarray, palette: np.ndarray) -> tuple[np.ndarray, float]:
+    """The class of every pixel: the colour of the palette that is nearest in RGB, the first of those equally near.
+
+    Args:
+        pixels: (h, w, 3) uint8.
+        palette: (n, 3) uint8, n up to 256.
+
+    Returns:
+        (h, w) uint8, and the largest distance of a pixel from its colour: 0 if all are exact, at most 442 (black to white).
+    """
+    packed = np.pad(pixels, ((0, 0), (0, 0), (0, 1))).view(np.uint32)[..., 0]  # four bytes a pixel: one whole number
+    unique = np.unique(packed)  # a label map has few colours, even where a JPEG has blurred them
+    values = unique[:, None].view(np.uint8)[:, :3].astype(np.float32)
+    colours = palette.astype(np.float32)
+    own = (colours**2).sum(axis=1)
+    classes = np.empty(len(unique), np.uint8)
+    for start in range(0, len(unique), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        # The squared distance less that of the pixel from black: whole numbers below 2**24, which are exact in float32.
+        classes[part] = (own - 2 * values[part] @ colours.T).argmin(axis=1)
+    largest = np.sqrt(((values - colours[classes]) ** 2).sum(axis=1).max())
+    return classes[np.searchsorted(unique, packed)], float(largest)

@@ -1,0 +1,172 @@
+"""One side of a pair: from encoded pictures to stored values, and from those to something that can be looked at.
+
+Stored are uint8, uint16 or float32 values as the files have them, (h, w, channels); of a one-hot side the numbers of the
+classes, (h, w, 1) uint8. `values.encode` makes floats in [-1, 1] of them, inside the jitted step.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from p2p_jax.config import Config, Side, count_classes
+from p2p_jax.data.palettes import nearest_class, read_palette
+from p2p_jax.data.pictures import Encoded, Picture, decode, resize, to_grey
+
+LIMITS = {"8": (0.0, 255.0), "16": (0.0, 65535.0), "float": (0.0, 1.0)}
+DTYPES = {"8": np.uint8, "16": np.uint16, "float": np.float32}
+CONTRAST = np.array([31, 119, 180], np.int64)  # steps between colours of neighbouring classes that have none of their own
+
+
+OR_SKIP = ", or leave such files out with --data.on-error skip"
+
+
+def settle_palettes(config: Config) -> Config:
+    """The config with palettes as the colours themselves, so that nothing outside it is needed later.
+
+    Raises:
+        ValueError: a palette cannot be read.
+    """
+    sides = {name: getattr(config.data, name) for name in ("input", "target")}
+    settled = {
+        name: replace(side, palette=tuple(f"#{r:02x}{g:02x}{b:02x}" for r, g, b in read_palette(side.palette).tolist()))
+        for name, side in sides.items()
+        if side.palette
+    }
+    return replace(config, data=replace(config.data, **settled))
+
+
+def value_range(side: Side) -> tuple[float, float]:
+    """The stored values that become -1 and 1."""
+    return side.range or LIMITS[side.depth]
+
+
+def stored_channels(side: Side) -> int:
+    """Channels of the stored values: 1 for a one-hot side."""
+    return 1 if count_classes(side) else sum(side.channels)
+
+
+def read_part(picture: Picture, name: str, side: Side, index: int, *, option: str | None, transparency: str) -> np.ndarray:
+    """One picture of a side, at its own size, with the channels and depth that the side has.
+
+    Args:
+        picture: decoded, with `indices` where the side has classes without a palette.
+        name: of the file.
+        side: what it should be.
+        index: which of the side's pictures it is.
+        option: the side's options begin so, for messages: "--data.input"; None after training, when they are fixed.
+        transparency: "refuse" or "drop".
+
+    Returns:
+        (h, w, channels of this picture), or of a one-hot side the classes (h, w, 1).
+
+    Raises:
+        ValueError: the picture has other channels, more bits, or values out of range.
+    """
+    if side.palette:
+        return nearest_class(_to_channels(picture, name, 3, option, transparency), read_palette(side.palette))[0][..., None]
+    wanted = 1 if side.classes else side.channels[index]
+    pixels = _to_channels(picture, name, wanted, option, transparency)
+    pixels = _to_depth(pixels, name, side.depth, option)
+    if side.classes and pixels.max() >= side.classes:
+        raise ValueError(
+            f"{name} holds the class {pixels.max()}, but classes are numbered from 0 to {side.classes - 1}: "
+            + _advice(option, f"classes {pixels.max() + 1}", ", or {option}.palette if its values are colours")
+        )
+    if side.range is not None or side.depth == "float":
+        low, high = value_range(side)
+        if pixels.min() < low or pixels.max() > high:
+            raise ValueError(
+                f"{name} has values from {pixels.min():g} to {pixels.max():g}, outside of {low:g} to {high:g}: "
+                + _advice(option, "range LOW HIGH", " that holds all pictures")
+            )
+    return pixels
+
+
+def _advice(option: str | None, value: str, more: str = "") -> str:
+    return f"give {option}.{value}{more.format(option=option)}." if option else "make it like those of training."
+
+
+def _to_channels(picture: Picture, name: str, wanted: int, option: str | None, transparency: str) -> np.ndarray:
+    pixels = picture.pixels
+    channels = pixels.shape[-1]
+    if picture.has_alpha and channels != wanted:
+        opaque = pixels[..., -1].min() == np.iinfo(pixels.dtype).max
+        if transparency == "refuse" and not opaque:
+            raise ValueError(
+                f"{name} has {channels} channels, one of them transparency, where {wanted} are expected: flatten it, "
+                f"give --data.transparency drop, or, to train on it, {option}.channels {channels}."
+            )
+        pixels, channels = pixels[..., :-1], channels - 1
+    if channels == wanted:
+        return pixels
+    if channels == 1 and wanted == 3:
+        return np.repeat(pixels, 3, axis=-1)
+    if channels == 3 and wanted == 1:
+        return to_grey(pixels)
+    expected = "channel is" if wanted == 1 else "channels are"
+    raise ValueError(
+        f"{name} has {channels} channels, where {wanted} {expected} expected: {_advice(option, f'channels {channels}')}"
+    )
+
+
+def _to_depth(pixels: np.ndarray, name: str, depth: str, option: str | None) -> np.ndarray:
+    if depth == "float":
+        return pixels.astype(np.float32)
+    if depth == "16" and pixels.dtype == np.uint8:
+        return pixels.astype(np.uint16) * 257
+    if pixels.dtype != DTYPES[depth]:
+        found, give = ("16 bits", "16") if pixels.dtype == np.uint16 else ("real numbers", "float")
+        raise ValueError(
+            f"{name} has {found} per channel, where {depth} bits are expected: "
+            + _advice(option, f"depth {give}", f", or save it with {depth} bits")
+        )
+    return pixels
+
+
+def read_side(
+    encoded: Sequence[Encoded], side: Side, *, option: str | None, transparency: str
+) -> list[tuple[str, np.ndarray]]:
+    """All pictures of a side at their own size: (name, pixels), see `read_part`.
+
+    Raises:
+        ValueError: there are more or fewer than the side's channels say, or one of them does not fit.
+    """
+    if len(encoded) != len(side.channels):
+        several = " ".join("3" for _ in encoded)
+        raise ValueError(
+            f"{encoded[0].name} is one of {len(encoded)} pictures on its side of the pair, but {option}.channels names "
+            f"{len(side.channels)}: give a number for each, such as {option}.channels {several}."
+        )
+    indices = side.classes is not None and not side.palette
+    pictures = [decode(one, indices=indices, otherwise=OR_SKIP if option else "") for one in encoded]
+    return [
+        (one.name, read_part(picture, one.name, side, i, option=option, transparency=transparency))
+        for i, (one, picture) in enumerate(zip(encoded, pictures, strict=True))
+    ]
+
+
+def resize_side(pixels: np.ndarray, size: tuple[int, int], side: Side, method: str) -> np.ndarray:
+    """Resizes stored values (h, w, c) to (height, width, c): images by `method`, labels to the nearest pixel."""
+    resized = resize(pixels, size, "nearest" if side.kind == "labels" else method)
+    if resized.dtype == np.float32 and resized is not pixels:
+        return np.clip(resized, *value_range(side))  # bicubic overshoots at edges, as it cannot in whole numbers
+    return resized
+
+
+def show(side: Side, pixels: np.ndarray) -> list[np.ndarray]:
+    """What a person looks at, of stored values (h, w, c): RGB or grey uint8, one for each of the side's pictures.
+
+    Classes are shown in the palette's colours or in some of our own, deep values over their range; of more than three
+    channels the first three.
+    """
+    if side.palette:
+        return [read_palette(side.palette)[pixels[..., 0]]]
+    if side.classes:
+        return [(pixels.astype(np.int64) * CONTRAST % 256).astype(np.uint8)]
+    if side.depth != "8" or side.range is not None:
+        low, high = value_range(side)
+        pixels = np.round((pixels.astype(np.float32) - low) * (255 / (high - low))).clip(0, 255).astype(np.uint8)
+    ends = np.cumsum(side.channels)
+    parts = [pixels[..., end - count : end] for end, count in zip(ends, side.channels, strict=True)]
+    return [part[..., :3] if part.shape[-1] >= 3 else part[..., :1] for part in parts]
