@@ -13,6 +13,7 @@ from typing import Any
 
 from p2p_jax import commands
 from p2p_jax.commands import USAGE_ERROR
+from p2p_jax.data_commands import data
 from p2p_jax.errors import Stopped
 from p2p_jax.options import PROGRAM, suggest
 
@@ -25,6 +26,7 @@ Image-to-image translation with conditional GANs (pix2pix) in JAX.
   evaluate WORKDIR        L1, PSNR and SSIM on a split, beside two baselines
   report WORKDIR          write the report of a run again
   summary NAME|FILE.py    layers, shapes and parameters of an experiment's networks
+  data COMMAND            prepare, check and make data sets: p2p-jax data --help
   import-torch FILE.pth…  checkpoints of the PyTorch original into a workdir (--workdir DIR)
   export-torch WORKDIR    and back (--output DIR)
 
@@ -39,12 +41,13 @@ def main(argv: list[str] | None = None) -> int:
     known: dict[str, Callable[[list[str]], int]] = {
         "train": commands.train, "translate": commands.translate, "evaluate": commands.evaluate,
         "report": commands.report, "summary": commands.summary, "import-torch": commands.import_torch,
-        "export-torch": commands.export_torch,
+        "export-torch": commands.export_torch, "data": data,
     }  # fmt: skip
     if not argv or argv[0] in ("-h", "--help"):
         print(HELP, end="")
         return 0 if argv else USAGE_ERROR
     warnings.showwarning = _show_warning
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged files, which are named by what fails on them
     _quiet_libraries()
     if argv[0] == "--version":
         return _print_versions()
@@ -93,8 +96,8 @@ def _complain(sentence: str, code: int = USAGE_ERROR) -> int:
 
 
 def _quiet_libraries() -> None:
-    """Silences what orbax and tensorstore tell of a failed save from their own threads; the exception itself reaches us."""
-    for name in ("absl", "asyncio"):
+    """Silences what libraries tell of a failure beside the exception itself, which reaches us, some from own threads."""
+    for name in ("absl", "asyncio", "tifffile"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

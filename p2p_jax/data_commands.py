@@ -1,0 +1,52 @@
+"""`p2p-jax data …`: which commands there are; each lives in a module of its own that is imported when it runs."""
+
+import importlib
+
+from p2p_jax.options import PROGRAM, suggest
+
+HELP = f"""usage: {PROGRAM} data COMMAND ...
+
+  check PATH              what is in a folder or list of pairs, what is wrong with it, and how to train on it
+  prepare NAME            fetch and prepare one of the paper's sets: facades, maps, edges2shoes, edges2handbags,
+                          cityscapes, night2day; or your own pictures (--from FOLDER --name NAME)
+
+Tools that make pairs, each into a new folder (--output DIR), with --dry-run and --overwrite:
+  combine A B             two folders into side-by-side pictures
+  split FOLDER            and back
+  resize FOLDER           to one size, with or without padding
+  edges FOLDER            edge maps from photos
+  blank FOLDER            pictures with a hole, and its mask, for inpainting
+  grayscale FOLDER        grey pictures beside their colours, for colorization
+  labels FOLDER           numbers of classes to colours, or back
+
+  {PROGRAM} data COMMAND --help
+"""
+
+# Where each is: module and function.
+HOMES = {
+    "check": "doctor.check",
+    "prepare": "prepare.prepare",
+    "combine": "tool_commands.combine",
+    "split": "tool_commands.split",
+    "resize": "tool_commands.resize_all",
+    "edges": "tool_commands.edges",
+    "blank": "tool_commands.blank",
+    "grayscale": "tool_commands.grayscale",
+    "labels": "tool_labels.labels",
+}
+
+
+def data(argv: list[str]) -> int:
+    """Runs a command and returns its exit code.
+
+    Raises:
+        ValueError: there is no such command.
+    """
+    if not argv or argv[0] in ("-h", "--help"):
+        print(HELP, end="")
+        return 0 if argv else 2
+    name = argv[0]
+    if name not in HOMES:
+        raise ValueError(f"there is no command data {name}{suggest(name, list(HOMES))}; see {PROGRAM} data --help.")
+    module, function = HOMES[name].split(".")
+    return getattr(importlib.import_module(f"p2p_jax.data.{module}"), function)(argv[1:])
