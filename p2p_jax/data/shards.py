@@ -1,0 +1,207 @@
+"""Writing a set of tensorflow-datasets: its records in shards, all of it or nothing.
+
+TFDS itself writes a split of more than 1 GB by way of temporary files for which it needs TensorFlow, so records are written
+here, in their order and without such files.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from p2p_jax.data.prepared import RECORD, SPLITS
+
+SHARD_BYTES = 2**28
+
+Progress = Callable[[str, int, int | None], Any]
+"""Called with what is done, how much of it, and how much there is: ("read", bytes, all) or ("write", pairs, all)."""
+
+
+def no_progress(what: str, done: int, total: int | None) -> None:
+    """A `Progress` that says nothing."""
+
+
+class Planned(NamedTuple):
+    """A split that is to be written: how many records, of about how many bytes in all, and the records in their order."""
+
+    count: int
+    size: int
+    examples: Iterable[dict[str, Any]]
+
+
+def write_set(
+    info: Any,
+    folder: Path,
+    splits: Mapping[str, Planned],
+    *,
+    source: Mapping[str, Any],
+    shard_bytes: int = SHARD_BYTES,
+    on_progress: Progress = no_progress,
+) -> None:
+    """Writes a whole set into a folder.
+
+    Args:
+        info: the `tfds.core.DatasetInfo` without splits.
+        folder: that of the version, empty.
+        splits: by our names.
+        source: what to note of where it comes from.
+        shard_bytes: how large a shard may become.
+        on_progress: told of every record.
+    """
+    from tensorflow_datasets.core.splits import SplitDict
+
+    info.set_file_format("array_record")
+    infos, content = write_splits(info, folder, splits, shard_bytes=shard_bytes, on_progress=on_progress)
+    info.set_splits(SplitDict(infos))
+    info.write_to_directory(folder)
+    (folder / RECORD).write_text(json.dumps({**source, "content": content}, indent=2))
+
+
+def write_splits(
+    info: Any,
+    folder: Path,
+    splits: Mapping[str, Planned],
+    *,
+    shard_bytes: int = SHARD_BYTES,
+    on_progress: Progress = no_progress,
+) -> tuple[list[Any], str]:
+    """Writes the shards: each split's `tfds.core.SplitInfo`, and a checksum of all records."""
+    digest = hashlib.sha256()
+    done, total = 0, sum(plan.count for plan in splits.values())
+
+    def serialized(split: str, examples: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+        nonlocal done
+        for example in examples:
+            _digest(digest, split, example)
+            done += 1
+            on_progress("write", done, total)
+            yield info.features.serialize_example(example)
+
+    infos = []
+    for split, plan in splits.items():
+        shards = max(1, min(plan.count, -(-plan.size // shard_bytes)))
+        records = serialized(split, plan.examples)
+        infos.append(_write_split(info.name, folder, split, records, count=plan.count, shards=shards))
+    return infos, digest.hexdigest()
+
+
+def _digest(digest: Any, split: str, example: dict[str, Any]) -> None:
+    for feature, value in sorted(example.items()):
+        data = value.encode() if isinstance(value, str) else value
+        digest.update(f"{split} {feature} {len(data)} ".encode() + data)
+
+
+def _write_split(name: str, folder: Path, split: str, records: Iterator[bytes], *, count: int, shards: int) -> Any:
+    """Writes the shards of one split, of about the same number of records."""
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.splits import SplitInfo
+
+    ends = [count * (shard + 1) // shards for shard in range(shards)]
+    lengths = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+    root: Any = folder  # TFDS takes any path, but says otherwise
+    template = tfds.core.ShardedFileTemplate(
+        data_dir=root, dataset_name=name, split=SPLITS[split], filetype_suffix="array_record"
+    )
+    size = 0
+    for shard, length in enumerate(lengths):
+        path = Path(template.sharded_filepath(shard_index=shard, num_shards=shards))
+        size += _write_shard(path, islice(records, length))
+    return SplitInfo(name=SPLITS[split], shard_lengths=lengths, num_bytes=size, filename_template=template)
+
+
+def _write_shard(path: Path, records: Iterable[bytes]) -> int:
+    """Writes one file of records and returns how many bytes they have.
+
+    Raises:
+        OSError: the disk is full, or cannot be written; array_record itself knows only RuntimeError.
+    """
+    from array_record.python.array_record_module import ArrayRecordWriter
+
+    size = 0
+    try:
+        writer = ArrayRecordWriter(str(path), "group_size:1")  # any other size makes random access slow
+    except RuntimeError as error:
+        raise _as_os_error(error, path) from None
+    try:
+        for record in records:
+            writer.write(record)
+            size += len(record)
+    except BaseException:
+        _close_quietly(writer)
+        raise
+    try:
+        writer.close()
+    except RuntimeError as error:
+        raise _as_os_error(error, path) from None
+    return size
+
+
+def _close_quietly(writer: Any) -> None:
+    with suppress(RuntimeError):  # what interrupted the writing is what matters
+        writer.close()
+
+
+def _as_os_error(error: RuntimeError, path: Path) -> OSError:
+    numbers = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EFBIG)
+    number = next((number for number in numbers if os.strerror(number) in str(error)), errno.EIO)
+    return OSError(number, os.strerror(number), str(path))
+
+
+@contextmanager
+def locked(final: Path) -> Iterator[None]:
+    """Keeps other processes from preparing the same set meanwhile, and clears away what a killed one left.
+
+    Args:
+        final: folder of the version; the one above it is made, and removed again if nothing came to be in it.
+
+    Raises:
+        ValueError: another process is at work on it.
+    """
+    import fcntl
+
+    folder = final.parent
+    missing = [above for above in (folder, *folder.parents) if not above.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"another process is preparing {folder} at this moment: wait until it is done.") from None
+        fresh, old = _aside(final)
+        if old.exists() and not final.exists():
+            old.rename(final)
+        for left in (fresh, old):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+    finally:
+        os.close(handle)
+        for empty in missing:
+            with suppress(OSError):  # something is in it
+                empty.rmdir()
+
+
+@contextmanager
+def new_version(final: Path) -> Iterator[Path]:
+    """A folder that takes the place of `final` when the block has ended well, and vanishes otherwise; only while locked."""
+    fresh, old = _aside(final)
+    fresh.mkdir()
+    try:
+        yield fresh
+        if final.exists():
+            final.rename(old)
+        fresh.rename(final)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _aside(final: Path) -> tuple[Path, Path]:
+    """Where the new version is written, and where the old one lies for the moment in which they change places."""
+    return final.with_name(f"incomplete.new_{final.name}"), final.with_name(f"incomplete.old_{final.name}")
