@@ -247,3 +247,16 @@ def test_the_python_entry_takes_a_path_as_text(pictures, translator, tmp_path):
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(ValueError, match="is not the workdir of a run"):
         p2p_jax.load(tmp_path)
+
+
+def test_unreadable_pictures_are_named_and_the_others_translated(tmp_path, capsys):
+    for name in "012":
+        save(tmp_path / "in" / f"{name}.png")
+    (tmp_path / "in" / "1.png").write_text("no picture")
+    capsys.readouterr()
+    assert translate(tmp_path / "in", "-o", tmp_path / "out", "--batch-size", "2") == 2
+    output = capsys.readouterr()
+    assert output.err.count("\n") == 1
+    assert str(tmp_path / "in" / "1.png") in output.err
+    assert "2 pictures written" in output.out
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0.png", "2.png"]
