@@ -305,7 +305,8 @@ def _load_moved(options: Evaluate | Report) -> Any:
 
     found = experiment.load(options.workdir, trust=options.trust)
     if options.data_path is None:
-        if found.config.data.source == "folder" and found.config.data.path is None:
+        data = found.config.data
+        if data.source == "folder" and data.path is None and data.tfds is None:
             raise ValueError(f"the networks in {options.workdir} were imported without data: give --data-path FOLDER.")
         return found
     data = replace(found.config.data, path=str(options.data_path))

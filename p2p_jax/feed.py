@@ -11,7 +11,7 @@ from p2p_jax.config import Config
 from p2p_jax.data.augment import augment
 from p2p_jax.data.fit import fit_of_evaluation
 from p2p_jax.data.loading import Reader, batches
-from p2p_jax.data.pairs import Example, stack
+from p2p_jax.data.pairs import stack
 from p2p_jax.sharding import replicate, split_batch
 from p2p_jax.state import TrainState
 from p2p_jax.step import AUGMENTATION, Metrics, Pix2Pix, make_train_step
@@ -67,7 +67,7 @@ def make_update(
         target=config.data.target,
     )
 
-    def update(state: TrainState, batch: Example, store: Store) -> tuple[TrainState, Metrics]:
+    def update(state: TrainState, batch: Any, store: Store) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(jax.random.fold_in(state.key, state.batch_index), AUGMENTATION)
         if store is not None:
             batch = {name: pictures[batch["index"]] for name, pictures in store.items()}

@@ -124,9 +124,10 @@ def _make_translate(model: Pix2Pix, config: configs.Config) -> Callable[..., jax
 
 
 def _with_whole_path(config: configs.Config) -> configs.Config:
-    """The same config with a data path that holds in every current folder."""
-    path = config.data.path
-    return config if path is None else replace(config, data=replace(config.data, path=str(Path(path).absolute())))
+    """The same config with data paths that hold in every current folder."""
+    paths = {name: getattr(config.data, name) for name in ("path", "tfds_dir")}
+    whole = {name: str(Path(path).absolute()) for name, path in paths.items() if path is not None}
+    return replace(config, data=replace(config.data, **whole))
 
 
 def _read_ahead(dataset: Dataset, config: configs.Config, console: Console) -> Reader:

@@ -182,7 +182,7 @@ def test_pictures_for_an_experiment_that_draws_its_own(tmp_path, capsys):
     assert train(tmp_path / "run", "--data.path", str(tmp_path)) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert "--data.source folder" in error
+    assert "add --data.source folder" in error
     assert not (tmp_path / "run").exists()
 
 

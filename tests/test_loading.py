@@ -1,5 +1,6 @@
 """Batches are a pure function of (seed, index), whatever reads them; unreadable pairs; the fingerprint."""
 
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 from p2p_jax.config import Config, Data, load_size
 from p2p_jax.data.fit import Fit
 from p2p_jax.data.loading import batches, open_dataset, open_reader
+from p2p_jax.data.prepared import Opened
 
 WHOLE = Fit("resize_and_crop", (16, 16), (16, 16))
 
@@ -247,3 +249,49 @@ def test_shares_are_split_off_a_list_too(side_by_side, tmp_path):
     names = [{pairs.name(i) for i in range(pairs.count())} for pairs in splits.values()]
     assert [len(some) for some in names] == [3, 3]
     assert set.union(*names) == {f"pairs/{i}" for i in range(6)}
+
+
+@pytest.fixture
+def prepared(side_by_side, monkeypatch):
+    """Six records of a set that has other features than ours, as `open_prepared` gives them."""
+    whole = [np.asarray(Image.open(path)) for path in sorted(side_by_side.iterdir())]
+    records = [{"image": picture[:, :32], "label": picture[:, 32:], "id": i} for i, picture in enumerate(whole)]
+    asked = []
+
+    def opened(name, data_dir):
+        asked.append((name, data_dir))
+        return Opened({"train": records, "test": records[:2]}, "print")
+
+    monkeypatch.setattr("p2p_jax.data.prepared.open_prepared", opened)
+    return asked
+
+
+def config_of_set(**data):
+    return Config(image_size=16, data=Data(tfds="other/small", tfds_dir="sets", load_size=16, **data))
+
+
+def test_any_set_is_trained_on_by_naming_its_features(prepared, side_by_side):
+    dataset = open_dataset(config_of_set(tfds_features=("image", "label")))
+    assert prepared == [("other/small", "sets")]
+    assert dataset.fingerprint == "print"
+    assert {split: pairs.count() for split, pairs in dataset.splits.items()} == {"train": 6, "test": 2}
+    of_files = open_dataset(config_of(side_by_side)).splits["train"]
+    assert same([dataset.splits["train"].read(4, WHOLE)], [of_files.read(4, WHOLE)])
+
+
+@pytest.mark.parametrize("features", [None, ("image",), ("image", "depth")])
+def test_features_that_are_not_there_are_refused_with_those_that_are(prepared, features):
+    with pytest.raises(ValueError, match="other/small has the features id, image, label: name those that are A and B"):
+        open_dataset(config_of_set(tfds_features=features))
+
+
+def test_a_folder_comes_before_a_prepared_set(prepared, side_by_side):
+    config = config_of_set()
+    config = replace(config, data=replace(config.data, path=str(side_by_side)))
+    assert set(open_dataset(config).splits) == {"train"}
+    assert prepared == []
+
+
+def test_a_set_for_an_experiment_that_draws_its_own_is_refused():
+    with pytest.raises(ValueError, match=r"--data\.tfds was given x, .* --data\.source folder"):
+        open_dataset(Config(data=Data(source="procedural", tfds="x")))

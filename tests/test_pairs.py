@@ -258,8 +258,10 @@ def test_a_crop_is_a_window_of_both_halves_at_the_same_place(tmp_path):
 
 def test_a_picture_smaller_than_the_crop_is_refused(tmp_path):
     write(tmp_path, A=A, B=B)
-    with pytest.raises(ValueError, match="24 x 20 pixels, less than the crop of 32 x 32"):
-        pairs_of(tmp_path).read(0, Fit("crop", (32, 32), (32, 32)))
+    for whole in (False, True):
+        with pytest.raises(ValueError, match="24 x 20 pixels, less than the crop of 32 x 32") as caught:
+            pairs_of(tmp_path).read(0, Fit("crop", (32, 32), (32, 32), whole))
+        assert str(tmp_path / "A" / "1.png") in str(caught.value)
 
 
 def test_padding_mirrors_below_and_at_the_right_and_never_enlarges(tmp_path):

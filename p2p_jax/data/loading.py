@@ -68,11 +68,11 @@ def open_dataset(config: Config) -> Dataset:
 
 def _open_procedural(config: Config) -> Dataset:
     data = config.data
-    if data.path is not None:
-        raise ValueError(
-            f"--data.path was given {data.path}, but this experiment draws its own pictures: give --data.source folder "
-            "as well."
-        )
+    for option, given in (("--data.path", data.path), ("--data.tfds", data.tfds)):
+        if given is not None:
+            raise ValueError(
+                f"{option} was given {given}, but this experiment draws its own pictures: add --data.source folder."
+            )
     for side in (data.input, data.target):
         if side.channels != (3,) or side.depth != "8" or side.range or side.classes or side.palette:
             raise ValueError("the built-in facades have 3 channels of 8 bits on both sides: leave both as they are.")
@@ -89,16 +89,13 @@ def _open_prepared(data: Data) -> tuple[dict[str, Records], str]:
     from p2p_jax.data.prepared import open_prepared
 
     prepared = open_prepared(str(data.tfds), data.tfds_dir)
-    features = data.tfds_features
-    for records in prepared.splits.values():
-        known = set(records[0])
-        named = features is None and ("pair" in known or any(part[:1] == "A" for part in known))
-        if not named and (features is None or len(features) < 2 or not set(features) <= known):
-            raise ValueError(
-                f"{data.tfds} has the features {', '.join(sorted(known))}: name those that are A and B, such as "
-                "--data.tfds-features image segmentation_mask."
-            )
-        break
+    features, known = data.tfds_features, set(next(iter(prepared.splits.values()))[0])
+    named = features is None and bool({"pair", "A", "A1"} & known)
+    if not named and (features is None or len(features) < 2 or not set(features) <= known):
+        raise ValueError(
+            f"{data.tfds} has the features {', '.join(sorted(known))}: name those that are A and B, such as "
+            "--data.tfds-features image segmentation_mask."
+        )
     splits = {split: PreparedRecords(records, str(data.tfds), features) for split, records in prepared.splits.items()}
     return dict(splits), prepared.fingerprint
 
@@ -170,7 +167,7 @@ def batches(
     """
     import grain
 
-    def element(position: int, index: int) -> Example:
+    def element(position: int, index: int) -> dict[str, Any]:
         index = int(index)
         if not read:
             return {"index": np.int32(index)}

@@ -170,6 +170,7 @@ class RecordedPairs(NamedTuple):
         parts = self.records.parts(index)
         sides = read_pair(parts, self.data)
         first, own = next((name, pixels.shape[:2]) for pictures in sides.values() for name, pixels in pictures)
+        plan(fit._replace(whole=False), own, first)  # what is read whole for a cache is cropped later
         sizes = plan(fit, own, first)
 
         def place(pixels: np.ndarray, side: Side, method: str) -> np.ndarray:

@@ -318,7 +318,7 @@ def _write_tiff(file: Any, pixels: np.ndarray) -> None:
 
     flat = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
     photometric = "rgb" if pixels.shape[-1] == 3 else "minisblack"
-    planar = {"planarconfig": "contig"} if flat.ndim == 3 else {}
+    planar: dict[str, Any] = {"planarconfig": "contig"} if flat.ndim == 3 else {}
     tifffile.imwrite(file, flat, photometric=photometric, compression="deflate", metadata=None, **planar)
 
 
