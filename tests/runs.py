@@ -32,6 +32,32 @@ SMALL = (*DRAWN, "--log-every", "2", "--sample-every", "4", "--checkpoint-every"
 LINEAR = (*SMALL, "--steps", "8", "--optimizer.schedule", "linear")
 WRITE_REPORT = trainer._write_report
 
+# One convolution for each network, compiled in no time: for tests of what goes in and what comes out.
+QUICK = """
+import jax
+from p2p_jax import ops, pix2pix
+from p2p_jax.config import Config, Data, count_channels
+from p2p_jax.network import Network
+
+CONFIG = Config(image_size=16, epochs=None, steps=1, data=Data(load_size=18))
+
+def build(config):
+    made = count_channels(config.data.target)
+    def net(channels, end):
+        def init(key, x):
+            return {"kernel": jax.random.normal(key, (3, 3, x.shape[-1], channels))}, {}
+        def apply(params, state, x, *, train, key=None):
+            return end(ops.conv2d(x, params["kernel"], padding=1)), state
+        return Network(init, apply)
+    return pix2pix.build(config)._replace(generator=net(made, ops.tanh), discriminator=net(1, lambda x: x))
+"""
+
+
+def quick_experiment(folder: Path) -> str:
+    """The path of an experiment of one step with the smallest networks."""
+    (folder / "quick.py").write_text(QUICK)
+    return str(folder / "quick.py")
+
 
 def train(workdir: Path, *options: str, name: str = "quickstart") -> int:
     """`p2p-jax train` of a tiny run."""

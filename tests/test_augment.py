@@ -19,9 +19,12 @@ def numbered(count):
     return {"input": picture, "target": np.repeat(picture, 3, axis=-1)}
 
 
-def run(key, batch, *, size, flip):
-    fn = jax.jit(partial(augment, size=size, options=Augment(flip=flip)))
-    return {name: np.asarray(value) for name, value in fn(jax.random.key(key), batch).items()}
+def jitted(batch, *, seed=0, **options):
+    return {name: np.asarray(x) for name, x in jax.jit(partial(augment, **options))(jax.random.key(seed), batch).items()}
+
+
+def run(seed, batch, *, size, flip):
+    return jitted(batch, seed=seed, size=size, options=Augment(flip=flip))
 
 
 def pixels(pictures):
@@ -101,7 +104,9 @@ def test_a_rectangle_is_height_and_width():
 
 def test_pixels_become_float32_from_minus_one_to_one():
     values = np.arange(256, dtype=np.uint8)
-    out = to_float({"input": values, "target": values.astype(np.uint16) * 257, "weight": values}, target=Side(depth="16"))
+    out = jax.jit(partial(to_float, target=Side(depth="16")))(
+        {"input": values, "target": values.astype(np.uint16) * 257, "weight": values}
+    )
     assert all(x.dtype == np.float32 for x in out.values())
     np.testing.assert_allclose(out["input"], np.linspace(-1, 1, 256), atol=1e-6)
     np.testing.assert_allclose(out["target"], np.linspace(-1, 1, 256), atol=1e-6)
@@ -117,7 +122,7 @@ def square(count):
 
 def ways(options):
     """Each picture's symmetry as a number, 0 to 7; checks that it is one, and the same for all three."""
-    out = augment(jax.random.key(0), square(256), size=8, options=options, input=Side(channels=(1,)))
+    out = jitted(square(256), size=8, options=options, input=Side(channels=(1,)))
     every = [np.rot90(flipped, k) for flipped in (SQUARE[..., 0], SQUARE[:, ::-1, 0]) for k in range(4)]
     found = []
     for picture in pixels(np.asarray(out["input"]))[..., 0]:
@@ -156,7 +161,7 @@ REAL = Side(channels=(2,), depth="float", range=(-100, 100))
 def warped(options, *, kind="image", count=64, size=16):
     side = Side(kind=kind, channels=(2,), depth="float", range=(-100, 100))
     batch = {name: np.broadcast_to(ramp(), (count, 32, 32, 2)) for name in ("input", "target")}
-    out = augment(jax.random.key(0), batch, size=size, options=options, input=side, target=REAL)
+    out = jitted(batch, size=size, options=options, input=side, target=REAL)
     return np.asarray(out["input"]) * 100, np.asarray(out["target"]) * 100
 
 
@@ -208,7 +213,7 @@ def test_no_warp_is_a_warp_by_nothing():
 
 def test_whole_numbers_stay_whole_in_a_warp():
     batch = {name: np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8) for name in ("input", "target")}
-    out = augment(jax.random.key(0), batch, size=16, options=Augment(rotate=10))
+    out = jitted(batch, size=16, options=Augment(rotate=10))
     steps = (np.asarray(out["input"]) + 1) * 127.5
     np.testing.assert_allclose(steps, steps.round(), atol=1e-3)
 
@@ -217,17 +222,17 @@ def test_colour_jitter_changes_the_side_that_bears_it():
     picture = np.random.default_rng(0).integers(60, 200, (32, 8, 8, 3), np.uint8)
     batch = {"input": picture, "target": picture}
     options = {"size": 8, "options": Augment(flip=False)}
-    out = augment(jax.random.key(0), batch, **options, target=Side(colour_jitter=0.2))
-    plain = augment(jax.random.key(0), batch, **options)
+    out = jitted(batch, **options, target=Side(colour_jitter=0.2))
+    plain = jitted(batch, **options)
     np.testing.assert_array_equal(out["input"], plain["input"])
-    assert (abs(np.asarray(out["target"] - plain["target"])).mean((1, 2, 3)) > 0.01).all()
+    assert (abs(out["target"] - plain["target"]).mean((1, 2, 3)) > 0.01).all()
     assert abs(np.asarray(out["target"])).max() <= 1
 
 
 def test_brightness_contrast_and_saturation_change_within_their_limits():
     grey = np.full((64, 8, 8, 3), 0.2, np.float32)
     keys = jax.random.split(jax.random.key(0), 64)
-    light = (np.asarray(jax.vmap(partial(jitter_colour, amount=0.3))(keys, grey)) + 1) / 2
+    light = (np.asarray(jax.jit(jax.vmap(partial(jitter_colour, amount=0.3)))(keys, grey)) + 1) / 2
     factors = light.mean((1, 2, 3)) / 0.6
     assert 0.699 <= factors.min() < 0.85
     assert 1.15 < factors.max() <= 1.301
@@ -237,7 +242,6 @@ def test_brightness_contrast_and_saturation_change_within_their_limits():
 
 def test_new_kinds_of_jitter_shift_none_of_the_paper_s():
     plain = run(0, numbered(64), size=SMALL, flip=True)
-    with_more = augment(
-        jax.random.key(0), numbered(64), size=SMALL, options=Augment(), input=Side(channels=(1,), colour_jitter=0.1)
-    )
+    side = Side(channels=(1,), colour_jitter=0.1)
+    with_more = jitted(numbered(64), size=SMALL, options=Augment(), input=side)
     np.testing.assert_array_equal(plain["target"], with_more["target"])

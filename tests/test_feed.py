@@ -3,9 +3,10 @@
 import jax
 import numpy as np
 import pytest
-from runs import TINY, folder_of_pairs, leaves_of, rows_of, train
+from runs import folder_of_pairs, leaves_of, quick_experiment, rows_of
 
 from p2p_jax import trainer
+from p2p_jax.cli import main
 from p2p_jax.config import Config, Data
 from p2p_jax.data.loading import open_dataset, open_reader
 from p2p_jax.feed import open_store, open_stream
@@ -44,8 +45,9 @@ def test_on_an_accelerator_the_store_is_the_default(side_by_side, monkeypatch):
 def test_a_run_is_the_same_wherever_its_pictures_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(trainer, "_write_report", lambda *_: None)
     pairs = folder_of_pairs(tmp_path / "pairs")
-    options = (*TINY, "--data.source", "folder", "--data.path", str(pairs), "--steps", "4", "--batch-size", "2")
+    options = ("--data.path", str(pairs), "--steps", "4", "--batch-size", "2")
     for cache in ("memory", "device"):
-        assert train(tmp_path / cache, *options, "--data.cache", cache) == 0
+        line = ["train", quick_experiment(tmp_path), "--workdir", str(tmp_path / cache), *options, "--data.cache", cache]
+        assert main(line) == 0
         assert 0 <= rows_of(tmp_path / cache)[-1]["data_wait"] < 1
     assert leaves_of(tmp_path / "memory") == leaves_of(tmp_path / "device")

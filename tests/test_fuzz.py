@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from PIL import Image
-from runs import TINY, train
+from runs import quick_experiment
 
 from p2p_jax import trainer
+from p2p_jax.cli import main
 from p2p_jax.config import Config, Data
 from p2p_jax.data.loading import open_dataset, open_reader
 from p2p_jax.data.pictures import decode, of_file, write_picture
@@ -84,8 +85,8 @@ def test_training_goes_on_with_the_others_and_names_each(fuzzed, tmp_path, monke
     pairs = open_dataset(config).splits["train"]
     open_reader(pairs, config)
     assert not any(pairs.name(index).startswith("good") for index in pairs.skipped)
-    options = (*TINY, "--data.source", "folder", "--data.path", str(fuzzed), "--steps", "2", "--data.on-error", "skip")
-    assert train(tmp_path / "run", *options) == 0
+    line = ["train", quick_experiment(tmp_path), "--workdir", str(tmp_path / "run"), "--data.path", str(fuzzed)]
+    assert main([*line, "--data.on-error", "skip"]) == 0
     assert f"{len(pairs.skipped)} pairs could not be read" in capsys.readouterr().out
     named = (tmp_path / "run" / "replaced.txt").read_text().splitlines()
     assert len(named) == len(pairs.skipped) > 60

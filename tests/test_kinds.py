@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from runs import quick_experiment
 
 import p2p_jax
 from p2p_jax import trainer
@@ -29,33 +30,6 @@ def drawn(index: int) -> dict[str, np.ndarray]:
         "ids": (labels[:, :, None] == COLOURS).all(-1).argmax(-1).astype(np.uint8)[..., None],
         "mask": np.where(np.arange(HEIGHT)[:, None, None] > 5, 255, 0).astype(np.uint8).repeat(WIDTH, 1),
     }
-
-
-# One convolution for each network: what is tested here is what goes in and what comes out.
-OWN = """
-import jax
-from p2p_jax import ops, pix2pix
-from p2p_jax.config import Config, Data, count_channels
-from p2p_jax.network import Network
-
-CONFIG = Config(image_size=16, epochs=None, steps=1, data=Data(load_size=18))
-
-def build(config):
-    made = count_channels(config.data.target)
-    def net(channels, end):
-        def init(key, x):
-            return {"kernel": jax.random.normal(key, (3, 3, x.shape[-1], channels))}, {}
-        def apply(params, state, x, *, train, key=None):
-            return end(ops.conv2d(x, params["kernel"], padding=1)), state
-        return Network(init, apply)
-    return pix2pix.build(config)._replace(generator=net(made, ops.tanh), discriminator=net(1, lambda x: x))
-"""
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> str:
-    (tmp_path / "own.py").write_text(OWN)
-    return str(tmp_path / "own.py")
 
 
 # Parts and their kinds of picture; options; ending and dtype and channels of what is written.
@@ -111,11 +85,11 @@ def write_pairs(folder: Path, parts: dict[str, str]) -> Path:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_it_trains_and_translates_and_is_written_as_what_it_is(tmp_path, own, name):
+def test_it_trains_and_translates_and_is_written_as_what_it_is(tmp_path, name):
     parts, options, (ending, dtype, channels) = KINDS[name]
     pairs, run = write_pairs(tmp_path / "pairs", parts), tmp_path / "run"
     line = ["--workdir", str(run), "--data.path", str(pairs), *options.split()]
-    assert main(["train", own, *line]) == 0
+    assert main(["train", quick_experiment(tmp_path), *line]) == 0
     assert (run / "report" / "test.png").is_file()
     inputs = pairs if "A1" in parts else pairs / "A"
     assert main(["translate", str(run), str(inputs), "-o", str(tmp_path / "out")]) == 0
@@ -129,11 +103,11 @@ def test_it_trains_and_translates_and_is_written_as_what_it_is(tmp_path, own, na
         assert len(np.unique(pixels)) > 256, "more than 8 bits can tell apart"
 
 
-def test_a_translator_of_deep_pictures_takes_and_gives_their_values(tmp_path, own, monkeypatch):
+def test_a_translator_of_deep_pictures_takes_and_gives_their_values(tmp_path, monkeypatch):
     monkeypatch.setattr(trainer, "_write_report", lambda *_: None)
     parts, options, _ = KINDS["16 bit to real"]
     line = ["--workdir", str(tmp_path / "run"), "--data.path", str(write_pairs(tmp_path / "pairs", parts))]
-    assert main(["train", own, *line, *options.split()]) == 0
+    assert main(["train", quick_experiment(tmp_path), *line, *options.split()]) == 0
     translate = p2p_jax.load(tmp_path / "run")
     made = translate(np.full((16, 16, 1), 40000, np.uint16))
     assert (made.shape, made.dtype) == ((16, 16, 2), np.float32)

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from file_server import Server, serve
 from PIL import Image
-from runs import TINY, rows_of, train
+from runs import quick_experiment, rows_of
 from small_archives import COUNTS, pictures, write_archive
 
 from p2p_jax import trainer
+from p2p_jax.cli import main
 from p2p_jax.data import archives, download
 from p2p_jax.data import prepare as module
 from p2p_jax.data.archives import PAPER_SETS
@@ -105,9 +106,9 @@ def test_every_set(
     assert found == pictures(name, side=48)
 
     monkeypatch.setattr(trainer, "_write_report", lambda *_: None)
-    run = root.parent / "run"
-    assert train(run, *TINY, "--data.tfds-dir", str(root), "--steps", "1", "--batch-size", "1", name=name) == 0
-    assert rows_of(run)[-1]["step"] == 1
+    line = ["train", quick_experiment(root.parent), "--workdir", str(root.parent / "run"), "--data.tfds", f"pix2pix/{name}"]
+    assert main([*line, "--data.tfds-dir", str(root)]) == 0
+    assert rows_of(root.parent / "run")[-1]["step"] == 1
 
 
 def test_the_paper_address() -> None:
