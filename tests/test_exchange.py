@@ -199,17 +199,20 @@ def test_networks_of_another_shape_are_refused_in_words():
 
 def test_the_moving_average_is_what_is_exported(tmp_path):
     run_ = shutil.copytree(finished_run(), tmp_path / "run")
+    record = json.loads((run_ / "experiment.json").read_text())
+    record["config"]["generator"]["dropout_levels"] = "reference"  # which the original has, and no output depends on
+    (run_ / "experiment.json").write_text(json.dumps(record))
     assert run("export-torch", run_, "--output", tmp_path / "plain") == 0
     items, step = checkpoint.restore_items(run_, ("generator", "discriminator"))
     generator = convert.from_torch(read_state_dict(tmp_path / "plain" / "latest_net_G.pth"))
-    assert np.array_equal(generator.params["stem"]["kernel"], items["generator"]["params"]["stem"]["kernel"])
+    assert np.array_equal(generator.params["down0"]["kernel"], items["generator"]["params"]["down0"]["kernel"])
     assert set(generator.counts.values()) == {step}
     items["ema"] = jax.tree.map(lambda value: value / 2, items["generator"]["params"])
     shutil.rmtree(run_ / "checkpoints")
     checkpoint.save_networks(run_, items)
     assert run("export-torch", run_, "--output", tmp_path / "averaged") == 0
     averaged = convert.from_torch(read_state_dict(tmp_path / "averaged" / "latest_net_G.pth"))
-    assert np.array_equal(averaged.params["stem"]["kernel"], items["ema"]["stem"]["kernel"])
+    assert np.array_equal(averaged.params["down0"]["kernel"], items["ema"]["down0"]["kernel"])
 
 
 OWN = """

@@ -1,6 +1,7 @@
 """Translating: which files, under which names, at which size; and each picture by itself."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -112,6 +113,14 @@ def test_native_translates_at_the_pictures_own_scale(tmp_path, translator):
 
 
 def test_native_mirrors_to_a_size_that_fits_and_cuts_off(translator):
+    """For networks of one's own, that do not take any size by themselves."""
+
+    def mean_of_4_x_4(params, state, x, *, train, key=None):
+        n, height, width, c = x.shape
+        means = x.reshape(n, height // 4, 4, width // 4, 4, c).mean((2, 4))
+        return means.repeat(4, 1).repeat(4, 2), state
+
+    translator = replace(translator, apply=make_translate(Network(None, mean_of_4_x_4)))
     picture = np.random.default_rng(0).integers(0, 256, (13, 18, 3), np.uint8)
     filled = np.pad(picture, ((0, 3), (0, 2), (0, 0)), mode="reflect")
     assert filled.shape == (16, 20, 3)
