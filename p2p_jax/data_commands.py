@@ -24,15 +24,15 @@ Tools that make pairs, each into a new folder (--output DIR), with --dry-run and
 
 # Where each is: module and function.
 HOMES = {
-    "check": "doctor.check",
-    "prepare": "prepare.prepare",
-    "combine": "tool_commands.combine",
-    "split": "tool_commands.split",
-    "resize": "tool_commands.resize_all",
-    "edges": "tool_commands.edges",
-    "blank": "tool_commands.blank",
-    "grayscale": "tool_commands.grayscale",
-    "labels": "tool_labels.labels",
+    "check": "doctor.check.check",
+    "prepare": "sets.prepare.prepare",
+    "combine": "tools.commands.combine",
+    "split": "tools.commands.split",
+    "resize": "tools.commands.resize_all",
+    "edges": "tools.commands.edges",
+    "blank": "tools.commands.blank",
+    "grayscale": "tools.commands.grayscale",
+    "labels": "tools.labels.labels",
 }
 
 
@@ -48,5 +48,5 @@ def data(argv: list[str]) -> int:
     name = argv[0]
     if name not in HOMES:
         raise ValueError(f"there is no command data {name}{suggest(name, list(HOMES))}; see {PROGRAM} data --help.")
-    module, function = HOMES[name].split(".")
+    module, function = HOMES[name].rsplit(".", 1)
     return getattr(importlib.import_module(f"p2p_jax.data.{module}"), function)(argv[1:])

@@ -21,8 +21,8 @@ import pytest
 from PIL import Image
 from small_archives import COUNTS, jpeg, pictures, write_archive
 
-from p2p_jax.data.archives import PAPER_SETS
-from p2p_jax.data.builders import Pix2pix, open_prepared, prepare_archive, prepare_folder
+from p2p_jax.data.sets.archives import PAPER_SETS
+from p2p_jax.data.sets.builders import Pix2pix, open_prepared, prepare_archive, prepare_folder
 
 tfds = pytest.importorskip("tensorflow_datasets")
 
@@ -166,7 +166,7 @@ def test_interrupted_leaves_nothing_and_can_be_done_again(facades: Path, root: P
 KILLED = """
 import sys, os, signal
 from pathlib import Path
-from p2p_jax.data.builders import prepare_archive
+from p2p_jax.data.sets.builders import prepare_archive
 def kill(what, done, total):
     if what == "write" and done == int(sys.argv[3]):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -207,7 +207,7 @@ def test_two_at_once_are_refused(facades: Path, root: Path) -> None:
 FULL = """
 import resource, signal, sys
 from pathlib import Path
-from p2p_jax.data.builders import prepare_folder
+from p2p_jax.data.sets.builders import prepare_folder
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
 folder = Path(sys.argv[1])
@@ -248,7 +248,7 @@ def test_nothing_is_said_and_no_tensorflow_is_needed(facades: Path, root: Path) 
     code = """
 import sys
 from pathlib import Path
-from p2p_jax.data.builders import open_prepared, prepare_archive
+from p2p_jax.data.sets.builders import open_prepared, prepare_archive
 prepare_archive("facades", Path(sys.argv[1]), data_dir=Path(sys.argv[2]))
 open_prepared("facades", sys.argv[2]).splits["train"][3]
 assert "tensorflow" not in sys.modules
@@ -464,7 +464,7 @@ def test_versions(other: Path, root: Path) -> None:
     for version in ("2.10.0", "2.2.0"):
         subprocess.run(["cp", "-r", str(other / "2.9.0"), str(other / version)], check=True)
     (other / "3.0.0").mkdir()  # not prepared
-    from p2p_jax.data.prepared import find_prepared
+    from p2p_jax.data.sets.prepared import find_prepared
 
     assert find_prepared("other", root).name == "2.10.0"
     assert find_prepared("other:2.2.0", root).name == "2.2.0"
@@ -524,7 +524,7 @@ def test_formats_and_splits_that_cannot_be_used(other: Path, root: Path) -> None
 
 
 def test_start_up_imports_no_tfds() -> None:
-    code = "import sys, p2p_jax.data.prepare, p2p_jax.data.prepared; print('tensorflow_datasets' in sys.modules)"
+    code = "import sys, p2p_jax.data.sets.prepare, p2p_jax.data.sets.prepared; print('tensorflow_datasets' in sys.modules)"
     start = time.monotonic()
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
     assert time.monotonic() - start < 30

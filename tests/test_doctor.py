@@ -12,11 +12,13 @@ from PIL import Image
 
 from p2p_jax.checks import check as check_config
 from p2p_jax.config import Config
-from p2p_jax.data import doctor, doctor_look, doctor_report
-from p2p_jax.data.doctor import check, describe, examine, train_line
-from p2p_jax.data.doctor_findings import Findings
-from p2p_jax.data.doctor_match import match
-from p2p_jax.data.doctor_report import make_visible
+from p2p_jax.data.doctor import check as doctor
+from p2p_jax.data.doctor import look as looking
+from p2p_jax.data.doctor import report
+from p2p_jax.data.doctor.check import check, describe, examine, train_line
+from p2p_jax.data.doctor.findings import Findings
+from p2p_jax.data.doctor.match import match
+from p2p_jax.data.doctor.report import make_visible
 from p2p_jax.data.fit import fit_of_training
 from p2p_jax.data.layout import find_parts
 from p2p_jax.data.pairs import FileRecords, RecordedPairs
@@ -152,12 +154,12 @@ def test_every_unreadable_file_is_one_line(good, damage):
 
 
 def test_a_picture_that_hangs_is_left_behind(good, monkeypatch):
-    real = doctor_look.decode
-    monkeypatch.setattr(doctor_look, "decode", lambda e, **o: time.sleep(5) if e.name.endswith("A/7.png") else real(e, **o))
+    real = looking.decode
+    monkeypatch.setattr(looking, "decode", lambda e, **o: time.sleep(5) if e.name.endswith("A/7.png") else real(e, **o))
     start = time.monotonic()
-    monkeypatch.setattr(doctor_report, "decode", doctor_look.decode)
+    monkeypatch.setattr(report, "decode", looking.decode)
     findings = examine(good, threads=1, patience=0.3)
-    assert doctor_report.draw_sheet(good.parent / "sheet.png", findings, 1)
+    assert report.draw_sheet(good.parent / "sheet.png", findings, 1)
     found = kinds(findings)
     assert time.monotonic() - start < 4
     assert list(found) == ["unreadable"]
@@ -167,7 +169,7 @@ def test_a_picture_that_hangs_is_left_behind(good, monkeypatch):
 
 @pytest.mark.parametrize("error", [MemoryError, RuntimeError("broken")])
 def test_a_picture_that_upsets_us_is_one_line(good, monkeypatch, error):
-    real = doctor_look.find_edges
+    real = looking.find_edges
     calls = []
 
     def upset(levels):
@@ -176,7 +178,7 @@ def test_a_picture_that_upsets_us_is_one_line(good, monkeypatch, error):
             raise error
         return real(levels)
 
-    monkeypatch.setattr(doctor_look, "find_edges", upset)
+    monkeypatch.setattr(looking, "find_edges", upset)
     found = kinds(look(good))
     assert {kind: len(items) for kind, items in found.items()} == {"unreadable": 1}
 
@@ -354,7 +356,7 @@ def test_few_pairs_are_not_judged_by_their_edges():
 
 
 def test_sets_of_any_size_are_compared_in_parts(monkeypatch):
-    monkeypatch.setattr("p2p_jax.data.doctor_match.AT_ONCE", 16)
+    monkeypatch.setattr("p2p_jax.data.doctor.match.AT_ONCE", 16)
     a = list(np.random.default_rng(0).integers(-99, 99, (40, 2048)).astype(np.int8))
     b = list(a)
     b[30], b[35] = b[35], b[30]

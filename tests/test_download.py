@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from file_server import Server, serve
 
-from p2p_jax.data import download as module
-from p2p_jax.data.download import download
+from p2p_jax.data.sets import download as module
+from p2p_jax.data.sets.download import download
 
 CONTENT = random.Random(0).randbytes(300_000)
 
@@ -74,7 +74,7 @@ def test_interrupted_download_asks_only_for_the_rest(server: Server, tmp_path: P
 def test_killed_download_keeps_what_came(server: Server, tmp_path: Path) -> None:
     path = tmp_path / "set.tar.gz"
     server.stall_after = 50_000
-    code = "import sys, pathlib, p2p_jax.data.download as d; d.download(sys.argv[1], pathlib.Path(sys.argv[2]))"
+    code = "import sys, pathlib, p2p_jax.data.sets.download as d; d.download(sys.argv[1], pathlib.Path(sys.argv[2]))"
     process = subprocess.Popen([sys.executable, "-c", code, server.url("/set.tar.gz"), str(path)])
     part = tmp_path / "set.tar.gz.part"
     deadline = time.monotonic() + 30

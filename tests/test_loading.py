@@ -10,7 +10,7 @@ from PIL import Image
 from p2p_jax.config import Config, Data, load_size
 from p2p_jax.data.fit import Fit
 from p2p_jax.data.loading import batches, open_dataset, open_reader
-from p2p_jax.data.prepared import Opened
+from p2p_jax.data.sets.prepared import Opened
 
 WHOLE = Fit("resize_and_crop", (16, 16), (16, 16))
 
@@ -262,7 +262,7 @@ def prepared(side_by_side, monkeypatch):
         asked.append((name, data_dir))
         return Opened({"train": records, "test": records[:2]}, "print")
 
-    monkeypatch.setattr("p2p_jax.data.prepared.open_prepared", opened)
+    monkeypatch.setattr("p2p_jax.data.sets.prepared.open_prepared", opened)
     return asked
 
 

@@ -18,11 +18,11 @@ from small_archives import COUNTS, pictures, write_archive
 
 from p2p_jax import trainer
 from p2p_jax.cli import main
-from p2p_jax.data import archives, download
-from p2p_jax.data import prepare as module
-from p2p_jax.data.archives import PAPER_SETS
-from p2p_jax.data.prepare import prepare
-from p2p_jax.data.prepared import open_prepared
+from p2p_jax.data.sets import archives, download
+from p2p_jax.data.sets import prepare as module
+from p2p_jax.data.sets.archives import PAPER_SETS
+from p2p_jax.data.sets.prepare import prepare
+from p2p_jax.data.sets.prepared import open_prepared
 
 
 @pytest.fixture
@@ -131,14 +131,14 @@ def test_interrupted_preparation_does_not_download_again(
 
 KILLED = """
 import os, signal, sys
-from p2p_jax.data import shards
+from p2p_jax.data.sets import shards
 real = shards._write_shard
 def killing(path, records):
     if "validation" in str(path):
         os.kill(os.getpid(), signal.SIGKILL)
     return real(path, records)
 shards._write_shard = killing
-from p2p_jax.data.prepare import prepare
+from p2p_jax.data.sets.prepare import prepare
 prepare(sys.argv[1:])
 """
 
@@ -155,7 +155,7 @@ def test_killed_preparation(server: Server, root: Path, capsys: pytest.CaptureFi
 def test_killed_download(server: Server, root: Path) -> None:
     arguments = ["maps", "--data-dir", str(root), "--mirror", server.url("/sets/maps.tar.gz")]
     server.stall_after = 20_000
-    code = "import sys; from p2p_jax.data.prepare import prepare; prepare(sys.argv[1:])"
+    code = "import sys; from p2p_jax.data.sets.prepare import prepare; prepare(sys.argv[1:])"
     process = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.DEVNULL)
     part = root / "downloads" / "pix2pix" / "maps.tar.gz.part"
     deadline = time.monotonic() + 60

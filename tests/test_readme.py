@@ -65,7 +65,7 @@ def test_the_example_of_conversion_gives_the_same_file(tmp_path, monkeypatch):
 def test_every_file_named_exists():
     named = re.findall(r"\]\(((?:experiments|tests|p2p_jax)/[\w./-]+)\)", README)
     named += [f"tests/{name}" for name in re.findall(r"`(?:tests/)?(test_\w+\.py)`", README)]
-    named += [f"p2p_jax/{name}" for name in re.findall(r"`(\w+\.py)`", README) if not name.startswith("test_")]
+    named += [f"p2p_jax/{name}" for name in re.findall(r"`((?:data/)?\w+\.py)`", README) if not name.startswith("test_")]
     assert len(named) > 30
     for name in named:
         assert (ROOT / name).is_file(), name

@@ -5,7 +5,7 @@ import pytest
 from drawing import DEFAULTS, draw, square
 
 from p2p_jax.data.pictures import Picture
-from p2p_jax.data.tools import blank, draw_hole, draw_lines, find_edges, join, resize_whole
+from p2p_jax.data.tools.arrays import blank, draw_hole, draw_lines, find_edges, join, resize_whole
 
 # Combine and split.
 

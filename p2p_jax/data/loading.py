@@ -86,7 +86,7 @@ def _open_procedural(config: Config) -> Dataset:
 
 
 def _open_prepared(data: Data) -> tuple[dict[str, Records], str]:
-    from p2p_jax.data.prepared import open_prepared
+    from p2p_jax.data.sets.prepared import open_prepared
 
     prepared = open_prepared(str(data.tfds), data.tfds_dir)
     features, known = data.tfds_features, set(next(iter(prepared.splits.values()))[0])

@@ -91,7 +91,7 @@ def _to_channels(picture: Picture, name: str, wanted: int, option: str | None, t
     pixels = picture.pixels
     channels = pixels.shape[-1]
     if picture.has_alpha and channels != wanted:
-        opaque = pixels[..., -1].min() == np.iinfo(pixels.dtype).max
+        opaque = pixels[..., -1].min() == (1 if pixels.dtype == np.float32 else np.iinfo(pixels.dtype).max)
         if transparency == "refuse" and not opaque:
             raise ValueError(
                 f"{name} has {channels} channels, one of them transparency, where {wanted} are expected: flatten it, "

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from p2p_jax.data.archives import PAPER_SETS
+from p2p_jax.data.sets.archives import PAPER_SETS
 from p2p_jax.options import PROGRAM
 
 SPLITS = {"train": "train", "val": "validation", "test": "test"}

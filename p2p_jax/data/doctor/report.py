@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 from rich.text import Text
 
-from p2p_jax.data.doctor_advice import advise_sides
-from p2p_jax.data.doctor_findings import Finding, Findings
-from p2p_jax.data.doctor_look import Pair, halves
-from p2p_jax.data.doctor_sides import Summary
+from p2p_jax.data.doctor.advice import advise_sides
+from p2p_jax.data.doctor.findings import Finding, Findings
+from p2p_jax.data.doctor.kinds import Summary
+from p2p_jax.data.doctor.look import Pair, halves
 from p2p_jax.data.pictures import decode, of_file, resize
 
 TILE, GAP, LINE = 160, 6, 14  # pixels: the longer side of a picture, the room between two, and the height of a line

@@ -14,11 +14,11 @@ from typing import Annotated, Any
 import tyro
 from rich.text import Text
 
-from p2p_jax.data import doctor_report
-from p2p_jax.data.doctor_advice import advise_sides, train_line
-from p2p_jax.data.doctor_findings import Findings, draw_conclusions
-from p2p_jax.data.doctor_look import Pair, look_at_pair
-from p2p_jax.data.doctor_report import describe
+from p2p_jax.data.doctor import report
+from p2p_jax.data.doctor.advice import advise_sides, train_line
+from p2p_jax.data.doctor.findings import Findings, draw_conclusions
+from p2p_jax.data.doctor.look import Pair, look_at_pair
+from p2p_jax.data.doctor.report import describe
 from p2p_jax.data.layout import find_parts
 from p2p_jax.logs import open_console, progress_bar
 from p2p_jax.options import PROGRAM, parse
@@ -66,7 +66,7 @@ def check(argv: list[str]) -> int:
                 bar.update(task, completed=done, total=total)
 
         findings = examine(options.path, threads=options.threads or os.cpu_count() or 1, on_picture=advance)
-    drawn = options.pictures > 0 and doctor_report.draw_sheet(options.output, findings, options.pictures)
+    drawn = options.pictures > 0 and report.draw_sheet(options.output, findings, options.pictures)
     sheet = options.output if drawn else None
     if options.json:
         print(json.dumps(to_json(options.path, findings, sheet), ensure_ascii=False, indent=1))

@@ -11,8 +11,8 @@ from PIL import Image
 
 from p2p_jax.data.palettes import nearest_class, read_palette
 from p2p_jax.data.pictures import Picture
-from p2p_jax.data.tool_runs import Common, Folder, Job, Made, read, run, simple_jobs
-from p2p_jax.data.tools import to_colour
+from p2p_jax.data.tools.arrays import to_colour
+from p2p_jax.data.tools.runs import Common, Folder, Job, Made, read, run, simple_jobs
 from p2p_jax.options import PROGRAM, parse
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from p2p_jax.data.doctor_look import MOST_COLOURS, Look, Pair
+from p2p_jax.data.doctor.look import MOST_COLOURS, Look, Pair
 from p2p_jax.data.layout import side_parts
 
 FLAT, FLAT_LINES = 0.6, 0.95  # of label maps; two colours that change more often may be drawn lines

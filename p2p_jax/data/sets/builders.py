@@ -15,11 +15,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
-from p2p_jax.data.archives import MIRROR, PAPER_SETS, PaperSet, Spooled, spool
-from p2p_jax.data.download import download
 from p2p_jax.data.layout import Files
-from p2p_jax.data.prepared import SPLITS, count_pairs, data_root, is_prepared, open_prepared, read_record
-from p2p_jax.data.shards import SHARD_BYTES, Planned, Progress, locked, new_version, no_progress, write_set, write_splits
+from p2p_jax.data.sets.archives import MIRROR, PAPER_SETS, PaperSet, Spooled, spool
+from p2p_jax.data.sets.download import download
+from p2p_jax.data.sets.prepared import SPLITS, count_pairs, data_root, is_prepared, open_prepared, read_record
+from p2p_jax.data.sets.shards import (
+    SHARD_BYTES,
+    Planned,
+    Progress,
+    locked,
+    new_version,
+    no_progress,
+    write_set,
+    write_splits,
+)
 
 __all__ = ["Pix2pix", "Prepared", "open_prepared", "prepare_archive", "prepare_folder"]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from p2p_jax.data.doctor_findings import Findings, usable
-from p2p_jax.data.doctor_sides import Advice, advise
+from p2p_jax.data.doctor.findings import Findings, usable
+from p2p_jax.data.doctor.kinds import Advice, advise
 from p2p_jax.options import PROGRAM
 
 USUAL, LARGEST = 256, 512  # the paper's size; the largest that is trained on as it is, without being asked for

@@ -7,10 +7,10 @@ from typing import Literal
 
 import numpy as np
 
-from p2p_jax.data import tools
 from p2p_jax.data.layout import SPLITS
 from p2p_jax.data.pictures import Picture, resize
-from p2p_jax.data.tool_runs import Common, Folder, Job, Made, list_pairs, list_pictures, read, run, simple_jobs
+from p2p_jax.data.tools import arrays
+from p2p_jax.data.tools.runs import Common, Folder, Job, Made, list_pairs, list_pictures, read, run, simple_jobs
 from p2p_jax.options import PROGRAM, parse
 
 Method = Literal["bicubic", "bilinear", "nearest", "area"]
@@ -93,7 +93,7 @@ class Blank:
     folder: Folder
     """Pictures."""
     config: Common
-    shape: tools.Shape = "rectangle"
+    shape: arrays.Shape = "rectangle"
     """rectangle: in the middle; random-rectangle: anywhere; strokes: of a thick brush."""
     share: float = 0.25
     """Of the picture's area that is blanked."""
@@ -139,7 +139,7 @@ def _combine_one(job: Job, options: Combine) -> Made:
                 "make them the same size, or give --resize-b."
             )
         b = b._replace(pixels=resize(b.pixels, (height, width), options.method))
-    return Made((tools.join(a, b),))
+    return Made((arrays.join(a, b),))
 
 
 def split(argv: list[str]) -> int:
@@ -155,7 +155,7 @@ def split(argv: list[str]) -> int:
         Job(name, (file,), tuple(writing.output / f"{part}{side}" / f"{rest}.{writing.format}" for side in "AB"))
         for (name, file), (part, rest) in zip(found, places, strict=True)
     ]
-    run(jobs, lambda job: Made(tools.cut(read(job.sources[0]).pixels)), writing, folders=[options.folder], doing="cutting")
+    run(jobs, lambda job: Made(arrays.cut(read(job.sources[0]).pixels)), writing, folders=[options.folder], doing="cutting")
     return 0
 
 
@@ -198,7 +198,7 @@ def resize_all(argv: list[str]) -> int:
 def _resize_one(job: Job, options: Resize) -> Made:
     picture = read(job.sources[0])
     if options.pad:
-        return Made((tools.resize_whole(picture, options.size, options.method, options.fill),))
+        return Made((arrays.resize_whole(picture, options.size, options.method, options.fill),))
     return Made((resize(picture.pixels, options.size, options.method),))
 
 
@@ -219,10 +219,10 @@ def edges(argv: list[str]) -> int:
 
 def _edges_one(job: Job, options: Edges) -> Made:
     photo = read(job.sources[0])
-    pixels = tools.on_white(photo)
-    found = tools.find_edges(pixels, sigma=options.sigma, low=options.low, high=options.high, shortest=options.shortest)
-    drawn = tools.draw_lines(found, options.thickness, invert=options.invert)
-    return Made((tools.join(Picture(drawn), Picture(pixels)) if options.pairs else drawn,))
+    pixels = arrays.on_white(photo)
+    found = arrays.find_edges(pixels, sigma=options.sigma, low=options.low, high=options.high, shortest=options.shortest)
+    drawn = arrays.draw_lines(found, options.thickness, invert=options.invert)
+    return Made((arrays.join(Picture(drawn), Picture(pixels)) if options.pairs else drawn,))
 
 
 def blank(argv: list[str]) -> int:
@@ -245,9 +245,9 @@ def _blank_one(job: Job, options: Blank) -> Made:
     picture = read(job.sources[0])
     digest = hashlib.sha256(f"{options.seed} {job.name}".encode()).digest()
     random = np.random.default_rng(int.from_bytes(digest))
-    hole = tools.draw_hole(picture.pixels.shape[:2], options.shape, options.share, random)
+    hole = arrays.draw_hole(picture.pixels.shape[:2], options.shape, options.share, random)
     mask = np.where(hole, 255, 0).astype(np.uint8)[..., None]
-    return Made((tools.blank(picture, hole, options.fill), picture.pixels, mask))
+    return Made((arrays.blank(picture, hole, options.fill), picture.pixels, mask))
 
 
 def grayscale(argv: list[str]) -> int:
@@ -263,12 +263,12 @@ def grayscale(argv: list[str]) -> int:
 
 def _grayscale_one(job: Job, pairs: bool) -> Made:
     picture = read(job.sources[0])
-    grey = tools.grey_of(picture)
+    grey = arrays.grey_of(picture)
     without = Picture(grey, picture.has_alpha)
     # Beside a picture in colour a grey one becomes RGB, which also makes one that was grey already like all others.
-    coloured = tools.to_colour(picture)
+    coloured = arrays.to_colour(picture)
     was_grey = bool((coloured[..., :3] == coloured[..., :1]).all())
-    made = (tools.join(without, Picture(coloured, picture.has_alpha)),) if pairs else (grey, coloured)
+    made = (arrays.join(without, Picture(coloured, picture.has_alpha)),) if pairs else (grey, coloured)
     return Made(made, was_grey)
 
 

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from p2p_jax.data.prepared import RECORD, SPLITS
+from p2p_jax.data.sets.prepared import RECORD, SPLITS
 
 SHARD_BYTES = 2**28
 

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 import tyro
 
-from p2p_jax.data.archives import MIRROR, PAPER_SETS, Damaged
-from p2p_jax.data.download import check_sha256, download, file_sha256
-from p2p_jax.data.prepared import SPLITS, data_root, is_prepared, read_record
+from p2p_jax.data.sets.archives import MIRROR, PAPER_SETS, Damaged
+from p2p_jax.data.sets.download import check_sha256, download, file_sha256
+from p2p_jax.data.sets.prepared import SPLITS, data_root, is_prepared, read_record
 from p2p_jax.options import PROGRAM, parse, suggest
 
 
@@ -89,8 +89,8 @@ def _paper_name(options: Prepare) -> str:
 
 
 def _prepare_own(options: Prepare, console: Any) -> Any:
-    from p2p_jax.data.builders import prepare_folder
     from p2p_jax.data.layout import find_parts
+    from p2p_jax.data.sets.builders import prepare_folder
 
     assert options.source is not None
     with _progress(console) as on_progress:
@@ -105,7 +105,7 @@ def _prepare_own(options: Prepare, console: Any) -> Any:
 
 
 def _prepare_paper_set(options: Prepare, console: Any) -> Any:
-    from p2p_jax.data.builders import VERSION, prepare_archive
+    from p2p_jax.data.sets.builders import VERSION, prepare_archive
 
     name, root = _paper_name(options), data_root(options.data_dir)
     final = root / "pix2pix" / name / VERSION
@@ -134,7 +134,7 @@ def _prepare_paper_set(options: Prepare, console: Any) -> Any:
 def _download(
     options: Prepare, address: str, final: Path, downloaded: Path, console: Any, on_progress: Callable[..., Any]
 ) -> None:
-    from p2p_jax.data.shards import locked
+    from p2p_jax.data.sets.shards import locked
 
     if not downloaded.exists():
         console.print(f"Downloading {address}; interrupted at any time, the same command goes on.")

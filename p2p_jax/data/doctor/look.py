@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from p2p_jax.data.doctor_match import find_edges
+from p2p_jax.data.doctor.match import find_edges
 from p2p_jax.data.pictures import SMALLEST, Picture, decode, of_file, to_grey
 
 MOST_COLOURS = 64  # a picture of more distinct colours is taken for no label map

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from p2p_jax.data.doctor_look import Look, Pair
-from p2p_jax.data.doctor_match import UNRELATED, find_swapped, match
-from p2p_jax.data.doctor_sides import Summary, colours_of, of_side, summarise
+from p2p_jax.data.doctor.kinds import Summary, colours_of, of_side, summarise
+from p2p_jax.data.doctor.look import Look, Pair
+from p2p_jax.data.doctor.match import UNRELATED, find_swapped, match
 from p2p_jax.data.layout import side_parts
 
 CONSTANT, NEARLY = 2 / 255, 0.1  # spread and range, as shares of those of the whole set, of a picture that shows nothing

@@ -1,0 +1,1 @@
+"""`p2p-jax data combine`, `split` and so on: tools that make pairs."""
