@@ -603,3 +603,14 @@ def test_progress_is_told(good):
     told = []
     doctor.examine(good, threads=3, on_picture=lambda done, total: told.append((done, total)))
     assert told == [(i, TRAIN + TEST) for i in range(1, TRAIN + TEST + 1)]
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_by_default_the_sheet_lies_here_but_never_among_the_pairs(good, tmp_path, monkeypatch, inside):
+    here = good if inside else tmp_path / "elsewhere"
+    here.mkdir(exist_ok=True)
+    monkeypatch.chdir(here)
+    assert check([str(good), "--threads", "1"]) == 0
+    place = good.parent if inside else here
+    assert (place / "data_check.png").is_file()
+    assert not (good / "data_check.png").exists()

@@ -189,6 +189,14 @@ def test_pictures_that_are_alone_can_be_collected(tmp_path):
     assert [str(tmp_path / name) in text for name, text in zip(("A/2.png", "B/3.png"), alone, strict=True)] == [True, True]
 
 
+def test_files_of_a_list_that_are_missing_can_be_collected(tmp_path):
+    picture(tmp_path / "a.png")
+    (tmp_path / "list.csv").write_text("A,B\na.png,a.png\nno.png,a.png\na.png,none.png\n")
+    alone: list[str] = []
+    assert len(find_parts(tmp_path / "list.csv", alone=alone)["train"]) == 1
+    assert ["line 3" in alone[0], "line 4" in alone[1], "none.png, which does not exist" in alone[1]] == [True] * 3
+
+
 LISTS = {
     "list.csv": "A,B\nx/1.png,y/one.png\nx/2.png,y/two.png\n",
     "list.tsv": "input\ttarget\nx/1.png\ty/one.png\nx/2.png\ty/two.png\n",

@@ -42,7 +42,7 @@ def find_parts(path: Path, *, alone: list[str] | None = None) -> dict[str, list[
         ValueError: the path is missing, holds no pairs, or a picture lacks its other half.
     """
     if path.is_file() and path.suffix.lower() in LISTS:
-        return _read_list(path)
+        return _read_list(path, alone)
     if not path.is_dir():
         what = "is a file" if path.exists() else "does not exist"
         raise ValueError(f"the folder {path} {what}: give a list (.csv, .tsv, .jsonl) or a folder with {LAYOUTS}.")
@@ -185,7 +185,7 @@ def natural(name: str) -> list[tuple[str, int, str]]:
     return [("", int(part), "") if part.isdecimal() else ("~", 0, part) for part in name.split("/")]
 
 
-def _read_list(path: Path) -> dict[str, list[Files]]:
+def _read_list(path: Path, alone: list[str] | None) -> dict[str, list[Files]]:
     columns = {"input": "A", "target": "B"}
     words = {word: split for split, words in SPLITS.items() for word in words}
     splits: dict[str, list[Files]] = {}
@@ -195,9 +195,12 @@ def _read_list(path: Path) -> dict[str, list[Files]]:
         parts = {k: path.parent / str(v) for k, v in values.items() if PART.fullmatch(str(k)) or k == "pair"}
         if "pair" not in parts and not (side_parts(parts, "A") and side_parts(parts, "B")):
             raise ValueError(f"{where} names no pair: it needs A and B (or input and target), or pair for side by side.")
-        for file in parts.values():
-            if not file.is_file():
-                raise ValueError(f"{where} names {file}, which does not exist: paths start at the list's folder.")
+        missing = [file for file in parts.values() if not file.is_file()]
+        if missing and alone is not None:
+            alone.append(f"{where} names {missing[0]}, which does not exist")
+            continue
+        if missing:
+            raise ValueError(f"{where} names {missing[0]}, which does not exist: paths start at the list's folder.")
         split = words.get(str(values.get("split", "train")))
         if split is None:
             raise ValueError(f"{where} has the split {values['split']}: it must be train, val or test.")

@@ -37,8 +37,9 @@ class Check:
 
     path: Annotated[Path, tyro.conf.Positional]
     """Folder of pairs, or a list of them (.csv, .tsv, .jsonl)."""
-    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("data_check.png")
-    """PNG of some of the pairs, to be looked at; replaced if it is there."""
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """PNG of some of the pairs, to be looked at; replaced if it is there. By default data_check.png here, or beside the
+    folder of pairs where this is inside it."""
     pictures: int = 12
     """Pairs in it; 0 for no PNG."""
     limit: int = 10
@@ -66,8 +67,9 @@ def check(argv: list[str]) -> int:
                 bar.update(task, completed=done, total=total)
 
         findings = examine(options.path, threads=options.threads or os.cpu_count() or 1, on_picture=advance)
-    drawn = options.pictures > 0 and report.draw_sheet(options.output, findings, options.pictures)
-    sheet = options.output if drawn else None
+    sheet = _sheet_of(options)
+    drawn = options.pictures > 0 and report.draw_sheet(sheet, findings, options.pictures)
+    sheet = sheet if drawn else None
     if options.json:
         print(json.dumps(to_json(options.path, findings, sheet), ensure_ascii=False, indent=1))
     else:
@@ -86,12 +88,21 @@ def _refuse(options: Check) -> None:
         value = getattr(options, name)
         if value is not None and value < least:
             raise ValueError(f"--{name} was given {value}: it must be at least {least}.")
-    folder, output = options.path.resolve(), options.output.resolve()
-    if options.pictures and folder.is_dir() and folder in output.parents:
+    if options.pictures and options.output is not None and _lies_in(options.output, options.path):
         raise ValueError(
             f"--output was given {options.output}, which lies in {options.path}, where it would be taken for a picture: "
             "give a file outside of it."
         )
+
+
+def _lies_in(file: Path, folder: Path) -> bool:
+    return folder.is_dir() and folder.resolve() in file.resolve().parents
+
+
+def _sheet_of(options: Check) -> Path:
+    """Where the PNG goes: never among the pairs, where it would be taken for one."""
+    here = options.output or Path("data_check.png")
+    return options.path.resolve().parent / here.name if _lies_in(here, options.path) else here
 
 
 def examine(
