@@ -163,7 +163,8 @@ def translate(argv: list[str]) -> int:
     from rich.progress import Progress
 
     from p2p_jax.logs import open_console
-    from p2p_jax.translate import find_pictures, load, translate_files
+    from p2p_jax.translate import load
+    from p2p_jax.translate_files import find_pictures, translate_files
 
     console = open_console()
     translator = load(options.workdir, checkpoint_step=options.checkpoint, mode=options.mode, trust=options.trust)

@@ -12,7 +12,7 @@ from p2p_jax.config import Config, Side
 from p2p_jax.data.fit import Fit, fit_of_evaluation
 from p2p_jax.data.loading import data_help, open_dataset
 from p2p_jax.data.pairs import Example, Pairs, Replacing, read_batch
-from p2p_jax.data.pictures import resize
+from p2p_jax.data.resizing import resize
 from p2p_jax.data.sides import show
 from p2p_jax.data.values import needs_scaling, to_255
 

@@ -8,7 +8,8 @@ from PIL import Image
 
 from p2p_jax.config import Side
 from p2p_jax.data import pictures
-from p2p_jax.data.pictures import Encoded, decode, is_picture, of_file, resize, suffix_for, write_picture
+from p2p_jax.data.pictures import Encoded, decode, is_picture, of_file, suffix_for, write_picture
+from p2p_jax.data.resizing import resize
 from p2p_jax.data.sides import read_part
 
 

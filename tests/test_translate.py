@@ -14,7 +14,8 @@ from runs import finished_run
 import p2p_jax
 from p2p_jax.cli import main
 from p2p_jax.network import Network
-from p2p_jax.translate import find_pictures, make_translate
+from p2p_jax.translate import make_translate
+from p2p_jax.translate_files import find_pictures
 
 
 @pytest.fixture(scope="module")

@@ -13,15 +13,9 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".npy", ".npz"})
-FILTERS = {
-    "bicubic": Image.Resampling.BICUBIC,
-    "bilinear": Image.Resampling.BILINEAR,
-    "nearest": Image.Resampling.NEAREST,
-}
 SMALLEST = 8  # pixels a side: below it there is nothing to learn from, so it is a mistake
 LARGEST = 2**27  # values in one picture (134 million); what claims more is taken for a decompression bomb
 MOST_PAGES = 256  # of a TIFF
-GREY = np.array([0.299, 0.587, 0.114], np.float32)  # Source: ITU-R BT.601, as PIL's "L"
 OPEN_WITH_PIL = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -227,58 +221,6 @@ def _decode_with_pil(data: bytes, name: str, indices: bool) -> Picture:
     picture = picture if picture.mode in ("L", "RGB") else picture.convert("L" if picture.mode == "1" else "RGB")
     pixels = np.asarray(picture)
     return Picture(pixels[..., None] if pixels.ndim == 2 else pixels)
-
-
-def resize(pixels: np.ndarray, size: tuple[int, int], method: str = "bicubic") -> np.ndarray:
-    """Resizes by PIL, whose bicubic is the reference's; every channel by itself.
-
-    Args:
-        pixels: (h, w, c), uint8, uint16 or float32.
-        size: (height, width) in pixels.
-        method: bicubic, bilinear, nearest, or area, the mean of what a new pixel covers of the old ones, as TensorFlow
-            computes it.
-
-    Returns:
-        (height, width, c) of the same dtype; whole numbers rounded and within their limits.
-    """
-    height, width = size
-    if pixels.shape[:2] == size:
-        return pixels
-    if method == "area":
-        return _resize_by_area(pixels, size)
-    if pixels.dtype == np.uint8 and pixels.shape[-1] == 3:
-        return np.asarray(Image.fromarray(pixels).resize((width, height), FILTERS[method]))
-    mode_dtype = np.uint8 if pixels.dtype == np.uint8 else np.float32
-    channels = [
-        np.asarray(Image.fromarray(np.ascontiguousarray(channel, mode_dtype)).resize((width, height), FILTERS[method]))
-        for channel in np.moveaxis(pixels, -1, 0)
-    ]
-    return _to_dtype(np.stack(channels, axis=-1), pixels.dtype)
-
-
-def _to_dtype(values: np.ndarray, dtype: Any) -> np.ndarray:
-    if values.dtype == dtype or dtype == np.float32:
-        return values.astype(dtype, copy=False)
-    return np.round(values).clip(0, np.iinfo(dtype).max).astype(dtype)
-
-
-def _resize_by_area(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    rows, columns = (_shares(old, new) for old, new in zip(pixels.shape[:2], size, strict=True))
-    return _to_dtype(np.einsum("yh,xw,hwc->yxc", rows, columns, pixels, optimize=True), pixels.dtype)
-
-
-def _shares(old: int, new: int) -> np.ndarray:
-    """Which share of each new pixel is covered by each old one, along one axis: (new, old)."""
-    edges = np.arange(new + 1)[:, None] * (old / new)
-    covered = np.clip(edges - np.arange(old), 0, 1)  # of each old pixel, up to each edge
-    return np.diff(covered, axis=0) * (new / old)
-
-
-def to_grey(pixels: np.ndarray) -> np.ndarray:
-    """(h, w, 3) to (h, w, 1) of the same dtype, by the weights of PIL's "L"."""
-    if pixels.dtype == np.uint8:
-        return np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
-    return _to_dtype((pixels @ GREY)[..., None], pixels.dtype)
 
 
 def suffix_for(pixels: np.ndarray) -> str:

@@ -11,7 +11,8 @@ import numpy as np
 
 from p2p_jax.config import Config, Side, count_classes
 from p2p_jax.data.palettes import nearest_class, read_palette
-from p2p_jax.data.pictures import Encoded, Picture, decode, resize, to_grey
+from p2p_jax.data.pictures import Encoded, Picture, decode
+from p2p_jax.data.resizing import resize, to_grey
 
 LIMITS = {"8": (0.0, 255.0), "16": (0.0, 65535.0), "float": (0.0, 1.0)}
 DTYPES = {"8": np.uint8, "16": np.uint16, "float": np.float32}

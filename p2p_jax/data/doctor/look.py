@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image
 
 from p2p_jax.data.doctor.match import find_edges
-from p2p_jax.data.pictures import SMALLEST, Picture, decode, of_file, to_grey
+from p2p_jax.data.pictures import SMALLEST, Picture, decode, of_file
+from p2p_jax.data.resizing import to_grey
 
 MOST_COLOURS = 64  # a picture of more distinct colours is taken for no label map
 SAMPLE = 2**15  # pixels looked at for what needs no exact answer

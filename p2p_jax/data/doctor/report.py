@@ -12,7 +12,8 @@ from p2p_jax.data.doctor.advice import advise_sides
 from p2p_jax.data.doctor.findings import Finding, Findings
 from p2p_jax.data.doctor.kinds import Summary
 from p2p_jax.data.doctor.look import Pair, halves
-from p2p_jax.data.pictures import decode, of_file, resize
+from p2p_jax.data.pictures import decode, of_file
+from p2p_jax.data.resizing import resize
 
 TILE, GAP, LINE = 160, 6, 14  # pixels: the longer side of a picture, the room between two, and the height of a line
 COLUMNS = 3  # pairs side by side

@@ -5,7 +5,8 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image, ImageDraw
 
-from p2p_jax.data.pictures import Picture, resize, to_grey
+from p2p_jax.data.pictures import Picture
+from p2p_jax.data.resizing import resize, to_grey
 
 Shape = Literal["rectangle", "random-rectangle", "strokes"]
 EIGHT = np.ones((3, 3), bool)  # pixels that touch at a corner belong together
@@ -92,7 +93,7 @@ def resize_whole(picture: Picture, size: tuple[int, int], method: str, fill: int
     Args:
         picture: (h, w, c).
         size: (height, width) in pixels.
-        method: as for `pictures.resize`.
+        method: as for `resizing.resize`.
         fill: the brightness of what is left, from 0 to 255 (opaque), or "mirror" for the picture mirrored at its edges.
 
     Returns:

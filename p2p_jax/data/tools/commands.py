@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 
 from p2p_jax.data.layout import SPLITS
-from p2p_jax.data.pictures import Picture, resize
+from p2p_jax.data.pictures import Picture
+from p2p_jax.data.resizing import resize
 from p2p_jax.data.tools import arrays
 from p2p_jax.data.tools.runs import Common, Folder, Job, Made, list_pairs, list_pictures, read, run, simple_jobs
 from p2p_jax.options import PROGRAM, parse
