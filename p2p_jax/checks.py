@@ -1,5 +1,7 @@
 """Values that no run can have: each is refused by one sentence."""
 
+import math
+
 from p2p_jax.config import Config, Side, as_size, count_classes, get, load_size
 
 LEAST = {
@@ -56,6 +58,10 @@ def _check_sizes(config: Config) -> None:
         raise ValueError(
             f"--data.load-size was given {data.load_size}: it must be at least the image size {height} x {width}."
         )
+    if data.preprocess == "scale_width_and_crop" and loaded[1] < width:
+        raise ValueError(
+            f"--data.load-size was given {data.load_size}: its width must be at least that of the crop, {width}."
+        )
     if config.augment.quarter_turns and (height != width or loaded[0] != loaded[1] or varies(config)):
         raise ValueError("--augment.quarter-turns was given, but the pictures are not square: leave it out.")
     if varies(config) and config.batch_size > 1:
@@ -82,8 +88,16 @@ def _check_side(side: Side, name: str) -> None:
         )
     if side.palette and side.classes not in (None, len(side.palette)):
         raise ValueError(f"{option}.classes was given {side.classes}, but the palette has {len(side.palette)} colours.")
-    if side.range is not None and not side.range[0] < side.range[1]:
-        raise ValueError(f"{option}.range was given {side.range}: the first must be the smaller.")
+    if side.range is not None:
+        low, high = side.range
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ValueError(f"{option}.range was given {low:g} {high:g}: both must be finite and the first the smaller.")
+        most = {"8": 255, "16": 65535}.get(side.depth)
+        if most is not None and (low < 0 or high > most):
+            raise ValueError(
+                f"{option}.range was given {low:g} {high:g}, but {side.depth} bits hold 0 to {most}: give another range or "
+                f"another {option}.depth."
+            )
 
 
 def _option(name: str) -> str:

@@ -225,8 +225,7 @@ class Config:
     """A whole run; the defaults are the paper's."""
 
     image_size: Size = 256
-    """Pixels a side of the pictures, or height and width. Where data.preprocess keeps their own sizes, this one only sets
-    how deep the U-Net is."""
+    """Pixels a side of the pictures, or height and width. With data.preprocess none it only sets how deep the U-Net is."""
     epochs: int | None = 200
     """Length in passes over the training pairs."""
     steps: int | None = None
@@ -299,7 +298,8 @@ def as_size(size: Size) -> tuple[int, int]:
 def load_size(config: Config) -> tuple[int, int]:
     """(height, width) before the random crop: the paper's 286 for 256, in proportion."""
     height, width = as_size(config.image_size)
-    return as_size(config.data.load_size or (round(height * 286 / 256), round(width * 286 / 256)))
+    given = config.data.load_size
+    return (round(height * 286 / 256), round(width * 286 / 256)) if given is None else as_size(given)
 
 
 def count_classes(side: Side) -> int | None:

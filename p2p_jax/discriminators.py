@@ -52,6 +52,12 @@ def patchgan(
 
     Source: Isola et al. 2017, section 3.2.2 and appendix 6.1.2.
     """
+    halvings = len(widths) - 1
+    if min(x.shape[1:3]) < 3 * 2**halvings:
+        raise ValueError(
+            f"the patchgan was given pictures of {x.shape[1]} x {x.shape[2]} pixels, but with {halvings} layers it needs "
+            f"at least {3 * 2**halvings}: use fewer (--discriminator.num-layers), or larger pictures (--image-size)."
+        )
     first_bias, use_bias = _biases(norm, use_bias)
     x = x if dtype is None else x.astype(dtype)
     for i, features in enumerate(widths):

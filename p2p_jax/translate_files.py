@@ -99,8 +99,10 @@ def translate_files(
         each file written.
 
     Raises:
-        ValueError: a picture cannot be read, or a result would replace its own input.
+        ValueError: a picture cannot be read, a result would replace its own input, or the format cannot hold it.
     """
+    if translator.data.target.kind == "labels" and suffix in (".jpg", ".webp"):
+        raise ValueError(f"labels cannot be written as {suffix}, which changes their values: write .png, .tiff or .npy.")
     fit = translator.fit._replace(preprocess="none", whole=True) if native else translator.fit
     at_once = batch_size if fit.fixed else 1
     for start in range(0, len(files), at_once):

@@ -245,3 +245,14 @@ def test_new_kinds_of_jitter_shift_none_of_the_paper_s():
     side = Side(channels=(1,), colour_jitter=0.1)
     with_more = jitted(numbered(64), size=SMALL, options=Augment(), input=side)
     np.testing.assert_array_equal(plain["target"], with_more["target"])
+
+
+def test_colour_jitter_leaves_alpha_alone_and_every_picture_to_itself():
+    batch = {"input": np.full((8, 8, 8, 5), 100, np.uint8), "target": np.zeros((8, 8, 8, 3), np.uint8)}
+    batch["input"][..., 3] = 255
+    batch["input"][..., 4] = np.arange(8)
+    side = Side(channels=(4, 1), colour_jitter=0.5)
+    out = (jitted(batch, size=8, options=Augment(flip=False), input=side)["input"] + 1) * 127.5
+    np.testing.assert_allclose(out[..., 3], 255, atol=1e-3)
+    assert np.ptp(out[..., 0], axis=(1, 2)).max() < 1e-3, "an even picture stays even beside one that is not"
+    assert np.ptp(out[:, 0, 0, 0]) > 10

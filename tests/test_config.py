@@ -267,3 +267,24 @@ def test_the_config_and_help_do_without_jax(code):
     none_loaded = "assert not [name for name in sys.modules if name.startswith(('jax.', 'jaxlib', 'flax'))]"
     done = run_python(f"import sys\nsys.modules['jax'] = None\n{code}\n{none_loaded}")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("depth", "given", "said"),
+    [
+        ("8", (0, 4095), "8 bits hold 0 to 255"),
+        ("16", (-1000, 3000), "16 bits hold 0 to 65535"),
+        ("float", (0, float("inf")), "must be finite"),
+        ("float", (1, 0), "first the smaller"),
+    ],
+)
+def test_a_range_that_a_depth_cannot_hold_is_refused(depth, given, said):
+    with pytest.raises(ValueError, match=rf"--data\.target\.range was given .*{said}"):
+        check(Config(data=Data(target=Side(depth=depth, range=given))))
+
+
+def test_a_width_below_that_of_the_crop_is_refused():
+    with pytest.raises(ValueError, match="its width must be at least that of the crop, 64"):
+        check(Config(image_size=64, data=Data(preprocess="scale_width_and_crop", load_size=48)))
+    with pytest.raises(ValueError, match=r"--data\.load-size was given 0"):
+        check(Config(image_size=64, data=Data(load_size=0)))

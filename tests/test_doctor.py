@@ -392,7 +392,7 @@ def test_sizes_and_channels_become_options(tmp_path, drawn):
         (256, 256, {}),
         (300, 300, {}),
         (100, 100, {"--image-size": ["100"]}),
-        (12, 12, {"--image-size": ["16"]}),
+        (12, 12, {"--image-size": ["24"]}),
         (300, 400, {"--image-size": ["300", "400"]}),
         (600, 300, {"--data.preprocess": ["scale_width_and_crop"]}),
         (300, 600, {"--data.preprocess": ["scale_width_and_crop"], "--data.load-size": ["286", "572"]}),

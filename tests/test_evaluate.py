@@ -11,6 +11,7 @@ from p2p_jax.cli import main
 from p2p_jax.config import Config, Data, Side
 from p2p_jax.data.fit import Fit
 from p2p_jax.data.loading import open_dataset
+from p2p_jax.data.pictures import write_picture
 
 FIT = Fit("resize_and_crop", (32, 32), (32, 32))
 
@@ -129,3 +130,19 @@ def test_pictures_that_were_moved_are_evaluated_where_they_are(tmp_path, capsys)
     capsys.readouterr()
     assert main(["evaluate", str(folder_run()), "--data-path", str(pairs), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["pairs"] == 3
+
+
+@pytest.mark.parametrize("kind", ["four", "deep", "classes"])
+def test_the_baseline_of_equal_sides_is_the_input_whatever_its_kind(tmp_path, kind):
+    random = np.random.default_rng(0)
+    pixels, side = {
+        "four": (random.integers(0, 256, (32, 32, 4), np.uint8), Side(channels=(4,))),
+        "deep": (random.integers(0, 65536, (32, 32, 1)).astype(np.uint16), Side(channels=(1,), depth="16")),
+        "classes": (random.integers(0, 3, (32, 32, 1)).astype(np.uint8), Side(kind="labels", channels=(1,), classes=3)),
+    }[kind]
+    for part in "AB":
+        write_picture(tmp_path / part / "1.png", pixels)
+    config = Config(image_size=32, data=Data(path=str(tmp_path), input=side, target=side))
+    figures = evaluate.evaluate(config, lambda pictures: pictures)["figures"]
+    assert figures["input itself"] == figures["translator"]
+    assert figures["input itself"]["l1"] == pytest.approx(0, abs=1e-6)

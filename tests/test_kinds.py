@@ -115,3 +115,27 @@ def test_a_translator_of_deep_pictures_takes_and_gives_their_values(tmp_path, mo
     assert made.max() <= 2
     with pytest.raises(ValueError, match="expects uint16"):
         translate(np.zeros((16, 16, 1), np.uint8))
+
+
+def test_labels_are_not_written_in_a_format_that_changes_them(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(trainer, "_write_report", lambda *_: None)
+    parts, options, _ = KINDS["photo to classes"]
+    pairs = write_pairs(tmp_path / "pairs", parts)
+    assert (
+        main(
+            [
+                "train",
+                quick_experiment(tmp_path),
+                "--workdir",
+                str(tmp_path / "run"),
+                "--data.path",
+                str(pairs),
+                *options.split(),
+            ]
+        )
+        == 0
+    )
+    capsys.readouterr()
+    assert main(["translate", str(tmp_path / "run"), str(pairs / "A"), "-o", str(tmp_path / "out"), "--format", "jpg"]) == 2
+    assert "labels cannot be written as .jpg" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -295,3 +295,45 @@ def test_no_split_is_made_up(tmp_path):
 def test_a_share_that_leaves_one_side_empty_is_refused(tmp_path, share):
     with pytest.raises(ValueError, match="leaves one side empty"):
         open_dataset(Config(data=Data(path=numbered(tmp_path, 4), val_fraction=share)))
+
+
+def test_folders_of_inputs_and_targets_are_the_halves(tmp_path):
+    for name in ("input/1.png", "target/1.png", "train/input/2.png", "train/target/2.png"):
+        picture(tmp_path / ("plain" if name[0] != "t" or name[1] == "a" else "split") / name)
+    assert files_of(tmp_path / "plain")["train"] == [
+        {"A": tmp_path / "plain/input/1.png", "B": tmp_path / "plain/target/1.png"}
+    ]
+    assert set(files_of(tmp_path / "split")["train"][0]) == {"A", "B"}
+
+
+def test_halves_under_other_names_are_not_cut_in_two(tmp_path):
+    for name in ("photos/1.png", "labels/1.png", "photos/2.png", "labels/2.png"):
+        picture(tmp_path / name)
+    with pytest.raises(ValueError, match="name the folders A and B") as caught:
+        find_parts(tmp_path)
+    assert str(tmp_path / "photos") in str(caught.value)
+    picture(tmp_path / "photos" / "3.png")
+    assert len(find_parts(tmp_path)["train"]) == 5, "folders of side-by-side pictures"
+
+
+def test_masks_of_side_by_side_pictures_are_no_pairs(tmp_path):
+    for name in ("1.png", "mask/1.png"):
+        picture(tmp_path / name)
+    assert files_of(tmp_path)["train"] == [{"pair": tmp_path / "1.png", "mask": tmp_path / "mask/1.png"}]
+    picture(tmp_path / "2.png")
+    with pytest.raises(ValueError, match=r"2\.png has no mask of the same name"):
+        find_parts(tmp_path)
+
+
+def test_a_stacked_input_that_is_not_whole_is_named(tmp_path):
+    for name in ("1_A1", "1_A2", "2_A1"):
+        picture(tmp_path / f"{name}.png")
+    with pytest.raises(ValueError, match="ends in _A2 instead") as caught:
+        find_inputs(tmp_path, ["A1", "A2"])
+    assert str(tmp_path / "2_A1.png") in str(caught.value)
+
+
+def test_a_field_without_end_is_one_sentence(tmp_path):
+    (tmp_path / "l.csv").write_text('A,B\n"' + "x" * 200_000)
+    with pytest.raises(ValueError, match=r"line 2 .*cannot be read"):
+        find_parts(tmp_path / "l.csv")

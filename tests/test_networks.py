@@ -186,7 +186,7 @@ def test_a_compute_dtype_reaches_the_layers_but_not_the_parameters(monkeypatch):
 @pytest.mark.parametrize(
     ("fn", "x", "config", "message"),
     [
-        (discriminators.patchgan, pictures(16, 6), {}, "smaller than its kernel"),
+        (discriminators.patchgan, pictures(16, 6), {}, "16 x 16 pixels, but with 3 layers it needs at least 24"),
     ],
 )
 def test_a_size_that_does_not_fit_is_refused(fn, x, config, message):

@@ -216,7 +216,7 @@ def test_records_give_what_files_give(tmp_path):
 SIZES = [
     ("resize_and_crop", (40, 60), (18, 18), (16, 16), (16, 16)),
     ("crop", (40, 60), (16, 16), (16, 16), (40, 60)),
-    ("scale_width", (40, 60), (11, 16), (11, 16), (11, 16)),
+    ("scale_width", (60, 40), (24, 16), (24, 16), (24, 16)),
     ("scale_width_and_crop", (40, 60), (16, 16), (16, 16), (16, 18)),
     ("scale_width_and_crop", (80, 60), (16, 16), (16, 16), (24, 18)),
     ("pad", (40, 60), (16, 16), (16, 16), (16, 16)),
@@ -287,3 +287,41 @@ def test_a_replaced_pair_is_the_next_good_one_in_an_order_of_its_own(tmp_path):
     replacing.read(1, OWN)
     assert list(replacing.skipped) == [1]
     assert "1.png" in replacing.skipped[1]
+
+
+CLASSES = Side(kind="labels", channels=(1,), classes=19)
+
+
+def test_class_numbers_are_never_read_from_colours(tmp_path):
+    ids = np.random.default_rng(0).integers(0, 19, (20, 24, 1)).astype(np.uint8)
+    write(tmp_path / "grey", A=np.repeat(ids, 3, -1), B=B)
+    assert np.array_equal(pairs_of(tmp_path / "grey", input=CLASSES).read(0, OWN)["input"], ids)
+    write(tmp_path / "colours", A=ids * np.array([0, 0, 9], np.uint8), B=B)
+    with pytest.raises(ValueError, match=r"has colours, .* give --data\.input\.palette"):
+        pairs_of(tmp_path / "colours", input=CLASSES).read(0, OWN)
+
+
+def test_one_half_of_a_palette_picture_may_be_numbers_and_the_other_colours(tmp_path):
+    ids = np.random.default_rng(0).integers(0, 12, (20, 48)).astype(np.uint8)
+    picture = Image.fromarray(ids)
+    picture.putpalette(COLOURS.flatten().tolist())
+    picture.save(tmp_path / "1.png")
+    pair = pairs_of(tmp_path, input=CLASSES).read(0, OWN)
+    assert np.array_equal(pair["input"][..., 0], ids[:, :24])
+    assert np.array_equal(pair["target"], COLOURS[ids[:, 24:]])
+
+
+def test_a_mask_may_have_16_bits_but_must_not_be_of_0_and_1(tmp_path):
+    mask = random_pixels((20, 24, 1), seed=3)
+    write(tmp_path / "deep", A=A, B=B, mask=mask.astype(np.uint16) * 257)
+    assert np.array_equal(pairs_of(tmp_path / "deep").read(0, OWN)["weight"], mask)
+    write(tmp_path / "dark", A=A, B=B, mask=mask // 128)
+    with pytest.raises(ValueError, match="only 0 and 1"):
+        pairs_of(tmp_path / "dark").read(0, OWN)
+
+
+@pytest.mark.parametrize("preprocess", ["none", "scale_width"])
+def test_pictures_too_small_for_the_figures_are_refused_before_training(tmp_path, preprocess):
+    write(tmp_path, A=A[:9], B=B[:9])
+    with pytest.raises(ValueError, match="training needs 16 a side"):
+        pairs_of(tmp_path).read(0, Fit(preprocess, (24, 24), (24, 24)))

@@ -1,5 +1,7 @@
 """Reading one picture file: every kind that people have, and every way in which one can be broken."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -339,3 +341,47 @@ def test_the_transparency_of_a_deep_tiff_is_known(tmp_path):
     for name, extra in (("alpha", "unassalpha"), ("more", "unspecified")):
         tifffile.imwrite(tmp_path / f"{name}.tiff", pixels, photometric="rgb", extrasamples=[extra], metadata=None)
         assert decode(of_file(tmp_path / f"{name}.tiff")).has_alpha == (name == "alpha")
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_grey_of_few_bits_gives_its_numbers_when_asked(tmp_path, bits):
+    ids = np.random.default_rng(0).integers(0, 2**bits, (16, 16)).astype(np.uint8)
+    rows = np.packbits(np.unpackbits(ids[..., None], axis=-1)[..., -bits:].reshape(16, -1), axis=-1)
+    raw = b"".join(b"\0" + row.tobytes() for row in rows)
+    header = struct.pack(">IIBBBBB", 16, 16, bits, 0, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
+    data = b"".join(struct.pack(">I", len(c)) + k + c + struct.pack(">I", zlib.crc32(k + c)) for k, c in chunks)
+    encoded = Encoded("x", b"\x89PNG\r\n\x1a\n" + data)
+    assert np.array_equal(decode(encoded, indices=True).pixels[..., 0], ids)
+    assert np.array_equal(decode(encoded).pixels[..., 0], ids * (255 // (2**bits - 1)))
+
+
+def test_class_numbers_in_an_array_may_be_whole_numbers_of_any_width():
+    ids = np.arange(256).reshape(16, 16)
+    assert decode(Encoded("x", ids), indices=True).pixels.dtype == np.uint8
+    assert decode(Encoded("x", ids + 1), indices=True).pixels.dtype == np.float32
+    assert decode(Encoded("x", ids)).pixels.dtype == np.float32
+
+
+@pytest.mark.parametrize(("channels", "photometric"), [(2, "minisblack"), (4, "minisblack"), (4, "rgb")])
+def test_channels_of_a_tiff_that_are_no_transparency_are_kept(tmp_path, channels, photometric):
+    import tifffile
+
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 24, channels), np.uint8)
+    more = channels - (3 if photometric == "rgb" else 1)
+    tifffile.imwrite(
+        tmp_path / "1.tiff", pixels, photometric=photometric, planarconfig="contig", extrasamples=["unspecified"] * more,
+        metadata=None,
+    )  # fmt: skip
+    read = decode(of_file(tmp_path / "1.tiff"))
+    assert np.array_equal(read.pixels, pixels)
+    assert not read.has_alpha
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_white_is_white_however_a_tiff_stores_it(tmp_path, dtype):
+    import tifffile
+
+    stored = np.random.default_rng(0).integers(0, 200, (16, 24)).astype(dtype)
+    tifffile.imwrite(tmp_path / "1.tiff", stored, photometric="miniswhite", metadata=None)
+    assert np.array_equal(decode(of_file(tmp_path / "1.tiff")).pixels[..., 0], np.iinfo(dtype).max - stored)

@@ -1,6 +1,7 @@
 """What is done to a batch inside the jitted step: pure functions of a key and arrays."""
 
 from collections.abc import Callable
+from itertools import accumulate
 
 import jax
 import jax.numpy as jnp
@@ -65,7 +66,7 @@ def augment(
         for name, number in (("input", INPUT_COLOUR), ("target", TARGET_COLOUR)):
             if sides[name].colour_jitter:
                 colour_key = jax.random.fold_in(key_of_pair, number)
-                pair[name] = jitter_colour(colour_key, pair[name], sides[name].colour_jitter)
+                pair[name] = _jitter_side(colour_key, pair[name], sides[name])
         return pair
 
     return jax.vmap(one)(jnp.arange(count), batch)
@@ -134,6 +135,17 @@ def warp(
         lambda channel: map_coordinates(channel, [rows, columns], order=0 if labels else 1, mode="mirror"), -1, -1
     )(values)
     return (jnp.round(found) if jnp.issubdtype(picture.dtype, jnp.integer) else found).astype(picture.dtype)
+
+
+def _jitter_side(key: Array, stacked: Array, side: Side) -> Array:
+    """Colour jitter of each of the side's pictures by itself, without its alpha."""
+    parts = jnp.split(stacked, list(accumulate(side.channels))[:-1], axis=-1)
+    changed = []
+    for index, part in enumerate(parts):
+        colours = part.shape[-1] - (part.shape[-1] in (2, 4))
+        jittered = jitter_colour(jax.random.fold_in(key, index), part[..., :colours], side.colour_jitter)
+        changed.append(jnp.concatenate([jittered, part[..., colours:]], axis=-1))
+    return jnp.concatenate(changed, axis=-1)
 
 
 def jitter_colour(key: Array, picture: Array, amount: float) -> Array:

@@ -6,6 +6,8 @@ import numpy as np
 
 from p2p_jax.config import Config, as_size, load_size
 
+SMALLEST = 16  # pixels a side
+
 
 class Fit(NamedTuple):
     """What happens to the pictures of a pair on the host.
@@ -74,6 +76,7 @@ def plan(fit: Fit, own: tuple[int, int], name: str) -> Plan:
     if fit.preprocess == "resize_and_crop":
         return Plan(fit.load, fit.load)
     if fit.preprocess == "none":
+        _refuse_tiny(fit, own, name)
         return Plan(own, own)
     if fit.preprocess == "pad":
         scale = min(fit.size[0] / height, fit.size[1] / width, 1)
@@ -83,6 +86,7 @@ def plan(fit: Fit, own: tuple[int, int], name: str) -> Plan:
     else:
         scaled = max(round(height * fit.load[1] / width), 1)
         if fit.preprocess == "scale_width":
+            _refuse_tiny(fit, (scaled, fit.load[1]), name)
             return Plan((scaled, fit.load[1]), (scaled, fit.load[1]))
         # Source: the PyTorch original makes flat pictures as high as the crop.
         resized = (max(scaled, fit.size[0]), fit.load[1])
@@ -90,10 +94,18 @@ def plan(fit: Fit, own: tuple[int, int], name: str) -> Plan:
         return Plan(resized, resized)
     if resized[0] < fit.size[0] or resized[1] < fit.size[1]:
         raise ValueError(
-            f"{name} has {width} x {height} pixels, less than the crop of {fit.size[1]} x {fit.size[0]}: give a smaller "
-            "--image-size, or --data.preprocess pad or resize_and_crop."
+            f"{name} has {resized[1]} x {resized[0]} pixels, less than the crop of {fit.size[1]} x {fit.size[0]}: give a "
+            "smaller --image-size, or --data.preprocess pad or resize_and_crop."
         )
     return Plan(resized, fit.size)
+
+
+def _refuse_tiny(fit: Fit, size: tuple[int, int], name: str) -> None:
+    if min(size) < SMALLEST and not fit.whole:
+        raise ValueError(
+            f"{name} reaches the networks with {size[1]} x {size[0]} pixels, but training needs {SMALLEST} a side: "
+            "leave it out, or give another --data.preprocess."
+        )
 
 
 def to_canvas(pixels: np.ndarray, canvas: tuple[int, int], share: tuple[float, float]) -> np.ndarray:

@@ -15,8 +15,9 @@ LISTS = (".csv", ".tsv", ".jsonl")
 LAYOUTS = "side-by-side pictures (in it, or in train/, val/, test/), or folders A and B with pictures of the same names"
 
 # The pictures of a pair: "pair" holds A and B side by side; else A, or A1, A2, … stacked; B likewise; and a mask.
-PART = re.compile(r"[AB]\d*|mask")
-SUFFIX = re.compile(r"(?P<name>.*?)[_-](?:(?P<made>fake|rec)[_-])?(?:real[_-])?(?P<part>[AB]\d*|mask)")
+PART = re.compile(r"[AB](?:[1-9]\d*)?|mask")
+OTHER_NAMES = {"input": "A", "target": "B"}
+SUFFIX = re.compile(r"(?P<name>.*?)[_-](?:(?P<made>fake|rec)[_-])?(?:real[_-])?(?P<part>[AB](?:[1-9]\d*)?|mask)")
 
 Files = tuple[str, dict[str, Path]]
 """A pair's name and its pictures: {"pair": file}, or {"A": file, "B": file}, with "A1", "A2", … and "mask" likewise."""
@@ -74,6 +75,7 @@ def _folders(root: Path, pattern: str, *, below: str = "") -> dict[str, Path]:
     found = {}
     for folder in sorted(root.glob(pattern)) if root.is_dir() else ():
         part = folder.name.removeprefix(prefix)
+        part = OTHER_NAMES.get(part, part)
         if PART.fullmatch(part) and (folder / below).is_dir():
             found[part] = folder / below
     return found if side_parts(found, "A") and side_parts(found, "B") else {}
@@ -108,8 +110,9 @@ def find_inputs(path: Path, parts: list[str]) -> list[Files]:
     if all((path / part).is_dir() for part in parts):
         found = match_folders({part: path / part for part in parts})
     else:
-        found = [(name, files) for name, files in _by_ending(path)[0].items() if set(parts) <= set(files)]
-        found.sort(key=lambda item: natural(item[0]))
+        named = {name: files for name, files in _by_ending(path)[0].items() if set(parts) & set(files)}
+        _say_alone(_lacking(named, parts), None)
+        found = sorted(named.items(), key=lambda item: natural(item[0]))
     if not found:
         raise ValueError(
             f"{path} does not hold what this network takes, {len(parts)} pictures at once: give a folder with folders "
@@ -142,15 +145,45 @@ def _in_one(folder: Path, alone: list[str] | None) -> list[Files]:
     found, others = _by_ending(folder)
     parts = {part for pair in found.values() for part in pair}
     if not (side_parts(parts, "A") and side_parts(parts, "B")):
-        return [
-            (name, {"pair": file}) for name, file in sorted(_by_name(folder).items(), key=lambda item: natural(item[0]))
-        ]
-    lacking = [(pair, part) for pair in found.values() for part in sorted(parts - set(pair))]
-    _say_alone(
-        [f"{next(iter(p.values()))} has no picture whose name ends in _{part} instead" for p, part in lacking], alone
-    )
+        return _side_by_side(folder, alone)
+    _say_alone(_lacking(found, parts), alone)
     _say_alone([f"{file} ends neither in _A nor in _B as others in {folder} do" for file in others], alone)
     return sorted(((n, p) for n, p in found.items() if set(p) == parts), key=lambda item: natural(item[0]))
+
+
+def _lacking(found: dict[str, dict[str, Path]], parts: Iterable[str]) -> list[str]:
+    return [
+        f"{next(iter(files.values()))} has no picture whose name ends in _{part} instead"
+        for files in found.values()
+        for part in sorted(set(parts) - set(files))
+    ]
+
+
+def _side_by_side(folder: Path, alone: list[str] | None) -> list[Files]:
+    """All pictures of a folder as pairs; those in its sub-folder mask are the masks of the others."""
+    named = _by_name(folder)
+    masks = {name.removeprefix("mask/"): file for name, file in named.items() if name.startswith("mask/")}
+    pairs = {name: {"pair": file} for name, file in named.items() if not name.startswith("mask/")}
+    _refuse_halves(folder, pairs)
+    if masks:
+        _say_alone([f"{pairs[name]['pair']} has no mask of the same name" for name in pairs if name not in masks], alone)
+        _say_alone([f"{masks[name]} is the mask of no picture" for name in masks if name not in pairs], alone)
+        pairs = {name: {**pair, "mask": masks[name]} for name, pair in pairs.items() if name in masks}
+    return sorted(pairs.items(), key=lambda item: natural(item[0]))
+
+
+def _refuse_halves(folder: Path, pairs: Iterable[str]) -> None:
+    """Refuses two folders of the same names, which are halves under other names than A and B."""
+    below: dict[str, set[str]] = {}
+    for name in pairs:
+        first, _, rest = name.rpartition("/")
+        below.setdefault(first, set()).add(rest)
+    if len(below) == 2 and len(set(map(frozenset, below.values()))) == 1:
+        one, other = (folder / name for name in sorted(below))
+        raise ValueError(
+            f"{one} and {other} hold pictures of the same names, as halves of pairs do: name the folders A and B, or if "
+            "these are side-by-side pictures, put them into one folder."
+        )
 
 
 def _by_ending(folder: Path) -> tuple[dict[str, dict[str, Path]], list[Path]]:
@@ -220,7 +253,10 @@ def _rows(path: Path) -> Iterable[tuple[int, dict[str, Any]]]:
         raise ValueError(f"{path} is not text in UTF-8: save the list as such.") from None
     if path.suffix.lower() != ".jsonl":
         reader = csv.DictReader(text.splitlines(), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-        yield from ((reader.line_num, row) for row in reader)
+        try:
+            yield from ((reader.line_num, row) for row in reader)
+        except csv.Error as error:
+            raise ValueError(f"line {reader.line_num + 1} of {path} cannot be read ({error}): correct the list.") from None
         return
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():

@@ -11,7 +11,7 @@ from p2p_jax.data.fit import Fit, plan, to_canvas
 from p2p_jax.data.layout import Files, side_parts
 from p2p_jax.data.pictures import Encoded, Picture, decode, of_file
 from p2p_jax.data.procedural import facade
-from p2p_jax.data.sides import OR_SKIP, read_part, read_side, resize_side
+from p2p_jax.data.sides import OR_SKIP, read_mask, read_part, read_side, resize_side, takes_numbers
 
 Example = dict[str, np.ndarray]
 """{"input": (h, w, c), "target": (h, w, c')}, stored values (see `sides`), and {"weight": (h, w, 1)} uint8 of a mask."""
@@ -213,25 +213,24 @@ def read_pair(parts: dict[str, Encoded], data: Data) -> dict[str, list[tuple[str
     if "mask" in parts:
         name = parts["mask"].name
         mask = decode(parts["mask"], otherwise=OR_SKIP)
-        grey = read_part(mask, name, Side(channels=(1,)), 0, option=None, transparency="drop")
-        sides["weight"] = [(name, grey)]
+        sides["weight"] = [(name, read_mask(mask, name))]
     return sides
 
 
 def _read_side_by_side(encoded: Encoded, data: Data, letters: dict[str, str]) -> dict[str, list[tuple[str, np.ndarray]]]:
-    wants_indices = [side.classes is not None and not side.palette for side in (data.input, data.target)]
-    picture = decode(encoded, indices=all(wants_indices), otherwise=OR_SKIP)
-    width = picture.pixels.shape[1]
+    numbered = {role: takes_numbers(getattr(data, role)) for role in letters}
+    pictures = {flag: decode(encoded, indices=flag, otherwise=OR_SKIP) for flag in set(numbered.values())}
+    width = next(iter(pictures.values())).pixels.shape[1]
     if width % 2:
         raise ValueError(
             f"{encoded.name} is {width} pixels wide, so its halves differ in size: a side-by-side picture holds two "
             "pictures of the same size."
         )
-    halves = {"A": picture.pixels[:, : width // 2], "B": picture.pixels[:, width // 2 :]}
+    columns = {"A": slice(width // 2), "B": slice(width // 2, width)}
     sides = {}
     for role, letter in letters.items():
-        side = getattr(data, role)
-        half = Picture(np.ascontiguousarray(halves[letter]), picture.has_alpha)
+        side, picture = getattr(data, role), pictures[numbered[role]]
+        half = Picture(np.ascontiguousarray(picture.pixels[:, columns[letter]]), picture.has_alpha)
         pixels = read_part(half, encoded.name, side, 0, option=f"--data.{role}", transparency=data.transparency)
         sides[role] = [(encoded.name, pixels)]
     return sides

@@ -128,6 +128,8 @@ def _as_pixels(array: np.ndarray, name: str, indices: bool) -> np.ndarray:
         return array.astype(np.uint8) * (1 if indices else 255)
     if array.dtype.kind not in "uif":
         raise _Refused(f"{name} holds {array.dtype} values: a picture holds whole or real numbers.")
+    if indices and array.dtype.kind in "ui" and array.min() >= 0 and array.max() <= 255:
+        return np.ascontiguousarray(array, np.uint8)  # class numbers are whole numbers of any width in NumPy files
     kept = {np.dtype(np.uint8): np.uint8, np.dtype(np.uint16): np.uint16}
     return np.ascontiguousarray(array, kept.get(array.dtype.newbyteorder("="), np.float32))
 
@@ -166,14 +168,18 @@ def _decode_tiff(data: bytes, name: str, indices: bool) -> Picture | None:
     with opened as tiff:
         pages = _tiff_pages(tiff, name)
         first = pages[0]
-        if len(pages) == 1 and first.dtype == np.uint8 and first.samplesperpixel <= 4 and first.bitspersample in (1, 8):
+        has_alpha = first.extrasamples[-1:] in ((1,), (2,))
+        colours = first.samplesperpixel - has_alpha
+        usual = colours in (1, 3) or int(first.photometric) == 5  # CMYK
+        if len(pages) == 1 and first.dtype == np.uint8 and usual and first.bitspersample in (1, 8):
             return None
         if set(first.axes) - set("YXS") or (len(pages) > 1 and {page.axes for page in pages} != {"YX"}):
             raise _Refused(f"{name} is a stack ({first.axes}, {len(pages)} pages): give one page, or a grey one a channel.")
         _refuse_enormous((*first.shape, len(pages)), name)
         array = first.asarray() if len(pages) == 1 else np.stack([page.asarray() for page in pages], axis=-1)
         array = np.moveaxis(array, 0, -1) if first.axes == "SYX" else array
-        has_alpha = first.extrasamples[-1:] in ((1,), (2,))
+        if int(first.photometric) == 0 and array.dtype.kind == "u":
+            array = np.iinfo(array.dtype).max - array  # stored as ink: 0 is white
         orientation = int(first.tags.valueof(274, 1))
     return Picture(_upright(_as_pixels(array, name, indices), orientation), has_alpha)
 
@@ -220,6 +226,8 @@ def _decode_with_pil(data: bytes, name: str, indices: bool) -> Picture:
         return Picture(np.asarray(picture), has_alpha=True)
     picture = picture if picture.mode in ("L", "RGB") else picture.convert("L" if picture.mode == "1" else "RGB")
     pixels = np.asarray(picture)
+    if indices and data[:4] == b"\x89PNG" and data[24] in (2, 4) and data[25] == 0:
+        pixels = pixels // (255 // (2 ** data[24] - 1))  # grey of 2 or 4 bits, which PIL spreads over 8
     return Picture(pixels[..., None] if pixels.ndim == 2 else pixels)
 
 

@@ -47,6 +47,11 @@ def stored_channels(side: Side) -> int:
     return 1 if count_classes(side) else sum(side.channels)
 
 
+def takes_numbers(side: Side) -> bool:
+    """Whether its pixels are the numbers of classes, such as the indices of a palette."""
+    return side.classes is not None and not side.palette
+
+
 def read_part(picture: Picture, name: str, side: Side, index: int, *, option: str | None, transparency: str) -> np.ndarray:
     """One picture of a side, at its own size, with the channels and depth that the side has.
 
@@ -66,6 +71,7 @@ def read_part(picture: Picture, name: str, side: Side, index: int, *, option: st
     """
     if side.palette:
         return nearest_class(_to_channels(picture, name, 3, option, transparency), read_palette(side.palette))[0][..., None]
+    picture = _numbers_of(picture, name, option) if side.classes else picture
     wanted = 1 if side.classes else side.channels[index]
     pixels = _to_channels(picture, name, wanted, option, transparency)
     pixels = _to_depth(pixels, name, side.depth, option)
@@ -82,6 +88,17 @@ def read_part(picture: Picture, name: str, side: Side, index: int, *, option: st
                 + _advice(option, "range LOW HIGH", " that holds all pictures")
             )
     return pixels
+
+
+def _numbers_of(picture: Picture, name: str, option: str | None) -> Picture:
+    """A map of class numbers with one channel; also where grey was saved as RGB, but never from colours."""
+    numbers = picture.pixels[..., : picture.pixels.shape[-1] - picture.has_alpha]
+    if (numbers != numbers[..., :1]).any():
+        raise ValueError(
+            f"{name} has colours, where numbers of classes are expected: "
+            + _advice(option, "palette", " for colours, or save the numbers as grey or with a palette")
+        )
+    return Picture(numbers[..., :1])
 
 
 def _advice(option: str | None, value: str, more: str = "") -> str:
@@ -139,12 +156,26 @@ def read_side(
             f"{encoded[0].name} is one of {len(encoded)} pictures on its side of the pair, but {option}.channels names "
             f"{len(side.channels)}: give a number for each, such as {option}.channels {several}."
         )
-    indices = side.classes is not None and not side.palette
-    pictures = [decode(one, indices=indices, otherwise=OR_SKIP if option else "") for one in encoded]
+    pictures = [decode(one, indices=takes_numbers(side), otherwise=OR_SKIP if option else "") for one in encoded]
     return [
         (one.name, read_part(picture, one.name, side, i, option=option, transparency=transparency))
         for i, (one, picture) in enumerate(zip(encoded, pictures, strict=True))
     ]
+
+
+def read_mask(picture: Picture, name: str) -> np.ndarray:
+    """A mask, (h, w, 1) uint8, 255 where a pixel counts.
+
+    Raises:
+        ValueError: it holds real numbers, or only 0 and 1.
+    """
+    pixels = picture.pixels[..., : picture.pixels.shape[-1] - picture.has_alpha]
+    if pixels.dtype == np.float32 or pixels.shape[-1] not in (1, 3):
+        raise ValueError(f"{name} is no mask: a mask is grey, of 8 or 16 bits, and white where a pixel counts.")
+    pixels = to_grey(pixels) if pixels.shape[-1] == 3 else pixels
+    if pixels.max() == 1:
+        raise ValueError(f"{name} holds only 0 and 1, which is nearly black: a mask is white (255) where a pixel counts.")
+    return pixels if pixels.dtype == np.uint8 else np.round(pixels / 257).astype(np.uint8)
 
 
 def resize_side(pixels: np.ndarray, size: tuple[int, int], side: Side, method: str) -> np.ndarray:

@@ -11,7 +11,7 @@ from p2p_jax.data.doctor.kinds import Advice, advise
 from p2p_jax.options import PROGRAM
 
 USUAL, LARGEST = 256, 512  # the paper's size; the largest that is trained on as it is, without being asked for
-SMALLEST = 16  # pixels a side: the least that --image-size takes
+SMALLEST = 24  # pixels a side: the least that the default discriminator takes
 SKIPPED = ("channels_differ", "depths_differ", "mask")  # problems of single pairs, besides what is wrong with a file
 BORDER = 286 / 256  # the paper's size before its crop, as a share of that after it
 

@@ -1,4 +1,4 @@
-"""What makes pairs of pictures: pure functions on arrays (height, width, c). The commands are in `tool_commands.py`."""
+"""What makes pairs of pictures: pure functions on arrays (height, width, c). The commands are in `commands.py`."""
 
 from typing import Any, Literal
 
