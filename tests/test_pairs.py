@@ -188,6 +188,12 @@ def test_several_inputs_are_stacked_in_their_order(tmp_path):
         pairs_of(tmp_path).read(0, OWN)
 
 
+def test_side_by_side_pictures_have_one_on_each_side(tmp_path):
+    write_picture(tmp_path / "1.png", np.concatenate([A, B], 1))
+    with pytest.raises(ValueError, match=r"one picture on each side, but --data\.input\.channels names 2"):
+        pairs_of(tmp_path, input=Side(channels=(3, 1))).read(0, OWN)
+
+
 def test_a_mask_is_read_as_weights(tmp_path):
     mask = random_pixels((20, 24, 1), seed=3)
     write(tmp_path, A=A, B=B, mask=mask)

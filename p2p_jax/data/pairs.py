@@ -230,6 +230,11 @@ def _read_side_by_side(encoded: Encoded, data: Data, letters: dict[str, str]) ->
     sides = {}
     for role, letter in letters.items():
         side, picture = getattr(data, role), pictures[numbered[role]]
+        if len(side.channels) > 1:
+            raise ValueError(
+                f"{encoded.name} holds one picture on each side, but --data.{role}.channels names {len(side.channels)}: "
+                "give one number, or the pictures in folders A1, A2, … and B."
+            )
         half = Picture(np.ascontiguousarray(picture.pixels[:, columns[letter]]), picture.has_alpha)
         pixels = read_part(half, encoded.name, side, 0, option=f"--data.{role}", transparency=data.transparency)
         sides[role] = [(encoded.name, pixels)]
