@@ -84,7 +84,7 @@ def write_pairs(folder: Path, parts: dict[str, str]) -> Path:
     return folder
 
 
-REPORTED = ("two inputs, masked", "own sizes", "photo to classes")
+REPORTED = ("two inputs, masked", "own sizes")
 
 
 @pytest.mark.parametrize("name", KINDS)
