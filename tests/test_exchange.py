@@ -13,7 +13,7 @@ from runs import ROOT, crash, finished_run, folder_of_pairs, leaves_of, steps_of
 from test_convert import random_weights
 
 import p2p_jax
-from p2p_jax import checkpoint, convert, experiment, resume
+from p2p_jax import checkpoint, convert, experiment, resume, trainer
 from p2p_jax.cli import main
 from p2p_jax.config import Config, Data, Discriminator, Generator
 from p2p_jax.data.pictures import decode, of_file, write_picture
@@ -25,6 +25,12 @@ from p2p_jax.torch_files import read_state_dict, write_state_dict
 RESNET = Generator("resnet", width=2, num_blocks=1)
 PATCHGAN = Discriminator("patchgan", num_layers=1, width=2)
 QUICK = ("--data.load-size", "18", "--optimizer.learning-rate", "0.01", "--optimizer.schedule", "constant")
+
+
+@pytest.fixture(autouse=True)
+def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Saves the time to draw curves."""
+    monkeypatch.setattr(trainer, "_write_report", lambda *_: None)
 
 
 def arrays_of(options, seed=0, channels=None, counts=11):
