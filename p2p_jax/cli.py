@@ -46,26 +46,34 @@ def main(argv: list[str] | None = None) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         print(HELP, end="")
         return 0 if argv else USAGE_ERROR
-    warnings.showwarning = _show_warning
-    warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged files, which are named by what fails on them
-    _quiet_libraries()
     if argv[0] == "--version":
         return _print_versions()
     if argv[0] not in known:
         return _complain(f"there is no command {argv[0]}{suggest(argv[0], list(known))}; see {PROGRAM} --help.")
+    return run_command(known[argv[0]], argv[1:])
+
+
+def run_command(command: Callable[[list[str]], int], argv: list[str], program: str = PROGRAM) -> int:
+    """Runs a command; what the user can do something about is told in one sentence, which starts with `program`.
+
+    Set P2P_JAX_TRACEBACK=1 to see the traceback instead.
+    """
+    warnings.showwarning = _show_warning
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged files, which are named by what fails on them
+    _quiet_libraries()
     try:
-        return known[argv[0]](argv[1:])
+        return command(argv)
     except KeyboardInterrupt:
-        return _complain("interrupted.", 130)
+        return _complain("interrupted.", 130, program=program)
     except Exception as error:
         if os.environ.get("P2P_JAX_TRACEBACK"):
             raise
         if isinstance(error, Stopped):
-            return _complain(str(error), error.code)
+            return _complain(str(error), error.code, program=program)
         sentence = _explain(error)
         if sentence is None:
             raise
-        return _complain(sentence)
+        return _complain(sentence, program=program)
 
 
 def run_experiment(name: str) -> None:
@@ -90,8 +98,9 @@ def _explain(error: Exception) -> str | None:
     return None
 
 
-def _complain(sentence: str, code: int = USAGE_ERROR) -> int:
-    print(f"{PROGRAM}: {sentence}", file=sys.stderr)
+def _complain(sentence: str, code: int = USAGE_ERROR, *, program: str = PROGRAM) -> int:
+    """Says what is wrong, on stderr, and returns the exit code."""
+    print(f"{program}: {sentence}", file=sys.stderr)
     return code
 
 

@@ -1,0 +1,7 @@
+"""All lessons, and one page of them."""
+
+from experiments.fundamentals import LESSONS
+from experiments.fundamentals.course import run_lessons
+
+if __name__ == "__main__":
+    run_lessons(LESSONS)

@@ -1,0 +1,134 @@
+"""Runs lessons and writes what they found."""
+
+import hashlib
+import importlib
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from experiments.fundamentals import LESSONS, page
+from experiments.fundamentals.lesson import Claim, Figure, Lesson, Pictures, holds
+from p2p_jax.cli import run_command
+from p2p_jax.experiment import versions
+from p2p_jax.logs import open_console
+from p2p_jax.options import parse
+from p2p_jax.samples import save_grid
+
+
+@dataclass(frozen=True)
+class Options:
+    """Run lessons of the course, and write a page of them that needs nothing outside itself."""
+
+    workdir: Path = Path("runs/fundamentals")
+    """Where everything is written: WORKDIR/index.html, and a folder for each lesson."""
+    overwrite: bool = False
+    """Run again what is there already; without it, lessons whose code has not changed since are kept."""
+
+
+def run_lessons(names: Sequence[str]) -> None:
+    """The command line of one lesson or of all; ends the program, with 1 where a claim does not hold."""
+    program = "experiments.fundamentals" + (f".{names[0]}" if len(names) == 1 else "")
+    sys.exit(run_command(lambda argv: _run(names, parse(Options, argv, program)), sys.argv[1:], program))
+
+
+def run_lesson(file: str) -> None:
+    """The command line of the lesson in this file."""
+    run_lessons([Path(file).stem])
+
+
+def _run(names: Sequence[str], options: Options) -> int:
+    console = open_console()
+    articles, broken = {}, []
+    for index, name in enumerate(names, start=1):
+        folder = options.workdir / name
+        kept = None if options.overwrite else read_kept(folder)
+        if kept is None:
+            console.print(f"{index}/{len(names)} {name} …")
+            started = time.perf_counter()
+            lesson = make_lesson(name)
+            kept = write_lesson(folder, lesson)
+            console.print(f"    {len(lesson.claims)} claims measured in {time.perf_counter() - started:.0f} s")
+        else:
+            console.print(f"{index}/{len(names)} {name}: kept, nothing has changed since it ran")
+        articles[name] = kept["article"]
+        broken += [f"{name}: {text}" for text in kept["broken"]]
+    path = options.workdir / "index.html" if len(names) > 1 else options.workdir / names[0] / "index.html"
+    page.write_atomically(path, page.render_page(articles))
+    console.print(f"Wrote {path}; open it in a browser.")
+    for text in broken:
+        console.print(f"A claim does not hold here. {text}")
+    return 1 if broken else 0
+
+
+def make_lesson(name: str, **options: Any) -> Lesson:
+    """Runs a lesson's experiment; options are those of its `measure`."""
+    module = importlib.import_module(f"experiments.fundamentals.{name}")
+    numbers = jax.device_get(module.measure(**options))
+    return Lesson(name, module.TITLE, module.QUESTION, module.HOMES, numbers, module.claims(numbers), module.tell(numbers))
+
+
+def write_lesson(folder: Path, lesson: Lesson) -> dict[str, Any]:
+    """Writes the numbers as JSON, the figures as PNG, and at last what the page needs of the lesson, which is returned."""
+    folder.mkdir(parents=True, exist_ok=True)
+    said = [{**claim._asdict(), "holds": holds(claim)} for claim in lesson.claims]
+    record = json.dumps(to_json({"claims": said, "numbers": lesson.numbers}), indent=1, allow_nan=False)
+    page.write_atomically(folder / "numbers.json", record + "\n")
+    for block in lesson.blocks:
+        if isinstance(block, Figure):
+            block.drawing.savefig(folder / f"{block.name}.png", dpi=180)
+        elif isinstance(block, Pictures):
+            save_grid(folder / f"{block.name}.png", dict(block.columns))
+    kept = {
+        "code": hash_code(),
+        "article": page.render_article(lesson, folder, number=LESSONS.index(lesson.name) + 1),
+        "broken": [_broken(claim) for claim in lesson.claims if not holds(claim)],
+    }
+    page.write_atomically(folder / "lesson.json", json.dumps(kept) + "\n")
+    return kept
+
+
+def read_kept(folder: Path) -> dict[str, Any] | None:
+    """What `write_lesson` wrote with the code as it is now, or None."""
+    try:
+        kept = json.loads((folder / "lesson.json").read_text())
+        return kept if kept["code"] == hash_code() else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def to_json(value: Any) -> Any:
+    """The same as numbers, texts, lists and dicts; pictures are left out."""
+    if isinstance(value, dict):
+        return {str(key): to_json(item) for key, item in value.items() if not is_picture(item)}
+    if isinstance(value, list | tuple):
+        return [to_json(item) for item in value]
+    return np.asarray(value).tolist() if hasattr(value, "dtype") else value
+
+
+def is_picture(value: Any) -> bool:
+    """Whether this is an array of uint8."""
+    return getattr(value, "dtype", None) == np.uint8
+
+
+def _broken(claim: Claim) -> str:
+    return f"{claim.text} Measured: {claim.value:.6g}; it has to be {claim.relation} {claim.bound:.6g}."
+
+
+@cache
+def hash_code() -> str:
+    """A hash of the package's and the course's files and of the versions of what they run on."""
+    here = Path(__file__).parent
+    package = Path(importlib.import_module("p2p_jax").__path__[0])
+    files = sorted(path for root in (here, package) for path in root.rglob("*") if path.suffix in (".py", ".js", ".css"))
+    digest = hashlib.sha256(json.dumps(versions()).encode())
+    for path in files:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()

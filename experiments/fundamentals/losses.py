@@ -1,0 +1,375 @@
+"""What a loss measures: squared error, log loss, L1 and L2, each with what it makes of data.
+
+python -m experiments.fundamentals.losses
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from experiments.fundamentals.lesson import (
+    Block,
+    Choice,
+    Claim,
+    Figure,
+    Formula,
+    Numbers,
+    Pictures,
+    Slider,
+    Source,
+    Table,
+    Widget,
+)
+from experiments.fundamentals.page import show_number as show
+from experiments.fundamentals.plots import BLACK, BLUE, ORANGE, draw_lines, new_plot
+from p2p_jax import losses, ops
+
+TITLE = "Loss functions: a number to make small"
+QUESTION = "How does a program know how wrong it is, and why does the measure decide what it learns?"
+HOMES = (losses.l1, losses.l2, losses.binary_cross_entropy, ops.sigmoid)
+
+WRONG_LOGIT = -6.0  # a judge that is nearly certain, and wrong
+PRICES = np.array([1.0, 2.0, 2.5, 3.0, 9.0])
+
+
+def descend(loss: Callable[[Array], Array], start: Array, *, rate: float, steps: int) -> tuple[Array, Array]:
+    """Gradient descent: the values after every step, (steps + 1, ...), and their losses, (steps + 1,)."""
+
+    def step(x: Array, _: None) -> tuple[Array, tuple[Array, Array]]:
+        return x - rate * jax.grad(loss)(x), (x, loss(x))
+
+    _, (path, values) = jax.lax.scan(step, start, length=steps + 1)
+    return path, values
+
+
+def measure() -> Numbers:
+    """Fits a line, separates two clouds, and compares the losses."""
+    return {
+        "line": _line(),
+        "clouds": _clouds(),
+        "curves": _curves(),
+        "race": _race(),
+        "centre": _centre(),
+        "edges": _edges(),
+    }
+
+
+def _line() -> Numbers:
+    random = np.random.default_rng(0)
+    x = np.linspace(-1, 1, 40)
+    y = 2 * x + 1 + 0.3 * random.standard_normal(40)
+
+    def loss(line: Array) -> Array:
+        return losses.l2(line[0] * x + line[1], jnp.asarray(y))
+
+    path, values = descend(loss, jnp.zeros(2), rate=0.3, steps=60)
+    by_algebra = np.linalg.lstsq(np.stack([x, np.ones(40)], axis=1), y, rcond=None)[0]
+    return {"x": x, "y": y, "path": path, "loss": values, "by_algebra": by_algebra}
+
+
+def _clouds() -> Numbers:
+    random = np.random.default_rng(1)
+    real = random.standard_normal((60, 2)) * 0.7 + (1, 0.7)
+    fake = random.standard_normal((60, 2)) * 0.7 - (1, 0.7)
+
+    def loss(weights: Array) -> Array:
+        judge = losses.bce.discriminator
+        return (judge(real @ weights[:2] + weights[2], True) + judge(fake @ weights[:2] + weights[2], False)) / 2
+
+    path, values = descend(loss, jnp.zeros(3), rate=1.0, steps=60)
+    weights = np.asarray(path[-1])
+    right = np.concatenate([real @ weights[:2] + weights[2] > 0, fake @ weights[:2] + weights[2] < 0])
+    return {"real": real, "fake": fake, "weights": weights, "loss": values, "accuracy": right.mean()}
+
+
+def _of_logit(logit: Array) -> tuple[Array, Array]:
+    """Squared error after the sigmoid, and log loss, of an answer whose truth is 1."""
+    return losses.l2(ops.sigmoid(logit), jnp.ones(())), losses.binary_cross_entropy(logit, 1.0)
+
+
+def _curves() -> Numbers:
+    logits = jnp.linspace(-8, 8, 161)
+    squared, log = jax.vmap(_of_logit)(logits)
+    squared_slope, log_slope = jax.vmap(jax.jacrev(_of_logit))(logits)
+    named = {"squared": squared, "log": log, "squared_slope": squared_slope, "log_slope": log_slope}
+    told = {p: losses.binary_cross_entropy(jnp.log(p) - jnp.log1p(-p), 1.0) for p in (0.99, 0.5, 0.1, 0.01, 0.001)}
+    return {"logit": logits, "probability": ops.sigmoid(logits), **named, "of_probability": told}
+
+
+def _race() -> Numbers:
+    start, result = jnp.array(WRONG_LOGIT), {}
+    for index, name in enumerate(("squared", "log")):
+        path, _ = descend(lambda logit, index=index: _of_logit(logit)[index], start, rate=1.0, steps=3000)
+        probability = np.asarray(ops.sigmoid(path))
+        result[name] = {"steps_to_90_percent": int(np.argmax(probability > 0.9)), "probability": probability[:60]}
+        result[name]["slope_at_start"] = jax.grad(lambda logit, index=index: _of_logit(logit)[index])(start)
+    return result
+
+
+def _centre() -> Numbers:
+    guesses = np.linspace(0, 10, 201)
+    result: Numbers = {"prices": PRICES, "guesses": guesses, "mean": PRICES.mean(), "median": np.median(PRICES)}
+    for name, loss in (("l1", losses.l1), ("l2", losses.l2)):
+        path, _ = descend(lambda guess, loss=loss: loss(guess, jnp.asarray(PRICES)), jnp.array(8.0), rate=0.05, steps=2000)
+        result[name] = {"found": path[-1], "curve": [loss(jnp.asarray(guess), jnp.asarray(PRICES)) for guess in guesses]}
+    return result
+
+
+def _edges() -> Numbers:
+    """Pictures of a wall beside the sky whose edge is never at the same place, and the best single answer to all."""
+    random = np.random.default_rng(2)
+    edges = random.permutation(np.repeat(np.arange(10, 23), 3))
+    pictures = jnp.asarray(np.where(np.arange(32) < edges[:, None], -0.6, 0.8))[:, None, :].repeat(16, axis=1)
+    result: Numbers = {"examples": _to_uint8(pictures[:3])}
+    for name, loss, rate in (("l1", losses.l1, 20.0), ("l2", losses.l2, 100.0)):
+        path, _ = descend(lambda answer, loss=loss: loss(answer, pictures), jnp.zeros((16, 32)), rate=rate, steps=3000)
+        row = np.asarray(path[-1, 0])
+        result[name] = {"row": row, "steepest": np.abs(np.diff(row)).max(), "picture": _to_uint8(path[-1])}
+    return {**result, "height": 1.4}
+
+
+def _to_uint8(pictures: Array) -> np.ndarray:
+    return np.clip(np.round((np.asarray(pictures)[..., None] + 1) * 127.5), 0, 255).astype(np.uint8)
+
+
+def claims(numbers: Numbers) -> list[Claim]:
+    """What the text says, with its numbers."""
+    line, clouds, told = numbers["line"], numbers["clouds"], numbers["curves"]["of_probability"]
+    race, centre, edges = numbers["race"], numbers["centre"], numbers["edges"]
+    start, end, best = line["loss"][0], line["loss"][-1], line["by_algebra"]
+    return [
+        Claim("Descent lowers the squared error of the line to less than a tenth.", end / start, "<", 0.1),
+        Claim("Its slope is the one that algebra gives.", line["path"][-1][0], "=", best[0], 0.001),
+        Claim("So is its height at x = 0.", line["path"][-1][1], "=", best[1], 0.001),
+        Claim("Log loss starts at log 2, where every answer is one half.", clouds["loss"][0], "=", np.log(2), 1e-5),
+        Claim(
+            "The line between the clouds has more than 95 of 100 points on the right side.", clouds["accuracy"], ">", 0.95
+        ),
+        Claim("An answer of one half costs log 2.", told[0.5], "=", np.log(2), 1e-5),
+        Claim("An answer of 1 % that was right after all costs log 100.", told[0.01], "=", np.log(100), 1e-3),
+        Claim("Every tenfold surer wrong answer costs log 10 more.", told[0.001] - told[0.01], "=", np.log(10), 1e-2),
+        Claim(
+            "At a logit of −6 squared error has hardly a slope.", abs(float(race["squared"]["slope_at_start"])), "<", 0.01
+        ),
+        Claim("Log loss has nearly its steepest there.", abs(float(race["log"]["slope_at_start"])), ">", 0.99),
+        Claim(
+            "Squared error needs more than ten times as many steps to get from there to 90 %.",
+            race["squared"]["steps_to_90_percent"] / race["log"]["steps_to_90_percent"],
+            ">",
+            10,
+        ),
+        Claim("The guess with the smallest L1 is the median.", centre["l1"]["found"], "=", centre["median"], 0.05),
+        Claim("The guess with the smallest L2 is the mean.", centre["l2"]["found"], "=", centre["mean"], 0.001),
+        Claim("L1's answer keeps the edge in one step.", edges["l1"]["steepest"] / edges["height"], ">", 0.9),
+        Claim("L2's answer has no step of even a fifth of it.", edges["l2"]["steepest"] / edges["height"], "<", 0.2),
+    ]
+
+
+def tell(numbers: Numbers) -> list[Block]:
+    """The lesson."""
+    line, clouds, told = numbers["line"], numbers["clouds"], numbers["curves"]["of_probability"]
+    race, centre, edges = numbers["race"], numbers["centre"], numbers["edges"]
+    slope, height = (float(v) for v in line["path"][-1])
+    return [
+        """
+        A program that learns begins with guesses. A **loss** is a function that takes its answers and the right ones and
+        returns one number: how wrong it was. Learning means changing the program's own numbers, its **weights** (also
+        called **parameters**), until the loss is small. Nothing else tells the program what we want, so the choice of the
+        loss is the choice of what is learned.
+
+        ### A line through points
+
+        Take forty points that lie near a line. The program's answer at *x* is *w x + b*, with two weights. The usual loss
+        for numbers is the mean of the squared differences, called **mean squared error** or **L2**:
+        """,
+        Formula(
+            r"\mathrm{L2} = \dfrac{1}{n} \sum_{i=1}^{n} (\mathrm{answer}_i - \mathrm{target}_i)^2",
+            "the mean, over all n answers, of the difference to the target, squared",
+        ),
+        f"""
+        How does the loss change when *w* grows a little? That is the loss's slope in the direction of *w*. The slopes for
+        all weights together are the **gradient**. Taking a small step against it, again and again, is **gradient
+        descent**; the next lesson is all about it. Here it starts with *w* = *b* = 0, and the loss falls from
+        {show(line["loss"][0])} to {show(line["loss"][-1])}. It cannot reach zero, for no line goes through all the points.
+        The line it ends with, *w* = {slope:.3f} and *b* = {height:.3f}, is the one that algebra gives.
+        """,
+        _line_figure(line),
+        _loss_figure("line_loss", line["loss"], "L2", "The loss of the line after each step."),
+        """
+        ### Yes or no
+
+        Often the right answer is a yes or a no: is this picture real or is it fake? The program should then answer with a
+        **probability** *p* between 0 (surely fake) and 1 (surely real). It computes some number *z* first, which may be of
+        any size and is called a **logit**, and squeezes it with the **sigmoid** function:
+        """,
+        Formula(r"p = \mathrm{sigmoid}(z) = \dfrac{1}{1 + e^{-z}}", "p is 1 divided by 1 plus e to the minus z"),
+        """
+        A logit of 0 is a probability of one half, and large logits of either sign are nearly certain. The loss for
+        probabilities is the **log loss**, also called **binary cross-entropy**: minus the logarithm of the probability
+        that was given to what turned out to be true.
+        """,
+        Formula(r"-\log p \quad \mathrm{if\ it\ was\ real}", "minus the logarithm of p, if it was real"),
+        Formula(r"-\log (1 - p) \quad \mathrm{if\ it\ was\ fake}", "minus the logarithm of 1 minus p, if it was fake"),
+        Table(
+            "What an answer costs when the picture was real",
+            ("probability of real", "log loss"),
+            [(f"{p:g}", value) for p, value in told.items()],
+        ),
+        """
+        Being unsure costs little, and being right and sure almost nothing. Being **sure and wrong** has no upper limit:
+        each time the answer is ten times surer, it costs another log 10, which is about 2.3.
+        """,
+        Widget(
+            "log_loss",
+            "Move a guess, and see what it costs",
+            "Say that it is surely real when it was fake. Then look at how steep each curve is where you stand.",
+            [
+                Choice("truth", "The picture was", [("real", "real"), ("fake", "fake")]),
+                Slider("logit", "Logit of the answer:", -8, 8, 0.1, -3),
+            ],
+        ),
+        f"""
+        Two clouds of points, one standing for real pictures and one for fakes, are separated by a line when their
+        logit is *w₁ x₁ + w₂ x₂ + b* and the log loss is made small by descent. After sixty steps
+        {clouds["accuracy"]:.0%} of the points are on the right side. The loss used here is the very one that pix2pix's
+        second program, which tells real pictures from fakes, is trained with.
+        """,
+        _clouds_figure(clouds),
+        _loss_figure("clouds_loss", clouds["loss"], "log loss", "The log loss after each step."),
+        f"""
+        ### Why not squared error for yes and no?
+
+        Suppose that the program is nearly certain and wrong: its logit is {show(WRONG_LOGIT)}, but the picture is real.
+        Squared error after a sigmoid sees a flat plain there: the sigmoid hardly moves when the logit does, so the slope is
+        only {show(race["squared"]["slope_at_start"])}. The slope of log loss is {show(race["log"]["slope_at_start"])}. With
+        the same steps, log loss needs {race["log"]["steps_to_90_percent"]} of them to get from there to an answer of 90 %
+        real, squared error {race["squared"]["steps_to_90_percent"]}. It learns slowest where it is most wrong.
+        """,
+        *_slope_figures(numbers),
+        """
+        ### What L1 and L2 prefer
+
+        **L1** is the mean of the differences without their signs:
+        """,
+        Formula(
+            r"\mathrm{L1} = \dfrac{1}{n} \sum_{i=1}^{n} \left| \mathrm{answer}_i - \mathrm{target}_i \right|",
+            "the mean, over all n answers, of the size of the difference to the target",
+        ),
+        f"""
+        Five flats cost {", ".join(f"{price:g}" for price in PRICES)}. Which single guess has the smallest loss? Descent
+        finds {show(centre["l2"]["found"])} with L2, which is the **mean** (the sum divided by five), and
+        {float(centre["l1"]["found"]):.1f} with L1, which is the **median** (the one in the middle). The expensive flat
+        pulls the mean towards it, because a large difference counts much more when it is squared.
+        """,
+        Widget(
+            "best_guess",
+            "One guess for five prices",
+            "Find the lowest point of each curve. What do you read there?",
+            [Slider("guess", "Guess:", 0, 10, 0.1, 6)],
+            {"prices": PRICES.tolist()},
+        ),
+        """
+        The same happens to pictures. Below, a dark wall ends somewhere in front of a bright sky, and the program is
+        not told where. So it has to give one picture as the answer to all of them. For every pixel L2 takes the mean of
+        what was seen there, which is a grey between wall and sky: a blur. L1 takes the median, which is wall or sky and
+        nothing between, so there is an edge.
+        """,
+        Pictures(
+            "edges",
+            "Three of the targets, and the single picture with the smallest loss, found by descent on its pixels.",
+            "Three pictures with a sharp edge at different places; the answer of L2 goes from dark to bright gradually "
+            "over a third of its width, the answer of L1 has one sharp edge.",
+            {
+                **{f"target {i}": [picture] for i, picture in enumerate(edges["examples"], start=1)},
+                "best for L2": [edges["l2"]["picture"]],
+                "best for L1": [edges["l1"]["picture"]],
+            },
+        ),
+        _edges_figure(edges),
+        """
+        This is why pix2pix compares pictures with L1 and not with L2: "as L1 encourages less blurring", its authors write
+        (Isola et al. 2017, section 3.1). Less, not none: the last lesson shows what is still missing, and what fills it.
+        """,
+        Source(losses.l1),
+        Source(losses.l2),
+        Source(losses.binary_cross_entropy),
+    ]
+
+
+def _line_figure(line: Numbers) -> Figure:
+    figure, axes = new_plot("x", "y", title="Descent finds the line")
+    axes.plot(line["x"], line["y"], "o", color=BLACK, markersize=4, label="points")
+    paths = {
+        f"after {step} steps": (line["x"], line["path"][step][0] * line["x"] + line["path"][step][1]) for step in (0, 3, 60)
+    }
+    draw_lines(axes, paths)
+    alt = (
+        "Forty points near a rising line. The first answer is flat at zero, after three steps it rises, "
+        "after sixty it goes through the points."
+    )
+    return Figure("line", "The answers before the first step, after three, and after sixty.", alt, figure)
+
+
+def _loss_figure(name: str, values: Array, label: str, caption: str) -> Figure:
+    figure, axes = new_plot("step", label, title="The loss goes down")
+    axes.plot(np.asarray(values), color=BLUE)
+    axes.set_ylim(bottom=0)
+    alt = f"The loss falls from {show(values[0])}, steeply at first and then ever more slowly, to {show(values[-1])}."
+    return Figure(name, caption, alt, figure)
+
+
+def _clouds_figure(clouds: Numbers) -> Figure:
+    figure, axes = new_plot("x₁", "x₂", title="A line between two clouds")
+    for points, marker, colour, label in ((clouds["real"], "o", BLUE, "real"), (clouds["fake"], "^", ORANGE, "fake")):
+        axes.plot(points[:, 0], points[:, 1], marker, color=colour, markersize=5, label=label)
+    across, up, height = clouds["weights"]
+    x = np.array([-3.0, 3.0])
+    axes.plot(x, -(across * x + height) / up, color=BLACK, label="p = 1/2")
+    axes.set_ylim(-3, 3)
+    axes.legend(fontsize=9)
+    alt = (
+        "Round points at the upper right, triangles at the lower left, and a falling line between them; "
+        "nearly all are on their side of it."
+    )
+    return Figure("clouds", "On the line the answer is one half.", alt, figure)
+
+
+def _slope_figures(numbers: Numbers) -> list[Figure]:
+    curves, race = numbers["curves"], numbers["race"]
+    x = curves["logit"]
+    figure, axes = new_plot("logit (the truth is: real)", "slope of the loss", title="How hard each loss pulls")
+    draw_lines(axes, {"log loss": (x, curves["log_slope"]), "squared error": (x, curves["squared_slope"])})
+    axes.axvline(WRONG_LOGIT, color=BLACK, linewidth=1)
+    alt = (
+        "The slope of log loss goes from minus one at the left to zero at the right. That of squared error is near zero "
+        "at both ends, with a dip to minus 0.3 in between."
+    )
+    slopes = Figure("slopes", "At the left the answer is sure and wrong; the thin line marks a logit of −6.", alt, figure)
+    figure, axes = new_plot("step", "probability given to the truth", title="From the same wrong answer", ylim=(0, 1))
+    lines = {
+        name: (np.arange(60), race[key]["probability"]) for name, key in (("log loss", "log"), ("squared error", "squared"))
+    }
+    draw_lines(axes, lines)
+    alt = (
+        "With log loss the probability rises to more than 0.9 within twenty steps; "
+        "with squared error it stays near zero for all sixty."
+    )
+    return [slopes, Figure("race", "The first sixty steps of both, with a step size of 1.", alt, figure)]
+
+
+def _edges_figure(edges: Numbers) -> Figure:
+    figure, axes = new_plot("column of pixels", "brightness, −1 to 1", title="One row of the two answers")
+    axes.step(np.arange(32), edges["l2"]["row"], where="mid", color=ORANGE, linestyle="--", label="L2: the mean")
+    axes.step(np.arange(32), edges["l1"]["row"], where="mid", color=BLUE, label="L1: the median")
+    axes.legend(fontsize=9)
+    alt = "L1's row jumps from dark to bright within one pixel; L2's climbs in many small steps over thirteen pixels."
+    return Figure("edge_rows", "The step of L1 is as high as the wall's edge; L2 has spread it.", alt, figure)
+
+
+if __name__ == "__main__":
+    from experiments.fundamentals.course import run_lesson
+
+    run_lesson(__file__)

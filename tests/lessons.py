@@ -1,0 +1,44 @@
+"""Shared by the tests of the course."""
+
+import math
+from types import ModuleType
+from typing import Any
+
+import jax
+from py_mini_racer import MiniRacer
+
+from experiments.fundamentals.lesson import holds
+from experiments.fundamentals.page import WEB
+
+
+def assert_claims_hold(lesson: ModuleType, numbers: dict[str, Any]) -> None:
+    """Every claim of the lesson holds, by a finite number."""
+    claims = lesson.claims(numbers)
+    assert claims
+    for claim in claims:
+        assert math.isfinite(claim.value), claim
+        assert holds(claim), claim
+
+
+def broken_claims(lesson: ModuleType, **options: Any) -> list[str]:
+    """The claims that do not hold, measured anew."""
+    jax.clear_caches()  # what was compiled before the idea was broken
+    try:
+        return [claim.text for claim in lesson.claims(jax.device_get(lesson.measure(**options))) if not holds(claim)]
+    finally:
+        jax.clear_caches()
+
+
+def run_widget(name: str, values: dict[str, Any], data: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What the script of a widget computes; that it draws and says something is checked as well."""
+    engine = MiniRacer()
+    for script in ("plot", name):
+        engine.eval((WEB / f"{script}.js").read_text() + "\nnull;")
+    engine.eval("const run = (name, values, data) => { const w = widgets[name], r = w.compute(values, data);"
+                " return {result: r, drawn: w.draw(r, values, data), said: w.say(r, values, data)}; }; null;")  # fmt: skip
+    made = engine.call("run", name, values, data or {})
+    assert made["drawn"].startswith("<svg")
+    for bad in ("NaN", "undefined", "Infinity"):
+        assert bad not in made["drawn"]
+        assert bad not in made["said"]
+    return made["result"]
