@@ -7,6 +7,7 @@ from typing import Any
 import jax
 from py_mini_racer import MiniRacer
 
+from experiments.fundamentals.course import to_host
 from experiments.fundamentals.lesson import holds
 from experiments.fundamentals.page import WEB
 
@@ -24,7 +25,7 @@ def broken_claims(lesson: ModuleType, **options: Any) -> list[str]:
     """The claims that do not hold, measured anew."""
     jax.clear_caches()  # what was compiled before the idea was broken
     try:
-        return [claim.text for claim in lesson.claims(jax.device_get(lesson.measure(**options))) if not holds(claim)]
+        return [claim.text for claim in lesson.claims(to_host(lesson.measure(**options))) if not holds(claim)]
     finally:
         jax.clear_caches()
 

@@ -51,6 +51,7 @@ def _run(names: Sequence[str], options: Options) -> int:
         folder = options.workdir / name
         kept = None if options.overwrite else read_kept(folder)
         if kept is None:
+            folder.mkdir(parents=True, exist_ok=True)
             console.print(f"{index}/{len(names)} {name} …")
             started = time.perf_counter()
             lesson = make_lesson(name)
@@ -71,13 +72,12 @@ def _run(names: Sequence[str], options: Options) -> int:
 def make_lesson(name: str, **options: Any) -> Lesson:
     """Runs a lesson's experiment; options are those of its `measure`."""
     module = importlib.import_module(f"experiments.fundamentals.{name}")
-    numbers = jax.device_get(module.measure(**options))
+    numbers = to_host(module.measure(**options))
     return Lesson(name, module.TITLE, module.QUESTION, module.HOMES, numbers, module.claims(numbers), module.tell(numbers))
 
 
 def write_lesson(folder: Path, lesson: Lesson) -> dict[str, Any]:
     """Writes the numbers as JSON, the figures as PNG, and at last what the page needs of the lesson, which is returned."""
-    folder.mkdir(parents=True, exist_ok=True)
     said = [{**claim._asdict(), "holds": holds(claim)} for claim in lesson.claims]
     record = json.dumps(to_json({"claims": said, "numbers": lesson.numbers}), indent=1, allow_nan=False)
     page.write_atomically(folder / "numbers.json", record + "\n")
@@ -102,6 +102,15 @@ def read_kept(folder: Path) -> dict[str, Any] | None:
         return kept if kept["code"] == hash_code() else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def to_host(value: Any) -> Any:
+    """The same with NumPy arrays for JAX's."""
+    if isinstance(value, dict):
+        return {key: to_host(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(to_host(item) for item in value)
+    return np.asarray(value) if isinstance(value, jax.Array) else value
 
 
 def to_json(value: Any) -> Any:

@@ -99,7 +99,7 @@ class Source(NamedTuple):
 
 
 class Slider(NamedTuple):
-    """A number that the reader moves."""
+    """A number that the reader moves from `low` to `high`; with `power`, those and `step` are of its power of ten."""
 
     name: str
     label: str
@@ -107,6 +107,7 @@ class Slider(NamedTuple):
     high: float
     step: float
     value: float
+    power: bool = False
 
 
 class Choice(NamedTuple):

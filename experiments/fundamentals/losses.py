@@ -3,13 +3,14 @@
 python -m experiments.fundamentals.losses
 """
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax import Array
 
+from experiments.fundamentals.descents import descend
+from experiments.fundamentals.facades import to_pictures
 from experiments.fundamentals.lesson import (
     Block,
     Choice,
@@ -35,16 +36,6 @@ WRONG_LOGIT = -6.0  # a judge that is nearly certain, and wrong
 PRICES = np.array([1.0, 2.0, 2.5, 3.0, 9.0])
 
 
-def descend(loss: Callable[[Array], Array], start: Array, *, rate: float, steps: int) -> tuple[Array, Array]:
-    """Gradient descent: the values after every step, (steps + 1, ...), and their losses, (steps + 1,)."""
-
-    def step(x: Array, _: None) -> tuple[Array, tuple[Array, Array]]:
-        return x - rate * jax.grad(loss)(x), (x, loss(x))
-
-    _, (path, values) = jax.lax.scan(step, start, length=steps + 1)
-    return path, values
-
-
 def measure() -> Numbers:
     """Fits a line, separates two clouds, and compares the losses."""
     return {
@@ -65,7 +56,7 @@ def _line() -> Numbers:
     def loss(line: Array) -> Array:
         return losses.l2(line[0] * x + line[1], jnp.asarray(y))
 
-    path, values = descend(loss, jnp.zeros(2), rate=0.3, steps=60)
+    path, values = descend(loss, optax.sgd(0.3), jnp.zeros(2), 60)
     by_algebra = np.linalg.lstsq(np.stack([x, np.ones(40)], axis=1), y, rcond=None)[0]
     return {"x": x, "y": y, "path": path, "loss": values, "by_algebra": by_algebra}
 
@@ -79,7 +70,7 @@ def _clouds() -> Numbers:
         judge = losses.bce.discriminator
         return (judge(real @ weights[:2] + weights[2], True) + judge(fake @ weights[:2] + weights[2], False)) / 2
 
-    path, values = descend(loss, jnp.zeros(3), rate=1.0, steps=60)
+    path, values = descend(loss, optax.sgd(1.0), jnp.zeros(3), 60)
     weights = np.asarray(path[-1])
     right = np.concatenate([real @ weights[:2] + weights[2] > 0, fake @ weights[:2] + weights[2] < 0])
     return {"real": real, "fake": fake, "weights": weights, "loss": values, "accuracy": right.mean()}
@@ -102,7 +93,7 @@ def _curves() -> Numbers:
 def _race() -> Numbers:
     start, result = jnp.array(WRONG_LOGIT), {}
     for index, name in enumerate(("squared", "log")):
-        path, _ = descend(lambda logit, index=index: _of_logit(logit)[index], start, rate=1.0, steps=3000)
+        path, _ = descend(lambda logit, index=index: _of_logit(logit)[index], optax.sgd(1.0), start, 3000)
         probability = np.asarray(ops.sigmoid(path))
         result[name] = {"steps_to_90_percent": int(np.argmax(probability > 0.9)), "probability": probability[:60]}
         result[name]["slope_at_start"] = jax.grad(lambda logit, index=index: _of_logit(logit)[index])(start)
@@ -113,7 +104,7 @@ def _centre() -> Numbers:
     guesses = np.linspace(0, 10, 201)
     result: Numbers = {"prices": PRICES, "guesses": guesses, "mean": PRICES.mean(), "median": np.median(PRICES)}
     for name, loss in (("l1", losses.l1), ("l2", losses.l2)):
-        path, _ = descend(lambda guess, loss=loss: loss(guess, jnp.asarray(PRICES)), jnp.array(8.0), rate=0.05, steps=2000)
+        path, _ = descend(lambda guess, loss=loss: loss(guess, jnp.asarray(PRICES)), optax.sgd(0.05), jnp.array(8.0), 2000)
         result[name] = {"found": path[-1], "curve": [loss(jnp.asarray(guess), jnp.asarray(PRICES)) for guess in guesses]}
     return result
 
@@ -123,16 +114,12 @@ def _edges() -> Numbers:
     random = np.random.default_rng(2)
     edges = random.permutation(np.repeat(np.arange(10, 23), 3))
     pictures = jnp.asarray(np.where(np.arange(32) < edges[:, None], -0.6, 0.8))[:, None, :].repeat(16, axis=1)
-    result: Numbers = {"examples": _to_uint8(pictures[:3])}
+    result: Numbers = {"examples": to_pictures(pictures[:3, ..., None])}
     for name, loss, rate in (("l1", losses.l1, 20.0), ("l2", losses.l2, 100.0)):
-        path, _ = descend(lambda answer, loss=loss: loss(answer, pictures), jnp.zeros((16, 32)), rate=rate, steps=3000)
+        path, _ = descend(lambda answer, loss=loss: loss(answer, pictures), optax.sgd(rate), jnp.zeros((16, 32)), 3000)
         row = np.asarray(path[-1, 0])
-        result[name] = {"row": row, "steepest": np.abs(np.diff(row)).max(), "picture": _to_uint8(path[-1])}
+        result[name] = {"row": row, "steepest": np.abs(np.diff(row)).max(), "picture": to_pictures(path[-1, ..., None])}
     return {**result, "height": 1.4}
-
-
-def _to_uint8(pictures: Array) -> np.ndarray:
-    return np.clip(np.round((np.asarray(pictures)[..., None] + 1) * 127.5), 0, 255).astype(np.uint8)
 
 
 def claims(numbers: Numbers) -> list[Claim]:

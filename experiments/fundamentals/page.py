@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 from markdown_it import MarkdownIt
@@ -108,7 +108,7 @@ def write_atomically(path: Path, text: str) -> None:
     partial.replace(path)
 
 
-def show_number(value: float) -> str:
+def show_number(value: SupportsFloat) -> str:
     """A number as the page shows it: four figures, thousands apart, a true minus."""
     value = float(value)
     text = f"{value:,.0f}" if value == round(value) and abs(value) < 1e9 else f"{value:.4g}"
@@ -196,9 +196,11 @@ def _table(caption: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -
     for first, *rest in rows:
         cells = "".join(f"<td>{_cell(value)}</td>" for value in rest)
         body += f'<tr><th scope="row">{_cell(first)}</th>{cells}</tr>'
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    label = html.escape(re.sub("[*`]", "", caption))
     return (
-        f'<div class="wide" tabindex="0" role="region" aria-label="{html.escape(caption)}"><table>'
-        f"<caption>{_inline(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<figure class="table"><figcaption>{_inline(caption)}</figcaption>'
+        f'<div class="wide" tabindex="0" role="region" aria-label="{label}">{table}</div></figure>'
     )
 
 
@@ -226,7 +228,9 @@ def _claims(claims: Sequence[Claim]) -> str:
         f"{'' if holds(claim) else ' <strong>This does not hold here.</strong>'}</span></li>"
         for claim in claims
     )
-    return f'<section class="claims"><h3>What this run measured</h3><ul>{items}</ul></section>'
+    return (
+        f'<details class="claims"><summary>What this run measured: {len(claims)} claims</summary><ul>{items}</ul></details>'
+    )
 
 
 def _comparison(claim: Claim) -> str:

@@ -10,8 +10,12 @@ for (const place of document.querySelectorAll("[data-widget]")) {
     const values = {};
     for (const control of controls) {
       const input = inputs[control.name];
-      values[control.name] = control.kind === "slider" ? Number(input.value) : input.value;
-      if (control.kind === "slider") input.shown.textContent = show(values[control.name], 4);
+      values[control.name] = input.value;
+      if (control.kind === "slider") {
+        values[control.name] = control.power ? 10 ** Number(input.value) : Number(input.value);
+        input.shown.textContent = show(values[control.name], control.power ? 2 : 4);
+        input.setAttribute("aria-valuetext", input.shown.textContent);
+      }
     }
     const result = compute(values, data);
     picture.innerHTML = draw(result, values, data);
