@@ -118,7 +118,7 @@ def to_json(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): to_json(item) for key, item in value.items() if not is_picture(item)}
     if isinstance(value, list | tuple):
-        return [to_json(item) for item in value]
+        return [to_json(item) for item in value if not is_picture(item)]
     return np.asarray(value).tolist() if hasattr(value, "dtype") else value
 
 

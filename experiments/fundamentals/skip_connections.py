@@ -3,7 +3,8 @@
 python -m experiments.fundamentals.skip_connections
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -27,7 +28,7 @@ QUESTION = "A picture is squeezed through a few numbers and drawn again from the
 HOMES = (unet, encoder_decoder, layers.concat, layers.no_skip)
 
 NORM = partial(layers.batch_norm, statistics="picture")
-NAMES = {"U-Net": "unet", "encoder-decoder": "encoder_decoder"}
+NAMES = {"U-Net": unet, "encoder-decoder": encoder_decoder}
 TESTED = 24  # pictures that are not trained on
 BRIDGES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh")
 
@@ -48,13 +49,16 @@ def measure(*, size: int = 64, width: int = 16, steps: int = 500, pairs: int = 3
     wider = [round(1.15 * w) for w in widths]
     labels, photos = (to_values(pictures) for pictures in draw_facades(pairs + TESTED, size=size))
     test = labels[pairs:], photos[pairs:]
-    gradients = _gradients(widths, labels[:4], photos[:4])
-    results: Numbers = {"size": size, "widths": widths, "steps": steps, "gradients": gradients, "tested": TESTED}
+    results: Numbers = {"size": size, "widths": widths, "steps": steps, "tested": TESTED}
+    without_norm = {
+        generator.__name__: _gradients(generator, widths, labels[:2], photos[:2]) for generator in NAMES.values()
+    }
+    results["gradients"] = {"without a norm": without_norm, "with a norm": {}}
     makers = {"unet": network(unet, widths=widths, norm=NORM)}
     makers["encoder_decoder"] = network(encoder_decoder, widths=wider, norm=NORM)
     results["labels"], results["photos"] = to_pictures(test[0][:6]), to_pictures(test[1][:6])
     for name, net in makers.items():
-        trained, curve = _train(net, labels[:pairs], photos[:pairs], steps)
+        trained, curve, results["gradients"]["with a norm"][name] = _train(net, labels[:pairs], photos[:pairs], steps)
         made = jax.jit(partial(net.apply, train=False))(*trained, test[0])[0]
         results[name] = {"parameters": count_parameters(trained[0]), "curve": curve, **compare(made, test[1])}
         results[name]["pictures"] = to_pictures(made[:6])
@@ -63,32 +67,31 @@ def measure(*, size: int = 64, width: int = 16, steps: int = 500, pairs: int = 3
     return results
 
 
-def _gradients(widths: Sequence[int], labels: Array, photos: Array) -> Numbers:
-    """Root mean square of the gradient in the kernels of each level of the encoder, before training."""
-    found: Numbers = {}
-    down = [f"down{level}" for level in range(len(widths))]
-    for norm in (layers.no_norm, layers.batch_norm):
-        for generator in (unet, encoder_decoder):
-            net = network(generator, widths=widths, norm=norm)
+def _gradients(generator: Callable[..., Array], widths: Sequence[int], labels: Array, photos: Array) -> Array:
+    """Those of L1 in the encoder of a network without norms, before training; see `_sizes`."""
+    net = network(generator, widths=widths, norm=layers.no_norm)
 
-            @partial(jax.jit, compiler_options=RUN_ONCE)
-            def sizes(key: Array, net: Network = net) -> Array:
-                params, state = net.init(key, labels)
-                loss = lambda params: losses.l1(net.apply(params, state, labels, train=True)[0], photos)
-                gradient = jax.grad(loss)(params)
-                return jnp.stack([jnp.sqrt(jnp.square(gradient[name]["kernel"]).mean()) for name in down])
+    @partial(jax.jit, compiler_options=RUN_ONCE)
+    def find(key: Array) -> Array:
+        params, state = net.init(key, labels)
+        return _sizes(jax.grad(lambda params: losses.l1(net.apply(params, state, labels, train=True)[0], photos))(params))
 
-            found[f"{generator.__name__}, {norm.__name__}"] = sizes(jax.random.key(0))
-    return found
+    return find(jax.random.key(0))
 
 
-def _train(net: Network, labels: Array, photos: Array, steps: int) -> tuple[tuple[Any, Any], Array]:
-    """Adam on L1 alone: (params, state), and the loss of every step."""
+def _sizes(gradient: Any) -> Array:
+    """Root mean square of the gradient in the kernel of each level of the encoder, outermost first."""
+    kernels = [gradient[name]["kernel"] for name in sorted(gradient) if re.fullmatch(r"down\d", name)]
+    return jnp.stack([jnp.sqrt(jnp.square(kernel).mean()) for kernel in kernels])
+
+
+def _train(net: Network, labels: Array, photos: Array, steps: int) -> tuple[tuple[Any, Any], Array, Array]:
+    """Adam on L1 alone: (params, state), the loss of every step, and the sizes of the first step's gradients."""
     optimizer = optax.adam(1e-3, b1=0.5)
 
     @jax.jit
     def step(state: Any, indices: Array) -> Any:
-        params, moving, memory, curve, k = state
+        params, moving, memory, curve, first, k = state
 
         def loss(params: Any) -> tuple[Array, Any]:
             made, changed = net.apply(params, moving, labels[indices], train=True)
@@ -96,12 +99,14 @@ def _train(net: Network, labels: Array, photos: Array, steps: int) -> tuple[tupl
 
         (value, moving), gradient = jax.value_and_grad(loss, has_aux=True)(params)
         update, memory = optimizer.update(gradient, memory)
-        return optax.apply_updates(params, update), moving, memory, curve.at[k].set(value), k + 1
+        first = jnp.where(k == 0, _sizes(gradient), first)
+        return optax.apply_updates(params, update), moving, memory, curve.at[k].set(value), first, k + 1
 
     params, state = jax.jit(net.init, compiler_options=RUN_ONCE)(jax.random.key(0), labels[:1])
-    start = (params, state, optimizer.init(params), jnp.zeros(steps), jnp.zeros((), jnp.int32))
-    params, state, _, curve, _ = run_steps(step, start, count=len(labels), batch=2, steps=steps)
-    return (params, state), curve
+    first = jnp.zeros_like(_sizes(params))
+    start = (params, state, optimizer.init(params), jnp.zeros(steps), first, jnp.zeros((), jnp.int32))
+    params, state, _, curve, first, _ = run_steps(step, start, count=len(labels), batch=2, steps=steps)
+    return (params, state), curve, first
 
 
 def _cut(trained: tuple[Any, Any], widths: Sequence[int], test: tuple[Array, Array]) -> list[Numbers]:
@@ -124,7 +129,7 @@ def _cut(trained: tuple[Any, Any], widths: Sequence[int], test: tuple[Array, Arr
 
 def claims(numbers: Numbers) -> list[Claim]:
     """What the text says, with its numbers."""
-    first = {name: float(sizes[0]) for name, sizes in numbers["gradients"].items()}
+    without, with_norm = (float(sizes["encoder_decoder"][0] / sizes["unet"][0]) for sizes in numbers["gradients"].values())
     u, tower = numbers["unet"], numbers["encoder_decoder"]
     whole, *single, everything = numbers["cut"]
     worst, innermost = max(single, key=lambda result: float(result["l1"])), single[-1]
@@ -137,13 +142,13 @@ def claims(numbers: Numbers) -> list[Claim]:
         ),
         Claim(
             "Without a norm, the first layer's gradient without bridges is less than a ten-thousandth of that with them.",
-            first["encoder_decoder, no_norm"] / first["unet, no_norm"],
+            without,
             "<",
             1e-4,
         ),
         Claim(
             "With a norm it is more than a tenth of it.",
-            first["encoder_decoder, batch_norm"] / first["unet, batch_norm"],
+            with_norm,
             ">",
             0.1,
         ),
@@ -162,7 +167,7 @@ def tell(numbers: Numbers) -> list[Block]:
     u, tower, size, widths = numbers["unet"], numbers["encoder_decoder"], numbers["size"], numbers["widths"]
     whole = numbers["cut"][0]
     worst = max(numbers["cut"][:-1], key=lambda result: float(result["l1"]))
-    first = {name: sizes[0] for name, sizes in numbers["gradients"].items()}
+    first = {name: sizes[0] for name, sizes in numbers["gradients"]["without a norm"].items()}
     return [
         f"""
         Turning a label map into a photo means understanding it first: this is a window, that is the sky. One window
@@ -190,7 +195,7 @@ def tell(numbers: Numbers) -> list[Block]:
         The gradient goes the way of the values, backwards. Without bridges it reaches the encoder's first layer only
         through the whole tower, up and down. Below, no network has been trained yet, and the weights begin as small
         random numbers, as they do in pix2pix. With bridges the first layer's gradient is
-        {show(first["unet, no_norm"])}; without them it is {show(first["encoder_decoder, no_norm"])}, which is
+        {show(first["unet"])}; without them it is {show(first["encoder_decoder"])}, which is
         nothing: such a first layer does not learn.
 
         There is a second remedy, and pix2pix has it too: a **norm** after each convolution shifts and scales every
@@ -198,8 +203,8 @@ def tell(numbers: Numbers) -> list[Block]:
         small weights is made large again, gradient included, and both towers get gradients of like size. So today's
         reason for the bridges is another one.
         """,
-        _gradient_figure(numbers, "no_norm", "Without a norm"),
-        _gradient_figure(numbers, "batch_norm", "With batch norm"),
+        _gradient_figure(numbers, "without a norm"),
+        _gradient_figure(numbers, "with a norm"),
         f"""
         ### Bridges for detail
 
@@ -230,7 +235,10 @@ def tell(numbers: Numbers) -> list[Block]:
         Table(
             "On label maps that were not trained on",
             ("", "L1 (lower is better)", "SSIM (higher is better)", "sharpness"),
-            [(name, *(numbers[key][figure] for figure in ("l1", "ssim", "sharpness"))) for name, key in NAMES.items()],
+            [
+                (name, *(numbers[net.__name__][figure] for figure in ("l1", "ssim", "sharpness")))
+                for name, net in NAMES.items()
+            ],
         ),
         _curve_figure(numbers),
         f"""
@@ -288,20 +296,25 @@ def _tower_figure(size: int, widths: Sequence[int]) -> Figure:
     return Figure("tower", "Height × width × channels of what flows through. Dashed arrows are the bridges.", alt, figure)
 
 
-def _gradient_figure(numbers: Numbers, norm: str, title: str) -> Figure:
-    figure, axes = new_plot("layer of the encoder", "size of its gradient", title=title, yscale="log")
-    sizes = {name: numbers["gradients"][f"{key}, {norm}"] for name, key in NAMES.items()}
+def _gradient_figure(numbers: Numbers, norm: str) -> Figure:
+    figure, axes = new_plot("layer of the encoder", "size of its gradient", title=norm.capitalize(), yscale="log")
+    sizes = {name: numbers["gradients"][norm][generator.__name__] for name, generator in NAMES.items()}
     draw_lines(axes, {name: (np.arange(1, len(size) + 1), size) for name, size in sizes.items()}, markers=True)
     ends = "; ".join(f"{name} {show(size[0])} in the first, {show(size[-1])} in the last" for name, size in sizes.items())
     caption = "Root mean square of the gradient in each layer's kernel, before training. Each line up is a factor."
-    return Figure(f"gradients_{norm}", caption, f"Size of the gradient by layer, on a scale of factors. {ends}.", figure)
+    return Figure(
+        f"gradients_{norm.replace(' ', '_')}",
+        caption,
+        f"Size of the gradient by layer, on a scale of factors. {ends}.",
+        figure,
+    )
 
 
 def _curve_figure(numbers: Numbers) -> Figure:
     figure, axes = new_plot("step", "L1, mean of 25 steps", title="Training")
     lines = {}
-    for name, key in NAMES.items():
-        means = np.asarray(numbers[key]["curve"]).reshape(-1, 25).mean(axis=1)
+    for name, net in NAMES.items():
+        means = np.asarray(numbers[net.__name__]["curve"]).reshape(-1, 25).mean(axis=1)
         lines[name] = (25 * (np.arange(len(means)) + 1), means)
     draw_lines(axes, lines)
     axes.set_ylim(bottom=0)

@@ -1,0 +1,707 @@
+"""Convolution: a small window that slides over a picture, its sizes, its matrix, its transpose, and what it learns.
+
+python -m experiments.fundamentals.convolution
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from itertools import product
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+
+from experiments.fundamentals.facades import RUN_ONCE, draw_facades, to_values
+from experiments.fundamentals.lesson import (
+    Block,
+    Choice,
+    Claim,
+    Figure,
+    Formula,
+    Numbers,
+    Pictures,
+    Slider,
+    Source,
+    Table,
+    Widget,
+)
+from experiments.fundamentals.page import show_number as show
+from experiments.fundamentals.plots import new_plot
+from p2p_jax import convolution, generators, layers, losses, ops
+from p2p_jax.data.procedural import facade
+from p2p_jax.network import network
+
+TITLE = "Convolution: one small window, everywhere"
+QUESTION = "How can a few weights work on a whole picture, and how are pictures made smaller and larger?"
+HOMES = (ops.conv2d, ops.conv2d_transpose, ops.upsample_nearest, ops.reflect_pad, convolution.conv2d_by_patches)
+
+KERNELS = {
+    "blur": np.full((3, 3), 1 / 9),
+    "sharpen": np.array([[0.0, -1, 0], [-1, 5, -1], [0, -1, 0]]),
+    "upright edges": np.array([[-1.0, 0, 1], [-1, 0, 1], [-1, 0, 1]]),
+    "lying edges": np.array([[-1.0, -1, -1], [0, 0, 0], [1, 1, 1]]),
+}
+RAMP = np.outer([1, 3, 3, 1], [1, 3, 3, 1]).astype(np.float32) / 16  # a kernel that grows towards its middle
+
+_jit = partial(jax.jit, compiler_options=RUN_ONCE)
+
+
+def measure(*, largest: int = 16, size: int = 64, steps: int = 400, widths: Sequence[int] = (16, 32, 64)) -> Numbers:
+    """Applies kernels by hand and by the package, counts sizes, draws the matrix, and trains a small U-Net.
+
+    Args:
+        largest: picture whose size is checked; even.
+        size, steps, widths: of the U-Net and its training.
+    """
+    with jax.default_matmul_precision("highest"):  # on a GPU, too, as exact as what is said of it
+        return {
+            "kernels": _kernels(),
+            "moves": _moves(),
+            "sizes": _sizes(largest),
+            "borders": _borders(),
+            "channels": _channels(),
+            "matrix": _matrix(),
+            "transposed": _transposed(),
+            "checkerboard": _checkerboard(),
+            "learned": _learned(size, steps, widths),
+        }
+
+
+def _photo() -> np.ndarray:
+    """A facade in [-1, 1], (1, 64, 64, 3)."""
+    return facade(0, 9)[0][None].astype(np.float32) / 127.5 - 1
+
+
+def _random(seed: int, *shape: int) -> Array:
+    return jnp.asarray(np.random.default_rng(seed).standard_normal(shape, np.float32))
+
+
+def _to_uint8(pictures: Any) -> np.ndarray:
+    """(..., h, w) in [-1, 1], cut off there, as grey pictures (..., h, w, 1)."""
+    return _to_colour(np.asarray(pictures)[..., None])
+
+
+def _to_colour(pictures: Any) -> np.ndarray:
+    return np.clip(np.round((np.asarray(pictures) + 1) * 127.5), 0, 255).astype(np.uint8)
+
+
+def _largest(difference: Any) -> float:
+    return float(np.abs(np.asarray(difference)).max())
+
+
+def _kernels() -> Numbers:
+    """Feature maps of a grey photo, summed by hand as well, and answers to one grey (0.6) and to an upright edge."""
+    picture = _photo().mean(-1, keepdims=True)
+    kernels = jnp.asarray(np.stack(list(KERNELS.values()), axis=-1)[:, :, None], jnp.float32)
+    convolve = _jit(ops.conv2d)
+    maps = np.asarray(convolve(jnp.asarray(picture), kernels))[0]
+    by_hand = np.zeros_like(maps)
+    for i, j in np.ndindex(maps.shape[:2]):
+        window = picture[0, i : i + 3, j : j + 3, 0]
+        by_hand[i, j] = [(window * kernel).sum() for kernel in KERNELS.values()]
+    simple = np.stack([np.full((3, 3, 1), 0.6), np.tile([[0.0], [0], [1]], (3, 1, 1))])
+    plain, edge = np.asarray(convolve(jnp.asarray(simple, jnp.float32), kernels))[:, 0, 0]
+    roughness = np.abs(np.diff(maps, axis=1)).mean((0, 1))
+    return {
+        "picture": _to_uint8(picture[0, ..., 0]),
+        "maps": _to_uint8(np.moveaxis(maps * (1, 1, 0.5, 0.5), -1, 0)),
+        "error": _largest(maps - by_hand),
+        "roughness": {"picture": np.abs(np.diff(picture, axis=2)).mean(), **dict(zip(KERNELS, roughness, strict=True))},
+        "plain": dict(zip(KERNELS, plain, strict=True)),
+        "at_edge": dict(zip(KERNELS, edge, strict=True)),
+        "window": np.round(picture[0, 25:35, 14:24, 0] * 4.5 + 4.5).astype(int).tolist(),
+    }
+
+
+def _moves() -> Numbers:
+    """Cuts from one picture, a few columns apart, and their feature maps."""
+    picture = _photo().mean(-1, keepdims=True)
+    cuts = np.concatenate([picture[:, :, move : move + 48] for move in (0, 8, 1, 2)])
+    kernel = jnp.asarray(KERNELS["upright edges"], jnp.float32)[..., None, None]
+    convolve = _jit(lambda cuts: [ops.conv2d(cuts, kernel, stride=stride)[..., 0] for stride in (1, 2)])
+    maps, halved = (np.asarray(made) for made in convolve(jnp.asarray(cuts)))
+    return {
+        "cuts": _to_uint8(cuts[:2, ..., 0]),
+        "maps": _to_uint8(maps[:2] / 2),
+        "error": _largest(maps[0, :, 8:] - maps[1, :, :-8]),
+        "halved_by_2": _largest(halved[0, :, 1:] - halved[3, :, :-1]),
+        "halved_by_1": min(_largest(halved[0] - halved[2]), _largest(halved[0, :, 1:] - halved[2, :, :-1])),
+    }
+
+
+def _shape(function: Any, x: tuple[int, ...], kernel: tuple[int, ...], **options: int) -> tuple[int, int]:
+    """Height and width of what a convolution would give; nothing is computed."""
+    given = (jax.ShapeDtypeStruct(shape, jnp.float32) for shape in (x, kernel))
+    return jax.eval_shape(lambda x, kernel: function(x, kernel, **options), *given).shape[1:3]
+
+
+def _sizes(largest: int) -> Numbers:
+    """Every size from 5 to `largest` against the rules, two of them, n and 5 + largest - n, in each picture."""
+    wrong, wrong_transposed, checked = 0, 0, 0
+    for n, k, stride, padding in product(range(5, largest // 2 + 3), range(1, 6), range(1, 4), range(3)):
+        sides, options = (n, 5 + largest - n), {"stride": stride, "padding": padding}
+        found = _shape(ops.conv2d, (1, *sides, 1), (k, k, 1, 1), **options)
+        back = _shape(ops.conv2d_transpose, (1, *sides, 1), (1, k, k, 1), **options)
+        for side, small, large in zip(sides, found, back, strict=True):
+            wrong += small != (side + 2 * padding - k) // stride + 1
+            wrong_transposed += large != (side - 1) * stride - 2 * padding + k
+            checked += 1
+    table = [
+        (k, stride, padding, _shape(ops.conv2d, (1, 64, 64, 1), (k, k, 1, 1), stride=stride, padding=padding)[0])
+        for k, stride, padding in ((3, 1, 0), (3, 1, 1), (7, 1, 3), (4, 2, 1), (4, 1, 1))
+    ]
+    doubled = _shape(ops.conv2d_transpose, (1, 32, 32, 1), (1, 4, 4, 1), stride=2, padding=1)[0]
+    return {"wrong": wrong, "wrong_transposed": wrong_transposed, "checked": checked, "table": table, "doubled": doubled}
+
+
+def _borders() -> Numbers:
+    """The corner of a white picture, blurred with zeros around it and with its mirror image around it."""
+    kernel = jnp.asarray(np.full((5, 5, 1, 1), 1 / 25, np.float32))
+    blur = _jit(lambda x: (ops.conv2d(x, kernel, padding=2), ops.conv2d(ops.reflect_pad(x, 2), kernel)))
+    zeros, mirror = blur(jnp.asarray(np.ones((1, 8, 8, 1), np.float32)))
+    return {"zeros": np.asarray(zeros)[0, 0, 0, 0], "mirror": np.asarray(mirror)[0, 0, 0, 0]}
+
+
+def _channels() -> Numbers:
+    """A kernel of 1 x 1 on a photo, one of 2 x 2 channel by channel, and the weights of pix2pix's first layer."""
+    photo = _photo()
+    mix = np.array([[1 / 3, 0.5], [1 / 3, 0], [1 / 3, -0.5]]).reshape(1, 1, 3, 2)
+
+    @_jit
+    def convolve(photo: Array, mix: Array, kernel: Array) -> tuple[Array, ...]:
+        apart = [ops.conv2d(photo[..., c : c + 1], kernel[:, :, c : c + 1]) for c in range(3)]
+        return ops.conv2d(photo, mix), ops.conv2d(photo, kernel), apart[0] + apart[1] + apart[2]
+
+    mixed, whole, summed = jax.device_get(convolve(jnp.asarray(photo), jnp.asarray(mix), _random(0, 2, 2, 3, 2)))
+    first_layer = (4, 4, 3, 64)
+    rows, columns = _shape(ops.conv2d, photo.shape, first_layer, stride=2, padding=1)
+    return {
+        "photo": _to_colour(photo[0]),
+        "mixed": _to_uint8(np.moveaxis(mixed[0], -1, 0)),
+        "error": _largest(whole - summed),
+        "weights": int(np.prod(first_layer)),
+        "dense": photo.size * rows * columns * first_layer[-1],
+        "out": rows,
+    }
+
+
+def _matrix() -> Numbers:
+    """The matrix of a convolution and of its transpose, from pictures that are 1 in one pixel and 0 elsewhere."""
+    picture, kernel = (jnp.asarray(np.arange(1, n * n + 1, dtype=np.float32).reshape(n, n)) for n in (5, 3))
+
+    @_jit
+    def convolve(picture: Array, kernel: Array, photo: Array, layer: Array) -> tuple[Array, ...]:
+        columns = ops.conv2d(jnp.eye(25).reshape(25, 5, 5, 1), kernel[..., None, None])
+        spread = ops.conv2d_transpose(jnp.eye(9).reshape(9, 3, 3, 1), kernel[None, ..., None], stride=1, padding=0)
+        windows = ops.conv2d(picture, jnp.eye(9).reshape(3, 3, 1, 9))  # nine kernels that pick one pixel each
+        ways = [
+            way(photo, layer, stride=2, padding=1) for way in (convolution.conv2d_by_patches, convolution.conv2d_native)
+        ]
+        return columns, spread, windows, ops.conv2d(picture, kernel[..., None, None]), ways[0] - ways[1]
+
+    given = picture[None, ..., None], kernel, jnp.asarray(_photo()), _random(0, 4, 4, 3, 8)
+    columns, spread, windows, answer, difference = jax.device_get(convolve(*given))
+    matrix, windows = columns.reshape(25, 9).T, windows.reshape(9, 9)
+    return {
+        "matrix": matrix,
+        "windows": windows,
+        "error": _largest(matrix @ np.ravel(picture) - answer.ravel()),
+        "windows_error": _largest(windows @ np.ravel(kernel) - answer.ravel()),
+        "transposed_error": _largest(spread.reshape(9, 25) - matrix),
+        "weights": len(set(matrix[matrix != 0].tolist())),
+        "zeros": (matrix == 0).mean(),
+        "native_error": _largest(difference),
+    }
+
+
+def _transposed() -> Numbers:
+    """Spots spread over a kernel, and the two sums that are equal if each operation is the other's transpose."""
+    spots = np.zeros((2, 4, 4, 1), np.float32)
+    spots[:, 1, 1] = spots[1, 1, 2] = 1
+
+    @_jit
+    def convolve(x: Array, y: Array, kernel: Array, spots: Array, ramp: Array) -> tuple[Array, ...]:
+        forth = ops.conv2d(x, kernel, stride=2, padding=1)
+        back = ops.conv2d_transpose(y, kernel.transpose(3, 0, 1, 2), stride=2, padding=1)
+        spread = ops.conv2d_transpose(spots, ramp[None, ..., None], stride=2, padding=1)
+        return (forth * y).sum(), (x * back).sum(), spread
+
+    given = _random(0, 1, 16, 16, 3), _random(1, 1, 8, 8, 5), _random(2, 4, 4, 3, 5), jnp.asarray(spots), jnp.asarray(RAMP)
+    forth, back, spread = jax.device_get(convolve(*given))
+    pictures = {"spots": _to_uint8(2 * spots[..., 0] - 1), "spread": _to_uint8(2 * spread[..., 0] - 1)}
+    return {"forth": forth, "back": back, **pictures}
+
+
+def _checkerboard() -> Numbers:
+    """What transposed convolutions make of a picture of ones, against repeating pixels and convolving."""
+
+    def spread(side: int, kernels: Array) -> Array:
+        """`kernels` is (k, k, 1, out); a kernel of 3 needs one row more to double the picture, as in `resnet`."""
+        ones, turned, more = jnp.ones((1, side, side, 1)), kernels.transpose(2, 0, 1, 3), kernels.shape[0] % 2
+        return ops.conv2d_transpose(ones, turned, stride=2, padding=1, output_padding=more)[0]
+
+    @_jit
+    def run(random: Array, ramp: Array) -> tuple[dict[str, Array], ...]:
+        counts = {str(k): spread(4, jnp.ones((k, k, 1, 1)))[..., 0] for k in (3, 4)}
+        repeated = ops.upsample_nearest(jnp.ones((1, 6, 6, 1)), 2)
+        even = {"ramp": spread(6, ramp[..., None, None]), "repeated": ops.conv2d(repeated, random[:3, :3], padding=1)[0]}
+        return counts, {"3": spread(6, random[:3, :3]), "4": spread(6, random), **even}
+
+    counts, made = jax.device_get(run(_random(0, 4, 4, 1, 200), jnp.asarray(RAMP)))
+    # Far from the borders one square of 2 x 2 pixels repeats; its four values are equal where there is no checkerboard.
+    squares = {name: picture[4:6, 4:6].reshape(4, -1) for name, picture in made.items()}
+    size = np.sqrt(np.square(squares["4"]).mean())
+    return {
+        "counts": counts,
+        "inside": {k: (count[1:-1, 1:-1].min(), count[1:-1, 1:-1].max()) for k, count in counts.items()},
+        "uneven": {name: square.std(axis=0).mean() / size for name, square in squares.items()},
+        "pictures": {name: _to_uint8(made[name][..., 0] / _largest(made[name][..., 0])) for name in ("3", "4", "repeated")},
+    }
+
+
+def _train(size: int, steps: int, widths: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A U-Net learns from photos of facades to draw their plans: its first layer before and after, and the losses."""
+    plans, photos = (to_values(pictures) for pictures in draw_facades(64, size=size))
+    unet, adam = network(generators.unet, widths=tuple(widths), norm=layers.batch_norm), optax.adam(2e-3)
+    params, state = _jit(unet.init)(jax.random.key(0), photos[:1])
+
+    def step(carry: Any, chosen: Array) -> tuple[Any, Array]:
+        params, state, moments = carry
+
+        def loss(params: Any) -> tuple[Array, Any]:
+            made, new = unet.apply(params, state, photos[chosen], train=True)
+            return losses.l1(made, plans[chosen]), new
+
+        (value, state), gradient = jax.value_and_grad(loss, has_aux=True)(params)
+        updates, moments = adam.update(gradient, moments)
+        return (optax.apply_updates(params, updates), state, moments), value
+
+    batches = jnp.asarray(np.random.default_rng(2).integers(len(photos), size=(steps, 4)))
+    train = jax.jit(lambda params: jax.lax.scan(step, (params, state, adam.init(params)), batches))
+    (trained, _, _), values = train(params)
+    return np.asarray(params["down0"]["kernel"]), np.asarray(trained["down0"]["kernel"]), np.asarray(values)
+
+
+def _learned(size: int, steps: int, widths: Sequence[int]) -> Numbers:
+    before, after, values = _train(size, steps, widths)
+    chosen: list[int] = []
+    shown = []
+    for kind, part in list(_take_apart(after).items())[:3]:
+        shares = np.square(part).sum((0, 1, 2)) / np.square(after).sum((0, 1, 2))
+        most = [int(index) for index in np.argsort(-shares) if index not in chosen][:2]
+        chosen += most
+        shown += [(kind, shares[index]) for index in most]
+    kernels = np.concatenate([before[..., chosen], after[..., chosen]], axis=-1)
+    first_layer = _jit(partial(ops.conv2d, stride=2, padding=1))
+    maps = np.asarray(first_layer(jnp.asarray(_photo()), jnp.asarray(kernels)))[0]
+    enlarged = np.moveaxis(kernels / np.abs(kernels).max((0, 1, 2)), -1, 0).repeat(8, axis=1).repeat(8, axis=2)
+    return {
+        "l1": [values[:5].mean(), values[-20:].mean()],
+        "steps": steps,
+        "shares": [
+            {name: np.square(part).sum() / np.square(k).sum() for name, part in _take_apart(k).items()}
+            for k in (before, after)
+        ],
+        "shown": shown,
+        "kernels": _to_colour(enlarged),
+        "maps": _to_uint8(np.moveaxis(maps / np.abs(maps).max((0, 1)), -1, 0)),
+    }
+
+
+def _take_apart(kernels: np.ndarray) -> dict[str, np.ndarray]:
+    """Parts of kernels (kh, kw, in, out) that add up to them: what is the same everywhere, stripes, and the rest."""
+    mean = kernels.mean((0, 1), keepdims=True)
+    rows, columns = kernels.mean(1, keepdims=True) - mean, kernels.mean(0, keepdims=True) - mean
+    parts = {"colour": mean, "rows": rows, "columns": columns, "rest": kernels - mean - rows - columns}
+    return {name: np.broadcast_to(part, kernels.shape) for name, part in parts.items()}
+
+
+def claims(numbers: Numbers) -> list[Claim]:
+    """What the text says, with its numbers."""
+    kernels, moves, sizes, corner = (numbers[name] for name in ("kernels", "moves", "sizes", "borders"))
+    channels, matrix, transposed = numbers["channels"], numbers["matrix"], numbers["transposed"]
+    inside, uneven = numbers["checkerboard"]["inside"], numbers["checkerboard"]["uneven"]
+    rough, plain, edge = kernels["roughness"], kernels["plain"], kernels["at_edge"]
+    before, after = numbers["learned"]["shares"]
+    return [
+        Claim("Sums written out by hand give the same feature maps: largest difference.", kernels["error"], "=", 0, 1e-5),
+        Claim("The blur lowers the mean difference of neighbours.", rough["blur"], "<", rough["picture"]),
+        Claim("The sharpening raises it.", rough["sharpen"], ">", rough["picture"]),
+        Claim("The blur leaves a picture of one grey (0.6) as it is.", plain["blur"], "=", 0.6, 1e-5),
+        Claim("So does the sharpening.", plain["sharpen"], "=", 0.6, 1e-5),
+        Claim("To one grey the edge kernel answers 0.", plain["upright edges"], "=", 0, 1e-6),
+        Claim("To an upright edge of height 1 its answer is 3.", edge["upright edges"], "=", 3, 1e-5),
+        Claim("There the kernel for lying edges answers 0.", edge["lying edges"], "=", 0, 1e-6),
+        Claim("Moving the picture moves the feature map: largest difference.", moves["error"], "=", 0, 1e-5),
+        Claim("With a stride of 2 a move by 2 moves it by 1: largest difference.", moves["halved_by_2"], "=", 0, 1e-5),
+        Claim("A move by 1 changes it instead: largest difference.", moves["halved_by_1"], ">", 0.1),
+        Claim("Sizes that break the rule of convolution.", sizes["wrong"], "=", 0),
+        Claim("Sizes that break the rule of transposed convolution.", sizes["wrong_transposed"], "=", 0),
+        Claim("A white picture, blurred with zeros around it, has a corner below 0.5.", corner["zeros"], "<", 0.5),
+        Claim("With its mirror image around it, the corner stays white.", corner["mirror"], "=", 1, 1e-5),
+        Claim("Channels convolved one by one add up to the whole: largest difference.", channels["error"], "=", 0, 1e-4),
+        Claim("A dense layer needs over 100,000 times the weights.", channels["dense"] / channels["weights"], ">", 1e5),
+        Claim("Matrix times picture is the convolution: largest difference.", matrix["error"], "=", 0, 1e-3),
+        Claim("The matrix holds only nine different weights.", matrix["weights"], "=", 9),
+        Claim("Windows times kernel is the convolution, too: largest difference.", matrix["windows_error"], "=", 0, 1e-3),
+        Claim("This package's two ways agree: largest difference.", matrix["native_error"], "=", 0, 1e-4),
+        Claim(
+            "A transposed convolution has the same matrix, turned: largest difference.", matrix["transposed_error"], "=", 0
+        ),
+        Claim("Both give the same inner product, also with a stride.", transposed["forth"], "=", transposed["back"], 1e-3),
+        Claim("With a kernel of 3, some pixels get only 1 contribution.", inside["3"][0], "=", 1),
+        Claim("Others get 4.", inside["3"][1], "=", 4),
+        Claim("With a kernel of 4, the fewest contributions inside are 4.", inside["4"][0], "=", 4),
+        Claim("So are the most.", inside["4"][1], "=", 4),
+        Claim("Random kernels of 4 still make a checkerboard.", uneven["4"], ">", 0.3),
+        Claim("A kernel of 4 can have weights that make none.", uneven["ramp"], "=", 0, 1e-6),
+        Claim("Repeating pixels and convolving never does.", uneven["repeated"], "=", 0, 1e-5),
+        Claim("Before training, chance gives the rest 9 of 16 parts.", before["rest"], "=", 9 / 16, 0.06),
+        Claim("After training the rest has less than a quarter of what it had.", after["rest"] / before["rest"], "<", 0.25),
+    ]
+
+
+def tell(numbers: Numbers) -> list[Block]:
+    """The lesson."""
+    return [
+        *_tell_kernels(numbers),
+        *_tell_sizes(numbers),
+        *_tell_channels(numbers["channels"]),
+        *_tell_matrix(numbers["matrix"]),
+        *_tell_transposed(numbers),
+        *_tell_learned(numbers["learned"]),
+        Source(ops.conv2d),
+        Source(convolution.conv2d_by_patches),
+        Source(ops.conv2d_transpose),
+        Source(layers.resize_conv),
+    ]
+
+
+def _tell_kernels(numbers: Numbers) -> list[Block]:
+    kernels, moves = numbers["kernels"], numbers["moves"]
+    rough = kernels["roughness"]
+    return [
+        """
+        In lesson 3 a unit had a weight for each of its inputs. For pictures that is wasteful: a window looks like a window
+        wherever it is. A **convolution** uses one small block of weights, the **kernel**, at all places. It lies on a part
+        of the picture, each weight is multiplied by the pixel under it, and the sum is one number of the result. Then the
+        kernel moves on by one pixel. The result is a picture of its own, the **feature map**: it says how well each place
+        fits the kernel.
+        """,
+        Formula(
+            r"y_{i,j} = \sum_{a} \sum_{b} k_{a,b} \, x_{i+a,\,j+b}",
+            "the feature map y in row i, column j is the sum, over all places a, b of the kernel k, of weight times the "
+            "pixel of the picture x that lies under it",
+        ),
+        """
+        (In mathematics the kernel is turned by half a circle first. Programs that learn leave that out: they would only
+        learn it turned.)
+        """,
+        Widget(
+            "sliding_kernel",
+            "A kernel slides over a picture",
+            "The picture is the corner of a window in a wall, with greys from 0 (black) to 9 (white). Press Play, or move "
+            "the position. Where does each kernel answer with a large number, where with 0?",
+            [
+                Choice("kernel", "Kernel", [(name, name) for name in reversed(KERNELS)]),
+                Slider("position", "Position:", 1, 64, 1, 30),
+            ],
+            {"picture": kernels["window"], "kernels": {name: kernel.tolist() for name, kernel in KERNELS.items()}},
+            play="position",
+        ),
+        f"""
+        What a kernel does is in its weights. Nine weights of 1/9 take the mean of a neighbourhood, which is a **blur**: the
+        mean difference between neighbouring pixels goes from {show(rough["picture"])} to {show(rough["blur"])}. A kernel
+        with 5 in the middle and −1 beside it pushes a pixel away from its neighbours, and the difference rises to
+        {show(rough["sharpen"])}. Both have weights that add up to 1, so a picture of one grey stays as it is. The weights
+        of an **edge kernel** add up to 0. That for upright (vertical) edges subtracts what is on its left from what is on
+        its right, that for lying (horizontal) ones what is above from what is below, and both answer 0 where nothing
+        changes.
+        """,
+        Pictures(
+            "kernels",
+            "A grey photo and its feature maps for the four kernels of the box above. In the last two, mid grey is 0, "
+            "bright is above it and dark below.",
+            "A house; the same softened; the same with hard, grainy edges; a grey picture with bright and dark lines at "
+            "the left and right sides of windows and walls only; one with lines at their upper and lower sides only.",
+            {"picture": [kernels["picture"]], **_columns(KERNELS, kernels["maps"])},
+        ),
+        f"""
+        Because the same weights are used everywhere, **moving the picture moves the feature map** and changes nothing else.
+        Below, a cut from the photo and another one 8 columns further to the right: where both see the same part of the
+        house, the maps differ by at most {show(moves["error"])}. What was learned in one place is known in all.
+        """,
+        Pictures(
+            "moves",
+            "Two cuts from the photo, 8 columns apart, and their maps of upright edges.",
+            "The house and its edges, and both again, moved to the left by a sixth of the picture.",
+            {
+                **_columns(("picture", "feature map"), (moves["cuts"][0], moves["maps"][0])),
+                **_columns(("moved picture", "its feature map"), (moves["cuts"][1], moves["maps"][1])),
+            },
+        ),
+    ]
+
+
+def _columns(titles: Iterable[str], pictures: Iterable[np.ndarray]) -> dict[str, list[np.ndarray]]:
+    return {title: [picture] for title, picture in zip(titles, pictures, strict=True)}
+
+
+def _tell_sizes(numbers: Numbers) -> list[Block]:
+    sizes, moves, corner = numbers["sizes"], numbers["moves"], numbers["borders"]
+    return [
+        """
+        ### Padding and stride
+
+        A kernel of 3 has no place for its middle at the border, so the feature map is two pixels smaller than the
+        picture. **Padding** puts rows and columns around the picture first. A **stride** of 2 moves the kernel by two
+        pixels at a time, so that the map has about half as many rows and columns. For a side of n pixels, a kernel of
+        k, padding p and stride s, the map's side is
+        """,
+        Formula(
+            r"\left\lfloor \dfrac{n + 2p - k}{s} \right\rfloor + 1",
+            "n plus 2 p minus k, divided by s, rounded down, plus 1",
+        ),
+        Widget(
+            "output_size",
+            "How many places are there?",
+            "The picture is grey, its padding white. Dots mark the upper left corner of each place of the window; the "
+            "first place has a blue line around it, the second a dashed one. Find settings that halve the side, that keep "
+            "it, and that leave pixels over.",
+            [
+                Slider("size", "Side of the picture n:", 2, 12, 1, 8),
+                Slider("kernel", "Kernel k:", 1, 5, 1, 4),
+                Slider("stride", "Stride s:", 1, 3, 1, 2),
+                Slider("padding", "Padding p:", 0, 2, 1, 1),
+            ],
+        ),
+        Table(
+            "What becomes of a side of 64 pixels",
+            ("kernel", "stride", "padding", "side of the feature map"),
+            sizes["table"],
+        ),
+        f"""
+        A kernel of 4, stride 2 and padding 1 halve a picture exactly: so pix2pix makes its pictures smaller. This run
+        compared the rule with the package for {show(sizes["checked"])} combinations, and {show(sizes["wrong"])} differed.
+
+        A stride has a price. With a stride of 2, moving the picture by 2 moves the map by 1 (difference
+        {show(moves["halved_by_2"])}), but moving it by 1 gives another map (difference {show(moves["halved_by_1"])}),
+        because the kernel now visits other pixels.
+
+        The padding has to hold something. Usually that is zeros, which are mid grey here, and they leak into the border:
+        a white picture, all 1, has a corner of {show(corner["zeros"])} when it is blurred with a kernel of 5. If the
+        padding is a mirror image of the picture, the corner stays at {show(corner["mirror"])}.
+        """,
+    ]
+
+
+def _tell_channels(channels: Numbers) -> list[Block]:
+    return [
+        """
+        ### Channels in, channels out
+
+        A photo has three channels. Its kernel then has three layers of weights, one for each; the three sums are added up
+        to one feature map. For more feature maps there are more such kernels. So the weights of a convolution are an array
+        with four axes: rows, columns, channels in, channels out.
+        """,
+        Formula(
+            r"y_{i,j,o} = b_o + \sum_{a} \sum_{b} \sum_{c} k_{a,b,c,o} \, x_{si+a,\,sj+b,\,c}",
+            "feature map o, in row i, column j, is a weight b of its own, plus the sum, over the places a, b of the kernel "
+            "and the channels c, of weight times pixel; s is the stride",
+        ),
+        """
+        Even a kernel of 1 × 1 pixel is useful: it mixes the channels of each pixel. With three channels in and two out it
+        has the shape (1, 1, 3, 2). Here the first map is the mean of red, green and blue; the second is half of red minus
+        blue.
+        """,
+        Pictures(
+            "channels",
+            "One convolution of 1 × 1 makes two feature maps of one photo.",
+            "A colour photo of a house; the same in grey; a map where the blue sky is dark and the brown door is bright.",
+            {
+                "three channels in": [channels["photo"]],
+                **_columns(("out: mean", "out: red minus blue"), channels["mixed"]),
+            },
+        ),
+        f"""
+        How much is saved? pix2pix's first layer makes 64 feature maps of {channels["out"]} × {channels["out"]} from a
+        photo of 64 × 64 with kernels of 4 × 4. That takes {show(channels["weights"])} weights. A **dense** layer, in which
+        every output has a weight for every input, would need {show(channels["dense"])}.
+        """,
+    ]
+
+
+def _tell_matrix(matrix: Numbers) -> list[Block]:
+    figure, axes = new_plot("pixel of the picture", "pixel of the feature map", title="The matrix of a convolution")
+    drawn = axes.imshow(matrix["matrix"], cmap="cividis", aspect="auto")
+    figure.colorbar(drawn, ax=axes, label="weight")
+    axes.grid(False)
+    banded = Figure(
+        "matrix",
+        "A kernel with the weights 1 to 9 on a picture of 5 × 5 pixels, numbered row by row from 0.",
+        "Nine rows of 25 numbers. Three bands of three weights go down to the right, each row one step further than the "
+        "one above, with a jump after every third row; everything else is 0.",
+        figure,
+    )
+    figure, axes = new_plot("place in the window", "pixel of the feature map", title="The windows, laid flat")
+    _draw_numbers(axes, matrix["windows"])
+    flat = Figure(
+        "windows",
+        "Each row is one window of a picture whose pixels are numbered 1 to 25.",
+        "Nine rows of nine numbers; the first row is 1, 2, 3, 6, 7, 8, 11, 12, 13, the next one each number plus 1.",
+        figure,
+    )
+    return [
+        f"""
+        ### The same as one matrix product
+
+        A convolution multiplies pixels by weights and adds, so it can be written as a **matrix**, a table with one row for
+        each output and one column for each input. To find a column, give the convolution a picture that is 1 in one pixel
+        and 0 elsewhere. The first figure was made so. It is a dense layer's table of weights, but {matrix["zeros"]:.0%} of
+        it are 0 and the others are the same {matrix["weights"]} weights in every row, one step further each time.
+
+        Nobody multiplies by all these zeros. Instead, the windows are copied into the rows of a table, as in the second
+        figure, and multiplied by the kernel as one column of nine numbers. The result is the same (largest difference
+        {show(matrix["windows_error"])}). This is how the package computes on a CPU, for matrix products are what
+        computers do fastest; with more feature maps the kernel simply has more columns.
+        """,
+        banded,
+        flat,
+    ]
+
+
+def _draw_numbers(axes: Any, table: np.ndarray) -> None:
+    """A table as an image with its values written in."""
+    axes.imshow(table, cmap="cividis", aspect="auto")
+    for (i, j), value in np.ndenumerate(table):
+        colour = "black" if value > (table.min() + table.max()) / 2 else "white"
+        axes.text(j, i, f"{value:.0f}", ha="center", va="center", fontsize=10, color=colour)
+    axes.grid(False)
+
+
+def _tell_transposed(numbers: Numbers) -> list[Block]:
+    transposed, board, doubled = numbers["transposed"], numbers["checkerboard"], numbers["sizes"]["doubled"]
+    figures = []
+    for k, alt in (
+        ("3", "The numbers 1 and 2 alternate in every second row, 2 and 4 in the others: a checkerboard."),
+        ("4", "Inside all numbers are 4; along the border 2, and 1 in the corners."),
+    ):
+        figure, axes = new_plot("column", "row", title=f"Kernel {k}, stride 2")
+        _draw_numbers(axes, board["counts"][k])
+        figures.append(Figure(f"counts_{k}", "How many inputs reach each pixel of the output.", alt, figure))
+    return [
+        """
+        ### Back to a larger picture: transposed convolution
+
+        pix2pix makes pictures smaller and then larger again. Making them larger is done by the **transposed convolution**:
+        it takes the matrix above with rows and columns exchanged. Where a convolution gathers a window into one pixel, this
+        one spreads each pixel over a window, as the kernel times its value, and adds what overlaps. The stride is now the
+        distance between the places of two neighbours, and the padding is what is cut off at the border, so the side is
+        """,
+        Formula(r"(n - 1) \, s - 2p + k", "n minus 1, times s, minus 2 p, plus k"),
+        f"""
+        With kernel 4, stride 2 and padding 1, a side of 32 becomes {doubled}.
+        """,
+        Pictures(
+            "spread",
+            "A picture of 4 × 4 pixels with one and with two white ones, and the 8 × 8 that each becomes.",
+            "One white pixel becomes a soft spot of four by four pixels; two neighbours become two such spots that run "
+            "into each other.",
+            {
+                **_columns(("one pixel", "spread"), (transposed["spots"][0], transposed["spread"][0])),
+                **_columns(("two pixels", "they overlap"), (transposed["spots"][1], transposed["spread"][1])),
+            },
+        ),
+        f"""
+        This does not undo a convolution: a picture that was made smaller has lost something. But it is the way back that
+        gradients take: in the backward pass of a convolution they go through its transpose. There is a check for that.
+        Convolve some *x*, multiply by some *y*, pixel by pixel, and add up. Then *x* times the transposed convolution
+        of *y* has to add up to the same. Here, with random numbers, these are {show(transposed["forth"])} and
+        {show(transposed["back"])}.
+
+        ### The checkerboard
+
+        Spread a picture whose pixels are all 1 with a kernel whose weights are all 1. Each output then counts how many
+        inputs reach it. With a kernel of 3 and a stride of 2 the counts are 1, 2 and 4, in a pattern: the **checkerboard**
+        that is seen in many generated pictures. With a kernel of 4, a multiple of the stride, the count is 4 everywhere but
+        at the border. pix2pix's kernels have 4 rows and columns.
+        """,
+        *figures,
+        f"""
+        An even count is not yet an even picture, for each of the four pixels in a square of 2 × 2 gets other weights of
+        the kernel. For 200 random kernels of 4 on a picture of ones, the spread of these four is
+        {board["uneven"]["4"]:.0%} of the usual size of a pixel. Some kernels of 4 make no pattern, such as that of the soft
+        spots above ({board["uneven"]["ramp"]:.0%}), but weights like these have to be learned. **Repeating** every pixel in
+        both directions, and then convolving with a stride of 1, uses the same weights everywhere and makes none whatever
+        they are: {board["uneven"]["repeated"]:.0%} (Odena et al., Deconvolution and Checkerboard Artifacts, Distill 2016).
+        This package can do either.
+        """,
+        Pictures(
+            "checkerboard",
+            "What becomes of a picture of 6 × 6 ones with the first random kernel. Mid grey is 0.",
+            "Both transposed convolutions give a repeating pattern of squares; the third picture is even, but for its "
+            "border, where the padding is zeros.",
+            _columns(("transposed, kernel 3", "transposed, kernel 4", "repeated, convolved"), board["pictures"].values()),
+        ),
+    ]
+
+
+def _tell_learned(learned: Numbers) -> list[Block]:
+    before, after = learned["shares"]
+    words = {"colour": "colour", "rows": "lie", "columns": "stand"}
+    titles = [f"{words[kind]} {i % 2 + 1}: {share:.0%}" for i, (kind, share) in enumerate(learned["shown"])]
+    names = {
+        "colour": ("the same in all places (a colour)", 1),
+        "rows": ("from row to row (stripes that lie)", 3),
+        "columns": ("from column to column (stripes that stand)", 3),
+        "rest": ("the rest", 9),
+    }
+    return [
+        f"""
+        ### What a first layer learns
+
+        Nobody wrote kernels for pix2pix: they begin as small random numbers, and descent finds them. Here a small
+        **U-Net**, the network that lesson 7 takes apart, learned for {learned["steps"]} steps to turn photos of buildings
+        into their plans; its L1 fell from {show(learned["l1"][0])} to {show(learned["l1"][1])}. Its first layer has kernels
+        of 4 × 4 pixels with three channels, which can be shown as colours.
+        """,
+        """
+        A kernel can be taken apart: into a part that is the same in all its places (a colour), one that changes only from
+        row to row (stripes that lie), one that changes only from column to column (stripes that stand), and the rest. The
+        squares of the parts add up to those of the kernel. By chance, the rest would have 9 of 16 parts.
+        """,
+        Pictures(
+            "learned",
+            "Six kernels and their feature maps: for each of the three parts, the two kernels with the largest share of it "
+            "after training. Mid grey is 0; each picture is scaled to its own largest value.",
+            "Before training the kernels are coloured noise. Afterwards the first two vary least in themselves, two have "
+            "stripes that lie, and two have stripes that stand.",
+            {
+                title: [rows[j + i] for j in (0, 6) for rows in (learned["kernels"], learned["maps"])]
+                for i, title in enumerate(titles)
+            },
+            ("kernel before", "its map", "kernel after", "its map"),
+        ),
+        Table(
+            "How the squares of all first-layer weights divide",
+            ("part of the kernels", "by chance", "before", "after"),
+            [
+                (name, f"{parts / 16:.0%}", f"{before[key]:.0%}", f"{after[key]:.0%}")
+                for key, (name, parts) in names.items()
+            ],
+        ),
+        """
+        Training has left little of the rest. The layer now asks which colour a place has, and whether something begins or
+        ends there. Its edges are lying or upright because those of the drawn buildings are: a network learns what its
+        pictures hold.
+        """,
+    ]
+
+
+if __name__ == "__main__":
+    from experiments.fundamentals.course import run_lesson
+
+    run_lesson(__file__)
