@@ -16,7 +16,7 @@ from p2p_jax.generators import unet
 
 @pytest.fixture(scope="module")
 def numbers():
-    return to_host(lesson.measure(size=32, width=8, steps=100, pairs=60))
+    return to_host(lesson.measure(size=32, width=8, steps=200, pairs=60))
 
 
 def test_claims(numbers):

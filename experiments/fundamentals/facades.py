@@ -1,6 +1,7 @@
 """The built-in facades as the lessons use them, and how they train networks on them."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -45,6 +46,7 @@ def sharpness(pictures: Array) -> Array:
     return jnp.abs(jnp.diff(pictures, axis=1)).mean() + jnp.abs(jnp.diff(pictures, axis=2)).mean()
 
 
+@partial(jax.jit, compiler_options=RUN_ONCE)
 def compare(fake: Array, target: Array) -> dict[str, Array]:
     """Mean L1, SSIM and sharpness (as a share of the target's) of pictures (n, h, w, c) in [-1, 1]."""
     on_255 = to_pictures(fake), to_pictures(target)

@@ -3,6 +3,7 @@
 python -m experiments.fundamentals.pix2pix
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -20,7 +21,7 @@ from p2p_jax import layers, losses, ops, pix2pix
 from p2p_jax.config import Config, Discriminator, Generator, Optimizer
 from p2p_jax.discriminators import patchgan
 from p2p_jax.network import count_parameters, network
-from p2p_jax.state import TrainState
+from p2p_jax.state import Model, TrainState
 from p2p_jax.step import Pix2Pix, init_train_state, make_train_step
 
 TITLE = "pix2pix: two networks, one game"
@@ -60,13 +61,15 @@ def measure(*, size: int = 64, width: int = 16, steps: int = 800, pairs: int = 3
         results[f"{name}_parameters"] = count_parameters(trained.params)
     results["labels"], results["photos"] = to_pictures(test[0][:6]), to_pictures(test[1][:6])
     make = jax.jit(lambda generator, x: model.generator.apply(generator.params, generator.state, x, train=False)[0])
+    judge = _make_judge(model)
     for name, factors in VARIANTS.items():
         curves = jnp.zeros((len(METRICS), steps))
         state, curves, _ = run_steps(step, (start, curves, jnp.asarray(factors)), count=pairs, batch=1, steps=steps)
         made = make(state.generator, test[0])
         results[name] = {**compare(made, test[1]), "pictures": to_pictures(made[:6])}
         results[name]["curves"] = dict(zip(METRICS, curves, strict=True))
-        results[name]["realness"] = _realness(model, state, *test, made)
+        shown = {"made": made, "photos": test[1]}
+        results[name]["realness"] = {kind: judge(state.discriminator, test[0], shown[kind]) for kind in shown}
     return results
 
 
@@ -80,16 +83,16 @@ def _step(model: Pix2Pix, seen: dict[str, Array], carry: tuple[TrainState, Array
     return after, curves, carry[2]
 
 
-def _realness(model: Pix2Pix, state: TrainState, labels: Array, photos: Array, made: Array) -> dict[str, Array]:
-    """How probable the discriminator finds it that photos, and what was made, are real: the mean over all patches."""
+def _make_judge(model: Pix2Pix) -> Callable[[Model, Array, Array], Array]:
+    """How probable a discriminator finds it that pictures are real, in the mean over all patches."""
 
     @partial(jax.jit, compiler_options=RUN_ONCE)
-    def judge(pictures: Array) -> Array:
-        judged = state.discriminator
+    def judge(discriminator: Model, labels: Array, pictures: Array) -> Array:
         stacked = jnp.concatenate([labels, pictures], axis=-1)
-        return ops.sigmoid(model.discriminator.apply(judged.params, judged.state, stacked, train=False)[0]).mean()
+        logits, _ = model.discriminator.apply(discriminator.params, discriminator.state, stacked, train=False)
+        return ops.sigmoid(logits).mean()
 
-    return {"photos": judge(photos), "made": judge(made)}
+    return judge
 
 
 def _patch() -> int:
