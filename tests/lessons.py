@@ -1,6 +1,7 @@
 """Shared by the tests of the course."""
 
 import math
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -21,13 +22,14 @@ def assert_claims_hold(lesson: ModuleType, numbers: dict[str, Any]) -> None:
         assert holds(claim), claim
 
 
-def broken_claims(lesson: ModuleType, **options: Any) -> list[str]:
-    """The claims that do not hold, measured anew."""
+def broken_claims(lesson: ModuleType, numbers: dict[str, Any], **parts: Callable[[], Any]) -> str:
+    """The claims that do not hold when these parts of the numbers are measured anew, one on a line."""
     jax.clear_caches()  # what was compiled before the idea was broken
     try:
-        return [claim.text for claim in lesson.claims(to_host(lesson.measure(**options))) if not holds(claim)]
+        again = to_host({name: measure() for name, measure in parts.items()})
     finally:
         jax.clear_caches()
+    return "\n".join(claim.text for claim in lesson.claims({**numbers, **again}) if not holds(claim))
 
 
 def run_widget(name: str, values: dict[str, Any], data: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -1,14 +1,17 @@
 """The lesson on backpropagation: every claim holds, and no longer does when the idea is broken."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from lessons import assert_claims_hold, run_widget
+from lessons import assert_claims_hold, broken_claims, run_widget
 
 from experiments.fundamentals import backpropagation as lesson
 from experiments.fundamentals.course import to_host
-from experiments.fundamentals.lesson import holds
+from experiments.fundamentals.lesson import Slider, Widget
+from experiments.fundamentals.text import backpropagation as told
 from p2p_jax import losses, ops, step
 
 WIDTHS = (4, 64)  # fewer than the page shows, for speed
@@ -34,17 +37,17 @@ def forward_in_numpy(values):
 def test_graph_against_numpy(numbers):
     values = numbers["graph"]["values"]
     np.testing.assert_allclose(values["loss"], forward_in_numpy(values), rtol=1e-6)
-    for name in (*lesson.LABELS, "x1", "x2"):
+    for name in (*told.LABELS, "x1", "x2"):
         up, down = ({**values, name: values[name] + move} for move in (1e-6, -1e-6))
         slope = (forward_in_numpy(up) - forward_in_numpy(down)) / 2e-6
         np.testing.assert_allclose(numbers["graph"]["by_hand"][name], slope, rtol=1e-5, err_msg=name)
 
 
 def test_graph_shows_every_value_and_slope(numbers):
-    shown = set(lesson.NODES) | set(lesson.LABELS)
+    shown = set(told.NODES) | set(told.LABELS)
     assert shown == set(numbers["graph"]["by_hand"])
     assert shown == set(numbers["graph"]["values"]) - {"p"}
-    assert {place for arrow in lesson.ARROWS for place in arrow.split()} | {"w11", "w12", "w21", "w22", "v1", "v2"} == shown
+    assert {place for arrow in told.ARROWS for place in arrow.split()} | {"w11", "w12", "w21", "w22", "v1", "v2"} == shown
 
 
 def test_chain_by_algebra(numbers):
@@ -61,13 +64,8 @@ def test_costs_are_those_of_matrix_products(numbers):
 
 
 def broken(numbers, part):
-    """The claims that do not hold when one part is measured anew."""
-    jax.clear_caches()  # what was compiled before the idea was broken
-    try:
-        again = to_host(getattr(lesson, f"_{part}")(*((WIDTHS[:1],) if part == "cost" else ())))
-    finally:
-        jax.clear_caches()
-    return [claim.text for claim in lesson.claims({**numbers, part: again}) if not holds(claim)]
+    measure = getattr(lesson, f"_{part}")
+    return broken_claims(lesson, numbers, **{part: partial(measure, WIDTHS[:1]) if part == "cost" else measure})
 
 
 def without_tanh_factor(params, x, target):
@@ -103,7 +101,7 @@ def by_differences(function, argnums=0):
 )
 def test_noticed_when_broken(monkeypatch, numbers, part, module, name, other, text):
     monkeypatch.setattr(module, name, other)
-    assert any(text in claim for claim in broken(numbers, part))
+    assert text in broken(numbers, part)
 
 
 @jax.jit
@@ -131,8 +129,8 @@ def test_widget_blame(truth, x1, w11, v1):
 
 
 def test_widget_starts_with_the_drawn_graph(numbers):
-    (widget,) = (block for block in lesson.tell(numbers) if isinstance(block, lesson.Widget))
-    start = {control.name: control.value for control in widget.controls if isinstance(control, lesson.Slider)}
+    (widget,) = (block for block in told.tell(numbers) if isinstance(block, Widget))
+    start = {control.name: control.value for control in widget.controls if isinstance(control, Slider)}
     result = run_widget("blame", {**start, "truth": "no"}, dict(widget.data))
     for name, slope in numbers["graph"]["by_hand"].items():
         np.testing.assert_allclose(result["slope"][name], slope, atol=1e-5, err_msg=name)

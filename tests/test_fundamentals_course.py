@@ -20,20 +20,21 @@ from p2p_jax import ops
 GREY = np.full((8, 8, 3), 128, np.uint8)
 
 
-def small_lesson(value: float = 1.0) -> ModuleType:
-    def tell(numbers: Numbers):
-        figure, axes = new_plot("x", "y", title="A line")
-        draw_lines(axes, {"a": ([0, 1], [0, numbers["value"]]), "b": ([0, 1], [1, 0])})
-        return [
-            f"Some **text** with {numbers['value']}.",
-            Formula(r"y = \dfrac{1}{x}", "y is 1 divided by x"),
-            Figure("line", "A *line*.", 'A line that says "rises" & falls.', figure),
-            Pictures("grey", "Grey.", "A grey picture.", {"grey": [numbers["picture"]], "again": [GREY[..., :1]]}, ["row"]),
-            Table("A table", ("name", "number"), [("first", 1234.5678), ("second", "text")]),
-            Source(ops.relu),
-            Widget("best_guess", "A box", "Move it.", [Slider("guess", "Guess:", 0, 10, 0.1, 6)], {"prices": [1, 2]}),
-        ]
+def tell(numbers: Numbers):
+    figure, axes = new_plot("x", "y", title="A line")
+    draw_lines(axes, {"a": ([0, 1], [0, numbers["value"]]), "b": ([0, 1], [1, 0])})
+    return [
+        f"Some **text** with {numbers['value']}.",
+        Formula(r"y = \dfrac{1}{x}", "y is 1 divided by x"),
+        Figure("line", "A *line*.", 'A line that says "rises" & falls.', figure),
+        Pictures("grey", "Grey.", "A grey picture.", {"grey": [numbers["picture"]], "again": [GREY[..., :1]]}, ["row"]),
+        Table("A table", ("name", "number"), [("first", 1234.5678), ("second", "text")]),
+        Source(ops.relu),
+        Widget("best_guess", "A box", "Move it.", [Slider("guess", "Guess:", 0, 10, 0.1, 6)], {"prices": [1, 2]}),
+    ]
 
+
+def small_lesson(value: float = 1.0) -> ModuleType:
     module = ModuleType("experiments.fundamentals.small")
     module.TITLE, module.QUESTION, module.HOMES = "A small <lesson>", "What for?", (ops.relu, ops.tanh)
     module.calls = 0
@@ -42,16 +43,23 @@ def small_lesson(value: float = 1.0) -> ModuleType:
         module.calls += 1
         return {"value": value, "curve": np.arange(3.0), "picture": GREY}
 
-    module.measure, module.tell = measure, tell
+    module.measure = measure
     module.claims = lambda numbers: [Claim("It is above zero.", numbers["value"], ">", 0)]
     return module
+
+
+def install(monkeypatch, module: ModuleType) -> None:
+    text = ModuleType("experiments.fundamentals.text.small")
+    text.tell = tell
+    monkeypatch.setitem(sys.modules, "experiments.fundamentals.small", module)
+    monkeypatch.setitem(sys.modules, "experiments.fundamentals.text.small", text)
+    monkeypatch.setattr(course, "LESSONS", ("small",))
 
 
 @pytest.fixture
 def lesson(monkeypatch):
     module = small_lesson()
-    monkeypatch.setitem(sys.modules, "experiments.fundamentals.small", module)
-    monkeypatch.setattr(course, "LESSONS", ("small",))
+    install(monkeypatch, module)
     return module
 
 
@@ -129,8 +137,7 @@ def test_kept_until_the_code_changes(lesson, monkeypatch, tmp_path, capsys):
 
 
 def test_a_claim_that_does_not_hold_is_told(monkeypatch, tmp_path, capsys):
-    monkeypatch.setitem(sys.modules, "experiments.fundamentals.small", small_lesson(-1.0))
-    monkeypatch.setattr(course, "LESSONS", ("small",))
+    install(monkeypatch, small_lesson(-1.0))
     for _ in range(2):  # measured, and kept
         assert run(monkeypatch, "--workdir", str(tmp_path)) == 1
         assert "It is above zero. Measured: -1; it has to be > 0." in capsys.readouterr().out
@@ -158,7 +165,7 @@ def test_every_lesson_has_its_parts(name):
 
 @pytest.mark.parametrize("path", sorted(page.WEB.glob("*.js")), ids=lambda path: path.stem)
 def test_every_script_is_used(path):
-    lessons = (page.WEB.parent / f"{name}.py" for name in LESSONS)
+    lessons = (page.WEB.parent / "text" / f"{name}.py" for name in LESSONS)
     assert path.stem in ("plot", "run") or any(f'"{path.stem}"' in lesson.read_text() for lesson in lessons)
 
 

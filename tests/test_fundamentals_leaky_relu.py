@@ -4,10 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from lessons import assert_claims_hold, run_widget
+from lessons import assert_claims_hold, broken_claims, run_widget
 
 from experiments.fundamentals import leaky_relu as lesson
-from experiments.fundamentals.lesson import holds
 from p2p_jax import ops
 
 SIZES = {"networks": 8, "steps": 300}
@@ -16,11 +15,6 @@ SIZES = {"networks": 8, "steps": 300}
 @pytest.fixture(scope="module")
 def numbers():
     return jax.device_get(lesson.measure(**SIZES, widths=(8, 16)))
-
-
-def broken(numbers, **measured):
-    changed = {**numbers, **jax.device_get(measured)}
-    return " ".join(claim.text for claim in lesson.claims(changed) if not holds(claim))
 
 
 def test_claims(numbers):
@@ -82,7 +76,9 @@ def test_paths_are_counted_as_by_hand():
 
 def test_noticed_when_nothing_leaks(monkeypatch, numbers):
     monkeypatch.setattr(ops, "leaky_relu", lambda x, _slope=0.2: jnp.where(x > 0, x, 0.0))
-    told = broken(numbers, curves=lesson._curves(), single=lesson._single(20), networks=lesson._networks(2, 60))
+    told = broken_claims(
+        lesson, numbers, curves=lesson._curves, single=lambda: lesson._single(20), networks=lambda: lesson._networks(2, 60)
+    )
     for text in (
         "one that was chosen",
         "back within 20 steps",
@@ -95,7 +91,7 @@ def test_noticed_when_nothing_leaks(monkeypatch, numbers):
 
 def test_noticed_when_relu_leaks(monkeypatch, numbers):
     monkeypatch.setattr(ops, "relu", lambda x: jnp.where(x > 0, x, 0.1 * x))
-    assert "slope of zero it is ReLU" in broken(numbers, curves=lesson._curves())
+    assert "slope of zero it is ReLU" in broken_claims(lesson, numbers, curves=lesson._curves)
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.01, 0.2, 1.0])

@@ -8,6 +8,7 @@ from lessons import assert_claims_hold
 from experiments.fundamentals import pix2pix as lesson
 from experiments.fundamentals.course import to_host
 from experiments.fundamentals.lesson import holds
+from experiments.fundamentals.text import pix2pix as told
 from p2p_jax import losses, ops, pix2pix
 from p2p_jax.network import Network
 
@@ -29,7 +30,7 @@ def test_the_same_start(numbers):
 
 
 def test_told_from_the_numbers(numbers):
-    text = "".join(block for block in lesson.tell(numbers) if isinstance(block, str))
+    text = "".join(block for block in told.tell(numbers) if isinstance(block, str))
     assert f"{numbers['patch']} x {numbers['patch']} pixels" in text
 
 

@@ -4,21 +4,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from lessons import assert_claims_hold, run_widget
+from lessons import assert_claims_hold, broken_claims, run_widget
 
 from experiments.fundamentals import relu as lesson
-from experiments.fundamentals.lesson import holds
 from p2p_jax import ops
 
 
 @pytest.fixture(scope="module")
 def numbers():
     return jax.device_get(lesson.measure(widths=(8, 16)))
-
-
-def broken(numbers, **measured):
-    changed = {**numbers, **jax.device_get(measured)}
-    return " ".join(claim.text for claim in lesson.claims(changed) if not holds(claim))
 
 
 def test_claims(numbers):
@@ -71,7 +65,7 @@ def test_gradients_of_two_layers_by_hand(numbers):
 
 def test_noticed_when_the_switch_is_smooth(monkeypatch, numbers):
     monkeypatch.setattr(ops, "relu", jax.nn.softplus)
-    told = broken(numbers, curves=lesson._curves(), bends=lesson._bends())
+    told = broken_claims(lesson, numbers, curves=lesson._curves, bends=lesson._bends)
     for text in ("two slopes only", "At exactly zero", "straight pieces"):
         assert text in told
 
@@ -79,7 +73,7 @@ def test_noticed_when_the_switch_is_smooth(monkeypatch, numbers):
 def test_noticed_when_sigmoids_pass_gradients_and_relu_leaks(monkeypatch, numbers):
     monkeypatch.setattr(ops, "sigmoid", lambda x: 4 * jax.nn.sigmoid(x) - 2)
     monkeypatch.setattr(ops, "relu", lambda x: jnp.where(x > 0, x, 0.1 * x))
-    told = broken(numbers, curves=lesson._curves(), deep=lesson.deep(2))
+    told = broken_claims(lesson, numbers, curves=lesson._curves, deep=lambda: lesson.deep(2))
     for text in ("at most a quarter", "32 layers of sigmoids", "first of 32 sigmoid layers", "values are zero"):
         assert text in told
 

@@ -10,6 +10,7 @@ from experiments.fundamentals import skip_connections as lesson
 from experiments.fundamentals.course import to_host
 from experiments.fundamentals.facades import compare, draw_facades, to_pictures, to_values
 from experiments.fundamentals.lesson import holds
+from experiments.fundamentals.text import skip_connections as told
 from p2p_jax import layers
 from p2p_jax.generators import unet
 
@@ -24,7 +25,7 @@ def test_claims(numbers):
 
 
 def test_told_from_the_numbers(numbers):
-    blocks = lesson.tell(numbers)
+    blocks = told.tell(numbers)
     assert f"{numbers['unet']['parameters']:,}" in "".join(block for block in blocks if isinstance(block, str))
 
 

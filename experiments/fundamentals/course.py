@@ -73,7 +73,8 @@ def make_lesson(name: str, **options: Any) -> Lesson:
     """Runs a lesson's experiment; options are those of its `measure`."""
     module = importlib.import_module(f"experiments.fundamentals.{name}")
     numbers = to_host(module.measure(**options))
-    return Lesson(name, module.TITLE, module.QUESTION, module.HOMES, numbers, module.claims(numbers), module.tell(numbers))
+    blocks = importlib.import_module(f"experiments.fundamentals.text.{name}").tell(numbers)
+    return Lesson(name, module.TITLE, module.QUESTION, module.HOMES, numbers, module.claims(numbers), blocks)
 
 
 def write_lesson(folder: Path, lesson: Lesson) -> dict[str, Any]:
