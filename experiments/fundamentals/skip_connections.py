@@ -39,7 +39,7 @@ def cut_bridges(kept: Array) -> layers.Merge:
     return merge
 
 
-def measure(*, size: int = 64, width: int = 16, steps: int = 800, pairs: int = 300) -> Numbers:
+def measure(*, size: int = 64, width: int = 16, steps: int = 600, pairs: int = 300) -> Numbers:
     """Measures gradients by depth, and trains both networks side by side."""
     depth = size.bit_length() - 1
     widths = [width * min(2**i, 8) for i in range(depth)]
