@@ -14,13 +14,12 @@ import numpy as np
 import optax
 from jax import Array
 
-from experiments.fundamentals.facades import RUN_ONCE, draw_facades, to_values
+from experiments.fundamentals.facades import RUN_ONCE, draw_facades, to_pictures, to_values
 from experiments.fundamentals.lesson import (
     Claim,
     Numbers,
 )
 from p2p_jax import convolution, generators, layers, losses, ops
-from p2p_jax.data.procedural import facade
 from p2p_jax.network import network
 
 TITLE = "Convolution: one small window, everywhere"
@@ -61,20 +60,16 @@ def measure(*, largest: int = 16, size: int = 64, steps: int = 400, widths: Sequ
 
 def _photo() -> np.ndarray:
     """A facade in [-1, 1], (1, 64, 64, 3)."""
-    return facade(0, 9)[0][None].astype(np.float32) / 127.5 - 1
+    return np.asarray(to_values(draw_facades(1, size=64, first=9)[1]))
 
 
 def _random(seed: int, *shape: int) -> Array:
     return jnp.asarray(np.random.default_rng(seed).standard_normal(shape, np.float32))
 
 
-def _to_uint8(pictures: Any) -> np.ndarray:
+def _to_grey(values: Any) -> np.ndarray:
     """(..., h, w) in [-1, 1], cut off there, as grey pictures (..., h, w, 1)."""
-    return _to_colour(np.asarray(pictures)[..., None])
-
-
-def _to_colour(pictures: Any) -> np.ndarray:
-    return np.clip(np.round((np.asarray(pictures) + 1) * 127.5), 0, 255).astype(np.uint8)
+    return to_pictures(np.asarray(values)[..., None])
 
 
 def _largest(difference: Any) -> float:
@@ -95,8 +90,8 @@ def _kernels() -> Numbers:
     plain, edge = np.asarray(convolve(jnp.asarray(simple, jnp.float32), kernels))[:, 0, 0]
     roughness = np.abs(np.diff(maps, axis=1)).mean((0, 1))
     return {
-        "picture": _to_uint8(picture[0, ..., 0]),
-        "maps": _to_uint8(np.moveaxis(maps * (1, 1, 0.5, 0.5), -1, 0)),
+        "picture": _to_grey(picture[0, ..., 0]),
+        "maps": _to_grey(np.moveaxis(maps * (1, 1, 0.5, 0.5), -1, 0)),
         "error": _largest(maps - by_hand),
         "roughness": {"picture": np.abs(np.diff(picture, axis=2)).mean(), **dict(zip(KERNELS, roughness, strict=True))},
         "plain": dict(zip(KERNELS, plain, strict=True)),
@@ -113,8 +108,8 @@ def _moves() -> Numbers:
     convolve = _jit(lambda cuts: [ops.conv2d(cuts, kernel, stride=stride)[..., 0] for stride in (1, 2)])
     maps, halved = (np.asarray(made) for made in convolve(jnp.asarray(cuts)))
     return {
-        "cuts": _to_uint8(cuts[:2, ..., 0]),
-        "maps": _to_uint8(maps[:2] / 2),
+        "cuts": _to_grey(cuts[:2, ..., 0]),
+        "maps": _to_grey(maps[:2] / 2),
         "error": _largest(maps[0, :, 8:] - maps[1, :, :-8]),
         "halved_by_2": _largest(halved[0, :, 1:] - halved[3, :, :-1]),
         "halved_by_1": min(_largest(halved[0] - halved[2]), _largest(halved[0, :, 1:] - halved[2, :, :-1])),
@@ -168,8 +163,8 @@ def _channels() -> Numbers:
     first_layer = (4, 4, 3, 64)
     rows, columns = _shape(ops.conv2d, photo.shape, first_layer, stride=2, padding=1)
     return {
-        "photo": _to_colour(photo[0]),
-        "mixed": _to_uint8(np.moveaxis(mixed[0], -1, 0)),
+        "photo": to_pictures(photo[0]),
+        "mixed": _to_grey(np.moveaxis(mixed[0], -1, 0)),
         "error": _largest(whole - summed),
         "weights": int(np.prod(first_layer)),
         "dense": photo.size * rows * columns * first_layer[-1],
@@ -220,7 +215,7 @@ def _transposed() -> Numbers:
 
     given = _random(0, 1, 16, 16, 3), _random(1, 1, 8, 8, 5), _random(2, 4, 4, 3, 5), jnp.asarray(spots), jnp.asarray(RAMP)
     forth, back, spread = jax.device_get(convolve(*given))
-    pictures = {"spots": _to_uint8(2 * spots[..., 0] - 1), "spread": _to_uint8(2 * spread[..., 0] - 1)}
+    pictures = {"spots": _to_grey(2 * spots[..., 0] - 1), "spread": _to_grey(2 * spread[..., 0] - 1)}
     return {"forth": forth, "back": back, **pictures}
 
 
@@ -247,7 +242,7 @@ def _checkerboard() -> Numbers:
         "counts": counts,
         "inside": {k: (count[1:-1, 1:-1].min(), count[1:-1, 1:-1].max()) for k, count in counts.items()},
         "uneven": {name: square.std(axis=0).mean() / size for name, square in squares.items()},
-        "pictures": {name: _to_uint8(made[name][..., 0] / _largest(made[name][..., 0])) for name in ("3", "4", "repeated")},
+        "pictures": {name: _to_grey(made[name][..., 0] / _largest(made[name][..., 0])) for name in ("3", "4", "repeated")},
     }
 
 
@@ -295,8 +290,8 @@ def _learned(size: int, steps: int, widths: Sequence[int]) -> Numbers:
             for k in (before, after)
         ],
         "shown": shown,
-        "kernels": _to_colour(enlarged),
-        "maps": _to_uint8(np.moveaxis(maps / np.abs(maps).max((0, 1)), -1, 0)),
+        "kernels": to_pictures(enlarged),
+        "maps": _to_grey(np.moveaxis(maps / np.abs(maps).max((0, 1)), -1, 0)),
     }
 
 

@@ -10,8 +10,11 @@ import numpy as np
 from jax import Array
 
 from p2p_jax import metrics
+from p2p_jax.config import Side
+from p2p_jax.data import values
 from p2p_jax.data.procedural import facade
 
+SIDE = Side()  # 8 bits, three channels
 RUN_ONCE = {"xla_backend_optimization_level": 0}
 """Compiler options for what runs only once, such as initial values: compiled five times faster, and slower to run."""
 
@@ -24,12 +27,12 @@ def draw_facades(count: int, *, size: int, first: int = 0) -> tuple[Array, Array
 
 def to_values(pictures: Array) -> Array:
     """Pictures from [0, 255] to float32 in [-1, 1]."""
-    return pictures.astype(jnp.float32) / 127.5 - 1
+    return values.encode(SIDE, pictures)
 
 
-def to_pictures(values: Array) -> Array:
-    """And back to uint8."""
-    return jnp.clip(jnp.round((values + 1) * 127.5), 0, 255).astype(jnp.uint8)
+def to_pictures(made: Array | np.ndarray) -> np.ndarray:
+    """And back to uint8; what lies outside is cut off."""
+    return np.asarray(values.decode(SIDE, jnp.asarray(made)))
 
 
 def run_steps(step: Callable[[Any, Array], Any], state: Any, *, count: int, batch: int, steps: int) -> Any:
@@ -49,7 +52,7 @@ def sharpness(pictures: Array) -> Array:
 @partial(jax.jit, compiler_options=RUN_ONCE)
 def compare(fake: Array, target: Array) -> dict[str, Array]:
     """Mean L1, SSIM and sharpness (as a share of the target's) of pictures (n, h, w, c) in [-1, 1]."""
-    on_255 = to_pictures(fake), to_pictures(target)
+    on_255 = values.decode(SIDE, fake), values.decode(SIDE, target)
     return {
         "l1": metrics.l1(*on_255).mean(),
         "ssim": metrics.ssim(*on_255).mean(),

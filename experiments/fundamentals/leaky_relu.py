@@ -12,12 +12,12 @@ from flax.core import Scope
 from jax import Array
 
 from experiments.fundamentals import relu
+from experiments.fundamentals.facades import draw_facades, to_values
 from experiments.fundamentals.lesson import (
     Claim,
     Numbers,
 )
 from p2p_jax import discriminators, layers, losses, ops
-from p2p_jax.data.procedural import facade
 from p2p_jax.network import Network, network
 
 TITLE = "Leaky ReLU: a switch that is never quite off"
@@ -179,8 +179,7 @@ def _watched_norm(scope: Scope, x: Array, *, train: bool) -> Array:
 
 def _discriminator(widths: Sequence[int]) -> Numbers:
     """The gradient that a generator gets through a PatchGAN before training, with ReLU and with a slope of 0.2."""
-    drawn = [facade(0, index, size=SIDE) for index in range(4)]
-    photos, plans = (np.stack(part).astype(np.float32) / 127.5 - 1 for part in zip(*drawn, strict=True))
+    plans, photos = map(to_values, draw_facades(4, size=SIDE))
 
     def judge(slope: float | Array) -> Network:
         return network(discriminators.patchgan, widths=widths, norm=_watched_norm, leaky_slope=slope)

@@ -12,12 +12,12 @@ import optax
 from flax.core import Scope
 from jax import Array
 
+from experiments.fundamentals.facades import draw_facades, to_values
 from experiments.fundamentals.lesson import (
     Claim,
     Numbers,
 )
 from p2p_jax import generators, layers, losses, ops
-from p2p_jax.data.procedural import facade
 from p2p_jax.network import network
 
 TITLE = "ReLU: a switch"
@@ -95,10 +95,10 @@ def _watched_concat(scope: Scope, skip: Array, x: Array) -> Array:
 
 def _decoder(widths: Sequence[int]) -> Numbers:
     """Share of zeros after each ReLU that is given two stacks of values, from the innermost outwards."""
-    plans = np.stack([facade(0, index, size=32)[1] for index in range(4)])
+    plans, _ = draw_facades(4, size=32)
     unet = network(generators.unet, widths=widths, merge=_watched_concat)
     # With keys of the kind "rbg" XLA compiles random numbers in a tenth of the time.
-    _, state = unet.init(jax.random.key(0, impl="rbg"), jnp.asarray(plans / 127.5 - 1, jnp.float32))
+    _, state = unet.init(jax.random.key(0, impl="rbg"), to_values(plans))
     seen = [state["seen"][f"merge{level}"] for level in reversed(range(len(widths) - 1))]
     sides = [32 // 2 ** (level + 1) for level in reversed(range(len(widths) - 1))]
     return {"side": sides, **{part: [float(level[part]) for level in seen] for part in ("skip", "below")}}
