@@ -7,6 +7,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -54,11 +55,12 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run_command(command: Callable[[list[str]], int], argv: list[str], program: str = PROGRAM) -> int:
-    """Runs a command; what the user can do something about is told in one sentence, which starts with `program`.
+    """Runs a command and returns its exit code, as `main` does.
 
-    Set P2P_JAX_TRACEBACK=1 to see the traceback instead.
+    What the user can do something about is told in one sentence, which starts with `program`; P2P_JAX_TRACEBACK=1 shows the
+    traceback instead.
     """
-    warnings.showwarning = _show_warning
+    warnings.showwarning = partial(_show_warning, program)
     warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged files, which are named by what fails on them
     _quiet_libraries()
     try:
@@ -116,9 +118,9 @@ def _quiet_libraries() -> None:
     sys.excepthook = hook
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
+def _show_warning(program: str, message: Warning | str, category: type[Warning], *_: Any) -> None:
     if issubclass(category, UserWarning):
-        print(f"{PROGRAM}: warning: {message}", file=sys.stderr)
+        print(f"{program}: warning: {message}", file=sys.stderr)
 
 
 def _print_versions() -> int:

@@ -1,15 +1,16 @@
 """Shared by the tests of the course."""
 
+import importlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
 import jax
 from py_mini_racer import MiniRacer
 
-from experiments.fundamentals.course import to_host
-from experiments.fundamentals.lesson import holds
+from experiments.fundamentals.course import to_host, to_json
+from experiments.fundamentals.lesson import Slider, Widget, holds
 from experiments.fundamentals.page import WEB
 
 
@@ -30,6 +31,32 @@ def broken_claims(lesson: ModuleType, numbers: dict[str, Any], **parts: Callable
     finally:
         jax.clear_caches()
     return "\n".join(claim.text for claim in lesson.claims({**numbers, **again}) if not holds(claim))
+
+
+def assert_told(name: str, numbers: dict[str, Any]) -> None:
+    """The lesson can be told from its numbers, and its widgets work at both ends of every slider and with every choice."""
+    blocks = importlib.import_module(f"experiments.fundamentals.text.{name}").tell(numbers)
+    for block in blocks:
+        if isinstance(block, Widget):
+            for values in _settings(block):
+                run_widget(block.name, values, to_json(dict(block.data)))
+
+
+def _settings(widget: Widget) -> Iterator[dict[str, Any]]:
+    start: dict[str, Any] = {}
+    others: list[tuple[str, Any]] = []
+    for control in widget.controls:
+        if isinstance(control, Slider):
+            low, start[control.name], high = (
+                10**value if control.power else value for value in (control.low, control.value, control.high)
+            )
+            others += [(control.name, low), (control.name, high)]
+        else:
+            start[control.name] = control.options[0][0]
+            others += [(control.name, value) for value, _ in control.options[1:]]
+    yield start
+    for name, value in others:
+        yield {**start, name: value}
 
 
 def run_widget(name: str, values: dict[str, Any], data: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from lessons import assert_claims_hold, broken_claims, run_widget
+from lessons import assert_claims_hold, assert_told, broken_claims, run_widget
 
 from experiments.fundamentals import backpropagation as lesson
 from experiments.fundamentals.course import to_host
@@ -24,6 +24,10 @@ def numbers():
 
 def test_claims(numbers):
     assert_claims_hold(lesson, numbers)
+
+
+def test_told(numbers):
+    assert_told("backpropagation", numbers)
 
 
 def forward_in_numpy(values):

@@ -6,10 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from lessons import assert_claims_hold, broken_claims, run_widget
+from lessons import assert_claims_hold, assert_told, broken_claims, run_widget
 from scipy import signal
 
 from experiments.fundamentals import convolution as lesson
+from experiments.fundamentals.course import to_host
 from experiments.fundamentals.lesson import holds
 from experiments.fundamentals.text import convolution as told
 from p2p_jax import ops
@@ -21,11 +22,15 @@ conv2d, conv2d_transpose = ops.conv2d, ops.conv2d_transpose
 
 @pytest.fixture(scope="module")
 def numbers():
-    return jax.device_get(lesson.measure(largest=6, size=16, steps=60, widths=(8,)))
+    return to_host(lesson.measure(largest=6, size=16, steps=60, widths=(8,)))
 
 
 def test_claims(numbers):
     assert_claims_hold(lesson, numbers)
+
+
+def test_told(numbers):
+    assert_told("convolution", numbers)
     told.tell(numbers)
 
 

@@ -110,7 +110,7 @@ def test_the_page_can_be_read_out(lesson, monkeypatch, tmp_path):
     parsed.feed(text)
     alts = [attributes.get("alt") for tag, attributes in parsed.found if tag == "img"]
     assert alts == ["y is 1 divided by x", 'A line that says "rises" & falls.', "", ""]
-    assert ("div", {"role": "img", "aria-label": "A grey picture."}) in parsed.found  # says what its two pictures show
+    assert '<p class="alt">A grey picture.</p>' in text  # says what its two pictures show
     assert parsed.found[0] == ("html", {"lang": "en"})
     headings = [int(tag[1]) for tag, _ in parsed.found if re.fullmatch("h[1-6]", tag)]
     assert headings[0] == 1
@@ -131,17 +131,28 @@ def test_kept_until_the_code_changes(lesson, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(course, "hash_code", lambda: "another")
     run(monkeypatch, "--workdir", str(tmp_path))
     assert lesson.calls == 3
-    (tmp_path / "small" / "lesson.json").write_text("{")
-    run(monkeypatch, "--workdir", str(tmp_path))
-    assert lesson.calls == 4
+    for calls, damaged in enumerate(("{", "[]", '{"code": "another"}'), start=4):
+        (tmp_path / "small" / "lesson.json").write_text(damaged)
+        assert run(monkeypatch, "--workdir", str(tmp_path)) == 0
+        assert lesson.calls == calls
 
 
 def test_a_claim_that_does_not_hold_is_told(monkeypatch, tmp_path, capsys):
     install(monkeypatch, small_lesson(-1.0))
     for _ in range(2):  # measured, and kept
         assert run(monkeypatch, "--workdir", str(tmp_path)) == 1
-        assert "It is above zero. Measured: -1; it has to be > 0." in capsys.readouterr().out
+        assert "It is above zero. −1 is above 0." in capsys.readouterr().out
     assert "This does not hold here." in (tmp_path / "small" / "index.html").read_text()
+
+
+@pytest.mark.parametrize(("value", "shown"), [(float("nan"), "no number"), (float("inf"), "infinite")])
+def test_what_is_no_number_is_told(monkeypatch, tmp_path, capsys, value, shown):
+    module = small_lesson(value)
+    module.claims = lambda numbers: [Claim("It is one.", numbers["value"], "=", 1)]
+    install(monkeypatch, module)
+    assert run(monkeypatch, "--workdir", str(tmp_path)) == 1
+    assert f"It is one. {shown} is 1." in capsys.readouterr().out
+    assert json.loads((tmp_path / "small" / "numbers.json").read_text())["numbers"]["value"] == str(value)
 
 
 def test_wrong_input_is_one_sentence(lesson, monkeypatch, tmp_path, capsys):

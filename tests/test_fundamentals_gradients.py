@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from lessons import assert_claims_hold, broken_claims, run_widget
+from lessons import assert_claims_hold, assert_told, broken_claims, run_widget
 
 from experiments.fundamentals import gradients as lesson
 from experiments.fundamentals.descents import METHODS, SURFACES, descend, make_optimizer
@@ -45,6 +45,10 @@ def by_hand(method, rate, gradient, start, steps):
 
 def test_claims(numbers):
     assert_claims_hold(lesson, numbers)
+
+
+def test_told(numbers):
+    assert_told("gradients", numbers)
 
 
 def test_slopes_by_calculus(numbers):

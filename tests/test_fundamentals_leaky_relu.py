@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from lessons import assert_claims_hold, broken_claims, run_widget
+from lessons import assert_claims_hold, assert_told, broken_claims, run_widget
 
 from experiments.fundamentals import leaky_relu as lesson
+from experiments.fundamentals.course import to_host
 from p2p_jax import ops
 
 SIZES = {"networks": 8, "steps": 300}
@@ -14,11 +15,15 @@ SIZES = {"networks": 8, "steps": 300}
 
 @pytest.fixture(scope="module")
 def numbers():
-    return jax.device_get(lesson.measure(**SIZES, widths=(8, 16)))
+    return to_host(lesson.measure(**SIZES, widths=(8, 16)))
 
 
 def test_claims(numbers):
     assert_claims_hold(lesson, numbers)
+
+
+def test_told(numbers):
+    assert_told("leaky_relu", numbers)
 
 
 @pytest.mark.parametrize(("name", "slope"), lesson.SLOPES.items())
@@ -83,7 +88,7 @@ def test_noticed_when_nothing_leaks(monkeypatch, numbers):
         "one that was chosen",
         "back within 20 steps",
         "0.01 no unit was ever",
-        "Nor was any",
+        "With a slope of 0.2 no unit was ever",
         "every one of them",
     ):
         assert text in told
@@ -100,3 +105,9 @@ def test_widget_leaky_slope(slope, x, layers):
     result = run_widget("leaky_slope", {"slope": slope, "x": x, "layers": layers})
     value, rise = jax.value_and_grad(lambda x: ops.leaky_relu(x, slope))(x)
     np.testing.assert_allclose((result["output"], result["rise"], result["left"]), (value, rise, rise**layers), rtol=1e-5)
+
+
+def test_noticed_when_the_discriminator_ignores_its_slope(monkeypatch, numbers):
+    monkeypatch.setattr(ops, "leaky_relu", lambda x, _slope=0.2: ops.relu(x))
+    told = broken_claims(lesson, numbers, discriminator=lambda: lesson._discriminator((4, 8, 8)))
+    assert "shorter with 0.2" in told

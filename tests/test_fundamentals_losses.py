@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from lessons import assert_claims_hold, broken_claims, run_widget
+from lessons import assert_claims_hold, assert_told, broken_claims, run_widget
 
 from experiments.fundamentals import losses as lesson
 from experiments.fundamentals.course import to_host
@@ -18,6 +18,10 @@ def numbers():
 
 def test_claims(numbers):
     assert_claims_hold(lesson, numbers)
+
+
+def test_told(numbers):
+    assert_told("losses", numbers)
 
 
 def test_log_loss_by_its_definition(numbers):

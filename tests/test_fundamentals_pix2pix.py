@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from lessons import assert_claims_hold
+from lessons import assert_claims_hold, assert_told
 
 from experiments.fundamentals import pix2pix as lesson
 from experiments.fundamentals.course import to_host
@@ -17,11 +17,15 @@ SMALL = {"size": 32, "width": 8, "pairs": 60}
 
 @pytest.fixture(scope="module")
 def numbers():
-    return to_host(lesson.measure(**SMALL, steps=300))
+    return to_host(lesson.measure(**SMALL, steps=400))
 
 
 def test_claims(numbers):
     assert_claims_hold(lesson, numbers)
+
+
+def test_told(numbers):
+    assert_told("pix2pix", numbers)
 
 
 def test_the_same_start(numbers):

@@ -4,19 +4,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from lessons import assert_claims_hold, broken_claims, run_widget
+from lessons import assert_claims_hold, assert_told, broken_claims, run_widget
 
 from experiments.fundamentals import relu as lesson
+from experiments.fundamentals.course import to_host
 from p2p_jax import ops
 
 
 @pytest.fixture(scope="module")
 def numbers():
-    return jax.device_get(lesson.measure(widths=(8, 16)))
+    return to_host(lesson.measure(widths=(8, 16)))
 
 
 def test_claims(numbers):
     assert_claims_hold(lesson, numbers)
+
+
+def test_told(numbers):
+    assert_told("relu", numbers)
 
 
 def test_the_curves_by_their_definitions(numbers):
@@ -92,3 +97,8 @@ def test_widget_deep_chain(activation, layers, weight):
     np.testing.assert_allclose((result["output"], result["reached"][0]), (value, slope), rtol=1e-4)
     assert len(result["reached"]) == layers + 1
     assert result["reached"][-1] == 1
+
+
+def test_noticed_when_the_decoder_has_no_relu(monkeypatch, numbers):
+    monkeypatch.setattr(ops, "relu", lambda x: x)
+    assert "the U-Net's decoder applies ReLU" in broken_claims(lesson, numbers, decoder=lambda: lesson._decoder((4, 8, 8)))

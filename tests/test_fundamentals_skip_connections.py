@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from lessons import assert_claims_hold
+from lessons import assert_claims_hold, assert_told
 
 from experiments.fundamentals import skip_connections as lesson
 from experiments.fundamentals.course import to_host
@@ -22,6 +22,10 @@ def numbers():
 
 def test_claims(numbers):
     assert_claims_hold(lesson, numbers)
+
+
+def test_told(numbers):
+    assert_told("skip_connections", numbers)
 
 
 def test_told_from_the_numbers(numbers):

@@ -44,18 +44,17 @@ def measure(*, largest: int = 16, size: int = 64, steps: int = 400, widths: Sequ
         largest: picture whose size is checked; even.
         size, steps, widths: of the U-Net and its training.
     """
-    with jax.default_matmul_precision("highest"):  # on a GPU, too, as exact as what is said of it
-        return {
-            "kernels": _kernels(),
-            "moves": _moves(),
-            "sizes": _sizes(largest),
-            "borders": _borders(),
-            "channels": _channels(),
-            "matrix": _matrix(),
-            "transposed": _transposed(),
-            "checkerboard": _checkerboard(),
-            "learned": _learned(size, steps, widths),
-        }
+    return {
+        "kernels": _kernels(),
+        "moves": _moves(),
+        "sizes": _sizes(largest),
+        "borders": _borders(),
+        "channels": _channels(),
+        "matrix": _matrix(),
+        "transposed": _transposed(),
+        "checkerboard": _checkerboard(),
+        "learned": _learned(size, steps, widths),
+    }
 
 
 def _photo() -> np.ndarray:
@@ -313,9 +312,9 @@ def claims(numbers: Numbers) -> list[Claim]:
     return [
         Claim("Sums written out by hand give the same feature maps: largest difference.", kernels["error"], "=", 0, 1e-5),
         Claim("The blur lowers the mean difference of neighbours.", rough["blur"], "<", rough["picture"]),
-        Claim("The sharpening raises it.", rough["sharpen"], ">", rough["picture"]),
+        Claim("The sharpening raises the mean difference of neighbours.", rough["sharpen"], ">", rough["picture"]),
         Claim("The blur leaves a picture of one grey (0.6) as it is.", plain["blur"], "=", 0.6, 1e-5),
-        Claim("So does the sharpening.", plain["sharpen"], "=", 0.6, 1e-5),
+        Claim("The sharpening leaves a picture of one grey (0.6) as it is.", plain["sharpen"], "=", 0.6, 1e-5),
         Claim("To one grey the edge kernel answers 0.", plain["upright edges"], "=", 0, 1e-6),
         Claim("To an upright edge of height 1 its answer is 3.", edge["upright edges"], "=", 3, 1e-5),
         Claim("There the kernel for lying edges answers 0.", edge["lying edges"], "=", 0, 1e-6),
@@ -337,9 +336,9 @@ def claims(numbers: Numbers) -> list[Claim]:
         ),
         Claim("Both give the same inner product, also with a stride.", transposed["forth"], "=", transposed["back"], 1e-3),
         Claim("With a kernel of 3, some pixels get only 1 contribution.", inside["3"][0], "=", 1),
-        Claim("Others get 4.", inside["3"][1], "=", 4),
+        Claim("With a kernel of 3, other pixels get 4.", inside["3"][1], "=", 4),
         Claim("With a kernel of 4, the fewest contributions inside are 4.", inside["4"][0], "=", 4),
-        Claim("So are the most.", inside["4"][1], "=", 4),
+        Claim("With a kernel of 4, the most contributions inside are 4.", inside["4"][1], "=", 4),
         Claim("Random kernels of 4 still make a checkerboard.", uneven["4"], ">", 0.3),
         Claim("A kernel of 4 can have weights that make none.", uneven["ramp"], "=", 0, 1e-6),
         Claim("Repeating pixels and convolving never does.", uneven["repeated"], "=", 0, 1e-5),

@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ import jax
 import numpy as np
 
 from experiments.fundamentals import LESSONS, page
-from experiments.fundamentals.lesson import Claim, Figure, Lesson, Pictures, holds
+from experiments.fundamentals.lesson import Figure, Lesson, Pictures, holds
 from p2p_jax.cli import run_command
 from p2p_jax.experiment import versions
 from p2p_jax.logs import open_console
@@ -30,7 +31,7 @@ class Options:
     workdir: Path = Path("runs/fundamentals")
     """Where everything is written: WORKDIR/index.html, and a folder for each lesson."""
     overwrite: bool = False
-    """Run again what is there already; without it, lessons whose code has not changed since are kept."""
+    """Run again what is there already; without it, lessons are kept until code or text of package or course changes."""
 
 
 def run_lessons(names: Sequence[str]) -> None:
@@ -52,7 +53,7 @@ def _run(names: Sequence[str], options: Options) -> int:
         kept = None if options.overwrite else read_kept(folder)
         if kept is None:
             folder.mkdir(parents=True, exist_ok=True)
-            console.print(f"{index}/{len(names)} {name} …")
+            console.print(f"{index}/{len(names)} {name} ...")
             started = time.perf_counter()
             lesson = make_lesson(name)
             kept = write_lesson(folder, lesson)
@@ -65,14 +66,15 @@ def _run(names: Sequence[str], options: Options) -> int:
     page.write_atomically(path, page.render_page(articles))
     console.print(f"Wrote {path}; open it in a browser.")
     for text in broken:
-        console.print(f"A claim does not hold here. {text}")
+        console.print(f"This does not hold here: {text}")
     return 1 if broken else 0
 
 
 def make_lesson(name: str, **options: Any) -> Lesson:
     """Runs a lesson's experiment; options are those of its `measure`."""
     module = importlib.import_module(f"experiments.fundamentals.{name}")
-    numbers = to_host(module.measure(**options))
+    with jax.default_matmul_precision("highest"):  # on accelerators, too, as exact as what is said
+        numbers = to_host(module.measure(**options))
     blocks = importlib.import_module(f"experiments.fundamentals.text.{name}").tell(numbers)
     return Lesson(name, module.TITLE, module.QUESTION, module.HOMES, numbers, module.claims(numbers), blocks)
 
@@ -90,7 +92,7 @@ def write_lesson(folder: Path, lesson: Lesson) -> dict[str, Any]:
     kept = {
         "code": hash_code(),
         "article": page.render_article(lesson, folder, number=LESSONS.index(lesson.name) + 1),
-        "broken": [_broken(claim) for claim in lesson.claims if not holds(claim)],
+        "broken": [f"{claim.text} {page.compare(claim)}" for claim in lesson.claims if not holds(claim)],
     }
     page.write_atomically(folder / "lesson.json", json.dumps(kept) + "\n")
     return kept
@@ -99,14 +101,16 @@ def write_lesson(folder: Path, lesson: Lesson) -> dict[str, Any]:
 def read_kept(folder: Path) -> dict[str, Any] | None:
     """What `write_lesson` wrote with the code as it is now, or None."""
     try:
-        kept = json.loads((folder / "lesson.json").read_text())
-        return kept if kept["code"] == hash_code() else None
-    except (OSError, ValueError, KeyError, TypeError):
+        kept = json.loads((folder / "lesson.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
+    kinds = {"code": str, "article": str, "broken": list}
+    whole = isinstance(kept, dict) and all(isinstance(kept.get(key), kind) for key, kind in kinds.items())
+    return kept if whole and kept["code"] == hash_code() else None
 
 
 def to_host(value: Any) -> Any:
-    """The same with NumPy arrays for JAX's."""
+    """The same with NumPy arrays for JAX's, in the same order (`jax.device_get` sorts dicts)."""
     if isinstance(value, dict):
         return {key: to_host(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -115,21 +119,20 @@ def to_host(value: Any) -> Any:
 
 
 def to_json(value: Any) -> Any:
-    """The same as numbers, texts, lists and dicts; pictures are left out."""
+    """The same as numbers, texts, lists and dicts; pictures are left out, and "nan" and "inf" are texts."""
     if isinstance(value, dict):
         return {str(key): to_json(item) for key, item in value.items() if not is_picture(item)}
     if isinstance(value, list | tuple):
         return [to_json(item) for item in value if not is_picture(item)]
-    return np.asarray(value).tolist() if hasattr(value, "dtype") else value
+    value = np.asarray(value).tolist() if hasattr(value, "dtype") else value
+    if isinstance(value, list):
+        return to_json(value)
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def is_picture(value: Any) -> bool:
     """Whether this is an array of uint8."""
     return getattr(value, "dtype", None) == np.uint8
-
-
-def _broken(claim: Claim) -> str:
-    return f"{claim.text} Measured: {claim.value:.6g}; it has to be {claim.relation} {claim.bound:.6g}."
 
 
 @cache
@@ -140,5 +143,5 @@ def hash_code() -> str:
     files = sorted(path for root in (here, package) for path in root.rglob("*") if path.suffix in (".py", ".js", ".css"))
     digest = hashlib.sha256(json.dumps(versions()).encode())
     for path in files:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+        digest.update(str(path).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()

@@ -227,7 +227,7 @@ def _slope_claims(numbers: Numbers) -> list[Claim]:
     share, log = mistakes["share"], mistakes["log loss"]
     left, corner, right = numbers["corner"]["package"]
     return [
-        Claim("`jax.grad` gives the slope that was worked out by hand.", _apart(slopes, "jax"), "<", 1e-15),
+        Claim("`jax.grad` gives the slope that was worked out by hand.", _apart(slopes, "jax"), "<", 1e-13),
         Claim("Differences with h = 10⁻⁵ agree with it to nine digits.", _apart(slopes, "differences"), "<", 1e-9),
         Claim("With a tenth of h one-sided differences are ten times as exact.", one_sided[0] / one_sided[3], "=", 10, 0.5),
         Claim("Two-sided ones are a hundred times as exact.", two_sided[0] / two_sided[3], "=", 100, 1),
@@ -238,8 +238,8 @@ def _slope_claims(numbers: Numbers) -> list[Claim]:
         Claim("Descent on it does not move at all.", share["path"][-1], "=", share["path"][0]),
         Claim("Descent on log loss leaves less than a tenth of the answers wrong.", log["mistakes"], "<", 0.1),
         Claim("Left of its corner L1 has slope −1.", left, "=", -1),
-        Claim("Right of it, 1.", right, "=", 1),
-        Claim("At the corner the package takes 0.", corner, "=", 0),
+        Claim("Right of its corner L1 has slope 1.", right, "=", 1),
+        Claim("At the corner of L1 the package takes a slope of 0.", corner, "=", 0),
     ]
 
 
@@ -266,7 +266,12 @@ def _map_claims(numbers: Numbers) -> list[Claim]:
         Claim(
             "In the valley momentum needs less than half of its steps.", needed["valley"][1] / needed["valley"][0], "<", 0.5
         ),
-        Claim("So does Adam.", needed["valley"][2] / needed["valley"][0], "<", 0.5),
+        Claim(
+            "In the valley Adam needs less than half of the steps of plain descent.",
+            needed["valley"][2] / needed["valley"][0],
+            "<",
+            0.5,
+        ),
         Claim("Four starts on the bumps end in four places.", len(ends_of(starts)), "=", 4),
         Claim("At each of them the gradient is nearly 0.", starts["steepness"].max(), "<", 1e-4),
         Claim("From the first start plain descent stays above the lowest minimum.", bumpy["plain"]["loss"][-1], ">", 0.5),
@@ -309,7 +314,7 @@ def _method_claims(numbers: Numbers) -> list[Claim]:
         ),
         Claim("After the cliff Adam creeps: in its last fifty steps w₁ changes little.", crept, "<", 0.2),
         Claim("pix2pix sets Adam's learning rate to 0.0002.", pix2pix["rate"], "=", 0.0002),
-        Claim("And b₁ to 0.5.", pix2pix["b1"], "=", 0.5),
+        Claim("pix2pix sets Adam's β₁ to 0.5.", pix2pix["b1"], "=", 0.5),
     ]
 
 

@@ -5,6 +5,8 @@ import html
 import inspect
 import io
 import json
+import math
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -58,7 +60,7 @@ def render_page(articles: Mapping[str, str]) -> str:
     scripts = ["plot", *sorted(set(re.findall(r'data-widget="(\w+)"', body))), "run"]
     titles = {name: re.search(r"<h2[^>]*>(.*?)</h2>", article) for name, article in articles.items()}
     links = "".join(f'<li><a href="#{name}">{found[1] if found else name}</a></li>' for name, found in titles.items())
-    style, script = (WEB / "style.css").read_text(), "".join((WEB / f"{name}.js").read_text() for name in scripts)
+    style, script = _read_web("style.css"), "".join(_read_web(f"{name}.js") for name in scripts)
     about = ", ".join(f"{name} {version}" for name, version in versions().items() if name in ("python", "p2p-jax", "jax"))
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{TITLE}</title>
@@ -100,17 +102,23 @@ def render_article(lesson: Lesson, folder: Path, *, number: int) -> str:
     return "\n".join(parts)
 
 
+def _read_web(name: str) -> str:
+    return (WEB / name).read_text(encoding="utf-8")
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Writes a text file so that there is never half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".tmp")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")  # two runs at a time do not share one
     partial.write_text(text, encoding="utf-8")
     partial.replace(path)
 
 
 def show_number(value: SupportsFloat) -> str:
-    """A number as the page shows it: four figures, thousands apart, a true minus."""
+    """A number as the page shows it: four figures, thousands apart, a true minus; also what is none, in words."""
     value = float(value)
+    if not math.isfinite(value):
+        return "no number" if math.isnan(value) else "infinite" if value > 0 else "minus infinite"
     text = f"{value:,.0f}" if value == round(value) and abs(value) < 1e9 else f"{value:.4g}"
     mantissa, _, exponent = text.replace("-", "−").partition("e")
     return f"{mantissa} × 10{str(int(exponent.replace('−', '-'))).translate(RAISED)}" if exponent else mantissa
@@ -181,7 +189,9 @@ def _pictures(block: Pictures) -> str:
         body += f"<tr>{row}</tr>"
     wide = f"min-width: {4 * len(block.columns)}rem"
     table = f'<table class="pictures" style="{wide}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-    return _figure(f'<div role="img" aria-label="{html.escape(block.alt)}">{table}</div>', block.caption, "grid")
+    alt = f'<p class="alt">{html.escape(block.alt)}</p>'
+    scroll = f'<div class="wide" tabindex="0" role="region" aria-label="Pictures">{table}</div>'
+    return _figure(alt + scroll, block.caption, "grid")
 
 
 def _png(picture: np.ndarray) -> bytes:
@@ -216,7 +226,7 @@ def _widget(block: Widget) -> str:
     given = given.replace("</", "<\\/")  # so that no text in it can end the script
     return (
         f'<section class="widget" data-widget="{block.name}" aria-label="{html.escape(block.title)}">'
-        f"<h3>{html.escape(block.title)}</h3>{_markdown(block.task)}"
+        f'<p class="title" aria-hidden="true">{html.escape(block.title)}</p>{_markdown(block.task)}'
         "<noscript><p>This box moves only where scripts are allowed to run.</p></noscript>"
         f'<script type="application/json">{given}</script></section>'
     )
@@ -224,7 +234,7 @@ def _widget(block: Widget) -> str:
 
 def _claims(claims: Sequence[Claim]) -> str:
     items = "".join(
-        f"<li>{_inline(claim.text)} <span>{_comparison(claim)}"
+        f"<li>{_inline(claim.text)} <span>{compare(claim)}"
         f"{'' if holds(claim) else ' <strong>This does not hold here.</strong>'}</span></li>"
         for claim in claims
     )
@@ -233,7 +243,8 @@ def _claims(claims: Sequence[Claim]) -> str:
     )
 
 
-def _comparison(claim: Claim) -> str:
+def compare(claim: Claim) -> str:
+    """The claim's number beside its bound, in words."""
     sign = {"<": "is below", ">": "is above", "=": "is"}[claim.relation]
     within = f", to within {show_number(claim.within)}" if claim.within else ""
     return f"{show_number(claim.value)} {sign} {show_number(claim.bound)}{within}."

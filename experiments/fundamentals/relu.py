@@ -4,6 +4,7 @@ python -m experiments.fundamentals.relu
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -86,22 +87,22 @@ def _thin(bends: Numbers) -> Numbers:
     return {"x": bends["x"][::10], "wave": bends["wave"][::10], **thin}
 
 
-def _watched_concat(scope: Scope, skip: Array, x: Array) -> Array:
-    """The U-Net's own way to join, which also notes how much of both the ReLU that comes next will set to zero."""
-    for name, part in (("skip", skip), ("below", x)):
-        scope.variable("seen", name, jnp.zeros, ()).value = (ops.relu(part) == 0).mean()
-    return layers.concat(scope, skip, x)
+def _watched_upsample(scope: Scope, x: Array, features: int, **options: Any) -> Array:
+    """The U-Net's own way up, which also notes how much the ReLU before it has set to zero in both halves of its input."""
+    halves = jnp.split(x, 2, axis=-1)  # what was kept from the encoder, and what the layer below made
+    scope.variable("seen", "zeros", jnp.zeros, (2,)).value = jnp.stack([(half == 0).mean() for half in halves])
+    return layers.conv_transpose(scope, x, features, **options)
 
 
 def _decoder(widths: Sequence[int]) -> Numbers:
     """Share of zeros after each ReLU that is given two stacks of values, from the innermost outwards."""
     plans, _ = draw_facades(4, size=32)
-    unet = network(generators.unet, widths=widths, merge=_watched_concat)
+    unet = network(generators.unet, widths=widths, upsample=_watched_upsample)
     # With keys of the kind "rbg" XLA compiles random numbers in a tenth of the time.
     _, state = unet.init(jax.random.key(0, impl="rbg"), to_values(plans))
-    seen = [state["seen"][f"merge{level}"] for level in reversed(range(len(widths) - 1))]
+    seen = np.stack([state["seen"][f"up{level}"]["zeros"] for level in reversed(range(len(widths) - 1))])
     sides = [32 // 2 ** (level + 1) for level in reversed(range(len(widths) - 1))]
-    return {"side": sides, **{part: [float(level[part]) for level in seen] for part in ("skip", "below")}}
+    return {"side": sides, "skip": seen[:, 0], "below": seen[:, 1]}
 
 
 def deep(seeds: int = SEEDS) -> Numbers:
@@ -166,11 +167,11 @@ def claims(numbers: Numbers) -> list[Claim]:
     zeros = [*numbers["decoder"]["skip"], *numbers["decoder"]["below"]]
     return [
         Claim("ReLU has two slopes only.", len(slopes), "=", 2),
-        Claim("One of them is 0.", slopes[0], "=", 0),
-        Claim("The other is 1.", slopes[-1], "=", 1),
+        Claim("One slope of ReLU is 0.", slopes[0], "=", 0),
+        Claim("The other slope of ReLU is 1.", slopes[-1], "=", 1),
         Claim("At exactly zero the slope is taken to be 0.", curves["slope_at_zero"], "=", 0),
         Claim(f"{FEW} units make as many straight pieces as bends, and one.", few["pieces"], "=", len(few["bends"]) + 1),
-        Claim(f"So do {MANY} units.", many["pieces"], "=", len(many["bends"]) + 1),
+        Claim(f"{MANY} units make as many straight pieces as bends, and one.", many["pieces"], "=", len(many["bends"]) + 1),
         Claim(f"{MANY} units have less than a tenth of the loss of {FEW}.", many["loss"] / few["loss"], "<", 0.1),
         Claim("Half of a random network's values are zero.", deep["zeros"]["ReLU"].mean(), "=", 0.5, 0.05),
         Claim(
@@ -181,27 +182,37 @@ def claims(numbers: Numbers) -> list[Claim]:
         ),
         Claim("A sigmoid makes no zeros.", deep["zeros"]["sigmoid"].max(), "=", 0),
         Claim("More than a third is zero wherever the U-Net's decoder applies ReLU.", min(zeros), ">", 1 / 3),
-        Claim("And less than two thirds.", max(zeros), "<", 2 / 3),
+        Claim("Less than two thirds is zero there.", max(zeros), "<", 2 / 3),
         Claim("The sigmoid's slope is at most a quarter.", curves["sigmoid"]["slope"].max(), "=", 0.25, 1e-6),
-        Claim("Tanh's is at most 1.", curves["tanh"]["slope"].max(), "=", 1, 1e-6),
+        Claim("The slope of tanh is at most 1.", curves["tanh"]["slope"].max(), "=", 1, 1e-6),
         Claim(
-            "With He's weights values change less than a thousandfold in 32 layers of ReLU.",
+            "With He's weights the mean square changes less than thirtyfold in 32 layers of ReLU.",
             np.median(spread(deep["size"]["ReLU"])),
             "<",
-            1e3,
+            30,
         ),
         Claim(
-            "With Xavier's their mean square shrinks to less than a millionth.",
+            "With Xavier's weights it shrinks to less than a millionth.",
             (deep["size"]["ReLU, Xavier's"][:, -1] / deep["size"]["ReLU, Xavier's"][:, 0]).max(),
             "<",
             1e-6,
         ),
-        Claim("Through 32 layers of sigmoids less than 10⁻¹⁰ of the gradient is left.", ratio["sigmoid"].max(), "<", 1e-10),
-        Claim("Of tanh at least a hundredth.", ratio["tanh"].min(), ">", 0.01),
-        Claim("Of ReLU at least a hundredth.", ratio["ReLU"].min(), ">", 0.01),
-        Claim("And not more than a hundredfold.", ratio["ReLU"].max(), "<", 100),
+        Claim(
+            "Through 32 layers of sigmoids less than 10⁻¹⁰ of the gradient is left, in each of several networks.",
+            ratio["sigmoid"].max(),
+            "<",
+            1e-10,
+        ),
+        Claim("Through 32 layers of tanh at least a hundredth is left.", ratio["tanh"].min(), ">", 0.01),
+        Claim("Through 32 layers of ReLU at least a hundredth is left.", ratio["ReLU"].min(), ">", 0.01),
+        Claim("It is not more than a hundredfold.", ratio["ReLU"].max(), "<", 100),
         Claim("A step changes no weight of the first of 32 sigmoid layers.", deep["moved"]["sigmoid"].max(), "=", 0),
-        Claim("With ReLU it changes more than half of them.", deep["moved"]["ReLU"].min(), ">", 0.5),
+        Claim(
+            "A step changes more than half of the weights of the first of 32 ReLU layers.",
+            deep["moved"]["ReLU"].min(),
+            ">",
+            0.5,
+        ),
     ]
 
 

@@ -47,44 +47,44 @@ def tell(numbers: Numbers) -> list[Block]:
     weights = numbers["pix2pix"]["weights"]
     return [
         """
-        So far, a program's answer was one sum: each input times a weight, added up. A **network** is made of many such
-        sums. Each is called a **unit**. Units that read the same inputs stand side by side and make up a **layer**, and the
-        next layer reads the results of the one before. A layer between the inputs and the last one is called a **hidden
-        layer**, for its results are not seen from outside.
+        So far, a program's answer was one sum: each input times a weight, added up. A **network** is made of many
+        such sums. Each is called a **unit**. Units that read the same inputs stand side by side and make up a
+        **layer**, and the next layer reads the results of the one before. A layer between the inputs and the last one
+        is called a **hidden layer**, for its results are not seen from outside.
 
         ### Why sums alone are not enough
 
-        Sums of sums are sums. However many layers there are, the answer could be had from a single one with other weights.
-        So each sum is followed by a function that bends, the **activation**. A classic one is **tanh**, a relative of the
-        sigmoid that goes from −1 to 1, which is also how pix2pix keeps its pictures in that range.
+        Sums of sums are sums. However many layers there are, the answer could be had from a single one with other
+        weights. So each sum is followed by a function that bends, the **activation**. A classic one is **tanh**, a
+        relative of the sigmoid that goes from −1 to 1, which is also how pix2pix keeps its pictures in that range.
         """,
         Formula(
             r"h = \mathrm{tanh}(s), \quad s = w_1 x_1 + w_2 x_2 + b",
             "a hidden unit's value h is the tanh of a sum s: input times weight, for both inputs, plus b",
         ),
         f"""
-        Below, a network of one input and three hidden units is drawn twice with the same weights. Without an activation its
-        answers lie on a straight line, and they are those of one layer, to within {show(layers["difference"])}, which is
-        rounding. With tanh they bend: even the straight line that fits them best is off by
-        {show(layers["distance_to_line"])} somewhere.
+        Below, a network of one input and three hidden units is drawn twice with the same weights. Without an
+        activation its answers lie on a straight line, and they are those of one layer, to within
+        {show(layers["difference"])}, which is rounding. With tanh they bend: even the straight line that fits them
+        best is off by {show(layers["distance_to_line"])} somewhere.
         """,
         *_layer_figures(layers),
         """
         ### The chain rule
 
-        Descent needs the slope of the loss by every weight. But most weights do not touch the loss: they change a sum,
-        which changes a tanh, which changes the next sum, and so on. Slopes in a row multiply, as gears do. If *u* grows
-        three times as fast as *x*, and *h* half as fast as *u*, then *h* grows one and a half times as fast as *x*. That
-        is the **chain rule**:
+        Descent needs the slope of the loss by every weight. But most weights do not touch the loss: they change a
+        sum, which changes a tanh, which changes the next sum, and so on. Slopes in a row multiply, as gears do. If
+        *u* grows three times as fast as *x*, and *h* half as fast as *u*, then *h* grows one and a half times as fast
+        as *x*. That is the **chain rule**:
         """,
         Formula(
             r"\dfrac{dL}{dx} = \dfrac{dL}{dh} \cdot \dfrac{dh}{du} \cdot \dfrac{du}{dx}",
             "the slope of L by x is the slope of L by h, times that of h by u, times that of u by x",
         ),
         f"""
-        Here are three functions in a row, begun at *x* = {show(chain["values"][0])}. First read the results down to the
-        loss *L*. Then read the last column **up**: it begins with the slope of the last function, and each row multiplies
-        what stands below by its own slope. At the top stands the slope of the loss by *x*.
+        Here are three functions in a row, begun at *x* = {show(chain["values"][0])}. First read the results down to
+        the loss *L*. Then read the last column **up**: it begins with the slope of the last function, and each row
+        multiplies what stands below by its own slope. At the top stands the slope of the loss by *x*.
         """,
         _chain_table(chain),
         f"""
@@ -93,18 +93,18 @@ def tell(numbers: Numbers) -> list[Block]:
 
         ### Forward and back through a network
 
-        A **computational graph** shows what is computed from what. The one below is a network of two inputs, two hidden
-        units and one answer, and it has {len(by_grad)} weights. The **forward pass** goes from the inputs to the loss and
-        keeps every value. The right answer is "no", but the network gives "yes" a probability of
+        A **computational graph** shows what is computed from what. The one below is a network of two inputs, two
+        hidden units and one answer, and it has {len(by_grad)} weights. The **forward pass** goes from the inputs to
+        the loss and keeps every value. The right answer is "no", but the network gives "yes" a probability of
         {show(graph["values"]["p"])}, so the loss is {show(graph["values"]["loss"])}.
 
-        The **backward pass** begins at the loss, whose slope by itself is 1, and goes to the inputs. At every place it
-        writes the slope of the loss by the value there, from the slope below. To do so, it needs four rules:
+        The **backward pass** begins at the loss, whose slope by itself is 1, and goes to the inputs. At every place
+        it writes the slope of the loss by the value there, from the slope below. To do so, it needs four rules:
 
-        - **Loss:** the slope of log loss by the logit is the probability minus the truth, which is 1 for yes and 0 for no.
-        - **Sum:** what was added gets the slope of the sum, unchanged.
-        - **Product:** each factor gets the slope of the product times the other factor.
-        - **Tanh:** the sum above it gets the slope of *h* times 1 − *h*².
+        - **Loss:** the slope of log loss by the logit is the probability minus the truth, which is 1 for yes and 0
+        for no. - **Sum:** what was added gets the slope of the sum, unchanged. - **Product:** each factor gets the
+        slope of the product times the other factor. - **Tanh:** the sum above it gets the slope of *h* times 1 −
+        *h*².
 
         If two ways lead from a value to the loss, as from each input, the slopes that come back along them are added.
         """,
@@ -113,8 +113,8 @@ def tell(numbers: Numbers) -> list[Block]:
         f"""
         These slopes say who is to blame, and how much. Of the weights, {_name(blame)} has the steepest, with
         {show(by_grad[blame])}. As it is {"positive, a smaller" if by_grad[blame] > 0 else "negative, a larger"}
-        {_name(blame)} would make the loss smaller. The slopes by all weights together are the gradient, and to compute it
-        in this way is called **backpropagation**.
+        {_name(blame)} would make the loss smaller. The slopes by all weights together are the gradient, and to
+        compute it in this way is called **backpropagation**.
         """,
         Widget(
             "blame",
@@ -132,9 +132,9 @@ def tell(numbers: Numbers) -> list[Block]:
         """
         ### By hand, and in one line
 
-        `backward_by_hand` below is the backward pass written out, rule by rule. Nobody writes this for a large network:
-        JAX follows the computation, knows the slope of each basic step, and applies the chain rule from the end. Then it is
-        one line:
+        `backward_by_hand` below is the backward pass written out, rule by rule. Nobody writes this for a large
+        network: JAX follows the computation, knows the slope of each basic step, and applies the chain rule from the
+        end. Then it is one line:
 
         ```python
         jax.grad(network_loss)(params, x, target)
@@ -151,13 +151,13 @@ def tell(numbers: Numbers) -> list[Block]:
         f"""
         ### Why backwards
 
-        Finite differences need at least two forward passes for each weight. Backpropagation needs one forward pass and one
-        backward pass for **all** of them. Counted in additions and multiplications, both passes together cost
+        Two-sided finite differences need two forward passes for each weight. Backpropagation needs one forward pass
+        and one backward pass for **all** of them. Counted in additions and multiplications, both passes together cost
         {show(cost[-1]["backward"])} times a forward pass for a network of {show(cost[-1]["weights"])} weights, and
-        {show(cost[0]["backward"])} times for one of {show(cost[0]["weights"])}. If the slopes by the inputs are wanted too,
-        as in a layer with others before it, it is {show(cost[-1]["inputs_too"])} times. The network of pix2pix that makes
-        the pictures has {show(weights)} weights: finite differences would take {show(2 * weights)} forward passes for a
-        single step.
+        {show(cost[0]["backward"])} times for one of {show(cost[0]["weights"])}. If the slopes by the inputs are
+        wanted too, as in a layer with others before it, it is {show(cost[-1]["inputs_too"])} times. The network of
+        pix2pix that makes the pictures has {show(weights)} weights: finite differences would take {show(2 * weights)}
+        forward passes for a single step.
         """,
         _cost_figure(cost),
         f"""
@@ -165,15 +165,15 @@ def tell(numbers: Numbers) -> list[Block]:
 
         **XOR** is the question "is exactly one of the two inputs 1?". The points with "yes" lie on one diagonal of a
         square and the points with "no" on the other, so no straight line parts them, and a single layer knows only
-        straight lines. Gradient descent does its best with it and ends at a loss of {show(xor["single"][-1])}, which is
-        log 2: it answers one half to everything. With a hidden layer of four units, the same descent with the same learning
-        rate and slopes by backpropagation comes to {show(xor["curve"][-1])}.
+        straight lines. Gradient descent does its best with it and ends at a loss of {show(xor["single"][-1])}, which
+        is log 2: it answers one half to everything. With a hidden layer of four units, the same descent with the same
+        learning rate and slopes by backpropagation comes to {show(xor["curve"][-1])}.
         """,
         *_xor_figures(xor),
         f"""
-        The start matters. If all weights begin at zero, the slopes by *w* and *b* are products with *v* = 0, and those by
-        *v* are products with *h* = 0: no unit is ever to blame for anything, and the loss stays at {show(xor["zeros"])}.
-        So the weights begin as random numbers. With few units, some of these starts get stuck:
+        The start matters. If all weights begin at zero, the slopes by *w* and *b* are products with *v* = 0, and
+        those by *v* are products with *h* = 0: no unit is ever to blame for anything, and the loss stays at
+        {show(xor["zeros"])}. So the weights begin as random numbers. With few units, some of these starts get stuck:
         """,
         Table(
             f"How many of {STARTS} random starts came to a loss below 0.1 in {STEPS} steps",
@@ -183,10 +183,10 @@ def tell(numbers: Numbers) -> list[Block]:
         f"""
         ### In pix2pix
 
-        pix2pix trains two networks: one makes pictures and one judges them. `make_train_step` in `p2p_jax/step.py` calls
-        `jax.value_and_grad`, which returns the loss along with its gradient, {numbers["pix2pix"]["calls"]} times: once for
-        each network. The second time it goes back through **both**: the slopes by the picture that the judge was shown
-        tell the other network what to draw differently.
+        pix2pix trains two networks: one makes pictures and one judges them. `make_train_step` in `p2p_jax/step.py`
+        calls `jax.value_and_grad`, which returns the loss along with its gradient, {numbers["pix2pix"]["calls"]}
+        times: once for each network. The second time it goes back through **both**: the slopes by the picture that
+        the judge was shown tell the other network what to draw differently.
         """,
         Source(step.make_train_step),
         Source(ops.tanh),
@@ -298,7 +298,8 @@ def _xor_figures(xor: Numbers) -> list[Figure]:
     extent = (-0.5, 1.5, -0.5, 1.5)
     image = axes.imshow(xor["plane"], cmap="gray", vmin=0, vmax=1, origin="lower", extent=extent)
     lines = axes.contour(xor["plane"], [0.5], colors=ORANGE, origin="lower", extent=extent)
-    axes.clabel(lines, fmt="1/2", fontsize=9)
+    for label in axes.clabel(lines, fmt="1/2", fontsize=9):
+        label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1})
     for points, marker, label in ((((0, 1), (1, 0)), "o", "yes"), (((0, 0), (1, 1)), "^", "no")):
         axes.plot(
             *np.transpose(points), marker, color="white", markeredgecolor=BLUE, markeredgewidth=2, markersize=9, label=label
@@ -306,8 +307,8 @@ def _xor_figures(xor: Numbers) -> list[Figure]:
     axes.legend(fontsize=9, framealpha=0.9, loc="upper left")
     figure.colorbar(image, ax=axes, shrink=0.9)
     alt = (
-        "A bright region holds the two round points, at (0, 1) and (1, 0); the two triangles, at (0, 0) and (1, 1), lie in "
-        "the dark. A contour at one half runs between them."
+        "A dark band from the lower left to the upper right holds the two triangles, at (0, 0) and (1, 1); at both "
+        "sides of it, beyond a contour at one half, lie bright regions with the round points, at (0, 1) and (1, 0)."
     )
     return [
         curves,

@@ -44,11 +44,11 @@ def _tell_kernels(numbers: Numbers) -> list[Block]:
     rough = kernels["roughness"]
     return [
         """
-        In lesson 3 a unit had a weight for each of its inputs. For pictures that is wasteful: a window looks like a window
-        wherever it is. A **convolution** uses one small block of weights, the **kernel**, at all places. It lies on a part
-        of the picture, each weight is multiplied by the pixel under it, and the sum is one number of the result. Then the
-        kernel moves on by one pixel. The result is a picture of its own, the **feature map**: it says how well each place
-        fits the kernel.
+        In lesson 3 a unit had a weight for each of its inputs. For pictures that is wasteful: a window looks like a
+        window wherever it is. A **convolution** uses one small block of weights, the **kernel**, at all places. It
+        lies on a part of the picture, each weight is multiplied by the pixel under it, and the sum is one number of
+        the result. Then the kernel moves on by one pixel. The result is a picture of its own, the **feature map**: it
+        says how well each place fits the kernel.
         """,
         Formula(
             r"y_{i,j} = \sum_{a} \sum_{b} k_{a,b} \, x_{i+a,\,j+b}",
@@ -56,8 +56,8 @@ def _tell_kernels(numbers: Numbers) -> list[Block]:
             "pixel of the picture x that lies under it",
         ),
         """
-        (In mathematics the kernel is turned by half a circle first. Programs that learn leave that out: they would only
-        learn it turned.)
+        (In mathematics the kernel is turned by half a circle first. Programs that learn leave that out: they would
+        only learn it turned.)
         """,
         Widget(
             "sliding_kernel",
@@ -72,13 +72,13 @@ def _tell_kernels(numbers: Numbers) -> list[Block]:
             play="position",
         ),
         f"""
-        What a kernel does is in its weights. Nine weights of 1/9 take the mean of a neighbourhood, which is a **blur**: the
-        mean difference between neighbouring pixels goes from {show(rough["picture"])} to {show(rough["blur"])}. A kernel
-        with 5 in the middle and −1 beside it pushes a pixel away from its neighbours, and the difference rises to
-        {show(rough["sharpen"])}. Both have weights that add up to 1, so a picture of one grey stays as it is. The weights
-        of an **edge kernel** add up to 0. That for upright (vertical) edges subtracts what is on its left from what is on
-        its right, that for lying (horizontal) ones what is above from what is below, and both answer 0 where nothing
-        changes.
+        What a kernel does is in its weights. Nine weights of 1/9 take the mean of a neighbourhood, which is a
+        **blur**: the mean difference between neighbouring pixels goes from {show(rough["picture"])} to
+        {show(rough["blur"])}. A kernel with 5 in the middle and −1 beside it pushes a pixel away from its neighbours,
+        and the difference rises to {show(rough["sharpen"])}. Both have weights that add up to 1, so a picture of one
+        grey stays as it is. The weights of an **edge kernel** add up to 0. That for upright (vertical) edges
+        subtracts what is on its left from what is on its right, that for lying (horizontal) ones what is above from
+        what is below, and both answer 0 where nothing changes.
         """,
         Pictures(
             "kernels",
@@ -89,9 +89,10 @@ def _tell_kernels(numbers: Numbers) -> list[Block]:
             {"picture": [kernels["picture"]], **_columns(KERNELS, kernels["maps"])},
         ),
         f"""
-        Because the same weights are used everywhere, **moving the picture moves the feature map** and changes nothing else.
-        Below, a cut from the photo and another one 8 columns further to the right: where both see the same part of the
-        house, the maps differ by at most {show(moves["error"])}. What was learned in one place is known in all.
+        Because the same weights are used everywhere, **moving the picture moves the feature map** and changes nothing
+        else. Below, a cut from the photo and another one 8 columns further to the right: where both see the same part
+        of the house, the maps differ by at most {show(moves["error"])}. What was learned in one place is known in
+        all.
         """,
         Pictures(
             "moves",
@@ -144,15 +145,16 @@ def _tell_sizes(numbers: Numbers) -> list[Block]:
         ),
         f"""
         A kernel of 4, stride 2 and padding 1 halve a picture exactly: so pix2pix makes its pictures smaller. This run
-        compared the rule with the package for {show(sizes["checked"])} combinations, and {show(sizes["wrong"])} differed.
+        compared the rule with the package for {show(sizes["checked"])} combinations, and {show(sizes["wrong"])}
+        differed.
 
         A stride has a price. With a stride of 2, moving the picture by 2 moves the map by 1 (difference
         {show(moves["halved_by_2"])}), but moving it by 1 gives another map (difference {show(moves["halved_by_1"])}),
         because the kernel now visits other pixels.
 
-        The padding has to hold something. Usually that is zeros, which are mid grey here, and they leak into the border:
-        a white picture, all 1, has a corner of {show(corner["zeros"])} when it is blurred with a kernel of 5. If the
-        padding is a mirror image of the picture, the corner stays at {show(corner["mirror"])}.
+        The padding has to hold something. Usually that is zeros, which are mid grey here, and they leak into the
+        border: a white picture, all 1, has a corner of {show(corner["zeros"])} when it is blurred with a kernel of 5.
+        If the padding is a mirror image of the picture, the corner stays at {show(corner["mirror"])}.
         """,
     ]
 
@@ -162,19 +164,19 @@ def _tell_channels(channels: Numbers) -> list[Block]:
         """
         ### Channels in, channels out
 
-        A photo has three channels. Its kernel then has three layers of weights, one for each; the three sums are added up
-        to one feature map. For more feature maps there are more such kernels. So the weights of a convolution are an array
-        with four axes: rows, columns, channels in, channels out.
+        A photo has three channels. Its kernel then has three layers of weights, one for each; the three sums are
+        added up to one feature map. For more feature maps there are more such kernels. So the weights of a
+        convolution are an array with four axes: rows, columns, channels in, channels out.
         """,
         Formula(
-            r"y_{i,j,o} = b_o + \sum_{a} \sum_{b} \sum_{c} k_{a,b,c,o} \, x_{si+a,\,sj+b,\,c}",
-            "feature map o, in row i, column j, is a weight b of its own, plus the sum, over the places a, b of the kernel "
-            "and the channels c, of weight times pixel; s is the stride",
+            r"y_{i,j,o} = \beta_o + \sum_{a} \sum_{b} \sum_{c} k_{a,b,c,o} \, x_{si+a,\,sj+b,\,c}",
+            "feature map o, in row i, column j, is a weight beta of its own, plus the sum, over the places a, b of the "
+            "kernel and the channels c, of weight times pixel; s is the stride",
         ),
         """
-        Even a kernel of 1 × 1 pixel is useful: it mixes the channels of each pixel. With three channels in and two out it
-        has the shape (1, 1, 3, 2). Here the first map is the mean of red, green and blue; the second is half of red minus
-        blue.
+        Even a kernel of 1 × 1 pixel is useful: it mixes the channels of each pixel. With three channels in and two
+        out it has the shape (1, 1, 3, 2). Here the first map is the mean of red, green and blue; the second is half
+        of red minus blue.
         """,
         Pictures(
             "channels",
@@ -187,8 +189,8 @@ def _tell_channels(channels: Numbers) -> list[Block]:
         ),
         f"""
         How much is saved? pix2pix's first layer makes 64 feature maps of {channels["out"]} × {channels["out"]} from a
-        photo of 64 × 64 with kernels of 4 × 4. That takes {show(channels["weights"])} weights. A **dense** layer, in which
-        every output has a weight for every input, would need {show(channels["dense"])}.
+        photo of 64 × 64 with kernels of 4 × 4. That takes {show(channels["weights"])} weights. A **dense** layer, in
+        which every output has a weight for every input, would need {show(channels["dense"])}.
         """,
     ]
 
@@ -217,15 +219,16 @@ def _tell_matrix(matrix: Numbers) -> list[Block]:
         f"""
         ### The same as one matrix product
 
-        A convolution multiplies pixels by weights and adds, so it can be written as a **matrix**, a table with one row for
-        each output and one column for each input. To find a column, give the convolution a picture that is 1 in one pixel
-        and 0 elsewhere. The first figure was made so. It is a dense layer's table of weights, but {matrix["zeros"]:.0%} of
-        it are 0 and the others are the same {matrix["weights"]} weights in every row, one step further each time.
+        A convolution multiplies pixels by weights and adds, so it can be written as a **matrix**, a table with one
+        row for each output and one column for each input. To find a column, give the convolution a picture that is 1
+        in one pixel and 0 elsewhere. The first figure was made so. It is a dense layer's table of weights, but
+        {matrix["zeros"]:.0%} of it are 0 and the others are the same {matrix["weights"]} weights in every row, one
+        step further each time.
 
-        Nobody multiplies by all these zeros. Instead, the windows are copied into the rows of a table, as in the second
-        figure, and multiplied by the kernel as one column of nine numbers. The result is the same (largest difference
-        {show(matrix["windows_error"])}). This is how the package computes on a CPU, for matrix products are what
-        computers do fastest; with more feature maps the kernel simply has more columns.
+        Nobody multiplies by all these zeros. Instead, the windows are copied into the rows of a table, as in the
+        second figure, and multiplied by the kernel as one column of nine numbers. The result is the same (largest
+        difference {show(matrix["windows_error"])}). This is how the package computes on a CPU, for matrix products
+        are what computers do fastest; with more feature maps the kernel simply has more columns.
         """,
         banded,
         flat,
@@ -236,7 +239,7 @@ def _draw_numbers(axes: Any, table: np.ndarray) -> None:
     """A table as an image with its values written in."""
     axes.imshow(table, cmap="cividis", aspect="auto")
     for (i, j), value in np.ndenumerate(table):
-        colour = "black" if value > (table.min() + table.max()) / 2 else "white"
+        colour = "black" if value > (table.min() + table.max()) * 0.45 else "white"
         axes.text(j, i, f"{value:.0f}", ha="center", va="center", fontsize=10, color=colour)
     axes.grid(False)
 
@@ -255,10 +258,11 @@ def _tell_transposed(numbers: Numbers) -> list[Block]:
         """
         ### Back to a larger picture: transposed convolution
 
-        pix2pix makes pictures smaller and then larger again. Making them larger is done by the **transposed convolution**:
-        it takes the matrix above with rows and columns exchanged. Where a convolution gathers a window into one pixel, this
-        one spreads each pixel over a window, as the kernel times its value, and adds what overlaps. The stride is now the
-        distance between the places of two neighbours, and the padding is what is cut off at the border, so the side is
+        pix2pix makes pictures smaller and then larger again. Making them larger is done by the **transposed
+        convolution**: it takes the matrix above with rows and columns exchanged. Where a convolution gathers a window
+        into one pixel, this one spreads each pixel over a window, as the kernel times its value, and adds what
+        overlaps. The stride is now the distance between the places of two neighbours, and the padding is what is cut
+        off at the border, so the side is
         """,
         Formula(r"(n - 1) \, s - 2p + k", "n minus 1, times s, minus 2 p, plus k"),
         f"""
@@ -275,32 +279,34 @@ def _tell_transposed(numbers: Numbers) -> list[Block]:
             },
         ),
         f"""
-        This does not undo a convolution: a picture that was made smaller has lost something. But it is the way back that
-        gradients take: in the backward pass of a convolution they go through its transpose. There is a check for that.
-        Convolve some *x*, multiply by some *y*, pixel by pixel, and add up. Then *x* times the transposed convolution
-        of *y* has to add up to the same. Here, with random numbers, these are {show(transposed["forth"])} and
-        {show(transposed["back"])}.
+        This does not undo a convolution: a picture that was made smaller has lost something. But it is the way back
+        that gradients take: in the backward pass of a convolution they go through its transpose. There is a check for
+        that. Convolve some *x*, multiply by some *y*, pixel by pixel, and add up. Then *x* times the transposed
+        convolution of *y* has to add up to the same. Here, with random numbers, these are {show(transposed["forth"])}
+        and {show(transposed["back"])}.
 
         ### The checkerboard
 
-        Spread a picture whose pixels are all 1 with a kernel whose weights are all 1. Each output then counts how many
-        inputs reach it. With a kernel of 3 and a stride of 2 the counts are 1, 2 and 4, in a pattern: the **checkerboard**
-        that is seen in many generated pictures. With a kernel of 4, a multiple of the stride, the count is 4 everywhere but
-        at the border. pix2pix's kernels have 4 rows and columns.
+        Spread a picture whose pixels are all 1 with a kernel whose weights are all 1. Each output then counts how
+        many inputs reach it. With a kernel of 3 and a stride of 2 the counts are 1, 2 and 4, in a pattern: the
+        **checkerboard** that is seen in many generated pictures. (Here a last row and column were added, to make the
+        side even.) With a kernel of 4, a multiple of the stride, the count is 4 everywhere but at the border.
+        pix2pix's kernels have 4 rows and columns.
         """,
         *figures,
         f"""
-        An even count is not yet an even picture, for each of the four pixels in a square of 2 × 2 gets other weights of
-        the kernel. For 200 random kernels of 4 on a picture of ones, the spread of these four is
-        {board["uneven"]["4"]:.0%} of the usual size of a pixel. Some kernels of 4 make no pattern, such as that of the soft
-        spots above ({board["uneven"]["ramp"]:.0%}), but weights like these have to be learned. **Repeating** every pixel in
-        both directions, and then convolving with a stride of 1, uses the same weights everywhere and makes none whatever
-        they are: {board["uneven"]["repeated"]:.0%} (Odena et al., Deconvolution and Checkerboard Artifacts, Distill 2016).
-        This package can do either.
+        An even count is not yet an even picture, for each of the four pixels in a square of 2 × 2 gets other weights
+        of the kernel. For 200 random kernels of 4 on a picture of ones, the spread of these four is
+        {board["uneven"]["4"]:.0%} of the usual size of a pixel (spread and size as roots of mean squares). Some
+        kernels of 4 make no pattern, such as that of the soft spots above ({board["uneven"]["ramp"]:.0%}), but
+        weights like these have to be learned. **Repeating** every pixel in both directions, and then convolving with
+        a stride of 1, uses the same weights everywhere and makes none whatever they are:
+        {board["uneven"]["repeated"]:.0%} (Odena et al., Deconvolution and Checkerboard Artifacts, Distill 2016). This
+        package can do either.
         """,
         Pictures(
             "checkerboard",
-            "What becomes of a picture of 6 × 6 ones with the first random kernel. Mid grey is 0.",
+            "What becomes of a picture of 6 × 6 ones with the first random kernel of each size. Mid grey is 0.",
             "Both transposed convolutions give a repeating pattern of squares; the third picture is even, but for its "
             "border, where the padding is zeros.",
             _columns(("transposed, kernel 3", "transposed, kernel 4", "repeated, convolved"), board["pictures"].values()),
@@ -323,14 +329,14 @@ def _tell_learned(learned: Numbers) -> list[Block]:
         ### What a first layer learns
 
         Nobody wrote kernels for pix2pix: they begin as small random numbers, and descent finds them. Here a small
-        **U-Net**, the network that lesson 7 takes apart, learned for {learned["steps"]} steps to turn photos of buildings
-        into their plans; its L1 fell from {show(learned["l1"][0])} to {show(learned["l1"][1])}. Its first layer has kernels
-        of 4 × 4 pixels with three channels, which can be shown as colours.
+        **U-Net**, the network that lesson 7 takes apart, learned for {learned["steps"]} steps to turn photos of
+        buildings into their plans; its L1 fell from {show(learned["l1"][0])} to {show(learned["l1"][1])}. Its first
+        layer has kernels of 4 × 4 pixels with three channels, which can be shown as colours.
         """,
         """
-        A kernel can be taken apart: into a part that is the same in all its places (a colour), one that changes only from
-        row to row (stripes that lie), one that changes only from column to column (stripes that stand), and the rest. The
-        squares of the parts add up to those of the kernel. By chance, the rest would have 9 of 16 parts.
+        A kernel can be taken apart: into a part that is the same in all its places (a colour), one that changes only
+        from row to row (stripes that lie), one that changes only from column to column (stripes that stand), and the
+        rest. The squares of the parts add up to those of the kernel. By chance, the rest would have 9 of 16 parts.
         """,
         Pictures(
             "learned",
@@ -353,8 +359,8 @@ def _tell_learned(learned: Numbers) -> list[Block]:
             ],
         ),
         """
-        Training has left little of the rest. The layer now asks which colour a place has, and whether something begins or
-        ends there. Its edges are lying or upright because those of the drawn buildings are: a network learns what its
-        pictures hold.
+        Training has left little of the rest. The layer now asks which colour a place has, and whether something
+        begins or ends there. Its edges are lying or upright because those of the drawn buildings are: a network
+        learns what its pictures hold.
         """,
     ]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from experiments.fundamentals.descents import CLIP, METHODS, SURFACES, descend
-from experiments.fundamentals.gradients import RATES, WEIGHT, ends_of, longest_step, needed_steps
+from experiments.fundamentals.gradients import RATES, STEPS, WEIGHT, ends_of, longest_step, needed_steps
 from experiments.fundamentals.lesson import (
     Block,
     Choice,
@@ -33,18 +33,18 @@ def _tell_slopes(numbers: Numbers) -> list[Block]:
         """
         ### A slope is a number
 
-        Change a weight *w* by a little, *h*, and the loss changes by a little. The one divided by the other is the slope,
-        and the smaller *h* is, the better it tells how steep the loss is at *w* itself. What the slope comes to when *h*
-        shrinks to nothing is called the **derivative** of the loss:
+        Change a weight *w* by a little, *h*, and the loss changes by a little. The one divided by the other is the
+        slope, and the smaller *h* is, the better it tells how steep the loss is at *w* itself. What the slope comes
+        to when *h* shrinks to nothing is called the **derivative** of the loss:
         """,
         Formula(
             r"f'(w) = \lim_{h \to 0}\, \dfrac{f(w + h) - f(w)}{h}",
             "the derivative of f at w: what the change of f divided by the change of w comes to as that one shrinks to 0",
         ),
         """
-        There are three ways to get it. **By hand**, with the rules of calculus. For the log loss of a logit *z* whose truth
-        is 1, they give the short result *p* − 1, where *p* is the sigmoid of *z*. **By finite differences**: compute the
-        loss twice and divide, as in the formula, with a small *h*. It is better to step to both sides:
+        There are three ways to get it. **By hand**, with the rules of calculus. For the log loss of a logit *z* whose
+        truth is 1, they give the short result *p* − 1, where *p* is the sigmoid of *z*. **By finite differences**:
+        compute the loss twice and divide, as in the formula, with a small *h*. It is better to step to both sides:
         """,
         Formula(
             r"f'(w) \approx \dfrac{f(w + h) - f(w - h)}{2 h}",
@@ -52,8 +52,8 @@ def _tell_slopes(numbers: Numbers) -> list[Block]:
         ),
         """
         Or by **`jax.grad`**, which takes a function and returns another one, its derivative. It applies the rules of
-        calculus to the program itself; the next lesson shows how. Here are all three, for the package's log loss of the
-        logit *w*, and for its L1 and L2 of three answers *w x* to three targets:
+        calculus to the program itself; the next lesson shows how. Here are all three, for the package's log loss of
+        the logit *w*, and for its L1 and L2 of three answers *w x* to three targets:
         """,
         Table(
             f"Three slopes at w = {WEIGHT}",
@@ -61,36 +61,38 @@ def _tell_slopes(numbers: Numbers) -> list[Block]:
             [(name, *(_digits(case[way]) for way in ("hand", "jax", "differences"))) for name, case in slopes.items()],
         ),
         f"""
-        How small should *h* be? With a large *h* the loss bends between the two points. With a tenth of *h* the error of
-        one-sided differences falls to a tenth, that of two-sided ones to a hundredth. But a computer keeps only so many
-        digits of a number. When *h* is tiny, the two losses are the same in nearly all digits, and their difference
-        is mostly rounding. For that reason the errors below rise again. pix2pix computes with about seven digits
-        (**float32**). With these a step of 10⁻⁸ finds no change at all, while the error of `jax.grad` is only
+        How small should *h* be? With a large *h* the loss bends between the two points. With a tenth of *h* the error
+        of one-sided differences falls to a tenth, that of two-sided ones to a hundredth. But a computer keeps only so
+        many digits of a number. When *h* is tiny, the two losses are the same in nearly all digits, and their
+        difference is mostly rounding. For that reason the errors below rise again. pix2pix computes with about seven
+        digits (**float32**). With these a step of 10⁻⁸ finds no change at all, while the error of `jax.grad` is only
         {show(single["jax"])}.
         """,
         *_error_figures(numbers["errors"]),
         f"""
-        Finite differences have another fault. For every weight they compute the loss twice, so a million weights need two
-        million losses for a single step. They are good for checking a derivative, and that is what they are used for.
+        Finite differences have another fault. For every weight they compute the loss anew (once, or twice if
+        two-sided), so a million weights need a million losses or two for a single step. They are good for checking a
+        derivative, and that is what they are used for.
 
         ### No slope, no learning
 
-        A function is **differentiable** at a place if it has one slope there: looked at closely enough, its curve
-        is a straight line. A loss needs slopes that say something. Suppose that real things have large numbers and fakes
-        small ones, and that a threshold *w* has to be found between them. Why not simply count the mistakes? Because a
-        small change of *w* changes no answer. The share of mistakes is a staircase: flat everywhere, except at the jumps,
-        where it has no slope at all. `jax.grad` finds the slope {show(np.abs(mistakes["share"]["slopes"]).max())} at all
-        {len(mistakes["thresholds"])} places tried. Descent that starts at −2 stays at −2, with
-        {mistakes["share"]["mistakes"]:.0%} of the answers wrong. Log loss on the same data is smooth, and descent on it
-        leaves {mistakes["log loss"]["mistakes"]:.0%} wrong. This is why pix2pix shows how often its second program is
-        right, but trains it with log loss.
+        A function is **differentiable** at a place if it has one slope there: looked at closely enough, its curve is
+        a straight line. A loss needs slopes that say something. Suppose that real things have large numbers and fakes
+        small ones, and that a threshold *w* has to be found between them. Why not simply count the mistakes? Because
+        a small change of *w* changes no answer. The share of mistakes is a staircase: flat everywhere, except at the
+        jumps, where it has no slope at all. `jax.grad` finds the slope
+        {show(np.abs(mistakes["share"]["slopes"]).max())} at all {len(mistakes["thresholds"])} places tried. Descent
+        that starts at −2 stays at −2, with {mistakes["share"]["mistakes"]:.0%} of the answers wrong. Log loss on the
+        same data, with the logit 3 (*x* − *w*) for a number *x*, is smooth, and descent on it leaves
+        {mistakes["log loss"]["mistakes"]:.0%} wrong. This is why pix2pix shows how often its second program is right,
+        but trains it with log loss.
         """,
         *_mistake_figures(mistakes),
         f"""
         A single corner does no harm. L1, the size of a difference, has slope {show(corner["package"][0])} left of no
-        difference and {show(corner["package"][2])} right of it. At the corner there is no one slope, so a program has to
-        choose. This package takes {show(corner["package"][1])}, so that an answer that is right is left alone; JAX's own
-        absolute value takes {show(corner["absolute"][1])}.
+        difference and {show(corner["package"][2])} right of it. At the corner there is no one slope, so a program has
+        to choose. This package takes {show(corner["package"][1])}, so that an answer that is right is left alone; the
+        absolute value of JAX, the library that all of this is written in, takes {show(corner["absolute"][1])}.
         """,
     ]
 
@@ -116,11 +118,12 @@ def _tell_rates(numbers: Numbers) -> list[Block]:
         """
         ### Two weights: a map
 
-        With two weights the loss is a landscape. A map shows it by **contours**: each joins places of the same loss, and
-        where they are close together it is steep. The lowest place round about is a **minimum**. The gradient now is two
-        slopes, one for each weight; together they point straight uphill, at a right angle to the contour.
+        With two weights the loss is a landscape. A map shows it by **contours**: each joins places of the same loss,
+        and where they are close together it is steep. The lowest place round about is a **minimum**. The gradient now
+        is two slopes, one for each weight; together they point straight uphill, at a right angle to the contour.
 
-        The gradient says in which direction, but not how far. Descent multiplies it by a number, the **learning rate**:
+        The gradient says in which direction, but not how far. Descent multiplies it by a number, the **learning
+        rate**:
         """,
         Formula(
             r"w \leftarrow w - \mathrm{rate} \cdot g",
@@ -128,17 +131,18 @@ def _tell_rates(numbers: Numbers) -> list[Block]:
         ),
         *figures,
         """
-        Where does "too large" begin? How fast the slope changes is called the **curvature**. If it is *c* in some direction
-        and the weight is *d* from the lowest place, the slope is *c d*, so the next distance is:
+        Where does "too large" begin? How fast the slope changes is called the **curvature**. If it is *c* in some
+        direction and the weight is *d* from the lowest place, the slope is *c d*, so the next distance is:
         """,
         Formula(
             r"d - \mathrm{rate} \cdot c\, d = (1 - \mathrm{rate} \cdot c)\, d",
             "d minus the rate times the curvature times d is d times 1 minus the rate times the curvature",
         ),
         f"""
-        The distance shrinks if the factor is between −1 and 1, so if the rate is below 2 divided by the curvature. The
-        largest curvature decides. In this bowl it is {show(bowl["curvature"])}, so the limit is {show(bowl["limit"])}. With
-        0.99 times that rate, 500 steps bring the loss to {show(bowl["below"])}; with 1.01 times, to {show(bowl["above"])}.
+        The distance shrinks if the factor is between −1 and 1, so if the rate is below 2 divided by the curvature.
+        The largest curvature decides. In this bowl it is {show(bowl["curvature"])}, so the limit is
+        {show(bowl["limit"])}. With 0.99 times that rate, 500 steps bring the loss to {show(bowl["below"])}; with 1.01
+        times, to {show(bowl["above"])}.
         """,
     ]
 
@@ -150,35 +154,36 @@ def _tell_methods(numbers: Numbers) -> list[Block]:
         """
         ### Three ways to take a step
 
-        What turns gradients into steps is called an **optimizer**. The library *optax* has many. The one above is **plain
-        descent**. The second, **momentum**, keeps a running sum *v* of all gradients, in which old ones fade: 0.9 of the
-        sum is kept at every step. Slopes that point the same way each time add up, and slopes that change sign cancel, as
-        for a heavy ball that rolls.
+        What turns gradients into steps is called an **optimizer**. The library *optax* has many. The one above is
+        **plain descent**. The second, **momentum**, keeps a running sum *v* of all gradients, in which old ones fade:
+        0.9 of the sum is kept at every step. Slopes that point the same way each time add up, and slopes that change
+        sign cancel, as for a heavy ball that rolls.
         """,
         Formula(
             r"v \leftarrow 0.9\, v + g \qquad w \leftarrow w - \mathrm{rate} \cdot v",
             "v becomes 0.9 times v plus the gradient; then the weights move against v, times the learning rate",
         ),
         """
-        The third, **Adam**, keeps two running averages for each weight: *m* of its slope, and *s* of its slope squared.
-        Each weight moves by *m* divided by the square root of *s*, so a weight whose slopes are always large takes no
-        larger steps than one whose slopes are always small. The averages start at 0, and a correction makes up for that.
+        The third, **Adam**, keeps two running averages for each weight: *m* of its slope, and *s* of its slope
+        squared. Each weight moves by *m* divided by the square root of *s*, so a weight whose slopes are always large
+        takes no larger steps than one whose slopes are always small. The averages start at 0, and a correction makes
+        up for that.
         """,
         Formula(
-            r"m \leftarrow b_1 m + (1 - b_1)\, g \qquad s \leftarrow b_2 s + (1 - b_2)\, g^2",
-            "m keeps a share b1 of itself and takes the rest from the gradient; s does so with b2 and the gradient squared",
+            r"m \leftarrow \beta_1 m + (1 - \beta_1)\, g \qquad s \leftarrow \beta_2 s + (1 - \beta_2)\, g^2",
+            "m keeps a share beta 1 of itself and takes the rest from the gradient; s likewise with beta 2 and its square",
         ),
         Formula(
-            r"w \leftarrow w - \mathrm{rate} \cdot \dfrac{m / (1 - b_1^t)}{\sqrt{s / (1 - b_2^t)} + \varepsilon}",
+            r"w \leftarrow w - \mathrm{rate} \cdot \dfrac{m / (1 - \beta_1^t)}{\sqrt{s / (1 - \beta_2^t)} + \varepsilon}",
             "the weights move by the rate times m over the root of s plus a tiny epsilon, m and s corrected at step t",
         ),
         f"""
-        So Adam cares little how large a loss is. At a place where two slopes are {show(adam["first_gradient"][0])} and
-        {show(adam["first_gradient"][1])} in size, its first step with a rate of 0.1 moves the weights by {first}
-        and {second}. If the bowl's loss is multiplied by a hundred, Adam's path changes by {show(adam["scaled"])} at most,
-        while plain descent is {show(adam["scaled_plain"])} away after two steps. *b₁* is 0.9 by default, as in the figures
-        below. pix2pix uses Adam with a learning rate of {show(pix2pix["rate"])} and *b₁* = {show(pix2pix["b1"])}, which
-        forgets old slopes sooner.
+        So Adam cares little how large a loss is. At a place where two slopes are {show(adam["first_gradient"][0])}
+        and {show(adam["first_gradient"][1])} in size, its first step with a rate of 0.1 moves the weights by {first}
+        and {second}. If the bowl's loss is multiplied by a hundred, Adam's path changes by {show(adam["scaled"])} at
+        most, while plain descent is {show(adam["scaled_plain"])} away after two steps. *β₁* is 0.9 by default, as in
+        the figures below. pix2pix uses Adam with a learning rate of {show(pix2pix["rate"])} and *β₁* =
+        {show(pix2pix["b1"])}, which forgets old slopes sooner.
         """,
         Source(descend),
     ]
@@ -194,10 +199,10 @@ def _tell_surfaces(numbers: Numbers) -> list[Block]:
         f"""
         ### Bowl, valley, bumps, cliff
 
-        For the first two surfaces we tried 71 learning rates for each method, and kept the one with which it came soonest
-        to a hundredth of its distance to the minimum. On the **bowl** plain descent needs {needed["bowl"][0]} steps.
-        Momentum needs {needed["bowl"][1]}, because it rolls past and has to come back, and Adam {needed["bowl"][2]}: the
-        simplest is sometimes the best.
+        For the first two surfaces we tried 71 learning rates for each method, and kept the one with which it came
+        soonest to a hundredth of its distance to the minimum. On the **bowl** plain descent needs {needed["bowl"][0]}
+        steps. Momentum needs {needed["bowl"][1]}, because it rolls past and has to come back, and Adam
+        {needed["bowl"][2]}: the simplest is sometimes the best.
         """,
         *_pair(
             numbers,
@@ -207,27 +212,29 @@ def _tell_surfaces(numbers: Numbers) -> list[Block]:
             "Momentum and Adam circle around the middle; plain descent does not",
         ),
         f"""
-        The **valley** is a hundred times more curved across than along. Its walls set the limit of the learning rate, and
-        with so small a rate the way along the floor takes long. Plain descent jumps from wall to wall and then creeps:
-        {needed["valley"][0]} steps. With momentum the jumps cancel and the small steps along the floor add up:
-        {needed["valley"][1]} steps. Adam gives each weight a scale of its own: {needed["valley"][2]} steps.
+        The **valley** is a hundred times more curved across than along. Its walls set the limit of the learning rate,
+        and with so small a rate the way along the floor takes long. Plain descent jumps from wall to wall and then
+        creeps: {needed["valley"][0]} steps. With momentum the jumps cancel and the small steps along the floor add
+        up: {needed["valley"][1]} steps. Adam gives each weight a scale of its own: {needed["valley"][2]} steps.
         """,
         *_pair(numbers, "valley", tried["valley"], best["valley"], "Plain descent zigzags between the walls, then creeps"),
         f"""
         A **bumpy** surface has many minima, and plain descent ends in one near its start. Four starts end in
         {len(ends_of(starts))} places, with losses from {show(round(float(starts["loss"].min()), 6))} to
-        {show(starts["loss"].max())}. The gradient is nearly 0 at all of them, so nothing there tells of a lower place.
-        From the first of these starts, momentum rolls over the rim of the first hollow and on to the lowest; the other
-        two stay at {show(bumpy["plain"]["loss"][-1])}. That is luck: it knows no more than they do of what lies ahead.
+        {show(starts["loss"].max())}. The gradient is nearly 0 at all of them, so nothing there tells of a lower
+        place. From the first of these starts, momentum rolls over the rim of the first hollow and on to the lowest;
+        the other two stay at {show(bumpy["plain"]["loss"][-1])}. That is luck: it knows no more than they do of what
+        lies ahead.
         """,
         *_bumpy_figures(numbers),
         f"""
-        A **cliff** is a place where the gradient is suddenly huge, here {steepest:.0f}. One plain step from its face is
-        longer than the whole map is wide and lands at *w₁* = {show(thrown)}, from where the way back is long. The usual
-        answer is to **clip** the gradient: if it is longer than some cap, here {show(CLIP)}, it is shortened to that, and
-        keeps its direction. `optax.clip_by_global_norm` does this, and a run of pix2pix can have it too, with the setting
-        `clip`. Adam moves no weight by much more than its rate, so it is not thrown. But it remembers the huge slopes, and
-        divides by them long after: in its last fifty steps *w₁* changes by {show(abs(adam[-1] - adam[-51]))}.
+        A **cliff** is a place where the gradient is suddenly huge, here {steepest:.0f}. One plain step from its face
+        is longer than the whole map is wide and lands at *w₁* = {show(thrown)}, from where the way back is long. The
+        usual answer is to **clip** the gradient: if it is longer than some cap, here {show(CLIP)}, it is shortened to
+        that, and keeps its direction. `optax.clip_by_global_norm` does this, and a run of pix2pix can have it too,
+        with the setting `clip`. Adam moves no weight by much more than its rate, so it is not thrown. But it
+        remembers the huge slopes, and divides by them long after: in its last fifty steps *w₁* changes by
+        {show(abs(adam[-1] - adam[-51]))}.
         """,
         *_pair(numbers, "cliff", cliff, RATES["cliff"], "Plain descent and momentum leave the map at the left"),
         Widget(
@@ -309,7 +316,7 @@ def _bumpy_figures(numbers: Numbers) -> list[Figure]:
     starts, methods = numbers["paths"]["starts"]["path"], numbers["paths"]["bumpy"]
     from_starts = {f"start {index}": path for index, path in enumerate(starts, start=1)}
     from_one = {method: methods[method]["path"] for method in METHODS[:3]}
-    alt = "Nine hollows in rows of three. Four paths from four places, each to the middle of the nearest hollow."
+    alt = "Nine hollows in rows of three. Four paths from four places, each to the middle of a hollow near it."
     first = _map(
         numbers, "bumpy", from_starts, "starts", "Plain descent from four starts", "Each ends in a hollow near.", alt
     )
@@ -331,9 +338,12 @@ def _pair(numbers: Numbers, name: str, methods: dict[str, Numbers], rates: dict[
     axes.set_ylim(1e-6, 3 * max(methods[method]["loss"].max() for method in rates))
     ends = "; ".join(f"{method} {show(methods[method]['loss'][-1])}" for method in rates)
     return [
-        _map(numbers, name, paths, f"{name}_paths", f"The {name}", _told_rates(rates), alt),
+        _map(numbers, name, paths, f"{name}_paths", f"The {name}", f"The first {STEPS} steps. {_told_rates(rates)}", alt),
         Figure(
-            f"{name}_loss", "Equal distances upwards are equal factors.", f"Lines that fall. At the end: {ends}.", figure
+            f"{name}_loss",
+            "Equal distances upwards are equal factors.",
+            f"Falling lines. At the last step: {ends}.",
+            figure,
         ),
     ]
 

@@ -28,41 +28,42 @@ def tell(numbers: Numbers) -> list[Block]:
     slope, height = (float(v) for v in line["path"][-1])
     return [
         """
-        A program that learns begins with guesses. A **loss** is a function that takes its answers and the right ones and
-        returns one number: how wrong it was. Learning means changing the program's own numbers, its **weights** (also
-        called **parameters**), until the loss is small. Nothing else tells the program what we want, so the choice of the
-        loss is the choice of what is learned.
+        A program that learns begins with guesses. A **loss** is a function that takes its answers and the right ones
+        and returns one number: how wrong it was. Learning means changing the program's own numbers, its **weights**
+        (also called **parameters**), until the loss is small. Nothing else tells the program what we want, so the
+        choice of the loss is the choice of what is learned.
 
         ### A line through points
 
-        Take forty points that lie near a line. The program's answer at *x* is *w x + b*, with two weights. The usual loss
-        for numbers is the mean of the squared differences, called **mean squared error** or **L2**:
+        Take forty points that lie near a line. The program's answer at *x* is *w x + b*, with two weights. The usual
+        loss for numbers is the mean of the squared differences, called **mean squared error** or **L2**:
         """,
         Formula(
             r"\mathrm{L2} = \dfrac{1}{n} \sum_{i=1}^{n} (\mathrm{answer}_i - \mathrm{target}_i)^2",
             "the mean, over all n answers, of the difference to the target, squared",
         ),
         f"""
-        How does the loss change when *w* grows a little? That is the loss's slope in the direction of *w*. The slopes for
-        all weights together are the **gradient**. Taking a small step against it, again and again, is **gradient
+        How does the loss change when *w* grows a little? That is the loss's slope in the direction of *w*. The slopes
+        for all weights together are the **gradient**. Taking a small step against it, again and again, is **gradient
         descent**; the next lesson is all about it. Here it starts with *w* = *b* = 0, and the loss falls from
-        {show(line["loss"][0])} to {show(line["loss"][-1])}. It cannot reach zero, for no line goes through all the points.
-        The line it ends with, *w* = {slope:.3f} and *b* = {height:.3f}, is the one that algebra gives.
+        {show(line["loss"][0])} to {show(line["loss"][-1])}. It cannot reach zero, for no line goes through all the
+        points. The line it ends with, *w* = {slope:.3f} and *b* = {height:.3f}, is the one that algebra gives.
         """,
         _line_figure(line),
         _loss_figure("line_loss", line["loss"], "L2", "The loss of the line after each step."),
         """
         ### Yes or no
 
-        Often the right answer is a yes or a no: is this picture real or is it fake? The program should then answer with a
-        **probability** *p* between 0 (surely fake) and 1 (surely real). It computes some number *z* first, which may be of
-        any size and is called a **logit**, and squeezes it with the **sigmoid** function:
+        Often the right answer is a yes or a no: is this picture real or is it fake? The program should then answer
+        with a **probability** *p* between 0 (surely fake) and 1 (surely real). It computes some number *z* first,
+        which may be of any size and is called a **logit**, and squeezes it with the **sigmoid** function:
         """,
         Formula(r"p = \mathrm{sigmoid}(z) = \dfrac{1}{1 + e^{-z}}", "p is 1 divided by 1 plus e to the minus z"),
         """
         A logit of 0 is a probability of one half, and large logits of either sign are nearly certain. The loss for
-        probabilities is the **log loss**, also called **binary cross-entropy**: minus the logarithm of the probability
-        that was given to what turned out to be true.
+        probabilities is the **log loss**, also called **binary cross-entropy**: minus the logarithm of the
+        probability that was given to what turned out to be true. (In this course log is always the natural logarithm,
+        to the base e, which is about 2.718.)
         """,
         Formula(r"-\log p \quad \mathrm{if\ it\ was\ real}", "minus the logarithm of p, if it was real"),
         Formula(r"-\log (1 - p) \quad \mathrm{if\ it\ was\ fake}", "minus the logarithm of 1 minus p, if it was fake"),
@@ -72,8 +73,8 @@ def tell(numbers: Numbers) -> list[Block]:
             [(f"{p:g}", value) for p, value in told.items()],
         ),
         """
-        Being unsure costs little, and being right and sure almost nothing. Being **sure and wrong** has no upper limit:
-        each time the answer is ten times surer, it costs another log 10, which is about 2.3.
+        Being unsure costs little, and being right and sure almost nothing. Being **sure and wrong** has no upper
+        limit: each time the answer is ten times surer, it costs another log 10, which is about 2.3.
         """,
         Widget(
             "log_loss",
@@ -87,19 +88,20 @@ def tell(numbers: Numbers) -> list[Block]:
         f"""
         Two clouds of points, one standing for real pictures and one for fakes, are separated by a line when their
         logit is *w₁ x₁ + w₂ x₂ + b* and the log loss is made small by descent. After sixty steps
-        {clouds["accuracy"]:.0%} of the points are on the right side. The loss used here is the very one that pix2pix's
-        second program, which tells real pictures from fakes, is trained with.
+        {clouds["accuracy"]:.0%} of the points are on the right side. The loss used here is the very one that
+        pix2pix's second program, which tells real pictures from fakes, is trained with.
         """,
         _clouds_figure(clouds),
         _loss_figure("clouds_loss", clouds["loss"], "log loss", "The log loss after each step."),
         f"""
         ### Why not squared error for yes and no?
 
-        Suppose that the program is nearly certain and wrong: its logit is {show(WRONG_LOGIT)}, but the picture is real.
-        Squared error after a sigmoid sees a flat plain there: the sigmoid hardly moves when the logit does, so the slope is
-        only {show(race["squared"]["slope_at_start"])}. The slope of log loss is {show(race["log"]["slope_at_start"])}. With
-        the same steps, log loss needs {race["log"]["steps_to_90_percent"]} of them to get from there to an answer of 90 %
-        real, squared error {race["squared"]["steps_to_90_percent"]}. It learns slowest where it is most wrong.
+        Suppose that the program is nearly certain and wrong: its logit is {show(WRONG_LOGIT)}, but the picture is
+        real. Squared error after a sigmoid sees a flat plain there: the sigmoid hardly moves when the logit does, so
+        the slope is only {show(race["squared"]["slope_at_start"])}. The slope of log loss is
+        {show(race["log"]["slope_at_start"])}. With the same steps, log loss needs
+        {race["log"]["steps_to_90_percent"]} of them to get from there to an answer of 90 % real, squared error
+        {race["squared"]["steps_to_90_percent"]}. It learns slowest where it is most wrong.
         """,
         *_slope_figures(numbers),
         """
@@ -112,10 +114,10 @@ def tell(numbers: Numbers) -> list[Block]:
             "the mean, over all n answers, of the size of the difference to the target",
         ),
         f"""
-        Five flats cost {", ".join(f"{price:g}" for price in PRICES)}. Which single guess has the smallest loss? Descent
-        finds {show(centre["l2"]["found"])} with L2, which is the **mean** (the sum divided by five), and
-        {float(centre["l1"]["found"]):.1f} with L1, which is the **median** (the one in the middle). The expensive flat
-        pulls the mean towards it, because a large difference counts much more when it is squared.
+        Five flats cost {", ".join(f"{price:g}" for price in PRICES)}. Which single guess has the smallest loss?
+        Descent finds {show(centre["l2"]["found"])} with L2, which is the **mean** (the sum divided by five), and
+        {float(centre["l1"]["found"]):.1f} with L1, which is the **median** (the one in the middle). The expensive
+        flat pulls the mean towards it, because a large difference counts much more when it is squared.
         """,
         Widget(
             "best_guess",
@@ -126,9 +128,9 @@ def tell(numbers: Numbers) -> list[Block]:
         ),
         """
         The same happens to pictures. Below, a dark wall ends somewhere in front of a bright sky, and the program is
-        not told where. So it has to give one picture as the answer to all of them. For every pixel L2 takes the mean of
-        what was seen there, which is a grey between wall and sky: a blur. L1 takes the median, which is wall or sky and
-        nothing between, so there is an edge.
+        not told where. So it has to give one picture as the answer to all of them. For every pixel L2 takes the mean
+        of what was seen there, which is a grey between wall and sky: a blur. L1 takes the median, which is wall or
+        sky and nothing between, so there is an edge.
         """,
         Pictures(
             "edges",
@@ -143,8 +145,9 @@ def tell(numbers: Numbers) -> list[Block]:
         ),
         _edges_figure(edges),
         """
-        This is why pix2pix compares pictures with L1 and not with L2: "as L1 encourages less blurring", its authors write
-        (Isola et al. 2017, section 3.1). Less, not none: the last lesson shows what is still missing, and what fills it.
+        This is why pix2pix compares pictures with L1 and not with L2: "as L1 encourages less blurring", its authors
+        write (Isola et al. 2017, section 3.1). Less, not none: the last lesson shows what is still missing, and what
+        fills it.
         """,
         Source(losses.l1),
         Source(losses.l2),
@@ -219,4 +222,9 @@ def _edges_figure(edges: Numbers) -> Figure:
     axes.step(np.arange(32), edges["l1"]["row"], where="mid", color=BLUE, label="L1: the median")
     axes.legend(fontsize=9)
     alt = "L1's row jumps from dark to bright within one pixel; L2's climbs in many small steps over thirteen pixels."
-    return Figure("edge_rows", "The step of L1 is as high as the wall's edge; L2 has spread it.", alt, figure)
+    return Figure(
+        "edge_rows",
+        "The step of L1 is nearly as high as the wall's edge; its wiggles are the last steps of descent. L2 has spread it.",
+        alt,
+        figure,
+    )

@@ -14,9 +14,10 @@ def tell(numbers: Numbers) -> list[Block]:
     l1, gan, both = (numbers[name] for name in VARIANTS)
     return [
         """
-        The U-Net of lesson 7 was trained with L1, and its pictures are in the right places, but soft. Lesson 1 says
-        why: where the label map leaves open which brick is light and which is dark, L1 takes the middle. A person
-        sees at once that such a picture is not a photo. So let a second network be that person.
+        The U-Net of lesson 7 was trained with L1, and its pictures are in the right places, but soft. L1 takes the
+        median of what may be there (lesson 1). Where the label map leaves open which brick is light and which is
+        dark, that is about the same middle tone at every pixel, and the texture is gone. A person sees at once that
+        such a picture is not a photo. So let a second network be that person.
 
         - The **generator** is the U-Net. It is given a label map and makes a picture, the **fake**.
         - The **discriminator** is given a label map together with a picture, and answers with a logit: is the picture
@@ -35,8 +36,8 @@ def tell(numbers: Numbers) -> list[Block]:
         """
         *G(x)* is the generator's picture for the label map *x*, *D* the probability that the discriminator gives it.
         The paper's λ is 100. One training step does three things, in this order: make a fake; teach the discriminator
-        with the fake and with the real photo, halving its loss so that it learns more slowly; teach the generator
-        through the discriminator that has just learned. This is the whole of it:
+        with the fake and with the real photo; teach the generator through the discriminator that has just learned.
+        This is the whole of it:
         """,
         Source(make_train_step),
         f"""
@@ -44,7 +45,7 @@ def tell(numbers: Numbers) -> list[Block]:
         in a grid of logits, and each of them depends on one patch of the picture only. L1 already takes care of what
         is where; the discriminator has to look after texture, and that is local. It is called a **PatchGAN**. Where
         the gradient of one logit is not zero shows its patch: {numbers["patch"]} x {numbers["patch"]} pixels in the
-        paper's network.
+        paper's network, for pictures of 256. The one below has a layer less, and so smaller patches.
 
         ### Three generators
 
@@ -66,14 +67,15 @@ def tell(numbers: Numbers) -> list[Block]:
         ),
         f"""
         **L1 alone** is in the right place and blurred: it has {show(l1["sharpness"])} of the sharpness of the photos.
-        **The GAN alone** makes up rough surfaces that a discriminator may take for bricks, {show(gan["sharpness"])}
-        times as sharp as the photos, and does not care which brick is where: its L1 is {show(gan["l1"])} instead of
-        {show(l1["l1"])}. **Both together** pay a little L1, {show(both["l1"])}, and have {show(both["sharpness"])} of
-        the photos' sharpness.
+        **The GAN alone** makes up rough surfaces, {show(gan["sharpness"])} times as sharp as the photos, and they
+        need not be those of this building: its L1 is {show(gan["l1"])} instead of {show(l1["l1"])}. **Both together**
+        pay a little L1, {show(both["l1"])}, and have {show(both["sharpness"])} of the photos' sharpness. That figure
+        is only the size of the differences between neighbours: it cannot tell bricks from a pattern. So look at the
+        sky as well.
         """,
         Table(
             f"Means over {numbers['tested']} label maps that were not trained on",
-            ("", "L1", "SSIM", "sharpness", "called real: fakes", "called real: photos"),
+            ("", "L1", "SSIM", "sharpness", "probability of real: fakes", "of photos"),
             [
                 (
                     name,
@@ -84,10 +86,10 @@ def tell(numbers: Numbers) -> list[Block]:
             ],
         ),
         """
-        The last two columns are the probability of being real that each one's own discriminator gives to the fakes
-        and to the photos, in the mean over all patches. The discriminator of L1 alone was trained as well, only
-        nobody listened to it: it tells the two apart without trouble. L1 and SSIM do not see what a person sees here;
-        they prefer the blur. This is the paper's figure 4 and table 1 in small (Isola et al. 2017, section 4.2), and
+        The last two columns are what each one's own discriminator says: the probability of being real that it gives
+        to the fakes and to the photos, in the mean over all patches. The discriminator of L1 alone was trained as
+        well, only nobody listened to it. L1 and SSIM do not see what a person sees here: by both, the blur is better
+        than the invention. This is the paper's figure 4 and table 1 in small (Isola et al. 2017, section 4.2), and
         the reason why its authors asked people, and a network that reads label maps off photos, to judge.
         """,
         _curves(
@@ -95,22 +97,22 @@ def tell(numbers: Numbers) -> list[Block]:
             "generator_l1",
             "L1 of the generator, mean of 50 steps",
             "How far from the photo",
-            "The GAN alone gets nearer to the photos too, for a discriminator that sees the label map asks for it.",
+            "The two with L1 in their loss get nearest.",
         ),
         _curves(
             numbers,
             "discriminator_fake_accuracy",
             "share of fakes found out",
             "Who is winning",
-            "One half is guessing. L1 alone, which does not play, is found out nearly always.",
+            "One half would be guessing. L1 alone, which does not play, is found out most.",
         ),
         """
-        A falling curve says that training works only for the first plot. In the second, two opponents get better at
-        the same time, and the score of the game tells little about how well either plays. So look at the pictures.
+        In the first plot a falling curve says that training works. In the second, two opponents get better at the
+        same time, and the score of the game tells little about how well either plays. So look at the pictures.
 
-        This was {size} pixels and a minute. `p2p-jax train quickstart` is the same with four times the weights and
-        some minutes; `p2p-jax train pix2pix --data.path FOLDER` is the paper's network, on your own pairs.
-        """.replace("{size}", str(numbers["size"])),
+        `p2p-jax train quickstart` is the next larger thing, wider and longer, in some minutes. With
+        `p2p-jax train pix2pix --data.path FOLDER` the paper's network learns from your own pairs.
+        """,
     ]
 
 

@@ -31,39 +31,39 @@ def tell(numbers: Numbers) -> list[Block]:
     shrunk = float(np.median(deep["size"]["ReLU, Xavier's"][:, -1] / deep["size"]["ReLU, Xavier's"][:, 0]))
     return [
         """
-        The last lesson had units whose activation was tanh, a smooth curve. The most used activation today is simpler.
-        **ReLU** (rectified linear unit) lets through what is above zero, and gives zero for everything else:
+        The last lesson had units whose activation was tanh, a smooth curve. The most used activation today is
+        simpler. **ReLU** (rectified linear unit) lets through what is above zero, and gives zero for everything else:
         """,
         Formula(r"\mathrm{relu}(x) = \max(0, x)", "relu of x is x where x is above zero, and zero where it is not"),
         f"""
-        It is a switch. On, its slope is 1; off, it is 0. At exactly zero there is a corner, and a corner has no slope, so
-        one has to be chosen. This package takes {show(numbers["curves"]["slope_at_zero"])}, as most do.
+        It is a switch. On, its slope is 1; off, it is 0. At exactly zero there is a corner, and a corner has no
+        slope, so one has to be chosen. This package takes {show(numbers["curves"]["slope_at_zero"])}, as most do.
         """,
         *_curve_figures(numbers["curves"]),
         f"""
         ### A broken line
 
         What can be built of switches? A hidden layer whose units are switched on at different places adds up straight
-        pieces: its answer is a broken line. Every unit makes one bend, where it switches. Fitted to a wave, {FEW} units
-        gave {show(len(few["bends"]))} bends and {show(few["pieces"])} straight pieces, and an L2 of {show(few["loss"])}.
-        With {MANY} units there are {show(len(many["bends"]))} bends between −1 and 1, {show(many["pieces"])} pieces, and
-        an L2 of {show(many["loss"])}. Two pieces of equal slope would look like one; the slope of the answer, drawn
-        beside it, has as many stairs as there are pieces.
+        pieces: its answer is a broken line. Every unit makes one bend, where it switches. Fitted to a wave, {FEW}
+        units gave {show(len(few["bends"]))} bends and {show(few["pieces"])} straight pieces, and an L2 of
+        {show(few["loss"])}. With {MANY} units there are {show(len(many["bends"]))} bends between −1 and 1,
+        {show(many["pieces"])} pieces, and an L2 of {show(many["loss"])}. Two pieces of equal slope would look like
+        one; the slope of the answer, drawn beside it, has as many stairs as there are pieces.
         """,
         *_bend_figures(bends),
         f"""
         ### Many zeros
 
         A unit that is off gives exactly zero. In a network with random weights that is so for half of all values,
-        {float(deep["zeros"]["ReLU"].mean()):.0%} here. Values of which many are zero are called **sparse**. Each input
-        has its own set of switches that are on: in the first layer {float(deep["switching"]["ReLU"][:, 0].mean()):.0%} of
-        the units are on for some of {EXAMPLES} inputs and off for others. A sigmoid makes no zeros
-        ({float(deep["zeros"]["sigmoid"].mean()):.0%}).
+        {float(deep["zeros"]["ReLU"].mean()):.0%} here. Values of which many are zero are called **sparse**. Each
+        input has its own set of switches that are on: in the first layer
+        {float(deep["switching"]["ReLU"][:, 0].mean()):.0%} of the units are on for some of {EXAMPLES} inputs and off
+        for others. A sigmoid makes no zeros ({float(deep["zeros"]["sigmoid"].mean()):.0%}).
 
         In pix2pix the program that makes pictures has a half that makes small pictures larger, its decoder, of which
-        lesson 7 tells more. There every layer begins with ReLU. Each gets two stacks of values: what the layer before
-        made, and what was kept from the first half of the program. This is how much of both ReLU sets to zero, in a small
-        one with random weights that is given plans of buildings:
+        lesson 7 tells more. There every layer begins with ReLU. Each but the first gets two stacks of values: what
+        the layer before made, and what was kept from the first half of the program. This is how much of both ReLU
+        sets to zero, in a small one with random weights that is given plans of buildings:
         """,
         Table(
             "Share of zeros after the ReLU, before any training",
@@ -78,18 +78,18 @@ def tell(numbers: Numbers) -> list[Block]:
         """
         ### Many layers
 
-        By the chain rule of lesson 3, the gradient that reaches the first layer is a product: for each layer on the way
-        back it is multiplied by the layer's weights, and by the slope of each unit's activation. For a chain of single
-        units, where *h* is what a unit gives, *w* its weight and *f* the activation, it reads
+        By the chain rule of lesson 3, the gradient that reaches the first layer is a product: for each layer on the
+        way back it is multiplied by the layer's weights, and by the slope of each unit's activation. For a chain of
+        single units, where *h* is what a unit gives, *w* its weight and *f* the activation, it reads
         """,
         Formula(
             r"\dfrac{d h_n}{d h_0} = w_1 f^\prime(w_1 h_0) \cdot w_2 f^\prime(w_2 h_1) \cdots w_n f^\prime(w_n h_{n-1})",
             "how much the last value changes with the first is the product, over all units, of weight times slope",
         ),
         f"""
-        The sigmoid's slope is nowhere more than a quarter. Thirty-two layers multiply thirty-two such numbers: even if
-        each were a quarter, and the weights 1, there would be {show(0.25**32)} left. Tanh has a slope of 1, but only at
-        zero. ReLU has 1 wherever it is on.
+        The sigmoid's slope is nowhere more than a quarter. Thirty-two layers multiply thirty-two such numbers: even
+        if each were a quarter, and the weights 1, there would be {show(0.25**32)} left. Tanh has a slope of 1, but
+        only at zero. ReLU has 1 wherever it is on.
         """,
         _slopes_figure(numbers["curves"]),
         Widget(
@@ -107,23 +107,23 @@ def tell(numbers: Numbers) -> list[Block]:
         f"""
         ### How large should the weights be at the start?
 
-        The chain shows that weights matter as much as slopes. A unit with *n* inputs adds *n* products, so random weights
-        have to be the smaller the more inputs there are. If the mean of their squares is 1/*n*, the sum is about as large
-        as one input. That is **Xavier's** rule, and it suits tanh. ReLU sets half of the values to zero, which halves the
-        mean of their squares, so **He's** rule makes up for it with 2/*n*. With Xavier's rule 31 more layers halve it
-        about 31 times: it shrinks to {show(shrunk)} of what the first layer gave. With He's it changes by a factor of
-        {show(float(np.median(spread(deep["size"]["ReLU"]))))}.
+        The chain shows that weights matter as much as slopes. A unit with *n* inputs adds *n* products, so random
+        weights have to be the smaller the more inputs there are. If the mean of their squares is 1/*n*, the sum is
+        about as large as one input. That is **Xavier's** rule, and it suits tanh. ReLU sets half of the values to
+        zero, which halves the mean of their squares, so **He's** rule makes up for it with 2/*n*. With Xavier's rule
+        31 more layers halve it about 31 times: it shrinks to {show(shrunk)} of what the first layer gave. With He's
+        it changes, up or down, by a factor of {show(float(np.median(spread(deep["size"]["ReLU"]))))}.
         """,
         _size_figure(deep),
         f"""
         ### The vanishing gradient
 
-        Now the measurement: networks of 2 to 32 layers with {WIDTH} units each, random weights by these rules (Xavier's
-        for the sigmoid too), random inputs and targets, and L2 as the loss. How large is the gradient of each layer's
-        weights, compared with the last layer's? With tanh and ReLU no layer is left out: in none of these networks do the
-        first and the last differ by more than a factor of {worst:.0f}, and it can go either way. With sigmoids each layer
-        gets about {factor:.2f} of what the next one got, and after 32 layers {show(ratio["sigmoid"])} is left. This is
-        the **vanishing gradient**.
+        Now the measurement: networks of 2 to 32 layers with {WIDTH} units each, random weights by these rules
+        (Xavier's for the sigmoid too), random inputs and targets, and L2 as the loss. How large is the gradient of
+        each layer's weights, compared with the last layer's? With tanh and ReLU no layer is left out: in none of
+        these networks do the first and the last differ by more than a factor of {worst:.0f}, and it can go either
+        way. With sigmoids each layer gets about {factor:.2f} of what the next one got, and after 32 layers
+        {show(ratio["sigmoid"])} is left. This is the **vanishing gradient**.
         """,
         *_gradient_figures(deep),
         Table(
@@ -143,14 +143,14 @@ def tell(numbers: Numbers) -> list[Block]:
         f"""
         What it means for learning: one step of gradient descent with a learning rate of 0.1 changes
         {float(np.median(deep["moved"]["ReLU"])):.0%} of the weights of the first of 32 ReLU layers, and
-        {float(np.median(deep["moved"]["sigmoid"])):.0%} of those of the sigmoid network. The change is smaller than the
-        last digit that the computer keeps of a number, so the first layers stay as random as they began.
+        {float(np.median(deep["moved"]["sigmoid"])):.0%} of those of the sigmoid network. The change is smaller than
+        the last digit that the computer keeps of a number, so the first layers stay as random as they began.
 
-        ReLU alone does not do it: the figures hold for weights of the right size. As training changes them, pix2pix keeps
-        values in range by **normalisation** (each channel is brought to mean 0 and a fixed size) and gives gradients a
-        shorter way back by the skip connections of lesson 7. It still ends in a tanh, once, since pictures have to lie
-        between −1 and 1. And the sigmoid has kept its place where it belongs, at the very end, where a probability is
-        wanted.
+        ReLU alone does not do it: the figures hold for weights of the right size. As training changes them, pix2pix
+        keeps values in range by **normalisation** (each channel is brought to mean 0 and a fixed size) and gives
+        gradients a shorter way back by the skip connections of lesson 7. It still ends in a tanh, once, since
+        pictures have to lie between −1 and 1. And the sigmoid has kept its place where it belongs, at the very end,
+        where a probability is wanted.
         """,
         Source(ops.relu),
         Source(ops.sigmoid),
@@ -220,7 +220,7 @@ def _gradient_figures(deep: Numbers) -> list[Figure]:
     parts = {kind: np.median(gradient / gradient[:, -1:], 0) for kind, gradient in gradients.items()}
     draw_lines(axes, {kind: (np.arange(1, last + 1), part) for kind, part in parts.items()})
     alt = (
-        "From the last layer back to the first, tanh and ReLU stay near 1; "
+        "From the last layer back to the first, tanh and ReLU stay within two powers of ten of 1; "
         "the sigmoid falls in a straight line to below 10⁻¹⁰."
     )
     by_layer = Figure("gradients", "Read it from right to left, the way the gradient goes.", alt, figure)
@@ -231,5 +231,8 @@ def _gradient_figures(deep: Numbers) -> list[Figure]:
     draw_lines(axes, reached, markers=True)
     axes.set_xticks(DEPTHS, [str(depth) for depth in DEPTHS])
     axes.minorticks_off()
-    alt = "For 2, 4, 8, 16 and 32 layers, tanh and ReLU stay near 1; the sigmoid falls ever more steeply, to below 10⁻¹⁰."
-    return [by_layer, Figure("depths", "Twice the layers, about twice the powers of ten.", alt, figure)]
+    alt = (
+        "For 2, 4, 8, 16 and 32 layers, tanh and ReLU stay within two powers of ten of 1; "
+        "the sigmoid falls ever more steeply, to below 10⁻¹⁰."
+    )
+    return [by_layer, Figure("depths", "Among many layers: twice the layers, about twice the powers of ten.", alt, figure)]

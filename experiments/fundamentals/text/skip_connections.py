@@ -19,17 +19,20 @@ def tell(numbers: Numbers) -> list[Block]:
     first = {name: sizes[0] for name, sizes in numbers["gradients"]["without a norm"].items()}
     return [
         f"""
-        Turning a label map into a photo means understanding it first: this is a window, that is the sky. One window
-        of 4 x 4 pixels sees too little for that. So the network convolves with stride 2, again and again, and the
-        picture shrinks until one position has seen all of it. This half is called the **encoder**, and its last and
-        smallest output the **bottleneck**: here {widths[-1]} numbers, for a picture of {size} x {size} pixels with
-        {3 * size * size:,} numbers. The other half, the **decoder**, goes the same way back with transposed
-        convolutions. The two together are an **encoder-decoder**: a tower that one descends and climbs again.
+        A **label map** is a plan of a picture: each colour names a thing. In the plans of buildings here, called
+        **facades**, dark blue is what lies around, mid blue the wall, light blue windows and doors, yellow blinds,
+        and red pillars and shops. Turning a label map into a photo means understanding it first: this is a window,
+        that is the sky. One window of a kernel, 4 x 4 pixels, sees too little for that. So the network convolves with
+        stride 2, again and again, and the picture shrinks until one position has seen all of it. This half is called
+        the **encoder**, and its last and smallest output the **bottleneck**: here {widths[-1]} numbers, for a picture
+        of {size} x {size} pixels with {3 * size * size:,} numbers. The other half, the **decoder**, goes the same way
+        back with transposed convolutions. The two together are an **encoder-decoder**: a tower that one descends and
+        climbs again.
 
-        It is plain what must get lost. Where exactly each window has its edges cannot be told in {widths[-1]}
-        numbers. But the encoder knew: its first outputs are large and full of edges. The **U-Net** builds bridges. At
-        every height of the tower the encoder's output is also handed straight across to the decoder, which gets it as
-        additional channels. These are the **skip connections**.
+        All that the decoder is told of the places of windows is in those {widths[-1]} numbers. But the encoder knew
+        more: its first outputs are large and full of edges. The **U-Net** builds bridges. At every height of the
+        tower but the top and the bottom, the encoder's output is also handed straight across to the decoder, which
+        gets it as additional channels. These are the **skip connections**.
         """,
         _tower_figure(size, widths),
         """
@@ -44,13 +47,14 @@ def tell(numbers: Numbers) -> list[Block]:
         The gradient goes the way of the values, backwards. Without bridges it reaches the encoder's first layer only
         through the whole tower, up and down. Below, no network has been trained yet, and the weights begin as small
         random numbers, as they do in pix2pix. With bridges the first layer's gradient is
-        {show(first["unet"])}; without them it is {show(first["encoder_decoder"])}, which is
-        nothing: such a first layer does not learn.
+        {show(first["unet"])}; without them it is {show(first["encoder_decoder"])}. Plain descent
+        would never move such a layer, and even Adam, which evens out sizes, divides it by an ε that is larger.
 
-        There is a second remedy, and pix2pix has it too: a **norm** after each convolution shifts and scales every
-        channel so that its mean is 0 and its spread 1 (**batch norm** is the usual one). What has been made small by
-        small weights is made large again, gradient included, and both towers get gradients of like size. So today's
-        reason for the bridges is another one.
+        There is a second remedy, and pix2pix has it too: the normalisation of lesson 4, or **norm**, behind nearly
+        every convolution shifts and scales each channel so that its mean is 0 and its variance 1. (The usual one is
+        **batch norm**; here it looks at one picture at a time.) What has been made small by small weights is made
+        large again, gradient included, and both towers get gradients of like size. So today's reason for the bridges
+        is another one.
         """,
         _gradient_figure(numbers, "without a norm"),
         _gradient_figure(numbers, "with a norm"),
@@ -102,8 +106,8 @@ def tell(numbers: Numbers) -> list[Block]:
         Pictures(
             "cut",
             "The first picture of above after a cut, without any training after it.",
-            "With no bridge cut there is a clear facade. Cutting the second bridge leaves a roof and lines but no windows; "
-            "cutting all leaves noise in brown and blue. The other cuts change little.",
+            f"With no bridge cut there is a clear facade. It changes most when the {worst['bridge']} bridge is cut; "
+            "with all of them cut, what is left is blotches of brown and blue.",
             {result["bridge"]: [result["picture"]] for result in numbers["cut"]},
         ),
         Table(
@@ -150,8 +154,10 @@ def _gradient_figure(numbers: Numbers, norm: str) -> Figure:
     sizes = {name: numbers["gradients"][norm][generator.__name__] for name, generator in NAMES.items()}
     draw_lines(axes, {name: (np.arange(1, len(size) + 1), size) for name, size in sizes.items()}, markers=True)
     ends = "; ".join(f"{name} {show(size[0])} in the first, {show(size[-1])} in the last" for name, size in sizes.items())
-    caption = "Root mean square of the gradient in each layer's kernel, before training. Each line up is a factor."
-    alt = f"Size of the gradient by layer, on a scale of factors. {ends}."
+    caption = (
+        "Root of the mean square of the gradient in each layer's kernel, before training. The scale goes by powers of ten."
+    )
+    alt = f"Size of the gradient by layer, on a scale of powers of ten. {ends}."
     return Figure(f"gradients_{norm.replace(' ', '_')}", caption, alt, figure)
 
 

@@ -7,14 +7,14 @@ widgets.best_guess = {
     return { l1, l2, curve: range(0, 10, 101).map((g) => [g, ...of(g)]) };
   },
   draw(result, { guess }, { prices }) {
-    const plot = axes([0, 10], [0, 20], { xLabel: "guess", yLabel: "loss" });
+    const plot = axes([-0.3, 10.3], [-1, 55], { xLabel: "guess", yLabel: "loss" });
     plot.line(result.curve.map(([g, l1]) => [g, l1]));
     plot.line(result.curve.map(([g, , l2]) => [g, l2]), { color: ink.orange, dash: "6 4" });
-    for (const price of prices) plot.line([[price, 0], [price, 0.7]], { color: ink.black, line: 3 });
+    for (const price of prices) plot.line([[price, -1], [price, 1.5]], { color: ink.black, line: 3 });
     plot.dot(guess, result.l1, { color: ink.blue });
     plot.dot(guess, result.l2, { shape: "square" });
-    plot.write(7, 1.6, "L1 (line, round dot)", { color: ink.blue });
-    plot.write(5.6, 16, "L2 (dashes, square)", { color: ink.orange, anchor: "end" });
+    plot.write(7, 7.5, "L1 (line, round dot)", { color: ink.blue });
+    plot.write(7, 30, "L2 (dashes, square)", { color: ink.orange, anchor: "end" });
     return plot.render();
   },
   say(result, { guess }) {

@@ -15,7 +15,7 @@ widgets.sliding_kernel = {
     const square = (x, y, size, words, grey, options = {}) => {
       const shade = Math.round(255 * Math.min(Math.max(grey, 0), 1));
       parts.push(rectangle(x, y, size, size, { fill: `rgb(${shade},${shade},${shade})`, stroke: ink.grey, line: 0.5 }));
-      parts.push(text(x + size / 2, y + size / 2 + 4, words, { size: 11, color: shade < 115 ? "#ffffff" : ink.black, ...options }));
+      parts.push(text(x + size / 2, y + size / 2 + 4, words, { size: 11, color: shade < 118 ? "#ffffff" : "#000000", ...options }));
     };
     const weight = (w) => (Number.isInteger(w) ? show(w) : "1/9");
     const heading = (x, y, words) => parts.push(text(x, y, words, { anchor: "start", bold: true }));
