@@ -89,7 +89,7 @@ def test_noticed_when_nothing_leaks(monkeypatch, numbers):
         "back within 20 steps",
         "0.01 no unit was ever",
         "With a slope of 0.2 no unit was ever",
-        "every one of them",
+        "every dead unit moves again",
     ):
         assert text in told
 
