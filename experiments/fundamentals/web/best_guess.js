@@ -13,8 +13,8 @@ widgets.best_guess = {
     for (const price of prices) plot.line([[price, -1], [price, 1.5]], { color: ink.black, line: 3 });
     plot.dot(guess, result.l1, { color: ink.blue });
     plot.dot(guess, result.l2, { shape: "square" });
-    plot.write(7, 7.5, "L1 (line, round dot)", { color: ink.blue });
-    plot.write(7, 30, "L2 (dashes, square)", { color: ink.orange, anchor: "end" });
+    plot.write(8, 10, "L1 (line, round dot)", { color: ink.blue });
+    plot.write(6.5, 30, "L2 (dashes, square)", { color: ink.orange, anchor: "end" });
     return plot.render();
   },
   say(result, { guess }) {

@@ -20,8 +20,8 @@ widgets.log_loss = {
     plot.dot(logit, result.log, { color: ink.blue });
     plot.dot(logit, result.squared, { shape: "square" });
     const side = truth === "real" ? 1 : -1;
-    plot.write(side * 3.2, 5, "log loss (line, round dot)", { color: ink.blue });
-    plot.write(side * 3.2, 4.3, "squared error (dashes, square)", { color: ink.orange });
+    plot.write(side * 2.8, 5, "log loss (line, round dot)", { color: ink.blue });
+    plot.write(side * 2.8, 4.3, "squared error (dashes, square)", { color: ink.orange });
     return plot.render();
   },
   say(result, { truth }) {

@@ -4,7 +4,7 @@
 // All three are pure: compute does what the Python of the lesson does, which a test compares.
 const widgets = {};
 
-const ink = { black: "#1a1a1a", blue: "#0067a5", orange: "#c2500a", green: "#00805b", purple: "#8a3c86", grey: "#6e6e6e" };
+const ink = { black: "#1a1a1a", blue: "#0067a5", orange: "#c2500a", purple: "#8a3c86", grey: "#6e6e6e" };
 
 // A number with a few figures and a true minus.
 function show(value, figures = 3) {
@@ -35,20 +35,19 @@ function segment(x0, y0, x1, y1, { color = ink.black, line = 1.5, dash = "" } = 
 }
 
 // Axes from x[0] to x[1] and y[0] to y[1]; what is drawn on them is cut off at their edges.
-// Options: xLabel, yLabel, width, height, xTicks and yTicks (numbers).
-function axes(x, y, { xLabel = "", yLabel = "", width = 360, height = 260, xTicks = ticks(x), yTicks = ticks(y) } = {}) {
+function axes(x, y, { xLabel = "", yLabel = "" } = {}) {
+  const width = 360, height = 260;
   const box = { left: 52, top: 22, right: width - 10, bottom: height - 38 };
   const X = (value) => box.left + ((value - x[0]) / (x[1] - x[0])) * (box.right - box.left);
   const Y = (value) => box.bottom - ((value - y[0]) / (y[1] - y[0])) * (box.bottom - box.top);
   const within = (value, [low, high]) => Math.min(Math.max(value, low - (high - low)), high + (high - low));
   const marks = [], labels = [];
-  for (const tick of xTicks) labels.push(segment(X(tick), box.bottom, X(tick), box.bottom + 4, { line: 1 }), text(X(tick), box.bottom + 17, show(tick)));
-  for (const tick of yTicks) labels.push(segment(box.left - 4, Y(tick), box.left, Y(tick), { line: 1 }), text(box.left - 7, Y(tick) + 4, show(tick), { anchor: "end" }));
+  for (const tick of ticks(x)) labels.push(segment(X(tick), box.bottom, X(tick), box.bottom + 4, { line: 1 }), text(X(tick), box.bottom + 17, show(tick)));
+  for (const tick of ticks(y)) labels.push(segment(box.left - 4, Y(tick), box.left, Y(tick), { line: 1 }), text(box.left - 7, Y(tick) + 4, show(tick), { anchor: "end" }));
   labels.push(segment(box.left, box.bottom, box.right, box.bottom, { line: 1 }), segment(box.left, box.top, box.left, box.bottom, { line: 1 }));
   labels.push(text((box.left + box.right) / 2, height - 5, xLabel), text(4, 13, yLabel, { anchor: "start" }));
-  const clip = `clip${Math.round(width)}x${Math.round(height)}`;
   return {
-    X, Y, box,
+    X, Y,
     line(points, { color = ink.blue, line = 2, dash = "" } = {}) {
       const path = points.map(([px, py]) => `${X(within(px, x)).toFixed(1)},${Y(within(py, y)).toFixed(1)}`).join(" ");
       marks.push(`<polyline points="${path}" fill="none" stroke="${color}" stroke-width="${line}" stroke-dasharray="${dash}"/>`);
@@ -61,8 +60,9 @@ function axes(x, y, { xLabel = "", yLabel = "", width = 360, height = 260, xTick
     write(px, py, words, options) { labels.push(text(X(px), Y(py), words, options)); },
     add(part) { marks.push(part); },
     render() {
-      const cut = `<clipPath id="${clip}"><rect x="${box.left}" y="${box.top}" width="${box.right - box.left}" height="${box.bottom - box.top}"/></clipPath>`;
-      return drawing(width, height, [cut, `<g clip-path="url(#${clip})">${marks.join("")}</g>`, ...labels]);
+      const place = `x="${box.left}" y="${box.top}" width="${box.right - box.left}" height="${box.bottom - box.top}"`;
+      const view = `${box.left} ${box.top} ${box.right - box.left} ${box.bottom - box.top}`;
+      return drawing(width, height, [`<svg ${place} viewBox="${view}">${marks.join("")}</svg>`, ...labels]);
     },
   };
 }
