@@ -14,12 +14,12 @@ import numpy as np
 import optax
 from jax import Array
 
-from experiments.fundamentals.facades import RUN_ONCE, draw_facades, to_pictures, to_values
+from experiments.fundamentals.facades import RUN_ONCE, draw_facades, to_pictures, to_values, train_on_l1
 from experiments.fundamentals.lesson import (
     Claim,
     Numbers,
 )
-from p2p_jax import convolution, generators, layers, losses, ops
+from p2p_jax import convolution, generators, layers, ops
 from p2p_jax.network import network
 
 TITLE = "Convolution: one small window, everywhere"
@@ -245,31 +245,13 @@ def _checkerboard() -> Numbers:
     }
 
 
-def _train(size: int, steps: int, widths: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _learned(size: int, steps: int, widths: Sequence[int]) -> Numbers:
     """A U-Net learns from photos of facades to draw their plans: its first layer before and after, and the losses."""
     plans, photos = (to_values(pictures) for pictures in draw_facades(64, size=size))
-    unet, adam = network(generators.unet, widths=tuple(widths), norm=layers.batch_norm), optax.adam(2e-3)
-    params, state = _jit(unet.init)(jax.random.key(0), photos[:1])
-
-    def step(carry: Any, chosen: Array) -> tuple[Any, Array]:
-        params, state, moments = carry
-
-        def loss(params: Any) -> tuple[Array, Any]:
-            made, new = unet.apply(params, state, photos[chosen], train=True)
-            return losses.l1(made, plans[chosen]), new
-
-        (value, state), gradient = jax.value_and_grad(loss, has_aux=True)(params)
-        updates, moments = adam.update(gradient, moments)
-        return (optax.apply_updates(params, updates), state, moments), value
-
-    batches = jnp.asarray(np.random.default_rng(2).integers(len(photos), size=(steps, 4)))
-    train = jax.jit(lambda params: jax.lax.scan(step, (params, state, adam.init(params)), batches))
-    (trained, _, _), values = train(params)
-    return np.asarray(params["down0"]["kernel"]), np.asarray(trained["down0"]["kernel"]), np.asarray(values)
-
-
-def _learned(size: int, steps: int, widths: Sequence[int]) -> Numbers:
-    before, after, values = _train(size, steps, widths)
+    unet = network(generators.unet, widths=widths, norm=layers.batch_norm)
+    training = train_on_l1(unet, photos, plans, optax.adam(2e-3), batch=4, steps=steps)
+    before, after = (np.asarray(params["down0"]["kernel"]) for params in (training.start, training.params))
+    values = np.asarray(training.losses)
     chosen: list[int] = []
     shown = []
     for kind, part in list(_take_apart(after).items())[:3]:

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax import Array
 
-from p2p_jax import metrics
+from p2p_jax import losses, metrics
 from p2p_jax.config import Side
 from p2p_jax.data import values
 from p2p_jax.data.procedural import facade
+from p2p_jax.network import Network
 
 SIDE = Side()  # 8 bits, three channels
 RUN_ONCE = {"xla_backend_optimization_level": 0}
@@ -42,6 +44,63 @@ def run_steps(step: Callable[[Any, Array], Any], state: Any, *, count: int, batc
     for k in range(steps):
         state = step(state, jnp.asarray(order[k * batch : (k + 1) * batch]))
     return jax.block_until_ready(state)
+
+
+class Training(NamedTuple):
+    """What `train_on_l1` returns.
+
+    Attributes:
+        start: the params before.
+        params, state: those after.
+        losses: L1 of every step, (steps,).
+        watched: what `watch` made of the first step's gradient.
+    """
+
+    start: Any
+    params: Any
+    state: Any
+    losses: Array
+    watched: Array
+
+
+def train_on_l1(
+    net: Network,
+    inputs: Array,
+    targets: Array,
+    optimizer: optax.GradientTransformation,
+    *,
+    batch: int,
+    steps: int,
+    watch: Callable[[Any], Array] = lambda gradient: jnp.zeros(()),
+) -> Training:
+    """Trains a network on pairs with L1 as the only loss.
+
+    Args:
+        net: from inputs to targets.
+        inputs, targets: (n, h, w, c) in [-1, 1].
+        optimizer: of optax.
+        batch: pairs of each step.
+        steps: how many.
+        watch: of the gradient, a tree as the params; only the first step's is kept.
+    """
+
+    @jax.jit
+    def step(carry: Any, indices: Array) -> Any:
+        params, state, memory, curve, first, k = carry
+
+        def loss(params: Any) -> tuple[Array, Any]:
+            made, changed = net.apply(params, state, inputs[indices], train=True)
+            return losses.l1(made, targets[indices]), changed
+
+        (value, state), gradient = jax.value_and_grad(loss, has_aux=True)(params)
+        update, memory = optimizer.update(gradient, memory, params)
+        first = jnp.where(k == 0, watch(gradient), first)
+        return optax.apply_updates(params, update), state, memory, curve.at[k].set(value), first, k + 1
+
+    start, state = jax.jit(net.init, compiler_options=RUN_ONCE)(jax.random.key(0), inputs[:1])
+    carry = start, state, optimizer.init(start), jnp.zeros(steps), jnp.zeros_like(watch(start)), jnp.zeros((), jnp.int32)
+    params, state, _, curve, first, _ = run_steps(step, carry, count=len(inputs), batch=batch, steps=steps)
+    return Training(start, params, state, curve, first)
 
 
 def sharpness(pictures: Array) -> Array:

@@ -15,11 +15,11 @@ import optax
 from flax.core import Scope
 from jax import Array
 
-from experiments.fundamentals.facades import RUN_ONCE, compare, draw_facades, run_steps, to_pictures, to_values
+from experiments.fundamentals.facades import RUN_ONCE, compare, draw_facades, to_pictures, to_values, train_on_l1
 from experiments.fundamentals.lesson import Claim, Numbers
 from p2p_jax import layers, losses
 from p2p_jax.generators import encoder_decoder, unet
-from p2p_jax.network import Network, count_parameters, network
+from p2p_jax.network import count_parameters, network
 
 TITLE = "Skip connections: the tower and the bridges"
 QUESTION = "A picture is squeezed through a few numbers and drawn again from them. How does any detail survive?"
@@ -27,6 +27,7 @@ HOMES = (unet, encoder_decoder, layers.concat, layers.no_skip)
 
 NORM = partial(layers.batch_norm, statistics="picture")
 NAMES = {"U-Net": unet, "encoder-decoder": encoder_decoder}
+ADAM = optax.adam(1e-3, b1=0.5)
 TESTED = 24  # pictures that are not trained on
 BRIDGES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh")
 
@@ -54,9 +55,15 @@ def measure(*, size: int = 64, width: int = 16, steps: int = 600, pairs: int = 3
     makers["encoder_decoder"] = network(encoder_decoder, widths=wider, norm=NORM)
     results["labels"], results["photos"] = to_pictures(test[0][:6]), to_pictures(test[1][:6])
     for name, net in makers.items():
-        trained, curve, results["gradients"]["with a norm"][name] = _train(net, labels[:pairs], photos[:pairs], steps)
+        training = train_on_l1(net, labels[:pairs], photos[:pairs], ADAM, batch=1, steps=steps, watch=_gradient_sizes)
+        trained = training.params, training.state
+        results["gradients"]["with a norm"][name] = training.watched
         made = jax.jit(partial(net.apply, train=False))(*trained, test[0])[0]
-        results[name] = {"parameters": count_parameters(trained[0]), "curve": curve, **compare(made, test[1])}
+        results[name] = {
+            "parameters": count_parameters(training.params),
+            "curve": training.losses,
+            **compare(made, test[1]),
+        }
         results[name]["pictures"] = to_pictures(made[:6])
         if name == "unet":
             results["cut"] = _cut(trained, widths, test)
@@ -66,45 +73,23 @@ def measure(*, size: int = 64, width: int = 16, steps: int = 600, pairs: int = 3
 
 
 def _gradients(generator: Callable[..., Array], widths: Sequence[int], labels: Array, photos: Array) -> Array:
-    """Those of L1 in the encoder of a network without norms, before training; see `_sizes`."""
+    """Those of L1 in the encoder of a network without norms, before training; see `_gradient_sizes`."""
     net = network(generator, widths=widths, norm=layers.no_norm)
 
     @partial(jax.jit, compiler_options=RUN_ONCE)
     def find(key: Array) -> Array:
         params, state = net.init(key, labels)
-        return _sizes(jax.grad(lambda params: losses.l1(net.apply(params, state, labels, train=True)[0], photos))(params))
+        return _gradient_sizes(
+            jax.grad(lambda params: losses.l1(net.apply(params, state, labels, train=True)[0], photos))(params)
+        )
 
     return find(jax.random.key(0))
 
 
-def _sizes(gradient: Any) -> Array:
+def _gradient_sizes(gradient: Any) -> Array:
     """Root mean square of the gradient in the kernel of each level of the encoder, outermost first."""
     kernels = [gradient[name]["kernel"] for name in sorted(gradient) if re.fullmatch(r"down\d", name)]
     return jnp.stack([jnp.sqrt(jnp.square(kernel).mean()) for kernel in kernels])
-
-
-def _train(net: Network, labels: Array, photos: Array, steps: int) -> tuple[tuple[Any, Any], Array, Array]:
-    """Adam on L1 alone: (params, state), the loss of every step, and the sizes of the first step's gradients."""
-    optimizer = optax.adam(1e-3, b1=0.5)
-
-    @jax.jit
-    def step(state: Any, indices: Array) -> Any:
-        params, moving, memory, curve, first, k = state
-
-        def loss(params: Any) -> tuple[Array, Any]:
-            made, changed = net.apply(params, moving, labels[indices], train=True)
-            return losses.l1(made, photos[indices]), changed
-
-        (value, moving), gradient = jax.value_and_grad(loss, has_aux=True)(params)
-        update, memory = optimizer.update(gradient, memory)
-        first = jnp.where(k == 0, _sizes(gradient), first)
-        return optax.apply_updates(params, update), moving, memory, curve.at[k].set(value), first, k + 1
-
-    params, state = jax.jit(net.init, compiler_options=RUN_ONCE)(jax.random.key(0), labels[:1])
-    first = jnp.zeros_like(_sizes(params))
-    start = (params, state, optimizer.init(params), jnp.zeros(steps), first, jnp.zeros((), jnp.int32))
-    params, state, _, curve, first, _ = run_steps(step, start, count=len(labels), batch=1, steps=steps)
-    return (params, state), curve, first
 
 
 def _cut(trained: tuple[Any, Any], widths: Sequence[int], test: tuple[Array, Array]) -> list[Numbers]:
