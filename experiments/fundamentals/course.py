@@ -19,7 +19,7 @@ from experiments.fundamentals import LESSONS, page
 from experiments.fundamentals.lesson import Figure, Lesson, Pictures, holds
 from p2p_jax.cli import run_command
 from p2p_jax.experiment import versions
-from p2p_jax.logs import open_console
+from p2p_jax.logs import open_console, progress_bar
 from p2p_jax.options import parse
 from p2p_jax.samples import save_grid
 
@@ -48,20 +48,23 @@ def run_lesson(file: str) -> None:
 def _run(names: Sequence[str], options: Options) -> int:
     console = open_console()
     articles, broken = {}, []
-    for index, name in enumerate(names, start=1):
-        folder = options.workdir / name
-        kept = None if options.overwrite else read_kept(folder)
-        if kept is None:
-            folder.mkdir(parents=True, exist_ok=True)
-            console.print(f"{index}/{len(names)} {name} ...")
-            started = time.perf_counter()
-            lesson = make_lesson(name)
-            kept = write_lesson(folder, lesson)
-            console.print(f"    {len(lesson.claims)} claims measured in {time.perf_counter() - started:.0f} s")
-        else:
-            console.print(f"{index}/{len(names)} {name}: kept, nothing has changed since it ran")
-        articles[name] = kept["article"]
-        broken += [f"{name}: {text}" for text in kept["broken"]]
+    with progress_bar(console) as progress:
+        task = progress.add_task("lessons", total=len(names))
+        for index, name in enumerate(names, start=1):
+            folder = options.workdir / name
+            kept = None if options.overwrite else read_kept(folder)
+            if kept is None:
+                folder.mkdir(parents=True, exist_ok=True)
+                console.print(f"{index}/{len(names)} {name} ...")
+                started = time.perf_counter()
+                lesson = make_lesson(name)
+                kept = write_lesson(folder, lesson)
+                console.print(f"    {len(lesson.claims)} claims measured in {time.perf_counter() - started:.0f} s")
+            else:
+                console.print(f"{index}/{len(names)} {name}: kept, nothing has changed since it ran")
+            articles[name] = kept["article"]
+            broken += [f"{name}: {text}" for text in kept["broken"]]
+            progress.advance(task)
     path = options.workdir / "index.html" if len(names) > 1 else options.workdir / names[0] / "index.html"
     page.write_atomically(path, page.render_page(articles))
     console.print(f"Wrote {path}; open it in a browser.")
