@@ -19,9 +19,8 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
-gc.set_threshold(
-    100_000, 10, 10
-)  # tracing makes many objects that stay; looking for garbage among them takes a tenth of all
+# Tracing makes many objects that stay; looking for garbage among them so often takes a tenth of the whole time.
+gc.set_threshold(100_000, 10, 10)
 
 from pathlib import Path
 

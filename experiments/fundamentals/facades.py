@@ -28,17 +28,20 @@ def draw_facades(count: int, *, size: int, first: int = 0) -> tuple[Array, Array
 
 
 def to_values(pictures: Array) -> Array:
-    """Pictures from [0, 255] to float32 in [-1, 1]."""
+    """Pictures (n, h, w, 3) from uint8 in [0, 255] to float32 in [-1, 1]."""
     return values.encode(SIDE, pictures)
 
 
 def to_pictures(made: Array | np.ndarray) -> np.ndarray:
-    """And back to uint8; what lies outside is cut off."""
+    """And back to uint8, (..., c) to (..., c); what lies outside [-1, 1] is cut off."""
     return np.asarray(values.decode(SIDE, jnp.asarray(made)))
 
 
 def run_steps(step: Callable[[Any, Array], Any], state: Any, *, count: int, batch: int, steps: int) -> Any:
-    """Takes that many steps of `(state, indices of a batch) -> state`, through `count` pairs in a shuffled order."""
+    """Takes steps of `(state, indices (batch,)) -> state` through `count` pairs, in an order that is always the same.
+
+    Every pair comes once before any comes again; the order is shuffled anew each time. Returns the last state.
+    """
     random = np.random.default_rng(0)
     order = np.concatenate([random.permutation(count) for _ in range(-(-steps * batch // count))])
     for k in range(steps):
@@ -104,7 +107,7 @@ def train_on_l1(
 
 
 def sharpness(pictures: Array) -> Array:
-    """How much neighbouring pixels differ in the mean, down and across: 0 for a plain surface."""
+    """How much neighbours in pictures (n, h, w, c) differ in the mean, down and across: a scalar, 0 for a plain surface."""
     return jnp.abs(jnp.diff(pictures, axis=1)).mean() + jnp.abs(jnp.diff(pictures, axis=2)).mean()
 
 

@@ -94,9 +94,10 @@ def tell(numbers: Numbers) -> list[Block]:
         ### Forward and back through a network
 
         A **computational graph** shows what is computed from what. The one below is a network of two inputs, two
-        hidden units and one answer, and it has {len(by_grad)} weights. The **forward pass** goes from the inputs to
-        the loss and keeps every value. The right answer is "no", but the network gives "yes" a probability of
-        {show(graph["values"]["p"])}, so the loss is {show(graph["values"]["loss"])}.
+        hidden units and one answer, and it has {len(by_grad)} weights; *w₁₂* leads from input 1 to unit 2. The
+        **forward pass** goes from the inputs to the loss and keeps every value. The right answer is "no", but the
+        network gives "yes" a probability of {show(graph["values"]["p"])}, so the loss is
+        {show(graph["values"]["loss"])}.
 
         The **backward pass** begins at the loss, whose slope by itself is 1, and goes to the inputs. At every place
         it writes the slope of the loss by the value there, from the slope below. To do so, it needs four rules:

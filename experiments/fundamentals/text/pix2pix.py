@@ -67,11 +67,12 @@ def tell(numbers: Numbers) -> list[Block]:
         ),
         f"""
         **L1 alone** is in the right place and blurred: it has {show(l1["sharpness"])} of the sharpness of the photos.
-        **The GAN alone** makes up rough surfaces, {show(gan["sharpness"])} times as sharp as the photos, and they
-        need not be those of this building: its L1 is {show(gan["l1"])} instead of {show(l1["l1"])}. **Both together**
-        pay a little L1, {show(both["l1"])}, and have {show(both["sharpness"])} of the photos' sharpness. That figure
-        is only the size of the differences between neighbours: it cannot tell bricks from a pattern. So look at the
-        sky as well.
+        (Its figures are not quite those of lesson 7, where there were fewer steps and no dropout, which sets some
+        values to zero at random in training.) **The GAN alone** makes up rough surfaces, {show(gan["sharpness"])}
+        times as sharp as the photos, and they need not be those of this building: its L1 is {show(gan["l1"])} instead
+        of {show(l1["l1"])}. **Both together** pay a little L1, {show(both["l1"])}, and have {show(both["sharpness"])}
+        of the photos' sharpness. That figure is only the size of the differences between neighbours: it cannot tell
+        bricks from a pattern. So look at the sky as well.
         """,
         Table(
             f"Means over {numbers['tested']} label maps that were not trained on",
