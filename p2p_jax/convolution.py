@@ -1,123 +1,157 @@
-"""How the convolutions of `ops.py` are computed: one formulation for CPU, one for the others, equal in what they give.
+"""How the convolutions of `ops.py` are computed: on a CPU by the formulation that is cheapest for their shapes.
 
-On a CPU, XLA lowers dilated convolutions (every transposed convolution, and the backward pass of every strided one) to
-slow loops, so there both convolutions are written as one matrix product each: a convolution gathers patches and
-multiplies, a transposed convolution multiplies and adds the overlapping results. GPU and TPU have native convolutions.
+On a CPU, XLA lowers dilated convolutions (every transposed convolution, and the backward pass of every strided one) to slow
+loops, so there all of them are written as matrix products: of patches (`patches.py`), or of transformed tiles, which takes
+fewer multiplications (`winograd.py`). GPU and TPU have native convolutions. All are equal in what they give.
 
-Arguments and results are those of `ops.conv2d` and `ops.conv2d_transpose`, which check them.
+A convolution has three sides, a large picture x, a small picture y and a kernel, and three maps, each from two of the sides
+to the third: `correlate`, `spread` and `kernel_gradient`. All are linear in both arguments, and each one's derivatives are
+the other two; so no derivative ever goes through slices or loops, and every pass is formulated for itself.
 """
 
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.typing import DTypeLike
+
+from p2p_jax import patches, winograd
+from p2p_jax.windows import Window, apart
+
+Map = Literal["correlate", "spread", "kernel_gradient"]
 
 
-def conv2d_native(x: Array, kernel: Array, *, stride: int, padding: int) -> Array:
-    """`ops.conv2d` by XLA's convolution."""
-    pads = [(padding, padding)] * 2
-    return lax.conv_general_dilated(x, kernel, (stride, stride), pads, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+def conv2d(x: Array, kernel: Array, *, stride: int, padding: int) -> Array:
+    """`ops.conv2d`, which checks the arguments."""
+    return correlate(window_of_conv(x, kernel, stride=stride, padding=padding), x, kernel)
 
 
-def conv2d_by_patches(x: Array, kernel: Array, *, stride: int, padding: int) -> Array:
-    """`ops.conv2d` by gathering the patch under every position and one matrix product."""
-    kh, kw, channels, features = kernel.shape
-    height, width = x.shape[1:3]
+def conv2d_transpose(x: Array, kernel: Array, *, stride: int, padding: int, size: tuple[int, int]) -> Array:
+    """`ops.conv2d_transpose`, which checks the arguments; `size` is (height, width) of the result."""
+    _, kh, kw, _ = kernel.shape
+    return spread(Window(kh, kw, stride, padding, *size, *x.shape[1:3], features_first=True), x, kernel)
+
+
+def window_of_conv(x: Array, kernel: Array, *, stride: int, padding: int) -> Window:
+    """The window of `ops.conv2d` of these arguments."""
+    (kh, kw), (height, width) = kernel.shape[:2], x.shape[1:3]
     rows, columns = (height + 2 * padding - kh) // stride + 1, (width + 2 * padding - kw) // stride + 1
-    window = _Window(kh, kw, stride, padding, height, width, rows, columns)
-    return _matmul(_patches(window, x), kernel.reshape(kh * kw * channels, features))
+    return Window(kh, kw, stride, padding, height, width, rows, columns, features_first=False)
 
 
-def conv2d_transpose_native(x: Array, kernel: Array, *, stride: int, padding: int, size: tuple[int, int]) -> Array:
-    """`ops.conv2d_transpose` by XLA's convolution of the dilated picture; `size` is (height, width) of the result."""
-    pads = []
-    for axis in (1, 2):
-        before = kernel.shape[axis] - 1 - padding
-        pads.append((before, size[axis - 1] + kernel.shape[axis] - 1 - ((x.shape[axis] - 1) * stride + 1) - before))
-    return lax.conv_general_dilated(
-        x,
-        jnp.flip(kernel, (1, 2)),
-        (1, 1),
-        pads,
-        lhs_dilation=(stride, stride),
-        dimension_numbers=("NHWC", "IHWO", "NHWC"),
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def correlate(window: Window, x: Array, kernel: Array) -> Array:
+    """(n, height, width, c) to (n, rows, columns, f): what a convolution does."""
+    return _by_platform("correlate", window, x, kernel, x.shape[0], *_channels(window, kernel))
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def spread(window: Window, y: Array, kernel: Array) -> Array:
+    """(n, rows, columns, f) to (n, height, width, c): what a transposed convolution does."""
+    return _by_platform("spread", window, y, kernel, y.shape[0], *_channels(window, kernel))
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def kernel_gradient(window: Window, x: Array, y: Array) -> Array:
+    """(n, height, width, c) and (n, rows, columns, f) to the kernel's shape."""
+    return _by_platform("kernel_gradient", window, x, y, x.shape[0], x.shape[-1], y.shape[-1])
+
+
+correlate.defvjp(
+    lambda window, x, kernel: (correlate(window, x, kernel), (x, kernel)),
+    lambda window, saved, grad: (spread(window, grad, saved[1]), kernel_gradient(window, saved[0], grad)),
+)
+spread.defvjp(
+    lambda window, y, kernel: (spread(window, y, kernel), (y, kernel)),
+    lambda window, saved, grad: (correlate(window, grad, saved[1]), kernel_gradient(window, grad, saved[0])),
+)
+kernel_gradient.defvjp(
+    lambda window, x, y: (kernel_gradient(window, x, y), (x, y)),
+    lambda window, saved, grad: (spread(window, saved[1], grad), correlate(window, saved[0], grad)),
+)
+
+
+class Formulation(NamedTuple):
+    """One way to compute the three maps, each `(window, array, array) -> array`."""
+
+    correlate: Callable[[Window, Array, Array], Array]
+    spread: Callable[[Window, Array, Array], Array]
+    kernel_gradient: Callable[[Window, Array, Array], Array]
+
+
+def _native_correlate(window: Window, x: Array, kernel: Array) -> Array:
+    layout = ("NHWC", "OHWI" if window.features_first else "HWIO", "NHWC")
+    stride, padding = window.stride, window.padding
+    bottom = (window.rows - 1) * stride + window.kh - window.height - padding
+    right = (window.columns - 1) * stride + window.kw - window.width - padding
+    pads = [(padding, bottom), (padding, right)]
+    return lax.conv_general_dilated(x, kernel, (stride, stride), pads, dimension_numbers=layout)
+
+
+def _native_spread(window: Window, y: Array, kernel: Array) -> Array:
+    channels, _ = _channels(window, kernel)
+    x = jax.ShapeDtypeStruct((y.shape[0], window.height, window.width, channels), y.dtype)
+    return jax.linear_transpose(lambda x: _native_correlate(window, x, kernel), x)(y)[0]
+
+
+def _native_kernel_gradient(window: Window, x: Array, y: Array) -> Array:
+    sides, channels, features = (window.kh, window.kw), x.shape[-1], y.shape[-1]
+    shape = (features, *sides, channels) if window.features_first else (*sides, channels, features)
+    kernel = jax.ShapeDtypeStruct(shape, x.dtype)
+    return jax.linear_transpose(lambda kernel: _native_correlate(window, x, kernel), kernel)(y)[0]
+
+
+NATIVE = Formulation(_native_correlate, _native_spread, _native_kernel_gradient)
+PATCHES = Formulation(patches.correlate, patches.spread, patches.kernel_gradient)
+
+
+@cache
+def by_winograd(results: int) -> Formulation:
+    """Winograd's, with tiles of results x results."""
+    return Formulation(*(partial(fn, results) for fn in (winograd.correlate, winograd.spread, winograd.kernel_gradient)))
+
+
+# What takes as long as so many floating-point operations of a matrix product, measured on a CPU with AVX-512: to write and
+# read one value, and to have one more matrix to transform and multiply.
+VALUE = 120
+MATRIX = 20e6
+
+
+def choose(name: Map, window: Window, n: int, channels: int, features: int, dtype: DTypeLike) -> Formulation:
+    """The formulation of one map that is cheapest on a CPU.
+
+    Args:
+        name: of the map.
+        window: the convolution.
+        n: pictures.
+        channels, features: of the large and of the small picture.
+        dtype: of the arrays; CPUs that multiply bfloat16 do it about twice as fast, but not over the rows of both matrices,
+            as the kernel's gradient needs it. Winograd's tiles are always float32, to keep their rounding error small.
+    """
+    positions, area = n * window.rows * window.columns, window.kh * window.kw
+    cost = positions * area * channels * (2.0 * features + VALUE)
+    if jnp.dtype(dtype) == jnp.bfloat16 and name != "kernel_gradient":
+        cost /= 2
+    costs = {PATCHES: cost}
+    if winograd.suits(window):
+        for results in (2, 3):
+            (down, across), points = winograd.count(window, results), results + window.kh // window.stride - 1
+            tiles, inputs = n * down * across, window.stride**2 * channels
+            values = tiles * inputs + tiles * features + inputs * features
+            costs[by_winograd(results)] = points**2 * (2.0 * tiles * inputs * features + VALUE * values + MATRIX)
+    return min(costs, key=costs.__getitem__)
+
+
+def _by_platform(name: Map, window: Window, a: Array, b: Array, n: int, channels: int, features: int) -> Array:
+    for_cpu = getattr(choose(name, window, n, channels, features, a.dtype), name)
+    return lax.platform_dependent(
+        a, b, cpu=lambda a, b: apart(partial(for_cpu, window), a, b), default=partial(getattr(NATIVE, name), window)
     )
 
 
-def conv2d_transpose_by_overlap(x: Array, kernel: Array, *, stride: int, padding: int, size: tuple[int, int]) -> Array:
-    """`ops.conv2d_transpose` by one matrix product whose results are added where they overlap."""
-    channels, kh, kw, features = kernel.shape
-    window = _Window(kh, kw, stride, padding, *size, *x.shape[1:3])
-    return _overlap_add(window, _matmul(x, kernel.reshape(channels, kh * kw * features)))
-
-
-def _matmul(x: Array, matrix: Array) -> Array:
-    # Products are added up in float32 at least: more exact in bfloat16, and faster on CPU.
-    wide = jnp.promote_types(x.dtype, jnp.float32)
-    return jnp.matmul(x, matrix, preferred_element_type=wide).astype(x.dtype)
-
-
-class _Window(NamedTuple):
-    """A kernel sliding over a large picture (height, width), with one position per pixel of a small (rows, columns)."""
-
-    kh: int
-    kw: int
-    stride: int
-    padding: int
-    height: int
-    width: int
-    rows: int
-    columns: int
-
-
-# Gathering patches and adding overlaps are linear and each other's transpose, so each is the other's backward pass;
-# written so, no derivative ever goes through the slices themselves.
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _patches(window: _Window, x: Array) -> Array:
-    """(n, height, width, c) to (n, rows, columns, kh kw c): the patch under every position of the kernel."""
-    kh, kw, stride, padding, _, _, rows, columns = window
-    x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
-    pieces = [
-        x[:, i : i + (rows - 1) * stride + 1 : stride, j : j + (columns - 1) * stride + 1 : stride]
-        for i in range(kh)
-        for j in range(kw)
-    ]
-    return jnp.concatenate(pieces, axis=-1)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _overlap_add(window: _Window, patches: Array) -> Array:
-    """(n, rows, columns, kh kw c) to (n, height, width, c): every patch added where it was taken from."""
-    kh, kw, stride, padding, height, width, rows, columns = window
-    n, channels = patches.shape[0], patches.shape[-1] // (kh * kw)
-    # The kernel's axes, filled up to whole strides, fall apart into (steps, phase): within one phase patches are
-    # shifted by whole pixels of the small picture, and the phases are interleaved at the end.
-    steps_h, steps_w = -(-kh // stride), -(-kw // stride)
-    x = patches.reshape(n, rows, columns, kh, kw, channels)
-    x = jnp.pad(x, ((0, 0),) * 3 + ((0, steps_h * stride - kh), (0, steps_w * stride - kw), (0, 0)))
-    x = x.reshape(n, rows, columns, steps_h, stride, steps_w, stride, channels)
-    shifted = [
-        jnp.pad(x[:, :, :, a, :, b], ((0, 0), (a, steps_h - 1 - a), (b, steps_w - 1 - b), *((0, 0),) * 3))
-        for a in range(steps_h)
-        for b in range(steps_w)
-    ]
-    x = sum(shifted[1:], shifted[0]).transpose(0, 1, 3, 2, 4, 5)
-    rows, columns = (rows + steps_h - 1) * stride, (columns + steps_w - 1) * stride
-    x = x.reshape(n, rows, columns, channels)
-    # The last rows and columns may lie under no position of the kernel: they are zero. Then the padding comes off.
-    x = jnp.pad(x, ((0, 0), (0, max(0, height + padding - rows)), (0, max(0, width + padding - columns)), (0, 0)))
-    return x[:, padding : padding + height, padding : padding + width]
-
-
-_patches.defvjp(
-    lambda window, x: (_patches(window, x), None),
-    lambda window, _, grad: (_overlap_add(window, grad),),
-)
-_overlap_add.defvjp(
-    lambda window, patches: (_overlap_add(window, patches), None),
-    lambda window, _, grad: (_patches(window, grad),),
-)
+def _channels(window: Window, kernel: Array) -> tuple[int, int]:
+    """(c, f) of a kernel."""
+    return (kernel.shape[3], kernel.shape[0]) if window.features_first else (kernel.shape[2], kernel.shape[3])

@@ -12,7 +12,7 @@ import optax
 from p2p_jax import discriminators, generators, layers, losses, schedules
 from p2p_jax.config import Config, Discriminator, Generator, Optimizer, as_size, count_channels, steps_per_unit
 from p2p_jax.network import Network, network
-from p2p_jax.optimizers import adam_epsilon_first
+from p2p_jax.optimizers import adam
 from p2p_jax.step import Pix2Pix
 
 # Which convolutions carry a bias, as the networks' functions take it; their defaults are the reference's choice.
@@ -154,6 +154,7 @@ def build_schedule(config: Config, rate: float) -> optax.Schedule:
 
 def build_optimizer(options: Optimizer, schedule: optax.Schedule) -> optax.GradientTransformation:
     """Adam as the config says, after clipping if asked for."""
-    make = optax.adam if options.epsilon_place == "after_correction" else adam_epsilon_first
-    adam = make(schedule, b1=options.beta1, b2=options.beta2, eps=options.epsilon)
-    return adam if options.clip is None else optax.chain(optax.clip_by_global_norm(options.clip), adam)
+    transformation = adam(
+        schedule, b1=options.beta1, b2=options.beta2, eps=options.epsilon, epsilon_place=options.epsilon_place
+    )
+    return transformation if options.clip is None else optax.chain(optax.clip_by_global_norm(options.clip), transformation)

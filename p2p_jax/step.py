@@ -96,15 +96,15 @@ def make_train_step(model: Pix2Pix) -> Callable[[TrainState, Batch], tuple[Train
         generator, discriminator = state.generator, state.discriminator
 
         def generate(params: Params) -> tuple[Array, State]:
-            # Called twice, compiled once: XLA sees that both passes are the same.
             dropout_key = jax.random.fold_in(key, DROPOUT)
             return model.generator.apply(params, generator.state, input, train=True, key=dropout_key)
+
+        fake, backpropagate, g_state = jax.vjp(generate, generator.params, has_aux=True)
 
         def discriminate(params: Params, d_state: State, picture: Array) -> tuple[Any, State]:
             return model.discriminator.apply(params, d_state, _stack(input, picture), train=True)
 
         def discriminator_loss(params: Params) -> tuple[Array, tuple[State, Any, Any]]:
-            fake = jax.lax.stop_gradient(generate(generator.params)[0])
             on_fake, d_state = discriminate(params, discriminator.state, fake)
             on_real, d_state = discriminate(params, d_state, target)
             loss = model.adversarial.discriminator(on_fake, False) + model.adversarial.discriminator(on_real, True)
@@ -129,21 +129,20 @@ def make_train_step(model: Pix2Pix) -> Callable[[TrainState, Batch], tuple[Train
                 return apply_stale(first_pass, discriminator.params, updated, fake), d_state
             return first_pass(discriminator.params, fake), d_state
 
-        def generator_loss(params: Params, updated: Params, d_state: State) -> tuple[Array, tuple[State, State, Metrics]]:
-            fake, g_state = generate(params)
+        def generator_loss(fake: Array, updated: Params, d_state: State) -> tuple[Array, tuple[State, Metrics]]:
             logits, d_state = judge(fake, updated, d_state)
             gan = model.adversarial.generator(logits)
             weighed = _weigh(fake, target, batch.get("weight"))
             loss = gan + model.reconstruction_weight * model.reconstruction(weighed, target)
-            return loss, (g_state, d_state, {"generator_gan": gan, "generator_l1": losses.l1(weighed, target)})
+            return loss, (d_state, {"generator_gan": gan, "generator_l1": losses.l1(weighed, target)})
 
         (d_loss, (d_state, on_real, on_fake)), d_grads = jax.value_and_grad(discriminator_loss, has_aux=True)(
             discriminator.params
         )
         d_params, d_opt_state = _update(model.discriminator_optimizer, d_grads, discriminator)
-        (g_loss, (g_state, d_state, metrics)), g_grads = jax.value_and_grad(generator_loss, has_aux=True)(
-            generator.params, d_params, d_state
-        )
+        # First the slope by the fake's pixels, then, from there, by the generator's params.
+        (g_loss, (d_state, metrics)), slope = jax.value_and_grad(generator_loss, has_aux=True)(fake, d_params, d_state)
+        (g_grads,) = backpropagate(slope)
         g_params, g_opt_state = _update(model.generator_optimizer, g_grads, generator)
 
         threshold = model.adversarial.threshold

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from formulations import computed_by
 from naive import naive_conv2d, naive_conv2d_transpose
 
 from p2p_jax import convolution, ops
@@ -66,16 +67,47 @@ def test_conv2d_transpose_equals_its_definition(setting):
     np.testing.assert_allclose(y, expected, atol=1e-5)
 
 
-def formulations(setting):
-    """(native, the CPU's), both of x and kernel alone, and the shapes of x and kernel."""
+FORMULATIONS = {
+    "patches": convolution.PATCHES,
+    "winograd 2": convolution.by_winograd(2),
+    "winograd 3": convolution.by_winograd(3),
+}
+SQUARE = [  # those that Winograd's suits: h, w, kh, kw, channels, features, stride, padding[, output padding]
+    (9, 8, 4, 4, 3, 2, 2, 1),
+    (7, 10, 4, 4, 2, 5, 1, 1),
+    (8, 7, 3, 3, 3, 4, 1, 1),
+    (7, 7, 2, 2, 3, 2, 1, 0),
+    (9, 12, 8, 8, 2, 3, 4, 2),
+    (11, 8, 4, 4, 2, 3, 2, 0),
+    (5, 4, 4, 4, 3, 2, 2, 1, 0),
+    (3, 5, 4, 4, 2, 1, 2, 0, 1),
+    (4, 3, 3, 3, 2, 3, 1, 1, 0),
+    (2, 3, 6, 6, 2, 2, 2, 2, 1),
+]
+
+
+def convolution_of(setting):
+    """The op as a function of x and kernel, their shapes, and all formulations that suit it, the native one first."""
     h, w, kh, kw, channels, features, stride, padding, *extra = setting
     options = {"stride": stride, "padding": padding}
-    if not extra:
-        pair = convolution.conv2d_native, convolution.conv2d_by_patches
-        return [partial(f, **options) for f in pair], (2, h, w, channels), (kh, kw, channels, features)
-    size = tuple((a - 1) * stride - 2 * padding + k + extra[0] for a, k in ((h, kh), (w, kw)))
-    pair = convolution.conv2d_transpose_native, convolution.conv2d_transpose_by_overlap
-    return [partial(f, size=size, **options) for f in pair], (2, h, w, channels), (channels, kh, kw, features)
+    if extra:
+        convolve = partial(ops.conv2d_transpose, output_padding=extra[0], **options)
+        shapes = (2, h, w, channels), (channels, kh, kw, features)
+    else:
+        convolve, shapes = partial(ops.conv2d, **options), ((2, h, w, channels), (kh, kw, channels, features))
+    suits = kh == kw and kh % stride == 0 and 2 <= kh // stride <= 4
+    names = FORMULATIONS if suits else ["patches"]
+    return convolve, shapes, [convolution.NATIVE, *(FORMULATIONS[name] for name in names)]
+
+
+def assert_all_agree(fn, formulations, arrays, tolerance):
+    """Each formulation gives what the first one gives, relative to the largest value."""
+    fns = [computed_by(formulation, fn) for formulation in formulations]
+    expected, *results = jit(lambda *a: [f(*a) for f in fns])(*arrays)
+    for a, *others in zip(*(jax.tree.leaves(result) for result in (expected, *results)), strict=True):
+        for b in others:
+            assert b.dtype == arrays[0].dtype
+            np.testing.assert_allclose(b, a, rtol=tolerance, atol=tolerance * float(jnp.abs(a).max()))
 
 
 def derivatives(convolve, x, kernel, cotangent):
@@ -91,44 +123,57 @@ def derivatives(convolve, x, kernel, cotangent):
     return convolve(x, kernel), gradient(x, kernel), jax.grad(squared_length, (0, 1))(x, kernel)
 
 
-@pytest.mark.parametrize(
-    "setting", CONVOLUTIONS[:2] + CONVOLUTIONS[6:7] + TRANSPOSED[:1] + TRANSPOSED[2:3] + TRANSPOSED[5:6]
-)
-def test_both_formulations_agree_in_float64_to_the_second_derivative(setting):
-    pair, x_shape, kernel_shape = formulations(setting)
+@pytest.mark.parametrize("setting", SQUARE + CONVOLUTIONS[6:7] + TRANSPOSED[5:6])
+def test_all_formulations_agree_in_float64_to_the_second_derivative(setting):
+    convolve, shapes, formulations = convolution_of(setting)
     with jax.enable_x64(True):
-        x, kernel = jnp.asarray(normal(*x_shape)), jnp.asarray(normal(*kernel_shape))
-        cotangent = jnp.asarray(normal(*jax.eval_shape(pair[0], x, kernel).shape, seed=1))
-        native, ours = jit(lambda *a: [derivatives(f, *a) for f in pair])(x, kernel, cotangent)
-        for a, b in zip(jax.tree.leaves(native), jax.tree.leaves(ours), strict=True):
-            assert b.dtype == jnp.float64
-            np.testing.assert_allclose(b, a, rtol=1e-10, atol=1e-10 * float(jnp.abs(a).max()))
+        x, kernel = (jnp.asarray(normal(*shape)) for shape in shapes)
+        cotangent = jnp.asarray(normal(*jax.eval_shape(convolve, x, kernel).shape, seed=1))
+        assert_all_agree(partial(derivatives, convolve), formulations, (x, kernel, cotangent), 1e-10)
 
 
-@pytest.mark.parametrize("setting", CONVOLUTIONS[3:8:4] + TRANSPOSED[4:7:2])
-def test_both_formulations_agree_in_float32_in_value_and_gradient(setting):
-    pair, x_shape, kernel_shape = formulations(setting)
-    x, kernel = (jnp.asarray(normal(*shape), jnp.float32) for shape in (x_shape, kernel_shape))
-    cotangent = jnp.asarray(normal(*jax.eval_shape(pair[0], x, kernel).shape, seed=1), jnp.float32)
+@pytest.mark.parametrize("setting", SQUARE + CONVOLUTIONS[3:8:4] + TRANSPOSED[4:7:2])
+def test_all_formulations_agree_in_float32_in_value_and_gradient(setting):
+    convolve, shapes, formulations = convolution_of(setting)
+    x, kernel = (jnp.asarray(normal(*shape), jnp.float32) for shape in shapes)
+    cotangent = jnp.asarray(normal(*jax.eval_shape(convolve, x, kernel).shape, seed=1), jnp.float32)
 
-    def both(x, kernel, cotangent):
-        return [(y, vjp(cotangent)) for y, vjp in (jax.vjp(f, x, kernel) for f in pair)]
+    def run(x, kernel, cotangent):
+        y, vjp = jax.vjp(convolve, x, kernel)
+        return y, vjp(cotangent)
 
-    native, ours = jit(both)(x, kernel, cotangent)
-    for a, b in zip(jax.tree.leaves(native), jax.tree.leaves(ours), strict=True):
-        np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-5)
+    assert_all_agree(run, formulations, (x, kernel, cotangent), 1e-5)
 
 
-@pytest.mark.parametrize("setting", [CONVOLUTIONS[1], TRANSPOSED[2]])
-def test_convolutions_under_vmap_equal_one_call_for_each(setting):
-    (_, convolve), x_shape, kernel_shape = formulations(setting)
-    x, kernel = jnp.asarray(normal(3, *x_shape), jnp.float32), jnp.asarray(normal(3, *kernel_shape), jnp.float32)
+@pytest.mark.parametrize(
+    ("shape", "features", "stride", "name"),
+    [
+        ((1, 128, 128, 64), 128, 2, "winograd 2"),
+        ((1, 32, 32, 256), 512, 1, "winograd 3"),
+        ((8, 64, 64, 128), 256, 2, "winograd 3"),
+        ((1, 4, 4, 512), 512, 2, "patches"),
+        ((1, 64, 64, 3), 16, 2, "patches"),
+    ],
+)
+def test_the_formulation_follows_the_shape(shape, features, stride, name):
+    kernel = jax.ShapeDtypeStruct((4, 4, shape[-1], features), jnp.float32)
+    window = convolution.window_of_conv(jax.ShapeDtypeStruct(shape, jnp.float32), kernel, stride=stride, padding=1)
+    chosen = convolution.choose("correlate", window, shape[0], shape[-1], features, jnp.float32)
+    assert chosen == FORMULATIONS[name]
+
+
+@pytest.mark.parametrize("setting", [SQUARE[0], SQUARE[6]])
+@pytest.mark.parametrize("formulation", ["patches", "winograd 2"])
+def test_convolutions_under_vmap_equal_one_call_for_each(setting, formulation):
+    convolve, shapes, _ = convolution_of(setting)
+    x, kernel = (jnp.asarray(normal(3, *shape), jnp.float32) for shape in shapes)
 
     def run(x, kernel):
         return convolve(x, kernel), jax.grad(lambda *a: jnp.square(convolve(*a)).sum(), (0, 1))(x, kernel)
 
-    mapped = jit(jax.vmap(run))(x, kernel)
-    one = jit(run)
+    by_this = partial(computed_by, FORMULATIONS[formulation])
+    mapped = jit(by_this(jax.vmap(run)))(x, kernel)
+    one = jit(by_this(run))
     for i in range(3):
         for a, b in zip(jax.tree.leaves(one(x[i], kernel[i])), jax.tree.leaves(mapped), strict=True):
             np.testing.assert_allclose(b[i], a, rtol=1e-5, atol=1e-5)

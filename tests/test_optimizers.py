@@ -8,9 +8,10 @@ import numpy as np
 import optax
 import pytest
 
-from p2p_jax.optimizers import adam_epsilon_first
+from p2p_jax.optimizers import adam
 
 jit = jax.jit
+adam_epsilon_first = partial(adam, epsilon_place="before_correction")
 B1, B2, EPS = 0.5, 0.99, 1e-2
 STEPS = 10
 
@@ -110,3 +111,28 @@ def test_a_large_gradient_moves_alike_from_the_first_step():
         large = np.array([3.0, -2.0])
         found, expected = (path_of(make(0.1, eps=1e-8), large)[0] for make in (adam_epsilon_first, optax.adam))
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [0.1, falling])
+def test_epsilon_after_correction_is_optaxs_adam(rate):
+    gradients = gradients_of()
+    with jax.enable_x64(True):
+        (path, state), (expected, theirs) = (path_of(make(rate, b1=B1, b2=B2), gradients) for make in (adam, optax.adam))
+    assert jax.tree.structure(state) == jax.tree.structure(theirs)
+    for found, wanted in zip(jax.tree.leaves((path, state)), jax.tree.leaves((expected, theirs)), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-13)
+
+
+@pytest.mark.parametrize("b1", [0.5, 0.9])
+def test_a_cpu_updates_params_and_moments_in_place(b1):
+    size, optimizer = 512, adam(1e-3, b1=b1)
+    params = {"kernel": jnp.ones((size, size)), "bias": jnp.ones(3)}
+
+    def step(params, state):  # the gradient of one param reads the other, as in backpropagation
+        grads = {"kernel": params["kernel"] @ params["kernel"].T, "bias": (params["kernel"] @ params["kernel"])[0, :3]}
+        updates, state = optimizer.update(grads, state, params)
+        return optax.apply_updates(params, updates), state
+
+    compiled = jit(step, donate_argnums=(0, 1)).lower(params, optimizer.init(params)).compile()
+    copies = [line for line in compiled.as_text().splitlines() if f"f32[{size},{size}]" in line and " copy(" in line]
+    assert not copies

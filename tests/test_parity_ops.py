@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference_values as values
+from formulations import computed_by
 from PIL import Image
 
 from p2p_jax import convolution, layers, ops
@@ -48,8 +49,8 @@ def test_conv2d_equals_pytorchs_in_both_formulations(name, stored):
     x, kernel = values.uniform(f"{name}/x", 2, channels, h, w), values.uniform(f"{name}/kernel", features, channels, kh, kw)
     inputs = nhwc(x), jnp.asarray(kernel.transpose(2, 3, 1, 0)), jnp.asarray(values.uniform(f"{name}/bias", features))
     options = {"stride": stride, "padding": padding}
-    native = lambda x, kernel, bias: convolution.conv2d_native(x, kernel, **options) + bias
-    both = jit(lambda *inputs: [pull_back(fn, name, *inputs) for fn in (partial(ops.conv2d, **options), native)])(*inputs)
+    ours = partial(pull_back, partial(ops.conv2d, **options), name)
+    both = jit(lambda *inputs: [fn(*inputs) for fn in (ours, computed_by(convolution.NATIVE, ours))])(*inputs)
     for y, (dx, dkernel, dbias) in both:
         found = {"y": nchw(y), "d_x": nchw(dx), "d_kernel": dkernel.transpose(3, 2, 0, 1), "d_bias": dbias}
         values.assert_agree(found, values.part(stored, name), 1e-6)
@@ -62,10 +63,9 @@ def test_conv2d_transpose_equals_pytorchs_in_both_formulations(name, stored):
     x, kernel = values.uniform(f"{name}/x", 2, channels, h, w), values.uniform(f"{name}/kernel", channels, features, kh, kw)
     inputs = nhwc(x), jnp.asarray(kernel.transpose(0, 2, 3, 1)), jnp.asarray(values.uniform(f"{name}/bias", features))
     options = {"stride": stride, "padding": padding}
-    size = stored[f"{name}/y"].shape[2:]
-    ours = partial(ops.conv2d_transpose, output_padding=extra, **options)
-    native = lambda x, kernel, bias: convolution.conv2d_transpose_native(x, kernel, size=size, **options) + bias
-    for y, (dx, dkernel, dbias) in jit(lambda *inputs: [pull_back(fn, name, *inputs) for fn in (ours, native)])(*inputs):
+    ours = partial(pull_back, partial(ops.conv2d_transpose, output_padding=extra, **options), name)
+    both = jit(lambda *inputs: [fn(*inputs) for fn in (ours, computed_by(convolution.NATIVE, ours))])(*inputs)
+    for y, (dx, dkernel, dbias) in both:
         found = {"y": nchw(y), "d_x": nchw(dx), "d_kernel": dkernel.transpose(0, 3, 1, 2), "d_bias": dbias}
         values.assert_agree(found, values.part(stored, name), 1e-6)
 

@@ -37,8 +37,7 @@ def prepared():
     with pytest.MonkeyPatch.context() as patch:
         keep = lambda _key, x, rate: x * values.checkerboard(x.shape).astype(x.dtype) / (1 - rate)
         patch.setattr(ops, "dropout", keep)
-        patch.setattr(convolution, "conv2d_by_patches", convolution.conv2d_native)
-        patch.setattr(convolution, "conv2d_transpose_by_overlap", convolution.conv2d_transpose_native)
+        patch.setattr(convolution, "choose", lambda *_: convolution.NATIVE)
         yield
 
 

@@ -20,7 +20,7 @@ from experiments.fundamentals.lesson import (
 )
 from experiments.fundamentals.page import show_number as show
 from experiments.fundamentals.plots import new_plot
-from p2p_jax import convolution, layers, ops
+from p2p_jax import layers, ops, patches
 
 
 def tell(numbers: Numbers) -> list[Block]:
@@ -33,7 +33,8 @@ def tell(numbers: Numbers) -> list[Block]:
         *_tell_transposed(numbers),
         *_tell_learned(numbers["learned"]),
         Source(ops.conv2d),
-        Source(convolution.conv2d_by_patches),
+        Source(patches.correlate),
+        Source(patches.patches),
         Source(ops.conv2d_transpose),
         Source(layers.resize_conv),
     ]

@@ -1,0 +1,49 @@
+"""What all ways to compute a convolution share: the geometry, the matrix product, and a wall for the compiler."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.experimental.xla_metadata import set_xla_metadata
+
+
+class Window(NamedTuple):
+    """A kernel sliding over a large picture (height, width), with one position per pixel of a small one (rows, columns).
+
+    Attributes:
+        kh, kw: size of the kernel, in pixels of the large picture.
+        stride: pixels between two positions.
+        padding: zeros around the large picture.
+        height, width: of the large picture; what lies under no position counts for nothing.
+        rows, columns: of the small picture.
+        features_first: the kernel's layout, (f, kh, kw, c) instead of (kh, kw, c, f); c channels of the large picture, f of
+            the small one.
+    """
+
+    kh: int
+    kw: int
+    stride: int
+    padding: int
+    height: int
+    width: int
+    rows: int
+    columns: int
+    features_first: bool
+
+
+def matmul(a: Array, b: Array, axes: tuple[int, int]) -> Array:
+    """The product of arrays over one axis of each, in float32 at least; the other axes stay, those of `a` first."""
+    dimensions = (((axes[0],), (axes[1],)), ((), ()))
+    return lax.dot_general(a, b, dimensions, preferred_element_type=jnp.promote_types(a.dtype, jnp.float32))
+
+
+def apart(fn: Callable[..., Array], *arrays: Array) -> Array:
+    """`fn(*arrays)`, compiled apart from what comes before and after it.
+
+    XLA would on a CPU draw the small sums and copies of a convolution into every operation that reads its result, and do
+    them again in each; `jax.lax.optimization_barrier` does not keep it from that, a function that it may not inline does.
+    """
+    with set_xla_metadata(inlineable="false"):
+        return jax.jit(fn)(*arrays)

@@ -1,0 +1,207 @@
+"""Convolution with fewer multiplications: Winograd's (Toom and Cook's) minimal filtering, in two dimensions.
+
+The k taps of a kernel with stride s are s filters of r = k / s taps each, one per phase of the pixels. m neighbouring
+results of an r-tap filter need t = m + r - 1 multiplications instead of m r, if small sums are made before and after: as a
+product of two polynomials is known from its values at t points. In two dimensions, tiles of m x m results of a 4 x 4
+kernel take 9/16 (stride 2, m = 2), 4/9 (m = 3) or 1/4 (stride 1, m = 3) of the multiplications, at a few times float32's
+own rounding error. What is multiplied are t x t matrices for the whole picture, so almost all work is matrix products.
+
+Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2016.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cache, partial
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from p2p_jax.windows import Window, apart, matmul
+
+Grid = Sequence[Sequence[Array]]
+"""t x t (or m x m) arrays, one per place within a tile."""
+
+# Where the polynomials are evaluated, beside infinity, by their number. These keep the rounding error small.
+# Source: Barabasz et al., Error Analysis and Improving the Accuracy of Winograd Convolution for Deep Neural Networks, 2020.
+POINTS: dict[int, tuple[float, ...]] = {
+    2: (0, 1),
+    3: (0, 1, -1),
+    4: (0, -1, 0.5, 2),
+    5: (0, 1, -1, 2, -0.5),
+}
+
+
+def correlate(results: int, window: Window, x: Array, kernel: Array) -> Array:
+    """See `convolution.correlate`."""
+    taps, padding = window.kh // window.stride, window.padding
+    inputs = cut_inputs(results, taps, count(window, results), window.stride, padding, x)
+    products = _each(partial(_times_kernel, window), inputs, cut_kernel(results, window, kernel))
+    y = join_results(results, taps, count(window, results), 1, x.shape[0], products)
+    return y[:, : window.rows, : window.columns].astype(x.dtype)
+
+
+def spread(results: int, window: Window, y: Array, kernel: Array) -> Array:
+    """See `convolution.spread`."""
+    taps, p = window.kh // window.stride, window.padding
+    tiles = -(-(window.rows + taps - 1) // results), -(-(window.columns + taps - 1) // results)
+    inputs = cut_inputs(results, taps, tiles, 1, taps - 1, y)
+    products = _each(partial(_times_kernel_back, window), inputs, cut_kernel(results, window, kernel, reverse=True))
+    x = join_results(results, taps, tiles, window.stride, y.shape[0], products)
+    crops = [(-p, p + size - x.shape[axis]) for axis, size in ((1, window.height), (2, window.width))]
+    return _pad(x, (0, 0), *crops, (0, 0)).astype(y.dtype)
+
+
+def kernel_gradient(results: int, window: Window, x: Array, y: Array) -> Array:
+    """See `convolution.kernel_gradient`."""
+    taps, tiles = window.kh // window.stride, count(window, results)
+    inputs = cut_inputs(results, taps, tiles, window.stride, window.padding, x)
+    products = _each(partial(_outer, window), inputs, cut_results(results, taps, tiles, y))
+    return join_kernel(results, window, products, x.shape[-1], y.shape[-1]).astype(x.dtype)
+
+
+def suits(window: Window) -> bool:
+    """Whether a kernel is square, of whole strides, and of 2 to 4 taps: what there are points for."""
+    taps, rest = divmod(window.kh, window.stride)
+    return window.kh == window.kw and rest == 0 and 2 <= taps <= 4
+
+
+def count(window: Window, results: int) -> tuple[int, int]:
+    """Tiles along each axis of the small picture."""
+    return -(-window.rows // results), -(-window.columns // results)
+
+
+def cut_inputs(m: int, r: int, tiles: tuple[int, int], phases: int, padding: int, x: Array) -> Grid:
+    """(n, h, w, c) to t x t matrices (n tiles, phases phases c)."""
+    (down, across), t = tiles, m + r - 1
+    n, height, width, channels = x.shape
+    reach = -(-t // m)
+    sides = (down + reach - 1) * m * phases, (across + reach - 1) * m * phases
+    pads = [(padding, side - size - padding) for side, size in zip(sides, (height, width), strict=True)]
+    x = apart(lambda x: _pad(x, (0, 0), *pads, (0, 0)), x)
+    x = x.reshape(n, down + reach - 1, m, phases, across + reach - 1, m, phases, channels)
+    places = [divmod(i, m) for i in range(t)]
+    pieces = [
+        [x[:, tile_i : tile_i + down, i, :, tile_j : tile_j + across, j] for tile_j, j in places] for tile_i, i in places
+    ]
+    rows = (n * down * across, phases * phases * channels)
+    return _map(lambda piece: piece.transpose(0, 1, 3, 2, 4, 5).reshape(rows), _transform(_matrices(m, r)[2], pieces))
+
+
+def cut_results(m: int, r: int, tiles: tuple[int, int], y: Array) -> Grid:
+    """(n, rows, columns, f) to t x t matrices (n tiles, f)."""
+    down, across = tiles
+    n, rows, columns, features = y.shape
+    y = apart(lambda y: _pad(y, (0, 0), (0, down * m - rows), (0, across * m - columns), (0, 0)), y)
+    y = y.reshape(n, down, m, across, m, features)
+    pieces = [[y[:, :, i, :, j] for j in range(m)] for i in range(m)]
+    return _map(lambda piece: piece.reshape(-1, features), _transform(_matrices(m, r)[0].T, pieces))
+
+
+def join_results(m: int, r: int, tiles: tuple[int, int], phases: int, n: int, grid: Grid) -> Array:
+    """The results (n, h, w, c) from t x t matrices (n tiles, phases phases c)."""
+    down, across = tiles
+    channels = grid[0][0].shape[1] // phases**2
+    shape = (n, down, across, phases, phases, channels)
+    pieces = _transform(_matrices(m, r)[0], _map(lambda piece: piece.reshape(shape).transpose(0, 1, 3, 2, 4, 5), grid))
+    x = jnp.stack([jnp.stack(row, axis=4) for row in pieces], axis=2)
+    return x.reshape(n, down * m * phases, across * m * phases, channels)
+
+
+def cut_kernel(m: int, window: Window, kernel: Array, *, reverse: bool = False) -> Grid:
+    """(kh, kw, c, f) to t x t matrices (phases c, f), and (f, kh, kw, c) to (f, phases c)."""
+    taps, stride = window.kh // window.stride, window.stride
+    order = list(range(taps))[:: -1 if reverse else 1]
+    if window.features_first:
+        features, _, _, channels = kernel.shape
+        kernel = kernel.reshape(features, taps, stride, taps, stride, channels)
+        pieces = [[kernel[:, i, :, j] for j in order] for i in order]
+        shape = (features, stride * stride * channels)
+    else:
+        _, _, channels, features = kernel.shape
+        kernel = kernel.reshape(taps, stride, taps, stride, channels, features)
+        pieces = [[kernel[i, :, j] for j in order] for i in order]
+        shape = (stride * stride * channels, features)
+    return _map(lambda piece: piece.reshape(shape), _transform(_matrices(m, taps)[1], pieces))
+
+
+def join_kernel(m: int, window: Window, grid: Grid, channels: int, features: int) -> Array:
+    """The transpose of `cut_kernel`."""
+    taps, stride, first = window.kh // window.stride, window.stride, window.features_first
+    shape = (features, stride, stride, channels) if first else (stride, stride, channels, features)
+    pieces = _transform(_matrices(m, taps)[1].T, _map(lambda piece: piece.reshape(shape), grid))
+    axis = 1 if first else 0
+    kernel = jnp.stack([jnp.stack(row, axis=axis + 1) for row in pieces], axis=axis)
+    sides = (taps * stride, taps * stride)
+    return kernel.reshape(features, *sides, channels) if first else kernel.reshape(*sides, channels, features)
+
+
+def _times_kernel(window: Window, large: Array, kernel: Array) -> Array:
+    return matmul(large, kernel, (1, 1 if window.features_first else 0))
+
+
+def _times_kernel_back(window: Window, small: Array, kernel: Array) -> Array:
+    return matmul(small, kernel, (1, 0 if window.features_first else 1))
+
+
+def _outer(window: Window, large: Array, small: Array) -> Array:
+    return matmul(small, large, (0, 0)) if window.features_first else matmul(large, small, (0, 0))
+
+
+@cache
+def _matrices(m: int, r: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(after (m, t), kernel (t, r), before (t, t)): the results are after @ ((kernel @ taps) * (before @ inputs)).
+
+    A product of polynomials is evaluated at t points, one of them infinity, multiplied there, and read off again; the
+    filter is the transpose of the product.
+    """
+    t = m + r - 1
+
+    def values(count: int) -> np.ndarray:
+        """Of the monomials 1, x, x^2 … at the points."""
+        finite = [[float(point) ** power for power in range(count)] for point in POINTS[t - 1]]
+        return np.array([*finite, [0.0] * (count - 1) + [1.0]])
+
+    before = np.linalg.inv(values(t)).T
+    # What divides a row here may multiply the kernel's row there: so the rows are sums and differences as far as possible.
+    scale = np.array([np.abs(row[np.abs(row) > 1e-9]).min() for row in before])
+    before = before / scale[:, None]
+    whole = np.round(before, 6)
+    return values(m).T, values(r) * scale[:, None], np.where(np.abs(before - whole) < 1e-12, whole, before)
+
+
+def _transform(matrix: np.ndarray, grid: Grid) -> Grid:
+    """The product matrix grid matrix^T, in float32 at least."""
+    half = [_combine(matrix, column) for column in zip(*_map(_widen, grid), strict=True)]
+    return [_combine(matrix, row) for row in zip(*half, strict=True)]
+
+
+def _combine(matrix: np.ndarray, parts: Sequence[Array]) -> list[Array]:
+    """Sums of the parts, one for each row of the matrix."""
+    return [_sum(_scale(float(factor), part) for factor, part in zip(row, parts, strict=True) if factor) for row in matrix]
+
+
+def _scale(factor: float, x: Array) -> Array:
+    return x if factor == 1 else -x if factor == -1 else x * factor
+
+
+def _sum(parts: Iterable[Array]) -> Array:
+    first, *others = parts
+    return sum(others, first)
+
+
+def _map(fn: Any, grid: Grid) -> Grid:
+    return [[fn(piece) for piece in row] for row in grid]
+
+
+def _each(fn: Any, one: Grid, other: Grid) -> Grid:
+    return [[fn(a, b) for a, b in zip(*rows, strict=True)] for rows in zip(one, other, strict=True)]
+
+
+def _pad(x: Array, *sides: tuple[int, int]) -> Array:
+    """Adds zeros before and after along each axis; negative numbers cut off."""
+    return lax.pad(x, jnp.zeros((), x.dtype), [(before, after, 0) for before, after in sides])
+
+
+def _widen(x: Array) -> Array:
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
