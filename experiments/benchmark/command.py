@@ -31,7 +31,7 @@ def run(argv: list[str], program: str) -> int:
     check_options(options)
     options.output.mkdir(parents=True, exist_ok=True)
     console = open_console()
-    missing = "it was left out by --no-torch." if options.no_torch else originals.what_is_missing()
+    missing = originals.what_is_missing() if options.torch else "--torch was given without a value."
     if missing:
         console.print(f"PyTorch's rows are missing: {missing}")
     with terminated_cleanly(), progress_bar(console) as progress:

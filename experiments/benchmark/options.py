@@ -32,10 +32,8 @@ class Options:
     dtypes: tuple[Dtype, ...] = ("float32", "bfloat16")
     """Of p2p_jax, a row each."""
     torch: tuple[Variant, ...] = ("reference", "tuned", "autocast", "autocast-tuned")
-    """Of PyTorch, a row each. reference: eager, NCHW, plain Adam; tuned: channels_last and fused Adam; autocast: to
-    bfloat16; autocast-tuned: both."""
-    no_torch: bool = False
-    """Leave PyTorch out."""
+    """Of PyTorch, a row each; without a value PyTorch is left out. reference: eager, NCHW, plain Adam; tuned: channels_last
+    and fused Adam; autocast: to bfloat16; autocast-tuned: both."""
     compile: bool = False
     """Also measure torch.compile of what is tuned; on CUDA it is always measured."""
     parts: tuple[Part, ...] = ("step", "forward", "data", "layers")

@@ -34,8 +34,8 @@ def summarize(row: Row, reference: Row | None, case: Mapping[str, Any], limits: 
         limits: what the machine can do.
 
     Returns:
-        for each part measured: `seconds` (the median), `pictures` per second, `ratio` (how often as fast as the reference)
-        and `share` of the limit. Nothing that was not measured.
+        for each part measured: `seconds` (the median), `pictures` per second, `ratio` (how often as fast as the reference),
+        `limit` (in pictures per second) and `share` of it. Nothing that was not measured.
     """
     found: dict[str, Any] = {}
     for part in TURNS:
@@ -45,9 +45,11 @@ def summarize(row: Row, reference: Row | None, case: Mapping[str, Any], limits: 
         figures = {"seconds": seconds, "pictures": case["batch_size"] / seconds}
         if reference and reference.get(part):
             figures["ratio"] = statistics.median(reference[part]) / seconds
-        least = least_seconds(row["dtype"], case["work"]["forward" if part == "forward" else "step"], limits)
+        # What a framework does on a CPU is not measured by what another one could do on an accelerator.
+        near = {name: rates for name, rates in limits.items() if (rates["platform"] == "cpu") == (row["platform"] == "cpu")}
+        least = least_seconds(row["dtype"], case["work"]["forward" if part == "forward" else "step"], near)
         if least:
-            figures["share"] = least / seconds
+            figures |= {"share": least / seconds, "limit": case["batch_size"] / least}
         found[part] = figures
     return found
 
@@ -108,7 +110,7 @@ def _cells(found: Mapping[str, float]) -> list[str]:
 
 def print_costs(console: Console, rows: Sequence[Row]) -> None:
     """Prints what a contestant takes before its first step, and in memory."""
-    table = Table("", "compilation or first step, s", "memory then, GiB", "memory in steps, GiB", title="What it takes")
+    table = Table("", "compilation or first step, s", "memory up to it, GiB", "memory in steps, GiB", title="What it takes")
     for row in rows:
         if "compile_seconds" in row:
             peaks = (f"{row[name] / GIB:.2f}" if row.get(name) else "" for name in ("first_peak", "peak"))

@@ -26,10 +26,8 @@ def draw_case(case: Mapping[str, Any], limits: Limits) -> Figure:
     figures = {row["name"]: summarize(row, reference, case, limits) for row in rows}
     for index, part in enumerate(parts):
         axes = figure.add_subplot(1, len(parts), index + 1)
-        work = case["work"]["forward" if part == "forward" else "step"]
         for place, row in enumerate(rows):
-            least = least_seconds(row["dtype"], work, limits)
-            _draw_bar(axes, place, row, figures[row["name"]].get(part), case["batch_size"] / least if least else None)
+            _draw_bar(axes, place, row, figures[row["name"]].get(part))
         widest = max(found[part]["pictures"] for found in figures.values() if part in found)
         axes.set(title=TITLES[part], xlabel="pictures per second", xlim=(0, 1.9 * widest), ylim=(len(rows) - 0.4, -0.6))
         axes.set_yticks(range(len(rows)), [row["name"] for row in rows] if index == 0 else [""] * len(rows))
@@ -38,14 +36,15 @@ def draw_case(case: Mapping[str, Any], limits: Limits) -> Figure:
     return figure
 
 
-def _draw_bar(axes: Axes, place: int, row: Mapping[str, Any], found: Mapping[str, float] | None, limit: Any) -> None:
+def _draw_bar(axes: Axes, place: int, row: Mapping[str, Any], found: Mapping[str, float] | None) -> None:
     if found is None:
         axes.text(0, place, " failed" if "failed" in row else " not measured", va="center", fontsize=9, color=GREY)
         return
     axes.barh(place, found["pictures"], color=COLOURS[row["framework"]], height=0.7)
-    if limit is not None:
-        axes.plot([limit, limit], [place - 0.45, place + 0.45], color=BLACK, linewidth=2)
-    share = f" ({100 * found['share']:.2g} % of {_short(limit)})" if limit is not None else ""
+    share = ""
+    if "limit" in found:
+        axes.plot([found["limit"]] * 2, [place - 0.45, place + 0.45], color=BLACK, linewidth=2)
+        share = f" ({100 * found['share']:.2g} % of {_short(found['limit'])})"
     text = axes.text(found["pictures"], place, f" {_short(found['pictures'])}{share}", va="center", fontsize=9)
     text.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5})
 
