@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -18,9 +19,12 @@ from experiments.benchmark.grow import measure_growth, predict
 from experiments.benchmark.layers import read_program, sum_layers
 from experiments.benchmark.options import REFERENCE, Case, Contestant, Options, contestants, make_config
 from experiments.benchmark.work import count_flops
+from experiments.data_speed import draw
 from p2p_jax import ops
 from p2p_jax.cli import main, run_command
+from p2p_jax.config import Discriminator, Generator
 from p2p_jax.errors import Stopped
+from p2p_jax.logs import progress_bar
 
 TINY = Case(24, 1, 4)
 LIMITS = {"jax": {"device": "cpu", "platform": "cpu", "float32": 1e9, "bfloat16": 4e9, "copy": 1e9}}
@@ -238,7 +242,8 @@ def test_json_and_plots_are_written(tmp_path):
     written = plots.save_plots(tmp_path / "new", results)
     assert [path.name for path in written] == ["pictures_24px_batch2.png", "growth.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
-    assert "too long" in printed(output.print_growth, growth)
+    text = printed(output.print_growth, growth)
+    assert "p2p_jax float32, 64 pixels a side: left out, for 64 too long.\n" in text
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -281,9 +286,13 @@ def answers_of(*requests):
     return [json.loads(line) for line in written.getvalue().splitlines()]
 
 
-def test_a_contestant_end_to_end(tmp_path):
-    from experiments.data_speed import draw
+def make_shallow_config(*args, **data):
+    networks = {"generator": Generator(widths=(4, 8)), "discriminator": Discriminator(widths=(4, 8))}
+    return replace(make_config(*args, **data), **networks)
 
+
+def test_a_contestant_end_to_end(monkeypatch, tmp_path):
+    monkeypatch.setattr(jax_side, "make_config", make_shallow_config)
     draw(tmp_path, 4, size=24)
     given = {"count": 2, "folder": str(tmp_path), "workers": 1}
     contestant = Contestant("p2p_jax float32", "jax")
@@ -307,6 +316,13 @@ def test_a_contestant_end_to_end(tmp_path):
 def test_limits_are_measured():
     rates = limits.measure_jax(limits.Sizes(side=16, values=64, calls=2))
     assert all(rates[name] > 0 for name in ("float32", "bfloat16", "copy"))
+
+
+def test_the_best_that_was_seen_of_a_machine_is_its_limit(fake_worker):
+    fake_worker("import json; input(); print(json.dumps({'answer': {'float32': 2.0, 'bfloat16': 5.0, 'copy': 1.0}}))")
+    console, known = Console(), {"jax": {"float32": 3.0, "bfloat16": 4.0, "copy": 1.0}}
+    found = command.measure_limits(Options(), console, progress_bar(console), known, torch=False)
+    assert found == {"jax": {"float32": 3.0, "bfloat16": 5.0, "copy": 1.0}}
 
 
 def test_a_request_that_fails_is_answered_by_a_sentence():

@@ -14,6 +14,6 @@ alone, and a machine that slows down slows all of them. Figures are medians over
 - Step: one whole training step of the U-Net for the size and the 70-pixel PatchGAN, on a batch that lies on the device.
 - Forward: the generator in training mode, without gradients.
 - From disk: JPEG pairs decoded, augmented and trained on, by this package's reader and by a DataLoader.
-- Limit: the best matrix product of the machine, in either framework, measured in the same run. A step cannot take less than
-  its multiply-adds divided by that.
+- Limit: the best matrix product of the machine, in either framework, measured before and after each case. A step cannot
+  take less than its multiply-adds divided by that.
 """

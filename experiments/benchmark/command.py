@@ -44,9 +44,12 @@ def run(argv: list[str], program: str) -> int:
 
 
 def measure(options: Options, console: Console, progress: Progress, *, torch: bool) -> dict[str, Any]:
-    """Everything that benchmark.json holds but for the command; prints each table when it is known."""
-    limits = measure_limits(options, console, progress, torch=torch)
-    output.print_limits(console, limits)
+    """Everything that benchmark.json holds but for the command; prints each table when it is known.
+
+    The limits are measured before and after each case.
+    """
+    measure_again = partial(measure_limits, options, console, progress, torch=torch)
+    limits = measure_again({})
     cuda = limits.get("torch", {}).get("platform") == "cuda"
     rows = contestants(options, torch=torch, cuda=cuda)
     results: dict[str, Any] = {
@@ -62,6 +65,8 @@ def measure(options: Options, console: Console, progress: Progress, *, torch: bo
             found = {**case._asdict(), "work": count_work(case)}
             found["rows"] = _measure_rows(case, rows, options, progress)
             results["cases"].append(found)
+            limits = results["limits"] = measure_again(limits)
+            output.print_limits(console, limits)
             output.print_case(console, found, limits)
             for row in found["rows"]:
                 if "layers" in row and "failed" not in row:
@@ -73,8 +78,13 @@ def measure(options: Options, console: Console, progress: Progress, *, torch: bo
     return results
 
 
-def measure_limits(options: Options, console: Console, progress: Progress, *, torch: bool) -> dict[str, Any]:
-    """What the machine can do, by framework; a framework that cannot tell is named and left out."""
+def measure_limits(
+    options: Options, console: Console, progress: Progress, known: dict[str, Any], *, torch: bool
+) -> dict[str, Any]:
+    """What the machine can do, by framework, at best: now, or when it was known before, for other work may slow it down.
+
+    A framework that cannot tell is named and left out.
+    """
     limits = {}
     for framework in ("jax", "torch") if torch else ("jax",):
         task = progress.add_task(f"limits, {framework}", total=1)
@@ -84,7 +94,10 @@ def measure_limits(options: Options, console: Console, progress: Progress, *, to
             except WorkerFailed as error:
                 console.print(f"The limits of {framework} could not be measured: {error}", style="red")
         progress.remove_task(task)
-    return limits
+    for framework, rates in limits.items():
+        before = known.get(framework, {})
+        rates |= {name: max(rates[name], before.get(name, 0)) for name in ("float32", "bfloat16", "copy")}
+    return {**known, **limits}
 
 
 def _count_work(counter: Any, case: Case) -> dict[str, int]:

@@ -154,15 +154,19 @@ def print_layers(console: Console, name: str, rows: Sequence[LayerRow]) -> None:
 def print_growth(console: Console, points: Sequence[Point]) -> None:
     """Prints time and memory along each axis, and what was left out."""
     for axis, unit in UNITS.items():
+        here = [point for point in points if point["axis"] == axis]
         table = Table(unit, "", "GFLOP", "ms a step", "memory, GiB", title=f"How cost grows with {unit}")
-        for point in points:
-            if point["axis"] == axis:
-                cells = [point.get("skipped", ""), ""]
-                if "seconds" in point:
-                    cells = [f"{1e3 * statistics.median(point['seconds']):,.4g}", f"{point['peak'] / GIB:.2f}"]
+        for point in here:
+            if "seconds" in point:
+                cells = [f"{1e3 * statistics.median(point['seconds']):,.4g}", f"{point['peak'] / GIB:.2f}"]
                 table.add_row(str(point["value"]), point["name"], f"{point['work'] / 1e9:,.4g}", *cells)
         if table.row_count:
             console.print(table)
+        for name in dict.fromkeys(point["name"] for point in here):
+            skipped = [point for point in here if point["name"] == name and "skipped" in point]
+            if skipped:
+                values = ", ".join(str(point["value"]) for point in skipped)
+                console.print(f"{name}, {values} {unit}: left out, for {skipped[0]['value']} {skipped[0]['skipped']}.")
 
 
 def describe_host() -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from experiments.benchmark.grow import UNITS, Point
 from experiments.benchmark.output import GIB, TITLES, Limits, describe_case, find_reference, least_seconds, summarize
@@ -21,7 +21,7 @@ def draw_case(case: Mapping[str, Any], limits: Limits) -> Figure:
     """Pictures per second of every contestant, a panel for each part, and what the limit of its dtype would give."""
     rows = [row for row in case["rows"] if any(row.get(part) for part in TITLES)]
     parts = [part for part in TITLES if any(row.get(part) for row in rows)]
-    figure = Figure(figsize=(2.2 + 3.6 * len(parts), 1.4 + 0.42 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(2.6 + 3.6 * len(parts), 1.6 + 0.42 * len(rows)), layout="constrained")
     reference = find_reference(rows)
     figures = {row["name"]: summarize(row, reference, case, limits) for row in rows}
     for index, part in enumerate(parts):
@@ -32,7 +32,8 @@ def draw_case(case: Mapping[str, Any], limits: Limits) -> Figure:
         axes.set(title=TITLES[part], xlabel="pictures per second", xlim=(0, 1.9 * widest), ylim=(len(rows) - 0.4, -0.6))
         axes.set_yticks(range(len(rows)), [row["name"] for row in rows] if index == 0 else [""] * len(rows))
         axes.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(f"{describe_case(case)}. Black line: limit of the matrix product of that dtype", fontsize=11)
+    note = "black line: as fast as the machine's best matrix product of that dtype"
+    figure.suptitle(f"{describe_case(case)}\n{note}", fontsize=10)
     return figure
 
 
@@ -45,8 +46,9 @@ def _draw_bar(axes: Axes, place: int, row: Mapping[str, Any], found: Mapping[str
     if "limit" in found:
         axes.plot([found["limit"]] * 2, [place - 0.45, place + 0.45], color=BLACK, linewidth=2)
         share = f" ({100 * found['share']:.2g} % of {_short(found['limit'])})"
-    text = axes.text(found["pictures"], place, f" {_short(found['pictures'])}{share}", va="center", fontsize=9)
-    text.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5})
+    text, beside = f"{_short(found['pictures'])}{share}", {"xytext": (5, 0), "textcoords": "offset points"}
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
+    axes.annotate(text, (found["pictures"], place), **beside, va="center", fontsize=9, bbox=box)
 
 
 def _short(number: float) -> str:
@@ -68,8 +70,10 @@ def draw_growth(points: Sequence[Point], limits: Limits) -> Figure:
             time.plot(values, [statistics.median(point["seconds"]) for point in curve], **drawn)
             memory.plot(values, [point["peak"] / GIB for point in curve], **drawn)
         _draw_work(time, here, limits)
-        _finish(time, here, title=f"growing {UNITS[axis]}", ylabel="seconds a step")
+        _finish(time, here, title=f"growing: {UNITS[axis]}", ylabel="seconds a step")
         _finish(memory, here, xlabel=UNITS[axis], ylabel="memory in steps, GiB")
+        if index == 0:
+            time.legend(fontsize=8, framealpha=0.9)
     return figure
 
 
@@ -84,11 +88,12 @@ def _finish(axes: Axes, points: Sequence[Point], **options: Any) -> None:
     axes.set(xscale="log", yscale="log", **options)
     values = sorted({point["value"] for point in points})
     axes.set_xticks(values, [str(value) for value in values])
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8, framealpha=0.9)
 
 
 def save_plots(folder: Path, results: Mapping[str, Any]) -> list[Path]:

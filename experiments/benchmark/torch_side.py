@@ -38,14 +38,14 @@ def wait(torch: Any, device: str) -> None:
 
 def prepare(case: Case, contestant: Contestant) -> tuple[dict[str, Any], dict[str, Callable[..., Any]]]:
     """Builds both networks and runs a first step; the counterpart of `jax_side.prepare`."""
+    widths = unet_widths(case.image_size, case.width)
+    if case.image_size % 2 ** len(widths):
+        raise ValueError(f"its U-Net of {len(widths)} levels takes multiples of {2 ** len(widths)} pixels only")
     torch, networks = setup(), originals.load()
     device = pick_device(torch)
     before = memory.peak()
     layout = torch.channels_last if contestant.channels_last else torch.contiguous_format
-    nets = [
-        networks.Unet(unet_widths(case.image_size, case.width)),
-        networks.PatchGan(patchgan_widths(3, case.width)),
-    ]
+    nets = [networks.Unet(widths), networks.PatchGan(patchgan_widths(3, case.width))]
     for net in nets:
         networks.init_weights(net)
         net.to(device, memory_format=layout)
