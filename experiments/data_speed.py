@@ -83,10 +83,10 @@ def report(rates: dict[str, float], options: Options) -> None:
     Console().print(table)
 
 
-def draw(folder: Path, count: int) -> Path:
-    """Side-by-side JPEGs of 256-pixel facades, photo left."""
+def draw(folder: Path, count: int, *, size: int = SIZE) -> Path:
+    """Side-by-side JPEGs of facades, photo left."""
     for index in range(count):
-        Image.fromarray(np.concatenate(facade(0, index, size=SIZE), axis=1)).save(folder / f"{index}.jpg", quality=90)
+        Image.fromarray(np.concatenate(facade(0, index, size=size), axis=1)).save(folder / f"{index}.jpg", quality=90)
     return folder
 
 
@@ -111,7 +111,7 @@ def here(path: Path, options: Options, **data: Any) -> Generator[Any]:
         yield jitter(jax.random.key(index), batch)
 
 
-def there(path: Path, options: Options) -> Generator[Any]:
+def there(path: Path, options: Options, *, size: int = SIZE) -> Generator[Any]:
     """The same by a DataLoader: PIL in worker processes, then crop, mirroring and scaling on tensors."""
     import torch  # pyright: ignore[reportMissingImports]
 
@@ -123,28 +123,35 @@ def there(path: Path, options: Options) -> Generator[Any]:
             return len(self.files)
 
         def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-            return read_as_the_reference(self.files[index])
+            return read_as_the_reference(self.files[index], size=size)
 
+    pairs = Pairs()
     loader = torch.utils.data.DataLoader(
-        Pairs(), batch_size=options.batch_size, shuffle=True, num_workers=options.workers, persistent_workers=True
+        pairs,
+        batch_size=options.batch_size,
+        shuffle=True,
+        num_workers=options.workers,
+        persistent_workers=True,
+        drop_last=len(pairs) >= options.batch_size,
     )
     while True:
         yield from loader
 
 
-def read_as_the_reference(file: Path) -> Any:
-    """One pair as the PyTorch original prepares it: {"input", "target"}, float tensors (3, 256, 256) in [-1, 1]."""
+def read_as_the_reference(file: Path, *, size: int = SIZE) -> Any:
+    """One pair as the PyTorch original prepares it: {"input", "target"}, float tensors (3, size, size) in [-1, 1]."""
     import torch  # pyright: ignore[reportMissingImports]
 
+    load = round(size * LOAD / SIZE)
     with Image.open(file) as opened:
         whole = opened.convert("RGB")
     width, height = whole.size
-    row, column = (int(value) for value in torch.randint(0, LOAD - SIZE + 1, (2,)))
+    row, column = (int(value) for value in torch.randint(0, load - size + 1, (2,)))
     mirrored = bool(torch.rand(()) < 0.5)
     pair = {}
     for name, left in (("input", 0), ("target", width // 2)):
-        half = whole.crop((left, 0, left + width // 2, height)).resize((LOAD, LOAD), Image.Resampling.BICUBIC)
-        half = half.crop((column, row, column + SIZE, row + SIZE))
+        half = whole.crop((left, 0, left + width // 2, height)).resize((load, load), Image.Resampling.BICUBIC)
+        half = half.crop((column, row, column + size, row + size))
         half = half.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else half
         pair[name] = torch.from_numpy(np.array(half)).permute(2, 0, 1).float().div(127.5).sub(1)
     return pair

@@ -10,7 +10,6 @@ tests/reference/torch_pix2pix.py. Where it has been run: see experiments/README.
 
 import copy
 import importlib
-import importlib.util
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -26,6 +25,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from experiments import originals
 from p2p_jax import convert, pix2pix
 from p2p_jax.config import Config, Generator
 from p2p_jax.data.procedural import facade
@@ -68,22 +68,12 @@ def main() -> int:
     options = tyro.cli(
         Annotated[Steps, tyro.conf.subcommand("steps")] | Annotated[Networks, tyro.conf.subcommand("networks")]
     )
-    if importlib.util.find_spec("torch") is None:
-        print("this compares with PyTorch, which is not installed: pip install torch", file=sys.stderr)
+    missing = originals.what_is_missing()
+    if missing:
+        print(f"this compares with PyTorch, but {missing}", file=sys.stderr)
         return 2
-    originals = _originals()
-    return compare_steps(originals, options) if isinstance(options, Steps) else compare_networks(originals, options)
-
-
-def _originals() -> ModuleType:
-    """The project's one PyTorch file."""
-    path = Path(__file__).parents[1] / "tests" / "reference" / "torch_pix2pix.py"
-    spec = importlib.util.spec_from_file_location("torch_pix2pix", path)
-    if not path.is_file() or spec is None or spec.loader is None:
-        sys.exit(f"{path} is missing: run this from a checkout of the project.")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    networks = originals.load()
+    return compare_steps(networks, options) if isinstance(options, Steps) else compare_networks(networks, options)
 
 
 def _torch() -> Any:

@@ -27,6 +27,7 @@ Image-to-image translation with conditional GANs (pix2pix) in JAX.
   evaluate WORKDIR        L1, PSNR and SSIM on a split, beside two baselines
   report WORKDIR          write the report of a run again
   summary NAME|FILE.py    layers, shapes and parameters of an experiment's networks
+  bench                   speed and memory beside PyTorch's, and beside what the machine can do
   data COMMAND            prepare, check and make data sets: p2p-jax data --help
   import-torch FILE.pth…  checkpoints of the PyTorch original into a workdir (--workdir DIR)
   export-torch WORKDIR    and back (--output DIR)
@@ -42,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
     known: dict[str, Callable[[list[str]], int]] = {
         "train": commands.train, "translate": commands.translate, "evaluate": commands.evaluate,
         "report": commands.report, "summary": commands.summary, "import-torch": commands.import_torch,
-        "export-torch": commands.export_torch, "data": data,
+        "export-torch": commands.export_torch, "bench": commands.bench, "data": data,
     }  # fmt: skip
     if not argv or argv[0] in ("-h", "--help"):
         print(HELP, end="")

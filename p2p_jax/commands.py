@@ -300,6 +300,13 @@ def export_torch(argv: list[str]) -> int:
     return 0
 
 
+def bench(argv: list[str]) -> int:
+    """`p2p-jax bench [options]`."""
+    from experiments.benchmark.command import run
+
+    return run(argv, f"{PROGRAM} bench")
+
+
 def _load_moved(options: Evaluate | Report) -> Any:
     """The experiment of a workdir, with its pictures where they are now."""
     from p2p_jax import experiment

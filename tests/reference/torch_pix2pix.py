@@ -245,9 +245,9 @@ def fix_dropout(net: nn.Module) -> nn.Module:
     return net
 
 
-def adam(net: nn.Module, rate: float = 2e-4) -> torch.optim.Adam:
-    """The reference's optimizer of one network."""
-    return torch.optim.Adam(net.parameters(), rate, betas=(0.5, 0.999), eps=1e-8)
+def adam(net: nn.Module, rate: float = 2e-4, *, fused: bool | None = None) -> torch.optim.Adam:
+    """The reference's optimizer of one network; `fused` chooses how PyTorch computes it."""
+    return torch.optim.Adam(net.parameters(), rate, betas=(0.5, 0.999), eps=1e-8, fused=fused)
 
 
 def train_step(

@@ -1,0 +1,170 @@
+"""p2p_jax in a worker process: each function of `prepare` answers one kind of request."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import optax
+
+from experiments.benchmark import memory
+from experiments.benchmark.layers import OPTIMIZER, profile_layers
+from experiments.benchmark.options import Case, Contestant, make_config
+from experiments.benchmark.work import count_flops
+from p2p_jax import config as configs
+from p2p_jax import pix2pix
+from p2p_jax.data.loading import open_dataset, open_reader
+from p2p_jax.feed import make_update, open_store, open_stream
+from p2p_jax.sharding import make_mesh, replicate
+from p2p_jax.state import TrainState
+from p2p_jax.step import Batch, Pix2Pix, init_train_state, make_train_step
+
+SIDES = ("input", "target")
+
+
+def count_work(case: Case) -> dict[str, int]:
+    """FLOPs of one step and of one forward pass, by their definition; nothing is compiled or run."""
+    model = pix2pix.build(make_config(case))
+    shape = jax.ShapeDtypeStruct((case.batch_size, case.image_size, case.image_size, 3), "float32")
+    batch = dict.fromkeys(SIDES, shape)
+    state = jax.eval_shape(lambda batch: init_train_state(jax.random.key(0), model, batch), batch)
+    return {
+        "step": count_flops(make_train_step(model), state, batch),
+        "forward": count_flops(_make_forward(model), state, batch["input"]),
+    }
+
+
+def prepare(case: Case, contestant: Contestant) -> tuple[dict[str, Any], dict[str, Callable[..., Any]]]:
+    """Compiles the training step and runs it once.
+
+    Returns:
+        what there is to say of it, and the functions that answer requests: `step`, `forward`, `data`, `memory`, `layers`.
+    """
+    before = memory.peak()
+    config = make_config(case, contestant.dtype)
+    model = _name_optimizers(pix2pix.build(config))
+    batch = _random_batch(case)
+    state = jax.jit(lambda key, batch: init_train_state(key, model, batch))(jax.random.key(0), batch)
+    started = time.perf_counter()
+    step = jax.jit(make_train_step(model), donate_argnums=0).lower(state, batch).compile()
+    compile_seconds = time.perf_counter() - started
+    held = {"state": jax.block_until_ready(step(state, batch)[0])}
+    first = _peak(before)
+    memory.reset_peak()
+
+    def run(count: int) -> float:
+        return _time_steps(held, step, [batch] * count)
+
+    forward = _make_once(lambda: _prepare_forward(model, held["state"], batch["input"]))
+    data = _make_once(lambda folder, workers: _prepare_data(case, contestant, held["state"], folder, workers))
+    device = jax.devices()[0]
+    about = {"platform": device.platform, "device": device.device_kind, "compile_seconds": compile_seconds}
+    return about | {"first_peak": first} | _describe_program(step), {
+        "step": run,
+        "forward": lambda count: forward()(count),
+        "data": lambda count, folder, workers: data(folder, workers)(count),
+        "memory": lambda: _peak(before),
+        "layers": lambda count: profile_layers(step.as_text() or "", lambda: run(count), count),
+    }
+
+
+def _name_optimizers(model: Pix2Pix) -> Pix2Pix:
+    """The same, whose profile tells what the optimizers do."""
+
+    def named(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
+        return optax.GradientTransformation(optimizer.init, jax.named_scope(OPTIMIZER)(optimizer.update))
+
+    return model._replace(
+        generator_optimizer=named(model.generator_optimizer),
+        discriminator_optimizer=named(model.discriminator_optimizer),
+    )
+
+
+def _make_once(make: Callable[..., Any]) -> Callable[..., Any]:
+    """What `make` makes when it is asked for first, kept."""
+    made = []
+
+    def get(*args: Any) -> Any:
+        if not made:
+            made.append(make(*args))
+        return made[0]
+
+    return get
+
+
+def _random_batch(case: Case) -> Batch:
+    shape = (case.batch_size, case.image_size, case.image_size, 3)
+    keys = dict(zip(SIDES, jax.random.split(jax.random.key(1)), strict=True))
+    return {name: jax.random.uniform(key, shape, minval=-1) for name, key in keys.items()}
+
+
+def _time_steps(held: dict[str, TrainState], step: Callable[..., Any], batches: Any) -> float:
+    """Seconds of one step after the other, the last one finished."""
+    started = time.perf_counter()
+    for batch in batches:
+        held["state"], _ = step(held["state"], batch)
+    jax.block_until_ready(held["state"])
+    return time.perf_counter() - started
+
+
+def _make_forward(model: Pix2Pix) -> Callable[[TrainState, jax.Array], jax.Array]:
+    def forward(state: TrainState, x: jax.Array) -> jax.Array:
+        generator = state.generator
+        return model.generator.apply(generator.params, generator.state, x, train=True, key=state.key)[0]
+
+    return forward
+
+
+def _copy(state: TrainState) -> TrainState:
+    # Training goes on with the other one and gives its memory back.
+    return jax.block_until_ready(jax.tree.map(lambda leaf: leaf.copy(), state))
+
+
+def _prepare_forward(model: Pix2Pix, state: TrainState, x: jax.Array) -> Callable[[int], float]:
+    forward = jax.jit(_make_forward(model))
+    state = _copy(state)
+    jax.block_until_ready(forward(state, x))
+
+    def run(count: int) -> float:
+        started = time.perf_counter()
+        for _ in range(count):
+            made = forward(state, x)
+        jax.block_until_ready(made)
+        return time.perf_counter() - started
+
+    return run
+
+
+def _prepare_data(
+    case: Case, contestant: Contestant, state: TrainState, folder: str, workers: int
+) -> Callable[[int], float]:
+    """Training from files as the trainer does it, but that nothing decoded is kept."""
+    config = make_config(case, contestant.dtype, source="folder", path=folder, threads=workers, cache="none")
+    pairs = open_dataset(config).splits["train"]
+    config = configs.resolve(config, pairs.count())
+    reader = open_reader(pairs, config)
+    mesh = make_mesh(case.batch_size, jax.local_devices()[:1])
+    store = open_store(reader, config, mesh)
+    update = make_update(pix2pix.build(config), config, mesh, store)
+    stream = open_stream(reader, config, mesh, start=0, picked=store is not None)
+    held = {"state": replicate(mesh, _copy(state))}
+
+    def run(count: int) -> float:
+        for _ in range(2 * workers):  # what was read while others had their turn
+            next(stream)
+        return _time_steps(held, update, (next(stream) for _ in range(count)))
+
+    run(2)  # compilation, and what the threads read ahead
+    return run
+
+
+def _peak(before: int) -> int:
+    """Bytes at most: of the accelerator's memory, or of this process beyond what it held before."""
+    stats = None if jax.default_backend() == "cpu" else jax.devices()[0].memory_stats()
+    return (memory.peak() - before) if not stats else stats["peak_bytes_in_use"]
+
+
+def _describe_program(compiled: Any) -> dict[str, float]:
+    """FLOPs and bytes as the compiler counts them in its program, where it does."""
+    costs = compiled.cost_analysis() or {}
+    return {"program_flops": costs.get("flops", 0.0), "program_bytes": costs.get("bytes accessed", 0.0)}
