@@ -14,9 +14,7 @@ from functools import cache, partial
 from typing import Literal, NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jax import Array, lax
-from jax.typing import DTypeLike
 
 from p2p_jax import patches, winograd
 from p2p_jax.windows import Window, apart
@@ -120,22 +118,16 @@ VALUE = 120
 MATRIX = 20e6
 
 
-def choose(name: Map, window: Window, n: int, channels: int, features: int, dtype: DTypeLike) -> Formulation:
-    """The formulation of one map that is cheapest on a CPU.
+def choose(window: Window, n: int, channels: int, features: int) -> Formulation:
+    """The formulation that is cheapest on a CPU; the three maps of a window cost about the same.
 
     Args:
-        name: of the map.
         window: the convolution.
         n: pictures.
         channels, features: of the large and of the small picture.
-        dtype: of the arrays; CPUs that multiply bfloat16 do it about twice as fast, but not over the rows of both matrices,
-            as the kernel's gradient needs it. Winograd's tiles are always float32, to keep their rounding error small.
     """
     positions, area = n * window.rows * window.columns, window.kh * window.kw
-    cost = positions * area * channels * (2.0 * features + VALUE)
-    if jnp.dtype(dtype) == jnp.bfloat16 and name != "kernel_gradient":
-        cost /= 2
-    costs = {PATCHES: cost}
+    costs = {PATCHES: positions * area * channels * (2.0 * features + VALUE)}
     if winograd.suits(window):
         for results in (2, 3):
             (down, across), points = winograd.count(window, results), results + window.kh // window.stride - 1
@@ -146,7 +138,7 @@ def choose(name: Map, window: Window, n: int, channels: int, features: int, dtyp
 
 
 def _by_platform(name: Map, window: Window, a: Array, b: Array, n: int, channels: int, features: int) -> Array:
-    for_cpu = getattr(choose(name, window, n, channels, features, a.dtype), name)
+    for_cpu = getattr(choose(window, n, channels, features), name)
     return lax.platform_dependent(
         a, b, cpu=lambda a, b: apart(partial(for_cpu, window), a, b), default=partial(getattr(NATIVE, name), window)
     )

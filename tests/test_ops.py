@@ -158,7 +158,7 @@ def test_all_formulations_agree_in_float32_in_value_and_gradient(setting):
 def test_the_formulation_follows_the_shape(shape, features, stride, name):
     kernel = jax.ShapeDtypeStruct((4, 4, shape[-1], features), jnp.float32)
     window = convolution.window_of_conv(jax.ShapeDtypeStruct(shape, jnp.float32), kernel, stride=stride, padding=1)
-    chosen = convolution.choose("correlate", window, shape[0], shape[-1], features, jnp.float32)
+    chosen = convolution.choose(window, shape[0], shape[-1], features)
     assert chosen == FORMULATIONS[name]
 
 
