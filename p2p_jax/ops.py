@@ -79,7 +79,8 @@ def conv2d_transpose(
             f"conv2d_transpose was given output_padding {output_padding} with stride {stride}: it must be at least 0 "
             "and smaller than the stride."
         )
-    size = tuple((x.shape[a] - 1) * stride - 2 * padding + kernel.shape[a] + output_padding for a in (1, 2))
+    height, width = ((x.shape[a] - 1) * stride - 2 * padding + kernel.shape[a] + output_padding for a in (1, 2))
+    size = (height, width)
     if min(size) < 1:
         raise ValueError(
             f"conv2d_transpose would give a picture of {size[0]} x {size[1]} pixels from {x.shape[1]} x {x.shape[2]}: "

@@ -38,7 +38,7 @@ def adam(
         one = _one_after_all(updates)
         mu = jax.tree.map(lambda m, g: (1 - b1) * g + b1 * m / one.astype(m.dtype), state.mu, updates)
         nu = jax.tree.map(lambda v, g: (1 - b2) * jnp.square(g) + b2 * v, state.nu, updates)
-        correction1, correction2 = 1 - b1**count, 1 - b2**count
+        correction1, correction2 = (jnp.asarray(1 - decay**count) for decay in (b1, b2))
 
         def scaled(m: Array, v: Array) -> Array:
             if epsilon_place == "after_correction":
