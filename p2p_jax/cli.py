@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from p2p_jax import commands
+from p2p_jax import cache, commands
 from p2p_jax.commands import USAGE_ERROR
 from p2p_jax.data_commands import data
 from p2p_jax.errors import Stopped
@@ -120,7 +120,7 @@ def _quiet_libraries() -> None:
 
 
 def _show_warning(program: str, message: Warning | str, category: type[Warning], *_: Any) -> None:
-    if issubclass(category, UserWarning):
+    if issubclass(category, UserWarning) and not cache.mend(str(message)):
         print(f"{program}: warning: {message}", file=sys.stderr)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from p2p_jax import cache
 from p2p_jax.options import PROGRAM, flat, parse, train_options, typed_value
 from p2p_jax.presets import Preset, apply_preset
 
@@ -139,6 +140,7 @@ def train(argv: list[str]) -> int:
         if options.init_from and options.init_from.absolute() != resume.recorded_source(workdir):
             raise ValueError(f"{workdir} already holds a run: --init-from is for a new one; give another --workdir.")
         resume.refuse_differences(workdir, stored, config)
+    cache.turn_on()
     from p2p_jax import trainer
     from p2p_jax.logs import open_console
 
@@ -160,6 +162,7 @@ def translate(argv: list[str]) -> int:
         raise ValueError(f"--batch-size was given {options.batch_size}: it must be at least 1.")
     if options.native and options.resized:
         raise ValueError("both --native and --resized were given: give one of them.")
+    cache.turn_on()
     from rich.progress import Progress
 
     from p2p_jax.logs import open_console
@@ -194,6 +197,7 @@ def translate(argv: list[str]) -> int:
 def evaluate(argv: list[str]) -> int:
     """`p2p-jax evaluate WORKDIR`."""
     options = parse(Evaluate, argv, f"{PROGRAM} evaluate")
+    cache.turn_on()
     import json
 
     from p2p_jax import evaluate as evaluation
@@ -221,6 +225,7 @@ def evaluate(argv: list[str]) -> int:
 def report(argv: list[str]) -> int:
     """`p2p-jax report WORKDIR`."""
     options = parse(Report, argv, f"{PROGRAM} report")
+    cache.turn_on()
     from p2p_jax.report import write_report
     from p2p_jax.translate import load
 
@@ -272,6 +277,7 @@ def summary(argv: list[str]) -> int:
 def import_torch(argv: list[str]) -> int:
     """`p2p-jax import-torch FILE.pth… --workdir DIR`."""
     options = parse(ImportTorch, argv, f"{PROGRAM} import-torch")
+    cache.turn_on()
     from p2p_jax.exchange import import_files
 
     print(
@@ -290,6 +296,7 @@ def import_torch(argv: list[str]) -> int:
 def export_torch(argv: list[str]) -> int:
     """`p2p-jax export-torch WORKDIR --output DIR`."""
     options = parse(ExportTorch, argv, f"{PROGRAM} export-torch")
+    cache.turn_on()
     from p2p_jax.exchange import export_files
 
     written = export_files(
