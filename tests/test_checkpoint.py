@@ -11,7 +11,7 @@ import pytest
 from runs import finished_run
 
 from p2p_jax import checkpoint
-from p2p_jax.checksums import checksums
+from p2p_jax.checksums import _sum_on_devices, checksums
 from p2p_jax.sharding import make_mesh, replicate
 from p2p_jax.state import Model, TrainState
 
@@ -163,6 +163,19 @@ def test_sums_take_every_type(dtype):
     one, two = jnp.zeros(4, dtype), jnp.asarray([0, 0, 1, 0], dtype)
     assert checksums([one]) == [0]
     assert checksums([two]) != [0]
+
+
+@pytest.mark.parametrize("dtype", [*(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
+                                   "float16", "bfloat16", "float32", "float64", "bool"])  # fmt: skip
+def test_sums_by_numpy_are_those_of_the_devices(dtype):
+    values = np.random.default_rng(0).normal(size=(3, 5, 2)) * 50
+    leaves = [
+        values.astype(jnp.dtype(dtype)),
+        values[:, ::2].astype(jnp.dtype(dtype)).T,
+        values[:0].astype(jnp.dtype(dtype)),
+    ]
+    assert checksums(leaves) == np.asarray(_sum_on_devices(leaves)).tolist()
+    assert checksums(leaves) == checksums([jnp.asarray(leaf) for leaf in leaves])
 
 
 def test_sums_are_one_per_array_in_order_and_there_may_be_none():
