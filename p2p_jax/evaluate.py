@@ -62,7 +62,8 @@ def score_all(
     for batch, real in batches_of(pairs, fit, total, batch_size):
         targets = to_255(target, jnp.asarray(batch["target"]))
         for name, guess in guesses.items():
-            figures = _measure(jnp.asarray(guess(batch["input"])), targets)
+            # All of one type, so that one compiled program measures them all.
+            figures = _measure(jnp.asarray(guess(batch["input"]), jnp.float32), targets)
             for key, values in figures.items():
                 # An identical picture has no finite PSNR; 100 dB stands for it.
                 sums[name][key] += float(np.minimum(np.asarray(values)[:real], 100.0).sum())
@@ -78,12 +79,19 @@ def batches_of(pairs: Pairs, fit: Fit, total: int, batch_size: int) -> Iterator[
         yield read_batch(pairs, indices + [indices[-1]] * (batch_size - real), fit), real
 
 
-def translate_all(translate: Translate, examples: Sequence[Example]) -> list[np.ndarray]:
-    """What a translator makes of the inputs of some examples: at once where they have one size, else one by one."""
+def translate_all(translate: Translate, examples: Sequence[Example], *, batch_size: int = 8) -> list[np.ndarray]:
+    """What a translator makes of the inputs of some examples: in batches where they have one size, else one by one.
+
+    The last batch is filled up, so that the program compiled for `score` serves here too.
+    """
     inputs = [example["input"] for example in examples]
-    if len({picture.shape for picture in inputs}) == 1:
-        return list(translate(np.stack(inputs)))
-    return [translate(picture[None])[0] for picture in inputs]
+    if len({picture.shape for picture in inputs}) > 1:
+        return [translate(picture[None])[0] for picture in inputs]
+    made: list[np.ndarray] = []
+    for start in range(0, len(inputs), batch_size):
+        chunk = inputs[start : start + batch_size]
+        made += list(translate(np.stack(chunk + [chunk[-1]] * (batch_size - len(chunk))))[: len(chunk)])
+    return made
 
 
 def mean_target(pairs: Pairs, fit: Fit, target: Side, *, count: int = 1000) -> np.ndarray:
