@@ -1,6 +1,8 @@
 """The command `p2p-jax`. Every sub-command imports what it needs when it runs, so that help answers at once."""
 
+import atexit
 import errno
+import gc
 import logging
 import os
 import sys
@@ -64,6 +66,7 @@ def run_command(command: Callable[[list[str]], int], argv: list[str], program: s
     warnings.showwarning = partial(_show_warning, program)
     warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged files, which are named by what fails on them
     _quiet_libraries()
+    _look_for_garbage_less()
     try:
         return command(argv)
     except KeyboardInterrupt:
@@ -117,6 +120,14 @@ def _quiet_libraries() -> None:
             sys.__excepthook__(kind, error, trace)
 
     sys.excepthook = hook
+
+
+def _look_for_garbage_less() -> None:
+    """Imports and tracing make many objects that stay: to go through them over and over, and when the program ends, takes
+    half a second.
+    """
+    gc.set_threshold(100_000, 10, 10)
+    atexit.register(gc.freeze)
 
 
 def _show_warning(program: str, message: Warning | str, category: type[Warning], *_: Any) -> None:
