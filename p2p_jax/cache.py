@@ -5,6 +5,7 @@ import hashlib
 import os
 import platform
 import re
+import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -68,7 +69,7 @@ def trim(folder: Path, limit: int = LIMIT) -> None:
     for path in folder.rglob("*"):
         with suppress(OSError):  # another run has just removed it
             status = path.stat()
-            if path.is_file():
+            if stat.S_ISREG(status.st_mode):
                 found.append((max(status.st_atime, status.st_mtime), status.st_size, path))
     size = 0
     for _, bytes_, path in sorted(found, reverse=True):
