@@ -5,7 +5,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import optax
-from jax import Array
+from jax import Array, lax
 
 
 def adam(
@@ -52,10 +52,13 @@ def adam(
 
 
 def _one_after_all(grads: optax.Updates) -> Array:
-    """The number 1, which the compiler cannot foresee, and which is there only after every gradient.
+    """The number 1, which a CPU's compiler cannot foresee, and which is there only after every gradient; else a plain 1.
 
     A first moment divided by it is not computed twice (for itself and within the new params, of an old one that then has to
     be copied), and no param is overwritten while a gradient still has to be computed from it (or, again, it is copied).
     """
     first = jnp.stack([leaf.ravel()[0].astype(jnp.float32) for leaf in jax.tree.leaves(grads)])
-    return jnp.where((first > jnp.inf).any(), 2.0, 1.0)
+    foreseen = jnp.ones((), jnp.float32)
+    return lax.platform_dependent(
+        first, cpu=lambda first: jnp.where((first > jnp.inf).any(), 2 * foreseen, foreseen), default=lambda _: foreseen
+    )

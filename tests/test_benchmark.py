@@ -308,7 +308,7 @@ def test_a_contestant_end_to_end(monkeypatch, tmp_path):
     assert about["answer"]["platform"] == "cpu"
     assert about["answer"]["program_flops"] > 0
     assert all(one["answer"] > 0 for one in measured[:4])
-    assert isinstance(measured[4]["answer"], int)  # of this process, which held more before
+    assert measured[4]["answer"] >= 0
     layers = {row["layer"] for row in measured[5]["answer"]}
     assert {"down0", "up0", "conv0", "optimizer"} <= layers
 

@@ -40,7 +40,7 @@ def prepare(case: Case, contestant: Contestant) -> tuple[dict[str, Any], dict[st
     Returns:
         what there is to say of it, and the functions that answer requests: `step`, `forward`, `data`, `memory`, `layers`.
     """
-    before = memory.peak()
+    before = memory.reset_peak()
     config = make_config(case, contestant.dtype)
     model = _name_optimizers(pix2pix.build(config))
     batch = _random_batch(case)

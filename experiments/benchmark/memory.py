@@ -10,10 +10,13 @@ def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def reset_peak() -> None:
+def reset_peak() -> int:
     """Counts the peak anew from what is held now, where the system allows it: Linux does.
 
     Memory that was given back, most of it a compiler's, goes back to the system first.
+
+    Returns:
+        the new peak, in bytes.
     """
     try:
         ctypes.CDLL(None).malloc_trim(0)
@@ -21,3 +24,4 @@ def reset_peak() -> None:
             file.write("5")
     except (OSError, AttributeError):
         pass
+    return peak()

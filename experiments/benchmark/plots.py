@@ -28,8 +28,9 @@ def draw_case(case: Mapping[str, Any], limits: Limits) -> Figure:
         axes = figure.add_subplot(1, len(parts), index + 1)
         for place, row in enumerate(rows):
             _draw_bar(axes, place, row, figures[row["name"]].get(part))
-        widest = max(found[part]["pictures"] for found in figures.values() if part in found)
-        axes.set(title=TITLES[part], xlabel="pictures per second", xlim=(0, 1.9 * widest), ylim=(len(rows) - 0.4, -0.6))
+        here = [found[part] for found in figures.values() if part in found]
+        widest = max(max(one["pictures"], one.get("limit", 0.0)) for one in here)
+        axes.set(title=TITLES[part], xlabel="pictures per second", xlim=(0, 1.05 * widest), ylim=(len(rows) - 0.4, -0.6))
         axes.set_yticks(range(len(rows)), [row["name"] for row in rows] if index == 0 else [""] * len(rows))
         axes.spines[["top", "right"]].set_visible(False)
     note = "black line: as fast as the machine's best matrix product of that dtype"
@@ -46,9 +47,8 @@ def _draw_bar(axes: Axes, place: int, row: Mapping[str, Any], found: Mapping[str
     if "limit" in found:
         axes.plot([found["limit"]] * 2, [place - 0.45, place + 0.45], color=BLACK, linewidth=2)
         share = f" ({100 * found['share']:.2g} % of {_short(found['limit'])})"
-    text, beside = f"{_short(found['pictures'])}{share}", {"xytext": (5, 0), "textcoords": "offset points"}
-    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
-    axes.annotate(text, (found["pictures"], place), **beside, va="center", fontsize=9, bbox=box)
+    text = f"{_short(found['pictures'])}{share}"
+    axes.text(1.02, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9)
 
 
 def _short(number: float) -> str:

@@ -43,7 +43,7 @@ def prepare(case: Case, contestant: Contestant) -> tuple[dict[str, Any], dict[st
         raise ValueError(f"its U-Net of {len(widths)} levels takes multiples of {2 ** len(widths)} pixels only")
     torch, networks = setup(), originals.load()
     device = pick_device(torch)
-    before = memory.peak()
+    before = memory.reset_peak()
     layout = torch.channels_last if contestant.channels_last else torch.contiguous_format
     nets = [networks.Unet(widths), networks.PatchGan(patchgan_widths(3, case.width))]
     for net in nets:

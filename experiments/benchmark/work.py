@@ -2,7 +2,7 @@
 
 Every sub-function is walked into; of a `cond` its last branch counts, which `lax.platform_dependent` makes the default one
 (XLA's own convolutions). What is computed twice from the same values counts once and what nobody reads not at all, as a
-compiler does it: the step generates its fake twice, and a convolution's backward pass may offer gradients nobody wants.
+compiler does it: a convolution's backward pass may offer gradients that nobody wants.
 """
 
 import math
