@@ -14,7 +14,10 @@ from functools import cache, partial
 from typing import Literal, NamedTuple
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
+from jax.typing import DTypeLike
 
 from p2p_jax import patches, winograd
 from p2p_jax.windows import Window, apart
@@ -42,38 +45,47 @@ def window_of_conv(x: Array, kernel: Array, *, stride: int, padding: int) -> Win
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def correlate(window: Window, x: Array, kernel: Array) -> Array:
-    """(n, height, width, c) to (n, rows, columns, f): what a convolution does."""
-    return _by_platform("correlate", window, x, kernel, x.shape[0], *_channels(window, kernel))
+    """(n, height, width, c) to (n, rows, columns, f), in the dtype of `x`: what a convolution does."""
+    return _by_platform("correlate", window, x, kernel, (x.shape[0], *_channels(window, kernel)), x.dtype)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def spread(window: Window, y: Array, kernel: Array) -> Array:
-    """(n, rows, columns, f) to (n, height, width, c): what a transposed convolution does."""
-    return _by_platform("spread", window, y, kernel, y.shape[0], *_channels(window, kernel))
+    """(n, rows, columns, f) to (n, height, width, c), in the dtype of `y`: what a transposed convolution does."""
+    return _by_platform("spread", window, y, kernel, (y.shape[0], *_channels(window, kernel)), y.dtype)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def kernel_gradient(window: Window, x: Array, y: Array) -> Array:
-    """(n, height, width, c) and (n, rows, columns, f) to the kernel's shape."""
-    return _by_platform("kernel_gradient", window, x, y, x.shape[0], x.shape[-1], y.shape[-1])
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def kernel_gradient(window: Window, dtype: DTypeLike, x: Array, y: Array) -> Array:
+    """(n, height, width, c) and (n, rows, columns, f) to the kernel's shape, in the dtype given."""
+    return _by_platform("kernel_gradient", window, x, y, (x.shape[0], x.shape[-1], y.shape[-1]), dtype)
 
 
 correlate.defvjp(
     lambda window, x, kernel: (correlate(window, x, kernel), (x, kernel)),
-    lambda window, saved, grad: (spread(window, grad, saved[1]), kernel_gradient(window, saved[0], grad)),
+    lambda window, saved, grad: (
+        spread(window, grad, saved[1]),
+        kernel_gradient(window, saved[1].dtype, saved[0], grad),
+    ),
 )
 spread.defvjp(
     lambda window, y, kernel: (spread(window, y, kernel), (y, kernel)),
-    lambda window, saved, grad: (correlate(window, grad, saved[1]), kernel_gradient(window, grad, saved[0])),
+    lambda window, saved, grad: (
+        correlate(window, grad, saved[1]),
+        kernel_gradient(window, saved[1].dtype, grad, saved[0]),
+    ),
 )
 kernel_gradient.defvjp(
-    lambda window, x, y: (kernel_gradient(window, x, y), (x, y)),
-    lambda window, saved, grad: (spread(window, saved[1], grad), correlate(window, saved[0], grad)),
+    lambda window, dtype, x, y: (kernel_gradient(window, dtype, x, y), (x, y)),
+    lambda window, dtype, saved, grad: (spread(window, saved[1], grad), correlate(window, saved[0], grad)),
 )
 
 
 class Formulation(NamedTuple):
-    """One way to compute the three maps, each `(window, array, array) -> array`."""
+    """One way to compute the three maps, each `(window, array, array) -> array`.
+
+    Kernels come in a dtype of their own, results may go in a wider one.
+    """
 
     correlate: Callable[[Window, Array, Array], Array]
     spread: Callable[[Window, Array, Array], Array]
@@ -86,7 +98,7 @@ def _native_correlate(window: Window, x: Array, kernel: Array) -> Array:
     bottom = (window.rows - 1) * stride + window.kh - window.height - padding
     right = (window.columns - 1) * stride + window.kw - window.width - padding
     pads = [(padding, bottom), (padding, right)]
-    return lax.conv_general_dilated(x, kernel, (stride, stride), pads, dimension_numbers=layout)
+    return lax.conv_general_dilated(x, kernel.astype(x.dtype), (stride, stride), pads, dimension_numbers=layout)
 
 
 def _native_spread(window: Window, y: Array, kernel: Array) -> Array:
@@ -137,11 +149,19 @@ def choose(window: Window, n: int, channels: int, features: int) -> Formulation:
     return min(costs, key=costs.__getitem__)
 
 
-def _by_platform(name: Map, window: Window, a: Array, b: Array, n: int, channels: int, features: int) -> Array:
-    for_cpu = getattr(choose(window, n, channels, features), name)
-    return lax.platform_dependent(
-        a, b, cpu=lambda a, b: apart(partial(for_cpu, window), a, b), default=partial(getattr(NATIVE, name), window)
+def _by_platform(name: Map, window: Window, a: Array, b: Array, sizes: tuple[int, int, int], dtype: DTypeLike) -> Array:
+    """One map of two arrays; `sizes` are n, c and f."""
+    on_cpu, elsewhere = (
+        _compile(formulation, name, window, jnp.dtype(dtype)) for formulation in (choose(window, *sizes), NATIVE)
     )
+    return lax.platform_dependent(a, b, cpu=lambda a, b: apart(on_cpu, a, b), default=elsewhere)
+
+
+@cache
+def _compile(formulation: Formulation, name: Map, window: Window, dtype: np.dtype) -> Callable[[Array, Array], Array]:
+    """One function for all convolutions of a kind, so that it is traced and lowered once."""
+    fn = getattr(formulation, name)
+    return jax.jit(lambda a, b: fn(window, a, b).astype(dtype))
 
 
 def _channels(window: Window, kernel: Array) -> tuple[int, int]:

@@ -43,7 +43,7 @@ def conv2d(x: Array, kernel: Array, bias: Array | None = None, *, stride: int = 
             f"conv2d was given a picture of {x.shape[1]} x {x.shape[2]} pixels with padding {padding}, which is smaller "
             f"than its kernel of {kernel.shape[0]} x {kernel.shape[1]}: use a larger picture or fewer layers."
         )
-    y = convolution.conv2d(x, kernel.astype(x.dtype), stride=stride, padding=padding)
+    y = convolution.conv2d(x, kernel, stride=stride, padding=padding)
     return y if bias is None else y + bias.astype(y.dtype)
 
 
@@ -86,7 +86,7 @@ def conv2d_transpose(
             f"conv2d_transpose would give a picture of {size[0]} x {size[1]} pixels from {x.shape[1]} x {x.shape[2]}: "
             f"padding {padding} is too large for a kernel of {kernel.shape[1]} x {kernel.shape[2]}."
         )
-    y = convolution.conv2d_transpose(x, kernel.astype(x.dtype), stride=stride, padding=padding, size=size)
+    y = convolution.conv2d_transpose(x, kernel, stride=stride, padding=padding, size=size)
     return y if bias is None else y + bias.astype(y.dtype)
 
 

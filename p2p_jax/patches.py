@@ -8,14 +8,12 @@ from p2p_jax.windows import Window, matmul
 
 def correlate(window: Window, x: Array, kernel: Array) -> Array:
     """See `convolution.correlate`."""
-    matrix = _as_matrix(window, kernel)
-    return matmul(patches(window, x), matrix, (3, 1 if window.features_first else 0)).astype(x.dtype)
+    return _times_kernel(window, patches(window, x), kernel, 1 if window.features_first else 0)
 
 
 def spread(window: Window, y: Array, kernel: Array) -> Array:
     """See `convolution.spread`."""
-    matrix = _as_matrix(window, kernel)
-    return overlap_add(window, matmul(y, matrix, (3, 0 if window.features_first else 1))).astype(y.dtype)
+    return overlap_add(window, _times_kernel(window, y, kernel, 0 if window.features_first else 1))
 
 
 def kernel_gradient(window: Window, x: Array, y: Array) -> Array:
@@ -24,8 +22,8 @@ def kernel_gradient(window: Window, x: Array, y: Array) -> Array:
     large = patches(window, x).reshape(-1, kh * kw * channels)
     small = y.reshape(-1, features)
     if window.features_first:
-        return matmul(small, large, (0, 0)).reshape(features, kh, kw, channels).astype(x.dtype)
-    return matmul(large, small, (0, 0)).reshape(kh, kw, channels, features).astype(x.dtype)
+        return matmul(small, large, (0, 0)).reshape(features, kh, kw, channels)
+    return matmul(large, small, (0, 0)).reshape(kh, kw, channels, features)
 
 
 def patches(window: Window, x: Array) -> Array:
@@ -65,7 +63,7 @@ def overlap_add(window: Window, patches: Array) -> Array:
     return x[:, padding : padding + height, padding : padding + width]
 
 
-def _as_matrix(window: Window, kernel: Array) -> Array:
-    if window.features_first:
-        return kernel.reshape(kernel.shape[0], -1)
-    return kernel.reshape(-1, kernel.shape[-1])
+def _times_kernel(window: Window, x: Array, kernel: Array, axis: int) -> Array:
+    """Pictures (n, rows, columns, i) times a kernel as a matrix, over one of its axes."""
+    matrix = kernel.reshape(kernel.shape[0], -1) if window.features_first else kernel.reshape(-1, kernel.shape[-1])
+    return matmul(x, matrix.astype(x.dtype), (3, axis))

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.experimental.xla_metadata import set_xla_metadata
+from jax.typing import DTypeLike
 
 
 class Window(NamedTuple):
@@ -33,10 +33,15 @@ class Window(NamedTuple):
     features_first: bool
 
 
+def wide(dtype: DTypeLike) -> DTypeLike:
+    """The dtype in which sums are made: float32 at least."""
+    return jnp.promote_types(dtype, jnp.float32)
+
+
 def matmul(a: Array, b: Array, axes: tuple[int, int]) -> Array:
     """The product of arrays over one axis of each, in float32 at least; the other axes stay, those of `a` first."""
     dimensions = (((axes[0],), (axes[1],)), ((), ()))
-    return lax.dot_general(a, b, dimensions, preferred_element_type=jnp.promote_types(a.dtype, jnp.float32))
+    return lax.dot_general(a, b, dimensions, preferred_element_type=wide(a.dtype))
 
 
 def apart(fn: Callable[..., Array], *arrays: Array) -> Array:
@@ -46,4 +51,4 @@ def apart(fn: Callable[..., Array], *arrays: Array) -> Array:
     them again in each; `jax.lax.optimization_barrier` does not keep it from that, a function that it may not inline does.
     """
     with set_xla_metadata(inlineable="false"):
-        return jax.jit(fn)(*arrays)
+        return fn(*arrays)

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Sequence
 from functools import cache, partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from p2p_jax.windows import Window, apart, matmul
+from p2p_jax.windows import Window, apart, matmul, wide
 
 Grid = Sequence[Sequence[Array]]
 """t x t (or m x m) arrays, one per place within a tile."""
@@ -36,9 +37,9 @@ def correlate(results: int, window: Window, x: Array, kernel: Array) -> Array:
     """See `convolution.correlate`."""
     taps, padding = window.kh // window.stride, window.padding
     inputs = cut_inputs(results, taps, count(window, results), window.stride, padding, x)
-    products = _each(partial(_times_kernel, window), inputs, cut_kernel(results, window, kernel))
+    products = _each(partial(_times_kernel, window), inputs, cut_kernel(results, window, kernel.astype(x.dtype)))
     y = join_results(results, taps, count(window, results), 1, x.shape[0], products)
-    return y[:, : window.rows, : window.columns].astype(x.dtype)
+    return y[:, : window.rows, : window.columns]
 
 
 def spread(results: int, window: Window, y: Array, kernel: Array) -> Array:
@@ -46,10 +47,12 @@ def spread(results: int, window: Window, y: Array, kernel: Array) -> Array:
     taps, p = window.kh // window.stride, window.padding
     tiles = -(-(window.rows + taps - 1) // results), -(-(window.columns + taps - 1) // results)
     inputs = cut_inputs(results, taps, tiles, 1, taps - 1, y)
-    products = _each(partial(_times_kernel_back, window), inputs, cut_kernel(results, window, kernel, reverse=True))
+    products = _each(
+        partial(_times_kernel_back, window), inputs, cut_kernel(results, window, kernel.astype(y.dtype), reverse=True)
+    )
     x = join_results(results, taps, tiles, window.stride, y.shape[0], products)
     crops = [(-p, p + size - x.shape[axis]) for axis, size in ((1, window.height), (2, window.width))]
-    return _pad(x, (0, 0), *crops, (0, 0)).astype(y.dtype)
+    return _pad(x, (0, 0), *crops, (0, 0))
 
 
 def kernel_gradient(results: int, window: Window, x: Array, y: Array) -> Array:
@@ -57,7 +60,7 @@ def kernel_gradient(results: int, window: Window, x: Array, y: Array) -> Array:
     taps, tiles = window.kh // window.stride, count(window, results)
     inputs = cut_inputs(results, taps, tiles, window.stride, window.padding, x)
     products = _each(partial(_outer, window), inputs, cut_results(results, taps, tiles, y))
-    return join_kernel(results, window, products, x.shape[-1], y.shape[-1]).astype(x.dtype)
+    return join_kernel(results, window, products, x.shape[-1], y.shape[-1])
 
 
 def suits(window: Window) -> bool:
@@ -78,7 +81,7 @@ def cut_inputs(m: int, r: int, tiles: tuple[int, int], phases: int, padding: int
     reach = -(-t // m)
     sides = (down + reach - 1) * m * phases, (across + reach - 1) * m * phases
     pads = [(padding, side - size - padding) for side, size in zip(sides, (height, width), strict=True)]
-    x = apart(lambda x: _pad(x, (0, 0), *pads, (0, 0)), x)
+    x = apart(jax.jit(lambda x: _pad(x, (0, 0), *pads, (0, 0))), x)
     x = x.reshape(n, down + reach - 1, m, phases, across + reach - 1, m, phases, channels)
     places = [divmod(i, m) for i in range(t)]
     pieces = [
@@ -92,7 +95,7 @@ def cut_results(m: int, r: int, tiles: tuple[int, int], y: Array) -> Grid:
     """(n, rows, columns, f) to t x t matrices (n tiles, f)."""
     down, across = tiles
     n, rows, columns, features = y.shape
-    y = apart(lambda y: _pad(y, (0, 0), (0, down * m - rows), (0, across * m - columns), (0, 0)), y)
+    y = apart(jax.jit(lambda y: _pad(y, (0, 0), (0, down * m - rows), (0, across * m - columns), (0, 0))), y)
     y = y.reshape(n, down, m, across, m, features)
     pieces = [[y[:, :, i, :, j] for j in range(m)] for i in range(m)]
     return _map(lambda piece: piece.reshape(-1, features), _transform(_matrices(m, r)[0].T, pieces))
@@ -172,7 +175,8 @@ def _matrices(m: int, r: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _transform(matrix: np.ndarray, grid: Grid) -> Grid:
     """The product matrix grid matrix^T, in float32 at least."""
-    half = [_combine(matrix, column) for column in zip(*_map(_widen, grid), strict=True)]
+    grid = _map(lambda piece: piece.astype(wide(piece.dtype)), grid)
+    half = [_combine(matrix, column) for column in zip(*grid, strict=True)]
     return [_combine(matrix, row) for row in zip(*half, strict=True)]
 
 
@@ -201,7 +205,3 @@ def _each(fn: Any, one: Grid, other: Grid) -> Grid:
 def _pad(x: Array, *sides: tuple[int, int]) -> Array:
     """Adds zeros before and after along each axis; negative numbers cut off."""
     return lax.pad(x, jnp.zeros((), x.dtype), [(before, after, 0) for before, after in sides])
-
-
-def _widen(x: Array) -> Array:
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
