@@ -5,7 +5,7 @@ import math
 from p2p_jax.config import Config, Side, as_size, count_classes, get, load_size
 
 LEAST = {
-    "batch_size": 1, "epochs": 1, "steps": 1, "seed": 0, "log_every": 1, "sample_every": 1,
+    "batch_size": 1, "epochs": 1, "steps": 1, "steps_per_call": 1, "seed": 0, "log_every": 1, "sample_every": 1,
     "checkpoint_every": 1, "keep": 1, "val_pictures": 1, "generator.width": 1, "generator.num_blocks": 0,
     "generator.dropout": 0, "discriminator.num_layers": 1, "discriminator.width": 1, "optimizer.learning_rate": 0,
     "data.count": 8, "data.threads": 0, "data.processes": 0, "data.cache_mib": 0, "data.val_fraction": 0,
@@ -68,6 +68,11 @@ def _check_sizes(config: Config) -> None:
         raise ValueError(
             f"--data.preprocess {data.preprocess} keeps pictures of different sizes, which do not fit into one batch of "
             f"{config.batch_size}: give --batch-size 1, or a preprocess that crops."
+        )
+    if varies(config) and (config.steps_per_call or 1) > 1:
+        raise ValueError(
+            f"--steps-per-call was given {config.steps_per_call}, but --data.preprocess {data.preprocess} keeps pictures "
+            "of different sizes, which do not fit into one call: leave it out, or give a preprocess that crops."
         )
 
 

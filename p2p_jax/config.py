@@ -233,6 +233,9 @@ class Config:
     steps_per_epoch: Annotated[int | None, tyro.conf.Suppress] = None
     batch_size: int = 1
     """Pairs per step, over all devices."""
+    steps_per_call: int | None = None
+    """Steps that the device does in one go, so that none waits for the host in between; by default 1 on a CPU, 10 on an
+    accelerator. A run is stopped, logged and saved between two calls."""
     seed: int = 0
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Type of the activations; parameters, statistics and losses stay float32."""

@@ -17,7 +17,7 @@ from p2p_jax.data.sides import show
 from p2p_jax.data.values import needs_scaling, to_255
 
 Figures = dict[str, float]
-Translate = Callable[[np.ndarray], np.ndarray]
+Translate = Callable[[np.ndarray], np.ndarray | jax.Array]
 Guess = Callable[[np.ndarray], Any]
 
 
@@ -79,7 +79,7 @@ def batches_of(pairs: Pairs, fit: Fit, total: int, batch_size: int) -> Iterator[
         yield read_batch(pairs, indices + [indices[-1]] * (batch_size - real), fit), real
 
 
-def translate_all(translate: Translate, examples: Sequence[Example], *, batch_size: int = 8) -> list[np.ndarray]:
+def translate_all(translate: Translate, examples: Sequence[Example], *, batch_size: int = 8) -> list[Any]:
     """What a translator makes of the inputs of some examples: in batches where they have one size, else one by one.
 
     The last batch is filled up, so that the program compiled for `score` serves here too.
@@ -87,7 +87,7 @@ def translate_all(translate: Translate, examples: Sequence[Example], *, batch_si
     inputs = [example["input"] for example in examples]
     if len({picture.shape for picture in inputs}) > 1:
         return [translate(picture[None])[0] for picture in inputs]
-    made: list[np.ndarray] = []
+    made: list[Any] = []
     for start in range(0, len(inputs), batch_size):
         chunk = inputs[start : start + batch_size]
         made += list(translate(np.stack(chunk + [chunk[-1]] * (batch_size - len(chunk))))[: len(chunk)])

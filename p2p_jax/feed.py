@@ -1,12 +1,19 @@
-"""How batches reach the step: read ahead on the host, or picked from pictures that lie on the device already."""
+"""How batches reach the step: read ahead on the host, or picked from pictures that lie on the device already.
 
-from collections.abc import Callable, Iterator
+One call of the device does `steps_per_call` steps, on so many batches along a new first axis.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
+from p2p_jax.checks import varies
 from p2p_jax.config import Config
 from p2p_jax.data.augment import augment
 from p2p_jax.data.fit import fit_of_evaluation
@@ -15,6 +22,8 @@ from p2p_jax.data.pairs import stack
 from p2p_jax.sharding import replicate, split_batch
 from p2p_jax.state import TrainState
 from p2p_jax.step import AUGMENTATION, Metrics, Pix2Pix, make_train_step
+
+STEPS_PER_CALL = 10  # divides the usual numbers of steps between rows, samples and checkpoints
 
 Store = dict[str, jax.Array] | None
 """All training pairs on the device, {"input": (pairs, h, w, c), …}; None where each batch comes from the host."""
@@ -31,18 +40,46 @@ def open_store(reader: Reader, config: Config, mesh: Mesh) -> Store:
     return replicate(mesh, stack([reader.cache[index] for index in range(reader.pairs.count())]))
 
 
-def open_stream(reader: Reader, config: Config, mesh: Mesh, *, start: int, picked: bool) -> Iterator[Any]:
-    """Endless batches on the devices from index `start` on, split over them.
+def settle_calls(config: Config) -> Config:
+    """The same config with `steps_per_call` filled in.
+
+    One step on CPUs, where XLA is slow in loops, and where pictures differ in size.
+    """
+    if config.steps_per_call is not None:
+        return config
+    single = jax.default_backend() == "cpu" or varies(config)
+    return replace(config, steps_per_call=1 if single else STEPS_PER_CALL)
+
+
+def plan_calls(config: Config, done: int) -> Iterator[int]:
+    """How many steps each call does, from step `done` to the end of the run.
+
+    Calls begin at multiples of `steps_per_call`, so that a run that is taken up again makes the same calls; the last one
+    does what is left.
+    """
+    whole, end = config.steps_per_call or 1, config.steps or 0
+    while done < end:
+        count = min(whole - done % whole, end - done)
+        yield count
+        done += count
+
+
+def open_stream(
+    reader: Reader, config: Config, mesh: Mesh, *, start: int, counts: Iterable[int], picked: bool
+) -> Iterator[Any]:
+    """What each call is given: batches on the devices, split over them.
 
     Args:
         reader: of the training pairs.
         config: of the run.
         mesh: the devices.
         start: index of the first batch.
+        counts: how many batches each call takes, as `plan_calls` gives them; they lie along a new first axis where
+            `steps_per_call` is more than 1.
         picked: give only which pairs are in a batch, for a store.
     """
     data = config.data
-    for batch in batches(
+    stream = batches(
         reader,
         seed=config.seed,
         batch_size=config.batch_size,
@@ -50,14 +87,22 @@ def open_stream(reader: Reader, config: Config, mesh: Mesh, *, start: int, picke
         threads=data.threads,
         processes=0 if reader.cache is not None else data.processes,
         read=not picked,
-    ):
-        yield split_batch(mesh, batch)
+    )
+    for count in counts:
+        if (config.steps_per_call or 1) == 1:
+            yield split_batch(mesh, next(stream))
+        else:
+            taken = list(islice(stream, count))
+            yield split_batch(mesh, {name: np.stack([batch[name] for batch in taken]) for name in taken[0]}, axis=1)
 
 
 def make_update(
     model: Pix2Pix, config: Config, mesh: Mesh, store: Store = None
 ) -> Callable[[TrainState, Any], tuple[TrainState, Metrics]]:
-    """The jitted function of one step on a batch of `open_stream`: augmentation and training step in one program."""
+    """The jitted function of one call on what `open_stream` gives: augmentation and training steps in one program.
+
+    Its metrics are scalars, or where `steps_per_call` is more than 1 arrays of one value for each step.
+    """
     step, fit = make_train_step(model), fit_of_evaluation(config)
     jitter = partial(
         augment,
@@ -73,6 +118,9 @@ def make_update(
             batch = {name: pictures[batch["index"]] for name, pictures in store.items()}
         return step(state, jitter(key, batch))
 
-    everywhere = NamedSharding(mesh, jax.P())
-    compiled = jax.jit(update, donate_argnums=0, out_shardings=everywhere)
-    return lambda state, batch: compiled(state, batch, store)
+    def update_in_turn(state: TrainState, batches: Any, store: Store) -> tuple[TrainState, Metrics]:
+        return jax.lax.scan(lambda state, batch: update(state, batch, store), state, batches)
+
+    call = update if (config.steps_per_call or 1) == 1 else update_in_turn
+    compiled = jax.jit(call, donate_argnums=0, out_shardings=NamedSharding(mesh, jax.P()))
+    return partial(compiled, store=store)

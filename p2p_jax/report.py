@@ -28,6 +28,14 @@ CURVES = {
     "Pictures per second": ("pictures_per_second",),
 }
 
+LOST = {
+    "data_wait": "waiting for data",
+    "compilation_wait": "compiling",
+    "sample_wait": "translating for sample grids",
+    "validation_wait": "validating",
+    "checkpoint_wait": "handing over checkpoints",
+}
+
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; }
 h1, h2 { line-height: 1.2; } img { max-width: 100%; height: auto; } figure { margin: 1rem 0; }
@@ -101,6 +109,7 @@ def _page(workdir: Path, experiment: Experiment, result: dict[str, Any], step: i
         _picture(workdir / "report" / "test.png", "Columns: input, output of the translator, target."),
         "<h2>Curves</h2>",
         _picture(workdir / "report" / "curves.png", "Losses and other metrics against training steps."),
+        *_time_table(rows),
         "<h2>The same pairs over time</h2>",
         *(
             _picture(path, f"Step {int(path.stem.removeprefix('step_'))}: input, output, target.")
@@ -135,6 +144,12 @@ def _figures_table(result: dict[str, Any]) -> str:
     return f"<table><tr><th></th><th>L1</th><th>PSNR</th><th>SSIM</th></tr>{''.join(rows)}</table>"
 
 
+def _time_table(rows: list[dict[str, float]]) -> list[str]:
+    shares = {name: f"{100 * share:.1f} %" for name, share in share_time(rows).items()}
+    minutes = sum(row.get("seconds", 0.0) for row in rows) / 60
+    return ["<h2>Where the time went</h2>", _table(shares), f"<p>Of {minutes:.1f} minutes.</p>"] if shares else []
+
+
 def _table(values: dict[str, Any]) -> str:
     rows = (f"<tr><td>{html.escape(k)}</td><td>{html.escape(str(v))}</td></tr>" for k, v in values.items())
     return f"<table>{''.join(rows)}</table>"
@@ -145,6 +160,15 @@ def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for name, value in values.items():
         flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
     return flat
+
+
+def share_time(rows: list[dict[str, float]]) -> dict[str, float]:
+    """What the time of all rows went to: {"training", and each of what it was lost to: share}; {} without rows."""
+    total = sum(row.get("seconds", 0.0) for row in rows)
+    if not total:
+        return {}
+    lost = {said: sum(row.get(name, 0.0) * row.get("seconds", 0.0) for row in rows) / total for name, said in LOST.items()}
+    return {"training": 1 - sum(lost.values()), **lost}
 
 
 def _spread(items: list[Path], count: int) -> list[Path]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw
 
 from p2p_jax.config import Data, Side
@@ -16,7 +17,7 @@ Columns = dict[str, Sequence[np.ndarray]]
 """Title to pictures, uint8 (h, w, 1) or (h, w, 3), one for each row."""
 
 
-def sample_columns(examples: Sequence[Example], made: Sequence[np.ndarray], data: Data) -> Columns:
+def sample_columns(examples: Sequence[Example], made: Sequence[ArrayLike], data: Data) -> Columns:
     """The columns of a grid: input, output and target; a side of several pictures gives several columns.
 
     Args:
@@ -31,8 +32,8 @@ def sample_columns(examples: Sequence[Example], made: Sequence[np.ndarray], data
     }
 
 
-def _shown(title: str, stored: Sequence[np.ndarray], side: Side) -> Columns:
-    columns = list(zip(*(show(side, picture) for picture in stored), strict=True))
+def _shown(title: str, stored: Sequence[ArrayLike], side: Side) -> Columns:
+    columns = list(zip(*(show(side, np.asarray(picture)) for picture in stored), strict=True))
     return {title if len(columns) == 1 else f"{title} {i}": column for i, column in enumerate(columns, start=1)}
 
 

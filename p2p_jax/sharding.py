@@ -25,6 +25,6 @@ def replicate(mesh: Mesh, tree: Any) -> Any:
     return jax.device_put(tree, NamedSharding(mesh, jax.P()))
 
 
-def split_batch(mesh: Mesh, batch: Any) -> Any:
-    """Splits every array along its first axis over the devices."""
-    return jax.device_put(batch, NamedSharding(mesh, jax.P("data")))
+def split_batch(mesh: Mesh, batch: Any, *, axis: int = 0) -> Any:
+    """Splits every array along an axis over the devices."""
+    return jax.device_put(batch, NamedSharding(mesh, jax.P(*[None] * axis, "data")))

@@ -1,59 +1,29 @@
-"""The loop: batches in, steps done, and what a person wants to see of it written down on the way."""
+"""A run from its config to its report: data, networks and checkpoints opened, the loop between, what a person is told."""
 
-import math
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.sharding import Mesh
 from rich.console import Console
 
-from p2p_jax import checkpoint, checks, evaluate, report, resume
+from p2p_jax import checkpoint, checks, report, resume
 from p2p_jax import config as configs
 from p2p_jax import experiment as experiments
-from p2p_jax.data.fit import fit_of_evaluation
 from p2p_jax.data.loading import Dataset, Reader, open_dataset, open_reader
 from p2p_jax.data.pairs import Replacing
 from p2p_jax.data.sides import settle_palettes
-from p2p_jax.errors import Stopped
 from p2p_jax.experiment import Experiment
-from p2p_jax.feed import make_update, open_store, open_stream
-from p2p_jax.logs import INTERRUPTED, caught_signals, describe, metrics_writer, open_console, progress_bar
-from p2p_jax.samples import sample_columns, save_grid
+from p2p_jax.feed import settle_calls
+from p2p_jax.logs import open_console, progress_bar
+from p2p_jax.loop import Run, run_steps, translate_with
 from p2p_jax.sharding import make_mesh, replicate
 from p2p_jax.state import TrainState
-from p2p_jax.step import Metrics, Pix2Pix, init_train_state
+from p2p_jax.step import Pix2Pix, init_train_state
 from p2p_jax.translate import make_translate
 
-SAMPLES = 6
 NAMED = 10  # unreadable pairs named on the screen
-
-
-class Run(NamedTuple):
-    """What stays the same throughout one run.
-
-    Attributes:
-        workdir: where everything is written.
-        experiment: with its resolved config.
-        dataset: its splits.
-        model: what is trained.
-        translate: `(params, state, key, pictures) -> pictures`, compiled once.
-        manager: of the checkpoints.
-        console: where messages go.
-    """
-
-    workdir: Path
-    experiment: Experiment
-    dataset: Dataset
-    model: Pix2Pix
-    translate: Callable[..., jax.Array]
-    manager: checkpoint.Manager
-    console: Console
 
 
 def train(
@@ -92,7 +62,7 @@ def train(
         resume.refuse_other_data(workdir, dataset.fingerprint)
     elif experiment.file is not None and experiment.file.resolve().parent == workdir.resolve():
         raise ValueError(f"--overwrite would remove {experiment.file} itself: give another --workdir.")
-    config = configs.resolve(_with_whole_path(experiment.config), dataset.splits["train"].count())
+    config = configs.resolve(settle_calls(_with_whole_path(experiment.config)), dataset.splits["train"].count())
     experiment = experiment._replace(config=config)
     model = experiment.build(config)
     reader = _read_ahead(dataset, config, console)
@@ -110,7 +80,7 @@ def train(
         _say_what_runs(run, mesh.size)
         state = _first_state(run, replicate(mesh, fresh))
         if int(state.step) < (config.steps or 0):
-            state = _loop(run, state, mesh, reader, profile)
+            state = run_steps(run, state, mesh, reader, profile=profile)
         else:
             console.print(f"The run has done its {config.steps} steps; to go on, give more with --steps or --epochs.")
         manager.wait_until_finished()
@@ -158,142 +128,9 @@ def _first_state(run: Run, fresh: TrainState) -> TrainState:
     return state
 
 
-def _loop(run: Run, state: TrainState, mesh: Mesh, reader: Reader, profile: bool) -> TrainState:
-    config = run.experiment.config
-    store = open_store(reader, config, mesh)
-    update = make_update(run.model, config, mesh, store)
-    done = first = int(state.step)
-    stream = open_stream(reader, config, mesh, start=int(state.batch_index), picked=store is not None)
-    sampler = _make_sampler(run)
-    start = max(done, min(done + 10, config.steps - 5))  # past the compilation, where the run is long enough
-    profiled = range(start, min(start + 5, config.steps)) if profile else range(0)
-    with (
-        metrics_writer(run.workdir, tensorboard=config.tensorboard) as write,
-        progress_bar(run.console) as progress,
-        caught_signals() as caught,
-    ):
-        task = progress.add_task("compiling", total=config.steps, completed=done)
-        window: list[Metrics] = []
-        started, waited = time.perf_counter(), 0.0
-        while done < config.steps:
-            if profiled and done == profiled.start:
-                jax.profiler.start_trace(run.workdir / "profile")
-            asked = time.perf_counter()
-            batch = next(stream)
-            waited += time.perf_counter() - asked
-            state, metrics = update(state, batch)
-            window.append(metrics)
-            done += 1
-            last = done == config.steps
-            stop = caught[0] if caught else None
-            if profiled and (done == profiled.stop or (stop and profiled.start < done < profiled.stop)):
-                jax.block_until_ready(state)
-                jax.profiler.stop_trace()
-            due = {name: last or done % getattr(config, f"{name}_every") == 0 for name in ("log", "sample", "checkpoint")}
-            if any(due.values()) or stop:
-                row = _mean_row(run, window, done)
-                row |= {name: float(np.asarray(rate(done - 1))) for name, rate in run.model.learning_rates.items()}
-                passed = time.perf_counter() - started
-                row["pictures_per_second"] = len(window) * config.batch_size / passed
-                row["data_wait"] = waited / passed
-                if due["sample"]:
-                    sampler(state, done)
-                validation = _validate(run, state) if due["checkpoint"] else None
-                write({"step": done, **row, **(validation or {})})
-                if due["checkpoint"] or stop:
-                    _save(run, state, validation)
-                window, started, waited = [], time.perf_counter(), 0.0
-                progress.update(task, completed=done, description=describe(row))
-                if due["checkpoint"] and not run.console.is_terminal:
-                    run.console.print(f"step {done} of {config.steps}: {describe(row | (validation or {}))}")
-            elif done > first + 1:
-                progress.update(task, completed=done)
-            else:
-                progress.update(task, completed=done, description="training")
-            if stop:
-                run.manager.wait_until_finished()
-                raise Stopped(
-                    f"Stopped at step {done} and saved; the same command goes on from there (without --overwrite).",
-                    INTERRUPTED[stop],
-                )
-    return state
-
-
-def _mean_row(run: Run, window: list[Metrics], done: int) -> dict[str, float]:
-    """The mean of the metrics since the last row.
-
-    Raises:
-        Stopped: one of them is not finite.
-    """
-    rows = jax.device_get(window)
-    for back, row in enumerate(rows):
-        bad = [name for name, value in row.items() if not math.isfinite(value)]
-        if bad:
-            step = done - len(rows) + back + 1
-            run.manager.wait_until_finished()
-            where = _what_is_kept(run)
-            raise Stopped(
-                f"{bad[0]} became {float(row[bad[0]])} at step {step}, so training stopped; {where}. Try a lower "
-                "--optimizer.learning-rate, --optimizer.clip 1, or --dtype float32.",
-                1,
-            )
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-
-
-def _what_is_kept(run: Run) -> str:
-    kept = run.manager.latest_step()
-    return "no checkpoint had been written yet" if kept is None else f"the checkpoint of step {kept} is kept"
-
-
-def _save(run: Run, state: TrainState, validation: dict[str, float] | None) -> None:
-    if int(state.step) in run.manager.all_steps():
-        return
-    if not checkpoint.all_finite(state):
-        raise Stopped(
-            f"the networks hold values that are not finite after step {int(state.step)}, so they were not saved and "
-            f"training stopped; {_what_is_kept(run)}. Try a lower --optimizer.learning-rate.",
-            1,
-        )
-    checkpoint.save(run.manager, state, validation)
-
-
-def _translate_with(run: Run, state: TrainState) -> evaluate.Translate:
-    """The generator as it is now, or its moving average, as a function of pictures."""
-    params = state.generator.params if state.ema is None else state.ema
-    # On one device: the pictures are few, and each goes through by itself.
-    params, g_state = jax.device_put((params, state.generator.state), jax.local_devices()[0])
-    key = jax.random.key(0)
-    return lambda pictures: np.asarray(run.translate(params, g_state, key, pictures))
-
-
-def _validate(run: Run, state: TrainState) -> dict[str, float] | None:
-    """Figures on the validation split, if there is one."""
-    if "val" not in run.dataset.splits:
-        return None
-    config = run.experiment.config
-    translate = _translate_with(run, state)
-    figures = evaluate.score(
-        run.dataset.splits["val"], translate, fit_of_evaluation(config), config.data.target, count=config.val_pictures
-    )
-    return {f"val_{name}": value for name, value in figures.items()}
-
-
-def _make_sampler(run: Run) -> Callable[[TrainState, int], None]:
-    """A function that writes the sample grid of a step, always of the same pairs."""
-    config = run.experiment.config
-    pairs = run.dataset.splits[evaluate.sample_split(run.dataset.splits)]
-    examples = [pairs.read(index, fit_of_evaluation(config)) for index in range(min(SAMPLES, pairs.count()))]
-
-    def sample(state: TrainState, done: int) -> None:
-        made = evaluate.translate_all(_translate_with(run, state), examples)
-        save_grid(run.workdir / "samples" / f"step_{done:08d}.png", sample_columns(examples, made, config.data))
-
-    return sample
-
-
 def _write_report(run: Run, state: TrainState) -> None:
     with run.console.status("writing the report"):
-        path = report.write_report(run.workdir, run.experiment, _translate_with(run, state), int(state.step))
+        path = report.write_report(run.workdir, run.experiment, translate_with(run, state), int(state.step))
     run.console.print(f"Report: {path}")
 
 

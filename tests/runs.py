@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from p2p_jax import checkpoint, trainer
+from p2p_jax import checkpoint, loop, trainer
 from p2p_jax.cli import main
 
 ROOT = Path(tempfile.mkdtemp(prefix="p2p_jax-tests-"))
@@ -120,8 +120,8 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, taken: int, action: Callable[[],
                 action()
             yield batch
 
-    real = trainer.open_stream
-    monkeypatch.setattr(trainer, "open_stream", stopping)
+    real = loop.open_stream
+    monkeypatch.setattr(loop, "open_stream", stopping)
 
 
 def crash() -> None:

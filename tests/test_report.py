@@ -106,3 +106,17 @@ def test_names_cannot_become_markup(finished):
     page = (finished / "report" / "index.html").read_text()
     assert "&lt;script&gt;" in page
     assert "<script>" not in page
+
+
+def test_the_page_tells_where_the_time_went(page):
+    assert re.search(r"<td>training</td><td>[\d.]+ %</td>.*<td>compiling</td><td>[\d.]+ %</td>", page)
+
+
+def test_shares_of_time_count_rows_by_their_length():
+    rows = [{"seconds": 1.0, "data_wait": 0.5}, {"seconds": 3.0, "data_wait": 0.1, "sample_wait": 0.2}, {"step": 9}]
+    shares = report.share_time(rows)
+    assert shares["waiting for data"] == pytest.approx((0.5 + 0.3) / 4)
+    assert shares["translating for sample grids"] == pytest.approx(0.6 / 4)
+    assert shares["training"] == pytest.approx(1 - 1.4 / 4)
+    assert sum(shares.values()) == pytest.approx(1)
+    assert report.share_time([]) == report.share_time([{"step": 1}]) == {}

@@ -177,7 +177,7 @@ def test_fewer_steps_are_refused(finished, capsys):
 
 def test_fewer_steps_in_epochs_are_refused(finished, capsys, monkeypatch):
     """A run of 20 steps may not become one of 8 by another name."""
-    monkeypatch.setattr(trainer, "_loop", lambda run, state, *_: state)
+    monkeypatch.setattr(trainer, "run_steps", lambda run, state, *_, **__: state)
     assert train(finished, "--steps", "20") == 0
     assert train(finished, "--epochs", "1") == 2
     assert "less" in capsys.readouterr().err

@@ -23,7 +23,7 @@ from runs import (
     train,
 )
 
-from p2p_jax import checkpoint, trainer
+from p2p_jax import checkpoint, loop, trainer
 from p2p_jax.feed import open_stream
 
 
@@ -123,7 +123,7 @@ def test_the_best_checkpoint_is_kept_and_is_the_best_of_the_rows(tmp_path, monke
     figures = iter([{"l1": 0.2, "psnr": 1.0, "ssim": 0.4}, {"l1": 0.1, "psnr": 1.0, "ssim": 0.9}] + [
         {"l1": 0.3, "psnr": 1.0, "ssim": 0.5}
     ] * 3)  # fmt: skip
-    monkeypatch.setattr(trainer.evaluate, "score", lambda *_, **__: next(figures))
+    monkeypatch.setattr(loop.evaluate, "score", lambda *_, **__: next(figures))
     options = (*DRAWN, "--steps", "5", "--checkpoint-every", "1", "--keep", "1")
     assert train(tmp_path / "run", *options, "--best-metric", metric) == 0
     assert steps_of(tmp_path / "run") == [2, 5]
@@ -154,7 +154,7 @@ def test_a_signal_ends_the_run_after_its_step_with_a_checkpoint(tmp_path, monkey
     assert rows_of(tmp_path / "run")[-1]["step"] == 5
     assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == handlers
     if number == signal.SIGTERM:
-        monkeypatch.setattr(trainer, "open_stream", open_stream)
+        monkeypatch.setattr(loop, "open_stream", open_stream)
         assert train(tmp_path / "run", *LINEAR) == 0
         assert leaves_of(tmp_path / "run") == leaves_of(finished_run())
 
@@ -241,7 +241,7 @@ def test_overwrite_with_a_mistake_removes_nothing(finished, capsys):
 def first_state(monkeypatch, *args, **options):
     """The state that the loop starts from."""
     states = []
-    monkeypatch.setattr(trainer, "_loop", lambda run, state, *_: states.append(state) or state)
+    monkeypatch.setattr(trainer, "run_steps", lambda run, state, *_, **__: states.append(state) or state)
     assert train(*args, **options) == 0
     return states[0]
 

@@ -14,7 +14,7 @@ from experiments.benchmark.work import count_flops
 from p2p_jax import config as configs
 from p2p_jax import pix2pix
 from p2p_jax.data.loading import open_dataset, open_reader
-from p2p_jax.feed import make_update, open_store, open_stream
+from p2p_jax.feed import make_update, open_store, open_stream, plan_calls
 from p2p_jax.sharding import make_mesh, replicate
 from p2p_jax.state import TrainState
 from p2p_jax.step import Batch, Pix2Pix, init_train_state, make_train_step
@@ -146,7 +146,7 @@ def _prepare_data(
     mesh = make_mesh(case.batch_size, jax.local_devices()[:1])
     store = open_store(reader, config, mesh)
     update = make_update(pix2pix.build(config), config, mesh, store)
-    stream = open_stream(reader, config, mesh, start=0, picked=store is not None)
+    stream = open_stream(reader, config, mesh, start=0, counts=plan_calls(config, 0), picked=store is not None)
     held = {"state": replicate(mesh, _copy(state))}
 
     def run(count: int) -> float:

@@ -1,8 +1,9 @@
 """How much memory this process has needed at most."""
 
-import ctypes
 import resource
 import sys
+
+from p2p_jax.memory import give_back
 
 
 def peak() -> int:
@@ -13,15 +14,15 @@ def peak() -> int:
 def reset_peak() -> int:
     """Counts the peak anew from what is held now, where the system allows it: Linux does.
 
-    Memory that was given back, most of it a compiler's, goes back to the system first.
+    Freed memory, most of it a compiler's, is given back first, as training does it.
 
     Returns:
         the new peak, in bytes.
     """
+    give_back()
     try:
-        ctypes.CDLL(None).malloc_trim(0)
         with open("/proc/self/clear_refs", "w") as file:
             file.write("5")
-    except (OSError, AttributeError):
+    except OSError:
         pass
     return peak()

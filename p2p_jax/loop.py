@@ -1,0 +1,306 @@
+"""The loop: batches in, steps done, and what a person wants to see of it written down on the way.
+
+The device waits for nothing that can be helped: calls are handed over ahead, their metrics are looked at when later ones
+are on their way, sample grids are drawn and checkpoints written in the background. The time that is lost all the same
+stands in every row of metrics.jsonl.
+"""
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from rich.console import Console
+
+from p2p_jax import checkpoint, evaluate
+from p2p_jax.config import Config
+from p2p_jax.data.fit import fit_of_evaluation
+from p2p_jax.data.loading import Dataset, Reader
+from p2p_jax.errors import Stopped
+from p2p_jax.experiment import Experiment
+from p2p_jax.feed import make_update, open_store, open_stream, plan_calls
+from p2p_jax.logs import INTERRUPTED, caught_signals, describe, metrics_writer, progress_bar
+from p2p_jax.memory import give_back
+from p2p_jax.samples import sample_columns, save_grid
+from p2p_jax.state import TrainState
+from p2p_jax.step import Metrics, Pix2Pix
+
+SAMPLES = 6
+AHEAD = 2  # calls that are on their way beyond the one whose metrics are looked at
+PAUSES = ("compilation", "sample", "validation", "checkpoint")  # no step is on its way then
+LOST = ("data", *PAUSES)
+
+Submit = Callable[[Callable[[], None]], None]
+"""Has something done in the background."""
+
+
+class Run(NamedTuple):
+    """What stays the same throughout one run.
+
+    Attributes:
+        workdir: where everything is written.
+        experiment: with its resolved config.
+        dataset: its splits.
+        model: what is trained.
+        translate: `(params, state, key, pictures) -> pictures`, compiled once.
+        manager: of the checkpoints.
+        console: where messages go.
+    """
+
+    workdir: Path
+    experiment: Experiment
+    dataset: Dataset
+    model: Pix2Pix
+    translate: Callable[..., jax.Array]
+    manager: checkpoint.Manager
+    console: Console
+
+
+@dataclass
+class Window:
+    """What happened since the last row of metrics.jsonl.
+
+    Attributes:
+        metrics: of every step, as far as they were looked at.
+        started: when it began, in seconds of `time.perf_counter`.
+        lost: seconds, by what they were lost to.
+    """
+
+    metrics: list[dict[str, float]] = field(default_factory=list)
+    started: float = field(default_factory=time.perf_counter)
+    lost: dict[str, float] = field(default_factory=lambda: dict.fromkeys(LOST, 0.0))
+
+
+class Call(NamedTuple):
+    """A call of the device that was handed over: the step after it, its metrics, and whether a row follows it."""
+
+    step: int
+    metrics: Metrics
+    logged: bool
+
+
+def run_steps(run: Run, state: TrainState, mesh: Mesh, reader: Reader, *, profile: bool) -> TrainState:
+    """Trains to the end of the run.
+
+    Args:
+        run: what stays the same.
+        state: after the last step that was done, on all devices; its memory is given back.
+        mesh: the devices.
+        reader: of the training pairs.
+        profile: record a JAX profile of a few steps into WORKDIR/profile.
+
+    Raises:
+        Stopped: interrupted, or a loss that is not finite; what was saved is kept.
+    """
+    config, done = run.experiment.config, int(state.step)
+    store = open_store(reader, config, mesh)
+    update = make_update(run.model, config, mesh, store)
+    counts = plan_calls(config, done)
+    stream = open_stream(reader, config, mesh, start=int(state.batch_index), counts=counts, picked=store is not None)
+    window, waiting, compiled = Window(), deque[Call](), set[int]()
+    with (
+        metrics_writer(run.workdir, tensorboard=config.tensorboard) as write,
+        progress_bar(run.console) as progress,
+        caught_signals() as caught,
+        _in_background() as submit,
+        _profiler(run.workdir / "profile", config, done, wanted=profile) as note_step,
+    ):
+        draw_samples = _make_sampler(run, submit)
+        task, said = progress.add_task("compiling", total=config.steps, completed=done), "training"
+        for count in plan_calls(config, done):
+            note_step(done, state)
+            with _losing(window, "data"):
+                batch = next(stream)
+            with nullcontext() if count in compiled else _compiling(window):
+                state, metrics = update(state, batch)
+            compiled.add(count)
+            due = {name: _is_due(config, name, done, done + count) for name in ("log", "sample", "checkpoint")}
+            done += count
+            waiting.append(Call(done, metrics, due["log"]))
+            stop = caught[0] if caught else None
+            pause = due["sample"] or due["checkpoint"] or stop is not None
+            while len(waiting) > (0 if pause else AHEAD):
+                call = waiting.popleft()
+                window.metrics += _fetch(run, call)
+                if call.logged and call.step < done:
+                    row, window = _make_row(run, window, call.step), Window()
+                    write(row)
+                    said = describe(row)
+                progress.update(task, completed=call.step, description=said)
+            if not pause:
+                continue
+            if due["sample"]:
+                with _losing(window, "sample"):
+                    draw_samples(state, done)
+            validation = {}
+            if due["checkpoint"]:
+                with _losing(window, "validation"):
+                    validation = _validate(run, state)
+            row, window = _make_row(run, window, done) | validation, Window()
+            write(row)
+            said = describe(row)
+            progress.update(task, description=said)
+            if due["checkpoint"] and not run.console.is_terminal:
+                run.console.print(f"step {done} of {config.steps}: {said}")
+            if due["checkpoint"] or stop:
+                with _losing(window, "checkpoint"):
+                    _save(run, state, validation or None)
+            if stop:
+                run.manager.wait_until_finished()
+                raise Stopped(
+                    f"Stopped at step {done} and saved; the same command goes on from there (without --overwrite).",
+                    INTERRUPTED[stop],
+                )
+    return state
+
+
+def _is_due(config: Config, name: str, before: int, done: int) -> bool:
+    """Whether what happens every so many steps, and at the end, falls within these steps."""
+    every = getattr(config, f"{name}_every")
+    return done == config.steps or done // every > before // every
+
+
+@contextmanager
+def _losing(window: Window, name: str) -> Iterator[None]:
+    """Counts the time of what is done within as lost."""
+    started = time.perf_counter()
+    yield
+    window.lost[name] += time.perf_counter() - started
+
+
+@contextmanager
+def _compiling(window: Window) -> Iterator[None]:
+    """Counts the time of a call that is compiled first, and gives back the memory that this took."""
+    with _losing(window, "compilation"):
+        yield
+        give_back()
+
+
+@contextmanager
+def _in_background() -> Iterator[Submit]:
+    """Work for a thread of its own, in order; what goes wrong there is raised by the next call, or at the end."""
+    futures: deque[Future[None]] = deque()
+    with ThreadPoolExecutor(1) as pool:
+
+        def submit(work: Callable[[], None]) -> None:
+            while futures and futures[0].done():
+                futures.popleft().result()
+            futures.append(pool.submit(work))
+
+        yield submit
+        for future in futures:
+            future.result()
+
+
+@contextmanager
+def _profiler(folder: Path, config: Config, done: int, *, wanted: bool) -> Iterator[Callable[[int, TrainState], None]]:
+    """A function that is told of every call before it, and records about five steps."""
+    start = max(done, min(done + 10, (config.steps or 0) - 5))  # past the compilation, where the run is long enough
+    running: list[bool] = []
+
+    def note(step: int, state: TrainState) -> None:
+        if wanted and not running and step >= start:
+            jax.profiler.start_trace(folder)
+            running.append(True)
+        elif running and running[0] and step >= start + 5:
+            jax.block_until_ready(state)
+            jax.profiler.stop_trace()
+            running[0] = False
+
+    try:
+        yield note
+    finally:
+        if any(running):
+            jax.profiler.stop_trace()
+
+
+def _fetch(run: Run, call: Call) -> list[dict[str, float]]:
+    """The metrics of each step of a call, once it is done.
+
+    Raises:
+        Stopped: one of them is not finite.
+    """
+    values = {name: np.ravel(value) for name, value in jax.device_get(call.metrics).items()}
+    rows = [dict(zip(values, map(float, step), strict=True)) for step in zip(*values.values(), strict=True)]
+    for step, row in enumerate(rows, start=call.step - len(rows) + 1):
+        bad = [name for name, value in row.items() if not math.isfinite(value)]
+        if bad:
+            run.manager.wait_until_finished()
+            raise Stopped(
+                f"{bad[0]} became {row[bad[0]]} at step {step}, so training stopped; {_what_is_kept(run)}. Try a lower "
+                "--optimizer.learning-rate, --optimizer.clip 1, or --dtype float32.",
+                1,
+            )
+    return rows
+
+
+def _make_row(run: Run, window: Window, step: int) -> dict[str, float]:
+    """A row of metrics.jsonl: means of the metrics, learning rates, speed, and what time was lost to."""
+    seconds = time.perf_counter() - window.started
+    row: dict[str, float] = {"step": step}
+    row |= {name: float(np.mean([metrics[name] for metrics in window.metrics])) for name in window.metrics[0]}
+    row |= {name: float(np.asarray(rate(step - 1))) for name, rate in run.model.learning_rates.items()}
+    trained = seconds - sum(window.lost[name] for name in PAUSES)
+    row["pictures_per_second"] = len(window.metrics) * run.experiment.config.batch_size / trained
+    row["seconds"] = seconds
+    return row | {f"{name}_wait": lost / seconds for name, lost in window.lost.items()}
+
+
+def _what_is_kept(run: Run) -> str:
+    kept = run.manager.latest_step()
+    return "no checkpoint had been written yet" if kept is None else f"the checkpoint of step {kept} is kept"
+
+
+def _save(run: Run, state: TrainState, validation: dict[str, float] | None) -> None:
+    if int(state.step) in run.manager.all_steps():
+        return
+    if not checkpoint.all_finite(state):
+        raise Stopped(
+            f"the networks hold values that are not finite after step {int(state.step)}, so they were not saved and "
+            f"training stopped; {_what_is_kept(run)}. Try a lower --optimizer.learning-rate.",
+            1,
+        )
+    checkpoint.save(run.manager, state, validation)
+
+
+def translate_with(run: Run, state: TrainState) -> evaluate.Translate:
+    """The generator as it is now, or its moving average, as a function of pictures; it waits for no result."""
+    params = state.generator.params if state.ema is None else state.ema
+    # On one device: the pictures are few, and each goes through by itself.
+    params, g_state = jax.device_put((params, state.generator.state), jax.local_devices()[0])
+    key = jax.random.key(0)
+    return lambda pictures: run.translate(params, g_state, key, pictures)
+
+
+def _validate(run: Run, state: TrainState) -> dict[str, float]:
+    """Figures on the validation split, if there is one."""
+    if "val" not in run.dataset.splits:
+        return {}
+    config = run.experiment.config
+    translate = translate_with(run, state)
+    figures = evaluate.score(
+        run.dataset.splits["val"], translate, fit_of_evaluation(config), config.data.target, count=config.val_pictures
+    )
+    return {f"val_{name}": value for name, value in figures.items()}
+
+
+def _make_sampler(run: Run, submit: Submit) -> Callable[[TrainState, int], None]:
+    """A function that has the sample grid of a step drawn and written, always of the same pairs."""
+    config = run.experiment.config
+    pairs = run.dataset.splits[evaluate.sample_split(run.dataset.splits)]
+    examples = [pairs.read(index, fit_of_evaluation(config)) for index in range(min(SAMPLES, pairs.count()))]
+
+    def draw_samples(state: TrainState, step: int) -> None:
+        made = evaluate.translate_all(translate_with(run, state), examples)
+        path = run.workdir / "samples" / f"step_{step:08d}.png"
+        submit(lambda: save_grid(path, sample_columns(examples, made, config.data)))
+
+    return draw_samples
