@@ -17,6 +17,7 @@ import numpy as np
 
 from experiments.fundamentals import LESSONS, page
 from experiments.fundamentals.lesson import Figure, Lesson, Pictures, holds
+from p2p_jax import cache as programs
 from p2p_jax.cli import run_command
 from p2p_jax.experiment import versions
 from p2p_jax.logs import open_console, progress_bar
@@ -46,6 +47,7 @@ def run_lesson(file: str) -> None:
 
 
 def _run(names: Sequence[str], options: Options) -> int:
+    programs.turn_on()
     console = open_console()
     articles, broken = {}, []
     with progress_bar(console) as progress:
