@@ -55,8 +55,8 @@ def prepare(case: Case, contestant: Contestant) -> tuple[dict[str, Any], dict[st
     def run(count: int) -> float:
         return _time_steps(held, step, [batch] * count)
 
-    forward = _make_once(lambda: _prepare_forward(model, held["state"], batch["input"]))
-    data = _make_once(lambda folder, workers: _prepare_data(case, contestant, held["state"], folder, workers))
+    forward = _make_once(lambda: _prepare_forward(model, held, batch["input"]))
+    data = _make_once(lambda folder, workers: _prepare_data(case, contestant, held, folder, workers))
     device = jax.devices()[0]
     about = {"platform": device.platform, "device": device.device_kind, "compile_seconds": compile_seconds}
     return about | {"first_peak": first} | _describe_program(step), {
@@ -115,20 +115,14 @@ def _make_forward(model: Pix2Pix) -> Callable[[TrainState, jax.Array], jax.Array
     return forward
 
 
-def _copy(state: TrainState) -> TrainState:
-    # Training goes on with the other one and gives its memory back.
-    return jax.block_until_ready(jax.tree.map(lambda leaf: leaf.copy(), state))
-
-
-def _prepare_forward(model: Pix2Pix, state: TrainState, x: jax.Array) -> Callable[[int], float]:
+def _prepare_forward(model: Pix2Pix, held: dict[str, TrainState], x: jax.Array) -> Callable[[int], float]:
     forward = jax.jit(_make_forward(model))
-    state = _copy(state)
-    jax.block_until_ready(forward(state, x))
+    jax.block_until_ready(forward(held["state"], x))
 
     def run(count: int) -> float:
         started = time.perf_counter()
         for _ in range(count):
-            made = forward(state, x)
+            made = forward(held["state"], x)
         jax.block_until_ready(made)
         return time.perf_counter() - started
 
@@ -136,7 +130,7 @@ def _prepare_forward(model: Pix2Pix, state: TrainState, x: jax.Array) -> Callabl
 
 
 def _prepare_data(
-    case: Case, contestant: Contestant, state: TrainState, folder: str, workers: int
+    case: Case, contestant: Contestant, held: dict[str, TrainState], folder: str, workers: int
 ) -> Callable[[int], float]:
     """Training from files as the trainer does it, but that nothing decoded is kept."""
     config = make_config(case, contestant.dtype, source="folder", path=folder, threads=workers, cache="none")
@@ -147,7 +141,7 @@ def _prepare_data(
     store = open_store(reader, config, mesh)
     update = make_update(pix2pix.build(config), config, mesh, store)
     stream = open_stream(reader, config, mesh, start=0, counts=plan_calls(config, 0), picked=store is not None)
-    held = {"state": replicate(mesh, _copy(state))}
+    held["state"] = replicate(mesh, held["state"])
 
     def run(count: int) -> float:
         for _ in range(2 * workers):  # what was read while others had their turn
