@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.typing import DTypeLike
 
 from p2p_jax.windows import Window, apart, matmul, wide
 
@@ -37,7 +38,8 @@ def correlate(results: int, window: Window, x: Array, kernel: Array) -> Array:
     """See `convolution.correlate`."""
     taps, padding = window.kh // window.stride, window.padding
     inputs = cut_inputs(results, taps, count(window, results), window.stride, padding, x)
-    products = _each(partial(_times_kernel, window), inputs, cut_kernel(results, window, kernel.astype(x.dtype)))
+    kernels = cut_kernel(results, window, kernel.astype(x.dtype))
+    products = _each(partial(_times_kernel, window), *_narrow(taps, x.dtype, inputs, kernels))
     y = join_results(results, taps, count(window, results), 1, x.shape[0], products)
     return y[:, : window.rows, : window.columns]
 
@@ -47,9 +49,8 @@ def spread(results: int, window: Window, y: Array, kernel: Array) -> Array:
     taps, p = window.kh // window.stride, window.padding
     tiles = -(-(window.rows + taps - 1) // results), -(-(window.columns + taps - 1) // results)
     inputs = cut_inputs(results, taps, tiles, 1, taps - 1, y)
-    products = _each(
-        partial(_times_kernel_back, window), inputs, cut_kernel(results, window, kernel.astype(y.dtype), reverse=True)
-    )
+    kernels = cut_kernel(results, window, kernel.astype(y.dtype), reverse=True)
+    products = _each(partial(_times_kernel_back, window), *_narrow(taps, y.dtype, inputs, kernels))
     x = join_results(results, taps, tiles, window.stride, y.shape[0], products)
     crops = [(-p, p + size - x.shape[axis]) for axis, size in ((1, window.height), (2, window.width))]
     return _pad(x, (0, 0), *crops, (0, 0))
@@ -137,6 +138,14 @@ def join_kernel(m: int, window: Window, grid: Grid, channels: int, features: int
     kernel = jnp.stack([jnp.stack(row, axis=axis + 1) for row in pieces], axis=axis)
     sides = (taps * stride, taps * stride)
     return kernel.reshape(features, *sides, channels) if first else kernel.reshape(*sides, channels, features)
+
+
+def _narrow(taps: int, dtype: DTypeLike, *grids: Grid) -> list[Grid]:
+    """Tiles that are multiplied in the dtype of the pictures, where their rounding allows it.
+
+    In bfloat16, results have up to 3 times its rounding error with 2 taps a phase; with 4 it would be 6 to 10 times.
+    """
+    return [_map(lambda piece: piece.astype(dtype), grid) if taps == 2 else grid for grid in grids]
 
 
 def _times_kernel(window: Window, large: Array, kernel: Array) -> Array:

@@ -150,6 +150,32 @@ def test_all_formulations_agree_in_float32_in_value_and_gradient(setting):
 
 
 @pytest.mark.parametrize(
+    "setting", [(16, 16, 4, 4, 32, 16, 2, 1), (17, 16, 4, 4, 16, 32, 1, 1), (8, 8, 4, 4, 32, 16, 2, 1, 0)]
+)
+def test_formulations_in_bfloat16_round_like_bfloat16(setting):
+    """Root mean squares of the errors against products in float32, of bfloat16's own: at most 3 times as large."""
+    convolve, shapes, formulations = convolution_of(setting)
+    x, kernel = (jnp.asarray(normal(*shape), jnp.bfloat16) for shape in shapes)
+    cotangent = jnp.asarray(normal(*jax.eval_shape(convolve, x, kernel).shape, seed=1), jnp.bfloat16)
+
+    def run(x, kernel, cotangent):
+        y, vjp = jax.vjp(convolve, x, kernel)
+        return y, *vjp(cotangent)
+
+    exact = jit(run)(*(array.astype(jnp.float32) for array in (x, kernel, cotangent)))
+
+    def errors(outputs):
+        wide = [(np.asarray(a, np.float32) - b) / np.std(b) for a, b in zip(outputs, exact, strict=True)]
+        return np.array([np.sqrt(np.square(error).mean()) for error in wide])
+
+    own = errors([array.astype(jnp.bfloat16) for array in exact])
+    for formulation in formulations:
+        outputs = jit(computed_by(formulation, run))(x, kernel.astype(jnp.float32), cotangent)
+        assert [array.dtype for array in outputs] == [jnp.bfloat16, jnp.bfloat16, jnp.float32]
+        assert (errors(outputs) < 3 * own).all(), (formulation, errors(outputs) / own)
+
+
+@pytest.mark.parametrize(
     ("shape", "features", "stride", "name"),
     [
         ((1, 128, 128, 64), 128, 2, "winograd 2"),
