@@ -69,7 +69,7 @@ def count_turns(contestants: Sequence[Contestant], options: Options) -> int:
     """How many answers `measure_case` waits for where none fails, for a progress bar."""
     parts = [part for part in TURNS if part in options.parts]
     layers = sum(row.framework == "jax" for row in contestants) if "layers" in options.parts else 0
-    return len(contestants) * (2 + len(parts) * (1 + options.rounds)) + layers
+    return len(contestants) * (2 + len(parts) * 2 * options.rounds) + layers
 
 
 def steps_per_turn(row: Row, options: Options) -> int:
@@ -95,13 +95,17 @@ def attempt(lane: Lane, tell: Tell, what: str, **given: Any) -> Any:
 
 
 def take_turns(lanes: Sequence[Lane], options: Options, tell: Tell, part: str, **given: Any) -> None:
-    """Measures one part of all contestants, round after round, after once for nothing."""
+    """Measures one part of all contestants, round after round.
+
+    Each turn begins with once for nothing: what a process had in caches, and the memory that the system had ready for it,
+    is gone when others have had their turns.
+    """
     for lane in running(lanes):
         lane.row[part] = []
-        attempt(lane, tell, part, count=1, **given)
     for _ in range(options.rounds):
         for lane in running(lanes):
+            attempt(lane, tell, part, count=1, **given)
             count = steps_per_turn(lane.row, options)
-            seconds = attempt(lane, tell, part, count=count, **given)
+            seconds = None if "failed" in lane.row else attempt(lane, tell, part, count=count, **given)
             if seconds is not None:
                 lane.row[part].append(seconds / count)
