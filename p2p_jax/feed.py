@@ -51,13 +51,17 @@ def settle_calls(config: Config) -> Config:
     return replace(config, steps_per_call=1 if single else STEPS_PER_CALL)
 
 
+def _steps_per_call(config: Config) -> int:
+    return config.steps_per_call or 1  # where nothing is settled, as outside of training, single steps
+
+
 def plan_calls(config: Config, done: int) -> Iterator[int]:
     """How many steps each call does, from step `done` to the end of the run.
 
     Calls begin at multiples of `steps_per_call`, so that a run that is taken up again makes the same calls; the last one
     does what is left.
     """
-    whole, end = config.steps_per_call or 1, config.steps or 0
+    whole, end = _steps_per_call(config), config.steps or 0
     while done < end:
         count = min(whole - done % whole, end - done)
         yield count
@@ -89,7 +93,7 @@ def open_stream(
         read=not picked,
     )
     for count in counts:
-        if (config.steps_per_call or 1) == 1:
+        if _steps_per_call(config) == 1:
             yield split_batch(mesh, next(stream))
         else:
             taken = list(islice(stream, count))
@@ -121,6 +125,6 @@ def make_update(
     def update_in_turn(state: TrainState, batches: Any, store: Store) -> tuple[TrainState, Metrics]:
         return jax.lax.scan(lambda state, batch: update(state, batch, store), state, batches)
 
-    call = update if (config.steps_per_call or 1) == 1 else update_in_turn
+    call = update if _steps_per_call(config) == 1 else update_in_turn
     compiled = jax.jit(call, donate_argnums=0, out_shardings=NamedSharding(mesh, jax.P()))
     return partial(compiled, store=store)

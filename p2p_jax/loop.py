@@ -6,12 +6,10 @@ stands in every row of metrics.jsonl.
 """
 
 import math
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,15 +26,13 @@ from p2p_jax.errors import Stopped
 from p2p_jax.experiment import Experiment
 from p2p_jax.feed import make_update, open_store, open_stream, plan_calls
 from p2p_jax.logs import INTERRUPTED, caught_signals, describe, metrics_writer, progress_bar
-from p2p_jax.memory import give_back
+from p2p_jax.rows import Window, compiling, losing, make_row
 from p2p_jax.samples import sample_columns, save_grid
 from p2p_jax.state import TrainState
 from p2p_jax.step import Metrics, Pix2Pix
 
 SAMPLES = 6
 AHEAD = 2  # calls that are on their way beyond the one whose metrics are looked at
-PAUSES = ("compilation", "sample", "validation", "checkpoint")  # no step is on its way then
-LOST = ("data", *PAUSES)
 
 Submit = Callable[[Callable[[], None]], None]
 """Has something done in the background."""
@@ -62,21 +58,6 @@ class Run(NamedTuple):
     translate: Callable[..., jax.Array]
     manager: checkpoint.Manager
     console: Console
-
-
-@dataclass
-class Window:
-    """What happened since the last row of metrics.jsonl.
-
-    Attributes:
-        metrics: of every step, as far as they were looked at.
-        started: when it began, in seconds of `time.perf_counter`.
-        lost: seconds, by what they were lost to.
-    """
-
-    metrics: list[dict[str, float]] = field(default_factory=list)
-    started: float = field(default_factory=time.perf_counter)
-    lost: dict[str, float] = field(default_factory=lambda: dict.fromkeys(LOST, 0.0))
 
 
 class Call(NamedTuple):
@@ -117,9 +98,9 @@ def run_steps(run: Run, state: TrainState, mesh: Mesh, reader: Reader, *, profil
         task, said = progress.add_task("compiling", total=config.steps, completed=done), "training"
         for count in plan_calls(config, done):
             note_step(done, state)
-            with _losing(window, "data"):
+            with losing(window, "data"):
                 batch = next(stream)
-            with nullcontext() if count in compiled else _compiling(window):
+            with nullcontext() if count in compiled else compiling(window):
                 state, metrics = update(state, batch)
             compiled.add(count)
             due = {name: _is_due(config, name, done, done + count) for name in ("log", "sample", "checkpoint")}
@@ -131,27 +112,27 @@ def run_steps(run: Run, state: TrainState, mesh: Mesh, reader: Reader, *, profil
                 call = waiting.popleft()
                 window.metrics += _fetch(run, call)
                 if call.logged and call.step < done:
-                    row, window = _make_row(run, window, call.step), Window()
+                    row, window = make_row(window, call.step, run.model, config.batch_size), Window()
                     write(row)
                     said = describe(row)
                 progress.update(task, completed=call.step, description=said)
             if not pause:
                 continue
             if due["sample"]:
-                with _losing(window, "sample"):
+                with losing(window, "sample"):
                     draw_samples(state, done)
             validation = {}
             if due["checkpoint"]:
-                with _losing(window, "validation"):
+                with losing(window, "validation"):
                     validation = _validate(run, state)
-            row, window = _make_row(run, window, done) | validation, Window()
+            row, window = make_row(window, done, run.model, config.batch_size) | validation, Window()
             write(row)
             said = describe(row)
             progress.update(task, description=said)
             if due["checkpoint"] and not run.console.is_terminal:
                 run.console.print(f"step {done} of {config.steps}: {said}")
             if due["checkpoint"] or stop:
-                with _losing(window, "checkpoint"):
+                with losing(window, "checkpoint"):
                     _save(run, state, validation or None)
             if stop:
                 run.manager.wait_until_finished()
@@ -166,22 +147,6 @@ def _is_due(config: Config, name: str, before: int, done: int) -> bool:
     """Whether what happens every so many steps, and at the end, falls within these steps."""
     every = getattr(config, f"{name}_every")
     return done == config.steps or done // every > before // every
-
-
-@contextmanager
-def _losing(window: Window, name: str) -> Iterator[None]:
-    """Counts the time of what is done within as lost."""
-    started = time.perf_counter()
-    yield
-    window.lost[name] += time.perf_counter() - started
-
-
-@contextmanager
-def _compiling(window: Window) -> Iterator[None]:
-    """Counts the time of a call that is compiled first, and gives back the memory that this took."""
-    with _losing(window, "compilation"):
-        yield
-        give_back()
 
 
 @contextmanager
@@ -240,18 +205,6 @@ def _fetch(run: Run, call: Call) -> list[dict[str, float]]:
                 1,
             )
     return rows
-
-
-def _make_row(run: Run, window: Window, step: int) -> dict[str, float]:
-    """A row of metrics.jsonl: means of the metrics, learning rates, speed, and what time was lost to."""
-    seconds = time.perf_counter() - window.started
-    row: dict[str, float] = {"step": step}
-    row |= {name: float(np.mean([metrics[name] for metrics in window.metrics])) for name in window.metrics[0]}
-    row |= {name: float(np.asarray(rate(step - 1))) for name, rate in run.model.learning_rates.items()}
-    trained = seconds - sum(window.lost[name] for name in PAUSES)
-    row["pictures_per_second"] = len(window.metrics) * run.experiment.config.batch_size / trained
-    row["seconds"] = seconds
-    return row | {f"{name}_wait": lost / seconds for name, lost in window.lost.items()}
 
 
 def _what_is_kept(run: Run) -> str:

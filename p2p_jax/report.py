@@ -16,6 +16,7 @@ from p2p_jax.data.fit import fit_of_evaluation
 from p2p_jax.data.loading import data_help, open_dataset
 from p2p_jax.experiment import Experiment, read_record
 from p2p_jax.logs import read_rows
+from p2p_jax.rows import share_time
 from p2p_jax.samples import sample_columns, save_grid
 
 SHOWN = 12  # test pictures side by side
@@ -26,14 +27,6 @@ CURVES = {
     "Structural similarity on validation pairs": ("val_ssim",),
     "Learning rate": ("learning_rate", "discriminator_learning_rate"),
     "Pictures per second": ("pictures_per_second",),
-}
-
-LOST = {
-    "data_wait": "waiting for data",
-    "compilation_wait": "compiling",
-    "sample_wait": "translating for sample grids",
-    "validation_wait": "validating",
-    "checkpoint_wait": "handing over checkpoints",
 }
 
 STYLE = """
@@ -160,15 +153,6 @@ def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for name, value in values.items():
         flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
     return flat
-
-
-def share_time(rows: list[dict[str, float]]) -> dict[str, float]:
-    """What the time of all rows went to: {"training", and each of what it was lost to: share}; {} without rows."""
-    total = sum(row.get("seconds", 0.0) for row in rows)
-    if not total:
-        return {}
-    lost = {said: sum(row.get(name, 0.0) * row.get("seconds", 0.0) for row in rows) / total for name, said in LOST.items()}
-    return {"training": 1 - sum(lost.values()), **lost}
 
 
 def _spread(items: list[Path], count: int) -> list[Path]:

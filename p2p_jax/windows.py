@@ -45,7 +45,7 @@ def matmul(a: Array, b: Array, axes: tuple[int, int]) -> Array:
 
 
 def apart(fn: Callable[..., Array], *arrays: Array) -> Array:
-    """`fn(*arrays)`, compiled apart from what comes before and after it.
+    """`fn(*arrays)` of a jitted function, compiled apart from what comes before and after it.
 
     XLA would on a CPU draw the small sums and copies of a convolution into every operation that reads its result, and do
     them again in each; `jax.lax.optimization_barrier` does not keep it from that, a function that it may not inline does.

@@ -112,6 +112,12 @@ def assert_all_agree(fn, formulations, arrays, tolerance, *, patches_to=None):
                 np.testing.assert_allclose(b, a, rtol=patches_to, atol=patches_to)
 
 
+def value_and_slopes(convolve, x, kernel, cotangent):
+    """The value, and the gradients by x and kernel of its product with the cotangent."""
+    y, vjp = jax.vjp(convolve, x, kernel)
+    return y, *vjp(cotangent)
+
+
 def derivatives(convolve, x, kernel, cotangent):
     """The value, the gradient, and the gradient of the gradient's squared length, as the gradient penalty needs it."""
 
@@ -142,11 +148,8 @@ def test_all_formulations_agree_in_float32_in_value_and_gradient(setting):
     x, kernel = (jnp.asarray(normal(*shape), jnp.float32) for shape in shapes)
     cotangent = jnp.asarray(normal(*jax.eval_shape(convolve, x, kernel).shape, seed=1), jnp.float32)
 
-    def run(x, kernel, cotangent):
-        y, vjp = jax.vjp(convolve, x, kernel)
-        return y, vjp(cotangent)
-
-    assert_all_agree(run, formulations, (x, kernel, cotangent), 1e-5, patches_to=1e-5)
+    arrays = x, kernel, cotangent
+    assert_all_agree(partial(value_and_slopes, convolve), formulations, arrays, 1e-5, patches_to=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -158,10 +161,7 @@ def test_formulations_in_bfloat16_round_like_bfloat16(setting):
     x, kernel = (jnp.asarray(normal(*shape), jnp.bfloat16) for shape in shapes)
     cotangent = jnp.asarray(normal(*jax.eval_shape(convolve, x, kernel).shape, seed=1), jnp.bfloat16)
 
-    def run(x, kernel, cotangent):
-        y, vjp = jax.vjp(convolve, x, kernel)
-        return y, *vjp(cotangent)
-
+    run = partial(value_and_slopes, convolve)
     exact = jit(run)(*(array.astype(jnp.float32) for array in (x, kernel, cotangent)))
 
     def errors(outputs):

@@ -15,6 +15,7 @@ from runs import finished_run
 from p2p_jax import report
 from p2p_jax.cli import main
 from p2p_jax.logs import read_rows
+from p2p_jax.rows import share_time
 
 
 @pytest.fixture
@@ -114,9 +115,9 @@ def test_the_page_tells_where_the_time_went(page):
 
 def test_shares_of_time_count_rows_by_their_length():
     rows = [{"seconds": 1.0, "data_wait": 0.5}, {"seconds": 3.0, "data_wait": 0.1, "sample_wait": 0.2}, {"step": 9}]
-    shares = report.share_time(rows)
+    shares = share_time(rows)
     assert shares["waiting for data"] == pytest.approx((0.5 + 0.3) / 4)
     assert shares["translating for sample grids"] == pytest.approx(0.6 / 4)
     assert shares["training"] == pytest.approx(1 - 1.4 / 4)
     assert sum(shares.values()) == pytest.approx(1)
-    assert report.share_time([]) == report.share_time([{"step": 1}]) == {}
+    assert share_time([]) == share_time([{"step": 1}]) == {}
