@@ -19,7 +19,7 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import DTypeLike
 
-from p2p_jax import patches, winograd
+from p2p_jax import patches, turned, winograd
 from p2p_jax.windows import Window, apart
 
 Map = Literal["correlate", "spread", "kernel_gradient"]
@@ -46,13 +46,13 @@ def window_of_conv(x: Array, kernel: Array, *, stride: int, padding: int) -> Win
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def correlate(window: Window, x: Array, kernel: Array) -> Array:
     """(n, height, width, c) to (n, rows, columns, f), in the dtype of `x`: what a convolution does."""
-    return _by_platform("correlate", window, x, kernel, (x.shape[0], *_channels(window, kernel)), x.dtype)
+    return _by_platform("correlate", window, x, kernel, (x.shape[0], *window.channels(kernel)), x.dtype)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def spread(window: Window, y: Array, kernel: Array) -> Array:
     """(n, rows, columns, f) to (n, height, width, c), in the dtype of `y`: what a transposed convolution does."""
-    return _by_platform("spread", window, y, kernel, (y.shape[0], *_channels(window, kernel)), y.dtype)
+    return _by_platform("spread", window, y, kernel, (y.shape[0], *window.channels(kernel)), y.dtype)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
@@ -102,7 +102,7 @@ def _native_correlate(window: Window, x: Array, kernel: Array) -> Array:
 
 
 def _native_spread(window: Window, y: Array, kernel: Array) -> Array:
-    channels, _ = _channels(window, kernel)
+    channels, _ = window.channels(kernel)
     x = jax.ShapeDtypeStruct((y.shape[0], window.height, window.width, channels), y.dtype)
     return jax.linear_transpose(lambda x: _native_correlate(window, x, kernel), x)(y)[0]
 
@@ -116,6 +116,7 @@ def _native_kernel_gradient(window: Window, x: Array, y: Array) -> Array:
 
 NATIVE = Formulation(_native_correlate, _native_spread, _native_kernel_gradient)
 PATCHES = Formulation(patches.correlate, patches.spread, patches.kernel_gradient)
+TURNED = Formulation(turned.correlate, turned.spread, turned.kernel_gradient)
 
 
 @cache
@@ -138,14 +139,15 @@ def choose(window: Window, n: int, channels: int, features: int) -> Formulation:
         n: pictures.
         channels, features: of the large and of the small picture.
     """
-    positions, area = n * window.rows * window.columns, window.kh * window.kw
-    costs = {PATCHES: positions * area * channels * (2.0 * features + VALUE)}
+    works = {PATCHES: patches.work(window, channels, features)}
+    if turned.suits(window):
+        works[TURNED] = turned.work(window, channels, features)
     if winograd.suits(window):
-        for results in (2, 3):
-            (down, across), points = winograd.count(window, results), results + window.kh // window.stride - 1
-            tiles, inputs = n * down * across, window.stride**2 * channels
-            values = tiles * inputs + tiles * features + inputs * features
-            costs[by_winograd(results)] = points**2 * (2.0 * tiles * inputs * features + VALUE * values + MATRIX)
+        works |= {by_winograd(results): winograd.work(results, window, channels, features) for results in (2, 3)}
+    costs = {
+        formulation: n * (2.0 * work.products + VALUE * work.values) + VALUE * work.of_kernel + MATRIX * work.matrices
+        for formulation, work in works.items()
+    }
     return min(costs, key=costs.__getitem__)
 
 
@@ -162,8 +164,3 @@ def _compile(formulation: Formulation, name: Map, window: Window, dtype: np.dtyp
     """One function for all convolutions of a kind, so that it is traced and lowered once."""
     fn = getattr(formulation, name)
     return jax.jit(lambda a, b: fn(window, a, b).astype(dtype))
-
-
-def _channels(window: Window, kernel: Array) -> tuple[int, int]:
-    """(c, f) of a kernel."""
-    return (kernel.shape[3], kernel.shape[0]) if window.features_first else (kernel.shape[2], kernel.shape[3])

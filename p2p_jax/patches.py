@@ -3,27 +3,45 @@
 import jax.numpy as jnp
 from jax import Array
 
-from p2p_jax.windows import Window, matmul
+from p2p_jax.chunks import map_pictures, sum_pictures
+from p2p_jax.windows import Window, Work, matmul
 
 
 def correlate(window: Window, x: Array, kernel: Array) -> Array:
     """See `convolution.correlate`."""
-    return _times_kernel(window, patches(window, x), kernel, 1 if window.features_first else 0)
+
+    def run(x: Array) -> Array:
+        return _times_kernel(window, patches(window, x), kernel, 1 if window.features_first else 0)
+
+    return map_pictures(run, x, work(window, *window.channels(kernel)))
 
 
 def spread(window: Window, y: Array, kernel: Array) -> Array:
     """See `convolution.spread`."""
-    return overlap_add(window, _times_kernel(window, y, kernel, 0 if window.features_first else 1))
+
+    def run(y: Array) -> Array:
+        return overlap_add(window, _times_kernel(window, y, kernel, 0 if window.features_first else 1))
+
+    return map_pictures(run, y, work(window, *window.channels(kernel)))
 
 
 def kernel_gradient(window: Window, x: Array, y: Array) -> Array:
     """See `convolution.kernel_gradient`."""
     kh, kw, channels, features = window.kh, window.kw, x.shape[-1], y.shape[-1]
-    large = patches(window, x).reshape(-1, kh * kw * channels)
-    small = y.reshape(-1, features)
-    if window.features_first:
-        return matmul(small, large, (0, 0)).reshape(features, kh, kw, channels)
-    return matmul(large, small, (0, 0)).reshape(kh, kw, channels, features)
+
+    def run(x: Array, y: Array) -> Array:
+        large = patches(window, x).reshape(-1, kh * kw * channels)
+        small = y.reshape(-1, features)
+        return matmul(small, large, (0, 0)) if window.features_first else matmul(large, small, (0, 0))
+
+    shape = (features, kh, kw, channels) if window.features_first else (kh, kw, channels, features)
+    return sum_pictures(run, x, y, work(window, channels, features)).reshape(shape)
+
+
+def work(window: Window, channels: int, features: int) -> Work:
+    """What this does; its values are those of patches."""
+    values = window.rows * window.columns * window.kh * window.kw * channels
+    return Work(products=values * features, values=values, of_kernel=0, matrices=0)
 
 
 def patches(window: Window, x: Array) -> Array:

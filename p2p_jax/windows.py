@@ -32,6 +32,26 @@ class Window(NamedTuple):
     columns: int
     features_first: bool
 
+    def channels(self, kernel: Array) -> tuple[int, int]:
+        """(c, f) of a kernel."""
+        return (kernel.shape[3], kernel.shape[0]) if self.features_first else (kernel.shape[2], kernel.shape[3])
+
+
+class Work(NamedTuple):
+    """What a formulation does.
+
+    Attributes:
+        products: multiply-adds for each picture.
+        values: that it makes of each picture on the way.
+        of_kernel: values that it makes of the kernel.
+        matrices: that it transforms and multiplies beyond one.
+    """
+
+    products: int
+    values: int
+    of_kernel: int
+    matrices: int
+
 
 def wide(dtype: DTypeLike) -> DTypeLike:
     """The dtype in which sums are made: float32 at least."""

@@ -19,7 +19,8 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import DTypeLike
 
-from p2p_jax.windows import Window, apart, matmul, wide
+from p2p_jax.chunks import map_pictures, sum_pictures
+from p2p_jax.windows import Window, Work, apart, matmul, wide
 
 Grid = Sequence[Sequence[Array]]
 """t x t (or m x m) arrays, one per place within a tile."""
@@ -36,32 +37,51 @@ POINTS: dict[int, tuple[float, ...]] = {
 
 def correlate(results: int, window: Window, x: Array, kernel: Array) -> Array:
     """See `convolution.correlate`."""
-    taps, padding = window.kh // window.stride, window.padding
-    inputs = cut_inputs(results, taps, count(window, results), window.stride, padding, x)
+    taps, tiles = window.kh // window.stride, count(window, results)
     kernels = cut_kernel(results, window, kernel.astype(x.dtype))
-    products = _each(partial(_times_kernel, window), *_narrow(taps, x.dtype, inputs, kernels))
-    y = join_results(results, taps, count(window, results), 1, x.shape[0], products)
-    return y[:, : window.rows, : window.columns]
+
+    def run(x: Array) -> Array:
+        inputs = cut_inputs(results, taps, tiles, window.stride, window.padding, x)
+        products = _each(partial(_times_kernel, window), *_narrow(taps, x.dtype, inputs, kernels))
+        return join_results(results, taps, tiles, 1, x, products)[:, : window.rows, : window.columns]
+
+    return map_pictures(run, x, work(results, window, *window.channels(kernel)))
 
 
 def spread(results: int, window: Window, y: Array, kernel: Array) -> Array:
     """See `convolution.spread`."""
     taps, p = window.kh // window.stride, window.padding
     tiles = -(-(window.rows + taps - 1) // results), -(-(window.columns + taps - 1) // results)
-    inputs = cut_inputs(results, taps, tiles, 1, taps - 1, y)
     kernels = cut_kernel(results, window, kernel.astype(y.dtype), reverse=True)
-    products = _each(partial(_times_kernel_back, window), *_narrow(taps, y.dtype, inputs, kernels))
-    x = join_results(results, taps, tiles, window.stride, y.shape[0], products)
-    crops = [(-p, p + size - x.shape[axis]) for axis, size in ((1, window.height), (2, window.width))]
-    return _pad(x, (0, 0), *crops, (0, 0))
+
+    def run(y: Array) -> Array:
+        inputs = cut_inputs(results, taps, tiles, 1, taps - 1, y)
+        products = _each(partial(_times_kernel_back, window), *_narrow(taps, y.dtype, inputs, kernels))
+        x = join_results(results, taps, tiles, window.stride, y, products)
+        crops = [(-p, p + size - x.shape[axis]) for axis, size in ((1, window.height), (2, window.width))]
+        return _pad(x, (0, 0), *crops, (0, 0))
+
+    return map_pictures(run, y, work(results, window, *window.channels(kernel)))
 
 
 def kernel_gradient(results: int, window: Window, x: Array, y: Array) -> Array:
     """See `convolution.kernel_gradient`."""
-    taps, tiles = window.kh // window.stride, count(window, results)
-    inputs = cut_inputs(results, taps, tiles, window.stride, window.padding, x)
-    products = _each(partial(_outer, window), inputs, cut_results(results, taps, tiles, y))
-    return join_kernel(results, window, products, x.shape[-1], y.shape[-1])
+    taps, tiles, channels, features = window.kh // window.stride, count(window, results), x.shape[-1], y.shape[-1]
+
+    def run(x: Array, y: Array) -> Grid:
+        inputs = cut_inputs(results, taps, tiles, window.stride, window.padding, x)
+        return _each(partial(_outer, window), inputs, cut_results(results, taps, tiles, y))
+
+    products = sum_pictures(run, x, y, work(results, window, channels, features))
+    return join_kernel(results, window, products, channels, features)
+
+
+def work(results: int, window: Window, channels: int, features: int) -> Work:
+    """What this does; its values are those of tiles, large and small."""
+    (down, across), points = count(window, results), results + window.kh // window.stride - 1
+    tiles, inputs, matrices = down * across, window.stride**2 * channels, points**2
+    of_kernel = matrices * inputs * features
+    return Work(tiles * of_kernel, matrices * tiles * (inputs + features), of_kernel, matrices)
 
 
 def suits(window: Window) -> bool:
@@ -102,12 +122,14 @@ def cut_results(m: int, r: int, tiles: tuple[int, int], y: Array) -> Grid:
     return _map(lambda piece: piece.reshape(-1, features), _transform(_matrices(m, r)[0].T, pieces))
 
 
-def join_results(m: int, r: int, tiles: tuple[int, int], phases: int, n: int, grid: Grid) -> Array:
-    """The results (n, h, w, c) from t x t matrices (n tiles, phases phases c)."""
+def join_results(m: int, r: int, tiles: tuple[int, int], phases: int, like: Array, grid: Grid) -> Array:
+    """The results (n, h, w, c), for pictures like these, from t x t matrices (n tiles, phases phases c)."""
     down, across = tiles
     channels = grid[0][0].shape[1] // phases**2
-    shape = (n, down, across, phases, phases, channels)
+    n = like.shape[0]
+    shape = n, down, across, phases, phases, channels
     pieces = _transform(_matrices(m, r)[0], _map(lambda piece: piece.reshape(shape).transpose(0, 1, 3, 2, 4, 5), grid))
+    pieces = _map(lambda piece: piece.astype(like.dtype), pieces)
     x = jnp.stack([jnp.stack(row, axis=4) for row in pieces], axis=2)
     return x.reshape(n, down * m * phases, across * m * phases, channels)
 
@@ -148,6 +170,10 @@ def _narrow(taps: int, dtype: DTypeLike, *grids: Grid) -> list[Grid]:
     return [_map(lambda piece: piece.astype(dtype), grid) if taps == 2 else grid for grid in grids]
 
 
+# XLA's product of a transposed left side is slower than transposing it first.
+_TRANSPOSE = jax.jit(jnp.transpose)
+
+
 def _times_kernel(window: Window, large: Array, kernel: Array) -> Array:
     return matmul(large, kernel, (1, 1 if window.features_first else 0))
 
@@ -157,7 +183,8 @@ def _times_kernel_back(window: Window, small: Array, kernel: Array) -> Array:
 
 
 def _outer(window: Window, large: Array, small: Array) -> Array:
-    return matmul(small, large, (0, 0)) if window.features_first else matmul(large, small, (0, 0))
+    left, right = (small, large) if window.features_first else (large, small)
+    return matmul(apart(_TRANSPOSE, left), right, (1, 0))
 
 
 @cache

@@ -69,6 +69,7 @@ def test_conv2d_transpose_equals_its_definition(setting):
 
 FORMULATIONS = {
     "patches": convolution.PATCHES,
+    "turned": convolution.TURNED,
     "winograd 2": convolution.by_winograd(2),
     "winograd 3": convolution.by_winograd(3),
 }
@@ -95,9 +96,13 @@ def convolution_of(setting):
         shapes = (2, h, w, channels), (channels, kh, kw, features)
     else:
         convolve, shapes = partial(ops.conv2d, **options), ((2, h, w, channels), (kh, kw, channels, features))
-    suits = kh == kw and kh % stride == 0 and 2 <= kh // stride <= 4
-    names = FORMULATIONS if suits else ["patches"]
-    return convolve, shapes, [convolution.NATIVE, *(FORMULATIONS[name] for name in names)]
+    suits = {
+        "patches": True,
+        "turned": kh == kw and stride == 1 and padding < kh,
+        "winograd": kh == kw and kh % stride == 0 and 2 <= kh // stride <= 4,
+    }
+    chosen = [formulation for name, formulation in FORMULATIONS.items() if suits[name.split()[0]]]
+    return convolve, shapes, [convolution.NATIVE, *chosen]
 
 
 def assert_all_agree(fn, formulations, arrays, tolerance, *, patches_to=None):
@@ -183,6 +188,7 @@ def test_formulations_in_bfloat16_round_like_bfloat16(setting):
         ((8, 64, 64, 128), 256, 2, "winograd 3"),
         ((1, 4, 4, 512), 512, 2, "patches"),
         ((1, 64, 64, 3), 16, 2, "patches"),
+        ((1, 31, 31, 512), 1, 1, "turned"),
     ],
 )
 def test_the_formulation_follows_the_shape(shape, features, stride, name):
@@ -197,6 +203,8 @@ def test_the_formulation_follows_the_shape(shape, features, stride, name):
     [
         ("patches", CONVOLUTIONS[1]),
         ("patches", TRANSPOSED[2]),
+        ("turned", SQUARE[1]),
+        ("turned", SQUARE[8]),
         ("winograd 2", SQUARE[0]),
         ("winograd 2", SQUARE[6]),
     ],
