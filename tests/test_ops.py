@@ -183,7 +183,8 @@ def test_formulations_in_bfloat16_round_like_bfloat16(setting):
 @pytest.mark.parametrize(
     ("shape", "features", "stride", "name"),
     [
-        ((1, 128, 128, 64), 128, 2, "winograd 2"),
+        ((1, 128, 128, 64), 128, 2, "winograd 3"),
+        ((1, 64, 64, 128), 256, 2, "winograd 2"),
         ((1, 32, 32, 256), 512, 1, "winograd 3"),
         ((8, 64, 64, 128), 256, 2, "winograd 3"),
         ((1, 4, 4, 512), 512, 2, "patches"),
