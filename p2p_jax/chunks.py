@@ -28,7 +28,7 @@ def sum_pictures(fn: Callable[[Array, Array], Any], x: Array, y: Array, work: Wo
 
     There may be more at once than for a map: the sum, of the kernel's size, is read and written every time.
     """
-    count = at_once(x, work, CACHE + 2 * work.of_kernel * wide(x.dtype).itemsize)
+    count = at_once(x, work, CACHE + 2 * work.of_kernel * jnp.dtype(wide(x.dtype)).itemsize)
     if count == x.shape[0]:
         return fn(x, y)
     sums = jax.tree.map(lambda part: jnp.zeros(part.shape, part.dtype), jax.eval_shape(fn, x[:count], y[:count]))
@@ -44,7 +44,7 @@ def at_once(x: Array, work: Work, most: float) -> int:
 
     All of them where there are several devices: a loop would gather a batch that is spread over them.
     """
-    n, taken = x.shape[0], work.values * wide(x.dtype).itemsize
+    n, taken = x.shape[0], work.values * jnp.dtype(wide(x.dtype)).itemsize
     if jax.device_count() > 1:
         return n
     return max(count for count in range(1, n + 1) if n % count == 0 and (count == 1 or count * taken <= most))
