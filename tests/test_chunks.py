@@ -54,7 +54,9 @@ def test_numbers_of_16_bits_come_through_whole(name, dtype, monkeypatch):
     for what, (fn, arrays) in maps_of(name, features_first=False, dtype=dtype).items():
         whole = jax.jit(fn)(*arrays)
         monkeypatch.setattr(chunks, "at_once", lambda *_: 2)
-        cut = jax.jit(partial(fn))(*arrays)
+        compiled = jax.jit(partial(fn))
+        assert "xui16>" in compiled.lower(*arrays).as_text()
+        cut = compiled(*arrays)
         monkeypatch.undo()
         assert cut.dtype == whole.dtype
         scale = float(jnp.abs(whole).max())
