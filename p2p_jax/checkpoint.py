@@ -6,6 +6,7 @@ A checkpoint whose arrays do not add up to their checksums is left out, with a w
 """
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,11 +15,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
-from jax import Array
 from jax.sharding import SingleDeviceSharding
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
-from p2p_jax.checksums import checksums
+from p2p_jax.checksums import checksums, sum_json
 from p2p_jax.state import Model, TrainState
 
 FORMAT = 1
@@ -48,19 +48,22 @@ def open_manager(workdir: Path, *, keep: int, best_metric: str | None = None) ->
     return _manager(workdir, options)
 
 
-def save(manager: Manager, state: TrainState, metrics: dict[str, float] | None = None) -> None:
+def save(
+    manager: Manager, state: TrainState, metrics: dict[str, float] | None = None, left_out: Iterable[int] = ()
+) -> None:
     """Writes the state in the background, under its step number.
 
     Args:
         manager: from `open_manager`.
         state: what is saved; its arrays may be given back (donated) as soon as this returns.
         metrics: validation figures, for the choice of the best.
+        left_out: indices of the batches that the run has left out.
 
     Raises:
         OSError: an earlier save failed, for example for lack of space.
         RuntimeError: the checkpoint was not taken.
     """
-    _save(manager, int(state.step), _items(state), metrics)
+    _save(manager, int(state.step), _items(state), metrics, left_out)
 
 
 def save_networks(workdir: Path, networks: dict[str, Any]) -> None:
@@ -74,9 +77,16 @@ def save_networks(workdir: Path, networks: dict[str, Any]) -> None:
         _save(manager, 0, networks, None)
 
 
-def _save(manager: Manager, step: int, items: dict[str, Any], metrics: dict[str, float] | None) -> None:
+def _save(
+    manager: Manager,
+    step: int,
+    items: dict[str, Any],
+    metrics: dict[str, float] | None,
+    left_out: Iterable[int] = (),
+) -> None:
     sums = {name: checksums(item) for name, item in items.items()}
-    meta = {"format": FORMAT, "checksums": sums, "validation": metrics}
+    meta = {"format": FORMAT, "checksums": sums, "validation": metrics, "left_out": sorted(left_out)}
+    meta["checksum"] = sum_json(meta)
     args = {name: ocp.args.StandardSave(item) for name, item in items.items()}
     if not manager.save(step, args=ocp.args.Composite(**args, meta=ocp.args.JsonSave(meta)), metrics=metrics):
         raise RuntimeError(f"orbax did not save step {step}, though it was asked to.")
@@ -106,6 +116,14 @@ def restore(manager: Manager, like: TrainState) -> TrainState | None:
             f"none of the {len(steps)} checkpoints in {manager.directory} can be read whole: start anew with --overwrite."
         )
     return None
+
+
+def read_left_out(manager: Manager, step: int) -> tuple[int, ...]:
+    """The indices of the batches that the run of a checkpoint had left out; none before the first checkpoint."""
+    if step not in manager.all_steps():
+        return ()
+    meta = manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
+    return tuple(meta.get("left_out", ()))
 
 
 def restore_params(workdir: Path, step: int | str = "latest", *, best_metric: str = "val_ssim") -> tuple[Any, Any, int]:
@@ -168,13 +186,6 @@ def start_from(workdir: Path, fresh: TrainState) -> TrainState:
     return replace(fresh, generator=models[0], discriminator=models[1], ema=ema)
 
 
-@jax.jit
-def all_finite(state: TrainState) -> Array:
-    """Whether every learned number of a state is finite."""
-    learned = jax.tree.leaves((state.generator.params, state.discriminator.params))
-    return jnp.stack([jnp.isfinite(leaf).all() for leaf in learned]).all()
-
-
 def _manager(workdir: Path, options: ocp.CheckpointManagerOptions) -> Manager:
     # Handlers are named so that the shapes of a checkpoint can be read before it is restored.
     items = ("generator", "discriminator", "ema", "training")
@@ -232,6 +243,9 @@ def _restore_good(manager: Manager, step: int, like: dict[str, Any]) -> dict[str
         expected = found["meta"]["checksums"]
         items = {name: found[name] for name in targets}
         damaged = [name for name, item in items.items() if checksums(item) != expected[name]]
+        meta_sum = found["meta"].pop("checksum", None)  # absent in checkpoints of older versions
+        if meta_sum not in (None, sum_json(found["meta"])):
+            damaged.append("meta")
     except Exception as error:  # orbax and tensorstore raise many kinds; whichever it is, this checkpoint is no use
         damaged = [f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"]
     if damaged:

@@ -1,5 +1,7 @@
 """Checksums of arrays, computed where they are, to find damaged checkpoints."""
 
+import json
+import zlib
 from typing import Any
 
 import jax
@@ -18,6 +20,11 @@ def checksums(tree: Any) -> list[int]:
     if all(_is_in_memory(leaf) for leaf in leaves):
         return _sum_in_memory(leaves)
     return [int(value) for value in np.asarray(_sum_on_devices(leaves))]
+
+
+def sum_json(value: Any) -> int:
+    """One number for what JSON can hold, the same after it was written and read."""
+    return zlib.crc32(json.dumps(value, sort_keys=True).encode())
 
 
 def _is_in_memory(leaf: Any) -> bool:

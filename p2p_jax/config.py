@@ -261,6 +261,9 @@ class Config:
     """What makes a checkpoint the best."""
     val_pictures: int = runtime(64)
     """Validation pairs looked at for each checkpoint, at most."""
+    on_nan: Literal["stop", "skip"] = runtime("stop")
+    """When a loss or the networks are no longer finite: stop; or skip the batch that did it, going back to the last
+    checkpoint for that; 20 of them at most."""
     tensorboard: bool = runtime(False)
     """Write TensorBoard events too."""
 

@@ -1,4 +1,4 @@
-"""The one exception of our own; a user's mistake is a ValueError with a sentence for its message."""
+"""Exceptions of our own; a user's mistake is a ValueError with a sentence for its message."""
 
 
 class Stopped(Exception):
@@ -7,3 +7,11 @@ class Stopped(Exception):
     def __init__(self, message: str, code: int):
         super().__init__(message)
         self.code = code
+
+
+class NotFinite(Exception):
+    """Losses or networks hold a number that is not finite: the message says which, `step` is the first one with such."""
+
+    def __init__(self, message: str, step: int):
+        super().__init__(message)
+        self.step = step

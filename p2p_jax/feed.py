@@ -19,11 +19,15 @@ from p2p_jax.data.augment import augment
 from p2p_jax.data.fit import fit_of_evaluation
 from p2p_jax.data.loading import Reader, batches
 from p2p_jax.data.pairs import stack
+from p2p_jax.leaving_out import as_array, drop_left_out, pass_over
 from p2p_jax.sharding import replicate, split_batch
-from p2p_jax.state import TrainState
+from p2p_jax.state import TrainState, all_finite
 from p2p_jax.step import AUGMENTATION, Metrics, Pix2Pix, make_train_step
 
 STEPS_PER_CALL = 10  # divides the usual numbers of steps between rows, samples and checkpoints
+
+NETWORKS_FINITE = "networks_finite"
+"""Among the metrics of a step: whether the networks hold finite numbers only after it."""
 
 Store = dict[str, jax.Array] | None
 """All training pairs on the device, {"input": (pairs, h, w, c), …}; None where each batch comes from the host."""
@@ -69,7 +73,14 @@ def plan_calls(config: Config, done: int) -> Iterator[int]:
 
 
 def open_stream(
-    reader: Reader, config: Config, mesh: Mesh, *, start: int, counts: Iterable[int], picked: bool
+    reader: Reader,
+    config: Config,
+    mesh: Mesh,
+    *,
+    start: int,
+    counts: Iterable[int],
+    picked: bool,
+    left_out: Iterable[int] = (),
 ) -> Iterator[Any]:
     """What each call is given: batches on the devices, split over them.
 
@@ -81,6 +92,7 @@ def open_stream(
         counts: how many batches each call takes, as `plan_calls` gives them; they lie along a new first axis where
             `steps_per_call` is more than 1.
         picked: give only which pairs are in a batch, for a store.
+        left_out: indices of batches that are not given.
     """
     data = config.data
     stream = batches(
@@ -92,6 +104,7 @@ def open_stream(
         processes=0 if reader.cache is not None else data.processes,
         read=not picked,
     )
+    stream = drop_left_out(stream, start, left_out)
     for count in counts:
         if _steps_per_call(config) == 1:
             yield split_batch(mesh, next(stream))
@@ -101,11 +114,12 @@ def open_stream(
 
 
 def make_update(
-    model: Pix2Pix, config: Config, mesh: Mesh, store: Store = None
+    model: Pix2Pix, config: Config, mesh: Mesh, store: Store = None, left_out: Iterable[int] = ()
 ) -> Callable[[TrainState, Any], tuple[TrainState, Metrics]]:
     """The jitted function of one call on what `open_stream` gives: augmentation and training steps in one program.
 
-    Its metrics are scalars, or where `steps_per_call` is more than 1 arrays of one value for each step.
+    Its metrics are scalars, or where `steps_per_call` is more than 1 arrays of one value for each step. Where batches may
+    be left out, NETWORKS_FINITE is one of them: 1 or 0.
     """
     step, fit = make_train_step(model), fit_of_evaluation(config)
     jitter = partial(
@@ -116,15 +130,22 @@ def make_update(
         target=config.data.target,
     )
 
-    def update(state: TrainState, batch: Any, store: Store) -> tuple[TrainState, Metrics]:
+    def update(state: TrainState, batch: Any, store: Store, skipped: Any = None) -> tuple[TrainState, Metrics]:
+        if skipped is not None:
+            state = replace(state, batch_index=pass_over(state.batch_index, skipped))
         key = jax.random.fold_in(jax.random.fold_in(state.key, state.batch_index), AUGMENTATION)
         if store is not None:
             batch = {name: pictures[batch["index"]] for name, pictures in store.items()}
-        return step(state, jitter(key, batch))
+        state, metrics = step(state, jitter(key, batch))
+        if config.on_nan == "skip":
+            # Behind a barrier, lest the compiler mixes the question into the step.
+            metrics |= {NETWORKS_FINITE: all_finite(jax.lax.optimization_barrier(state)).astype("float32")}
+        return state, metrics
 
-    def update_in_turn(state: TrainState, batches: Any, store: Store) -> tuple[TrainState, Metrics]:
-        return jax.lax.scan(lambda state, batch: update(state, batch, store), state, batches)
+    def update_in_turn(state: TrainState, batches: Any, store: Store, skipped: Any = None) -> tuple[TrainState, Metrics]:
+        return jax.lax.scan(lambda state, batch: update(state, batch, store, skipped), state, batches)
 
     call = update if _steps_per_call(config) == 1 else update_in_turn
     compiled = jax.jit(call, donate_argnums=0, out_shardings=NamedSharding(mesh, jax.P()))
-    return partial(compiled, store=store)
+    skipped = as_array(left_out) if left_out or config.on_nan == "skip" else None
+    return partial(compiled, store=store, skipped=skipped)

@@ -22,13 +22,13 @@ from p2p_jax import checkpoint, evaluate
 from p2p_jax.config import Config
 from p2p_jax.data.fit import fit_of_evaluation
 from p2p_jax.data.loading import Dataset, Reader
-from p2p_jax.errors import Stopped
+from p2p_jax.errors import NotFinite, Stopped
 from p2p_jax.experiment import Experiment
-from p2p_jax.feed import make_update, open_store, open_stream, plan_calls
-from p2p_jax.logs import INTERRUPTED, caught_signals, describe, metrics_writer, progress_bar
+from p2p_jax.feed import NETWORKS_FINITE, make_update, open_store, open_stream, plan_calls
+from p2p_jax.logs import INTERRUPTED, describe, metrics_writer, progress_bar
 from p2p_jax.rows import Window, compiling, losing, make_row
 from p2p_jax.samples import sample_columns, save_grid
-from p2p_jax.state import TrainState
+from p2p_jax.state import TrainState, all_finite
 from p2p_jax.step import Metrics, Pix2Pix
 
 SAMPLES = 6
@@ -49,6 +49,7 @@ class Run(NamedTuple):
         translate: `(params, state, key, pictures) -> pictures`, compiled once.
         manager: of the checkpoints.
         console: where messages go.
+        left_out: indices of the batches left out so far.
     """
 
     workdir: Path
@@ -58,6 +59,7 @@ class Run(NamedTuple):
     translate: Callable[..., jax.Array]
     manager: checkpoint.Manager
     console: Console
+    left_out: tuple[int, ...] = ()
 
 
 class Call(NamedTuple):
@@ -68,7 +70,7 @@ class Call(NamedTuple):
     logged: bool
 
 
-def run_steps(run: Run, state: TrainState, mesh: Mesh, reader: Reader, *, profile: bool) -> TrainState:
+def run_steps(run: Run, state: TrainState, mesh: Mesh, reader: Reader, caught: list[int], *, profile: bool) -> TrainState:
     """Trains to the end of the run.
 
     Args:
@@ -76,21 +78,23 @@ def run_steps(run: Run, state: TrainState, mesh: Mesh, reader: Reader, *, profil
         state: after the last step that was done, on all devices; its memory is given back.
         mesh: the devices.
         reader: of the training pairs.
+        caught: signals that came, see `logs.caught_signals`.
         profile: record a JAX profile of a few steps into WORKDIR/profile.
 
     Raises:
-        Stopped: interrupted, or a loss that is not finite; what was saved is kept.
+        Stopped: interrupted; what was saved is kept.
+        NotFinite: a loss or the networks are no longer finite; neither rows nor checkpoints hold any of it.
     """
     config, done = run.experiment.config, int(state.step)
     store = open_store(reader, config, mesh)
-    update = make_update(run.model, config, mesh, store)
+    update = make_update(run.model, config, mesh, store, run.left_out)
     counts = plan_calls(config, done)
-    stream = open_stream(reader, config, mesh, start=int(state.batch_index), counts=counts, picked=store is not None)
+    start, picked = int(state.batch_index), store is not None
+    stream = open_stream(reader, config, mesh, start=start, counts=counts, picked=picked, left_out=run.left_out)
     window, waiting, compiled = Window(), deque[Call](), set[int]()
     with (
         metrics_writer(run.workdir, tensorboard=config.tensorboard) as write,
         progress_bar(run.console) as progress,
-        caught_signals() as caught,
         _in_background() as submit,
         _profiler(run.workdir / "profile", config, done, wanted=profile) as note_step,
     ):
@@ -110,9 +114,9 @@ def run_steps(run: Run, state: TrainState, mesh: Mesh, reader: Reader, *, profil
             pause = due["sample"] or due["checkpoint"] or stop is not None
             while len(waiting) > (0 if pause else AHEAD):
                 call = waiting.popleft()
-                window.metrics += _fetch(run, call)
+                window.metrics += _fetch(call)
                 if call.logged and call.step < done:
-                    row, window = make_row(window, call.step, run.model, config.batch_size), Window()
+                    row, window = _make_row(run, window, call.step), Window()
                     write(row)
                     said = describe(row)
                 progress.update(task, completed=call.step, description=said)
@@ -125,7 +129,7 @@ def run_steps(run: Run, state: TrainState, mesh: Mesh, reader: Reader, *, profil
             if due["checkpoint"]:
                 with losing(window, "validation"):
                     validation = _validate(run, state)
-            row, window = make_row(window, done, run.model, config.batch_size) | validation, Window()
+            row, window = _make_row(run, window, done) | validation, Window()
             write(row)
             said = describe(row)
             progress.update(task, description=said)
@@ -187,41 +191,37 @@ def _profiler(folder: Path, config: Config, done: int, *, wanted: bool) -> Itera
             jax.profiler.stop_trace()
 
 
-def _fetch(run: Run, call: Call) -> list[dict[str, float]]:
+def _make_row(run: Run, window: Window, step: int) -> dict[str, float]:
+    return make_row(window, step, run.model, run.experiment.config.batch_size) | {"left_out": len(run.left_out)}
+
+
+def _fetch(call: Call) -> list[dict[str, float]]:
     """The metrics of each step of a call, once it is done.
 
     Raises:
-        Stopped: one of them is not finite.
+        NotFinite: one of them is not finite, or the networks are not.
     """
     values = {name: np.ravel(value) for name, value in jax.device_get(call.metrics).items()}
     rows = [dict(zip(values, map(float, step), strict=True)) for step in zip(*values.values(), strict=True)]
     for step, row in enumerate(rows, start=call.step - len(rows) + 1):
         bad = [name for name, value in row.items() if not math.isfinite(value)]
         if bad:
-            run.manager.wait_until_finished()
-            raise Stopped(
-                f"{bad[0]} became {row[bad[0]]} at step {step}, so training stopped; {_what_is_kept(run)}. Try a lower "
-                "--optimizer.learning-rate, --optimizer.clip 1, or --dtype float32.",
-                1,
-            )
+            raise NotFinite(f"{bad[0]} became {row[bad[0]]} at step {step}", step)
+        if not row.pop(NETWORKS_FINITE, True):
+            raise _networks_not_finite(step)
     return rows
 
 
-def _what_is_kept(run: Run) -> str:
-    kept = run.manager.latest_step()
-    return "no checkpoint had been written yet" if kept is None else f"the checkpoint of step {kept} is kept"
+def _networks_not_finite(step: int) -> NotFinite:
+    return NotFinite(f"the networks hold values that are not finite after step {step}", step)
 
 
 def _save(run: Run, state: TrainState, validation: dict[str, float] | None) -> None:
     if int(state.step) in run.manager.all_steps():
         return
-    if not checkpoint.all_finite(state):
-        raise Stopped(
-            f"the networks hold values that are not finite after step {int(state.step)}, so they were not saved and "
-            f"training stopped; {_what_is_kept(run)}. Try a lower --optimizer.learning-rate.",
-            1,
-        )
-    checkpoint.save(run.manager, state, validation)
+    if not all_finite(state):
+        raise _networks_not_finite(int(state.step))
+    checkpoint.save(run.manager, state, validation, run.left_out)
 
 
 def translate_with(run: Run, state: TrainState) -> evaluate.Translate:

@@ -103,6 +103,7 @@ def _page(workdir: Path, experiment: Experiment, result: dict[str, Any], step: i
         "<h2>Curves</h2>",
         _picture(workdir / "report" / "curves.png", "Losses and other metrics against training steps."),
         *_time_table(rows),
+        *_left_out(rows),
         "<h2>The same pairs over time</h2>",
         *(
             _picture(path, f"Step {int(path.stem.removeprefix('step_'))}: input, output, target.")
@@ -141,6 +142,11 @@ def _time_table(rows: list[dict[str, float]]) -> list[str]:
     shares = {name: f"{100 * share:.1f} %" for name, share in share_time(rows).items()}
     minutes = sum(row.get("seconds", 0.0) for row in rows) / 60
     return ["<h2>Where the time went</h2>", _table(shares), f"<p>Of {minutes:.1f} minutes.</p>"] if shares else []
+
+
+def _left_out(rows: list[dict[str, float]]) -> list[str]:
+    number = int(rows[-1].get("left_out", 0)) if rows else 0
+    return [f"<p>{number} batches were left out: with them, losses or networks were not finite.</p>"] if number else []
 
 
 def _table(values: dict[str, Any]) -> str:

@@ -3,6 +3,8 @@
 from typing import Any
 
 import flax.struct
+import jax
+import jax.numpy as jnp
 from jax import Array
 
 
@@ -39,3 +41,10 @@ class TrainState:
     generator: Model
     discriminator: Model
     ema: Any = None
+
+
+@jax.jit
+def all_finite(state: TrainState) -> Array:
+    """Whether every number of the networks is finite: params, running statistics and the moving average."""
+    networks = [(model.params, model.state) for model in (state.generator, state.discriminator)]
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves((networks, state.ema))]).all()

@@ -2,21 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 from rich.console import Console
 
 from p2p_jax import checkpoint, checks, report, resume
 from p2p_jax import config as configs
 from p2p_jax import experiment as experiments
-from p2p_jax.data.loading import Dataset, Reader, open_dataset, open_reader
+from p2p_jax.data.loading import Dataset, Reader, batches, open_dataset, open_reader
 from p2p_jax.data.pairs import Replacing
 from p2p_jax.data.sides import settle_palettes
+from p2p_jax.errors import NotFinite, Stopped
 from p2p_jax.experiment import Experiment
 from p2p_jax.feed import settle_calls
-from p2p_jax.logs import open_console, progress_bar
+from p2p_jax.leaving_out import MOST_LEFT_OUT, find_index
+from p2p_jax.logs import caught_signals, open_console, progress_bar
 from p2p_jax.loop import Run, run_steps, translate_with
 from p2p_jax.sharding import make_mesh, replicate
 from p2p_jax.state import TrainState
@@ -69,7 +73,8 @@ def train(
     going_on = not overwrite and resume.has_checkpoint(workdir)
     init_from = init_from or (None if overwrite else resume.recorded_source(workdir))
     source = init_from or (None if overwrite else resume.imported_source(workdir))
-    fresh = _fresh_state(config, model, None if going_on else source)
+    start_anew = partial(_fresh_state, config, model, None if going_on else source)
+    fresh = start_anew()
     if overwrite:
         resume.clear(workdir)
     experiments.save_record(workdir, experiment, dataset.fingerprint, init_from=init_from)
@@ -78,14 +83,17 @@ def train(
         run = Run(workdir, experiment, dataset, model, _make_translate(model, config), manager, console)
         mesh = make_mesh(config.batch_size)
         _say_what_runs(run, mesh.size)
-        state = _first_state(run, replicate(mesh, fresh))
+        run, state = _first_state(run, replicate(mesh, fresh))
         if int(state.step) < (config.steps or 0):
-            state = run_steps(run, state, mesh, reader, profile=profile)
+            run, state = _run_to_the_end(run, state, mesh, reader, start_anew, profile=profile)
         else:
             console.print(f"The run has done its {config.steps} steps; to go on, give more with --steps or --epochs.")
         manager.wait_until_finished()
     _write_report(run, state)
     _say_what_was_replaced(run)
+    if run.left_out:
+        numbers = ", ".join(map(str, sorted(run.left_out)))
+        console.print(f"{len(run.left_out)} batches were left out: {numbers}.", style="yellow")
     return state
 
 
@@ -117,15 +125,64 @@ def _fresh_state(config: configs.Config, model: Pix2Pix, init_from: Path | None)
     return fresh if init_from is None else checkpoint.start_from(init_from, fresh)
 
 
-def _first_state(run: Run, fresh: TrainState) -> TrainState:
-    """The newest good checkpoint, or the fresh state; rows and samples later than it are dropped."""
+def _first_state(run: Run, fresh: TrainState) -> tuple[Run, TrainState]:
+    """The newest good checkpoint, or the fresh state; rows and samples later than it are dropped.
+
+    The run that is given back also leaves out what the checkpoint's had left out.
+    """
     state = checkpoint.restore(run.manager, fresh)
     state = fresh if state is None else state
     step = int(state.step)
     if step:
         run.console.print(f"Going on from step {step} of {run.experiment.config.steps}.")
     resume.drop_later(run.workdir, step)
-    return state
+    left_out = {*run.left_out, *checkpoint.read_left_out(run.manager, step)}
+    return run._replace(left_out=tuple(sorted(left_out))), state
+
+
+def _run_to_the_end(
+    run: Run, state: TrainState, mesh: Mesh, reader: Reader, start_anew: Callable[[], TrainState], *, profile: bool
+) -> tuple[Run, TrainState]:
+    """Trains; where a batch made losses or networks not finite and may be left out, goes back and on without it.
+
+    Raises:
+        Stopped: interrupted, or not finite; what was saved is kept.
+    """
+    with caught_signals() as caught:
+        while True:
+            step, index = int(state.step), int(state.batch_index)
+            try:
+                return run, run_steps(run, state, mesh, reader, caught, profile=profile)
+            except NotFinite as error:
+                fault = error.with_traceback(None)  # which would keep all that the loop held in memory
+            run.manager.wait_until_finished()
+            if run.experiment.config.on_nan == "stop" or len(run.left_out) >= MOST_LEFT_OUT:
+                raise _stop(run, fault)
+            index = find_index(index, fault.step - step - 1, run.left_out)
+            named = _name_pairs(run, reader, index)
+            run.console.print(f"{fault}: batch {index} ({named}) is left out from now on.", style="yellow")
+            run = run._replace(left_out=(*run.left_out, index))
+            run, state = _first_state(run, replicate(mesh, start_anew()))
+            profile = False
+
+
+def _stop(run: Run, fault: NotFinite) -> Stopped:
+    kept = run.manager.latest_step()
+    kept = "no checkpoint had been written yet" if kept is None else f"the checkpoint of step {kept} is kept"
+    tried = f" though {len(run.left_out)} batches were left out before" if run.left_out else ""
+    return Stopped(
+        f"{fault}{tried}, so training stopped; {kept}. Try a lower --optimizer.learning-rate, --optimizer.clip 1, or "
+        "--dtype float32.",
+        1,
+    )
+
+
+def _name_pairs(run: Run, reader: Reader, index: int) -> str:
+    """The first pairs of a batch by name."""
+    config = run.experiment.config
+    only = batches(reader, seed=config.seed, batch_size=config.batch_size, start=index, threads=0, read=False)
+    names = [reader.pairs.name(int(pair)) for pair in next(only)["index"]]
+    return ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")
 
 
 def _write_report(run: Run, state: TrainState) -> None:

@@ -13,7 +13,7 @@ from runs import finished_run
 from p2p_jax import checkpoint
 from p2p_jax.checksums import _sum_on_devices, checksums
 from p2p_jax.sharding import make_mesh, replicate
-from p2p_jax.state import Model, TrainState
+from p2p_jax.state import Model, TrainState, all_finite
 
 
 def make_state(seed: int, step: int = 5, *, ema: bool = False) -> TrainState:
@@ -276,11 +276,11 @@ def test_left_overs_of_an_interrupted_save_are_no_checkpoint_and_are_removed(tmp
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_one_value_that_is_no_number_is_found(network, bad):
     state = make_state(0)
-    assert checkpoint.all_finite(state)
+    assert all_finite(state)
     model = getattr(state, network)
     bias = model.params["down_0"]["bias"].at[3].set(bad)
     model = model.replace(params={"down_0": {**model.params["down_0"], "bias": bias}})
-    assert not checkpoint.all_finite(state.replace(**{network: model}))
+    assert not all_finite(state.replace(**{network: model}))
 
 
 def test_the_checkpoints_of_a_run_hold_different_states():

@@ -63,7 +63,7 @@ PAPER = {
 RUNTIME = {
     "data.path", "data.tfds_dir", "data.threads", "data.processes", "data.cache", "data.cache_mib", "log_every",
     "sample_every", "checkpoint_every", "keep",
-    "best_metric", "val_pictures", "tensorboard", "native",
+    "best_metric", "val_pictures", "on_nan", "tensorboard", "native",
 }  # fmt: skip
 
 WRONG = {

@@ -136,7 +136,7 @@ def test_metrics_are_looked_at_when_later_calls_are_on_their_way(tmp_path, monke
         return run
 
     monkeypatch.setattr(loop, "make_update", noting)
-    monkeypatch.setattr(loop, "_fetch", lambda run, call: order.append(call.step) or fetch(run, call))
+    monkeypatch.setattr(loop, "_fetch", lambda call: order.append(call.step) or fetch(call))
     assert train(tmp_path, *DRAWN, "--steps", "6", "--log-every", "2") == 0
     assert order == ["call", "call", "call", 1, "call", 2, "call", 3, "call", 4, 5, 6]
     assert [row["step"] for row in rows_of(tmp_path)] == [2, 4, 6]
