@@ -18,7 +18,9 @@ import orbax.checkpoint as ocp
 from jax.sharding import SingleDeviceSharding
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
+from p2p_jax import processes
 from p2p_jax.checksums import checksums, sum_json
+from p2p_jax.sharding import place
 from p2p_jax.state import Model, TrainState
 
 FORMAT = 1
@@ -45,7 +47,7 @@ def open_manager(workdir: Path, *, keep: int, best_metric: str | None = None) ->
         cleanup_tmp_directories=True,
         best_fn=score,
     )
-    return _manager(workdir, options)
+    return _manager(workdir / "checkpoints", options)
 
 
 def save(
@@ -95,7 +97,8 @@ def _save(
 def restore(manager: Manager, like: TrainState) -> TrainState | None:
     """The newest checkpoint whose checksums hold, or None where there is none at all; newer, damaged ones are removed.
 
-    Checkpoint 0 is no state of training: it holds networks to start from, see `start_from`.
+    Checkpoint 0 is no state of training: it holds networks to start from, see `start_from`. It does not matter on how many
+    devices or by how many processes it was written.
 
     Args:
         manager: from `open_manager`.
@@ -105,12 +108,13 @@ def restore(manager: Manager, like: TrainState) -> TrainState | None:
         ValueError: there are checkpoints, but none is good.
     """
     steps = sorted((step for step in manager.all_steps() if step), reverse=True)
-    for index, step in enumerate(steps):
-        items = _restore_good(manager, step, _items(like))
-        if items is not None:
-            for damaged in steps[:index]:
-                manager.delete(damaged)  # or its step could not be saved when it is reached again
-            return _state(items)
+    with _reader(Path(manager.directory)) as reader:
+        for index, step in enumerate(steps):
+            items = _restore_good(reader, step, _items(like))
+            if processes.all_agree(items is not None):
+                for damaged in steps[:index]:
+                    manager.delete(damaged)  # or its step could not be saved when it is reached again
+                return place(_state(items or {}), jax.tree.map(lambda leaf: leaf.sharding, like))
     if steps:
         raise ValueError(
             f"none of the {len(steps)} checkpoints in {manager.directory} can be read whole: start anew with --overwrite."
@@ -122,7 +126,8 @@ def read_left_out(manager: Manager, step: int) -> tuple[int, ...]:
     """The indices of the batches that the run of a checkpoint had left out; none before the first checkpoint."""
     if step not in manager.all_steps():
         return ()
-    meta = manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
+    with _reader(Path(manager.directory)) as reader:
+        meta = reader.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
     return tuple(meta.get("left_out", ()))
 
 
@@ -153,11 +158,12 @@ def restore_items(
     folder = workdir / "checkpoints"
     if not folder.is_dir():
         raise ValueError(f"{workdir} holds no checkpoints: give the folder of a training run.")
-    with _manager(workdir, ocp.CheckpointManagerOptions(read_only=True)) as manager:
+    with _reader(folder) as manager:
         for candidate in _choose(manager, workdir, step, best_metric):
             items = _restore_good(manager, candidate, dict.fromkeys(names))
             if items is not None:
-                return {name: items[name] for name in names if name in items}, candidate
+                found = {name: items[name] for name in names if name in items}
+                return jax.device_put(found, jax.local_devices()[0]), candidate
     raise ValueError(f"no checkpoint in {folder} can be read whole: train again, or give another --checkpoint.")
 
 
@@ -181,17 +187,32 @@ def start_from(workdir: Path, fresh: TrainState) -> TrainState:
             raise ValueError(
                 f"the {name} in {workdir} has other layers than this run's: give the options that it was trained with."
             )
+        params, state = (
+            place(tree, jax.tree.map(lambda leaf: leaf.sharding, old))
+            for tree, old in ((params, model.params), (state, model.state))
+        )
         models.append(replace(model, params=params, state=state))
     ema = None if fresh.ema is None else jax.tree.map(jnp.copy, models[0].params)
     return replace(fresh, generator=models[0], discriminator=models[1], ema=ema)
 
 
-def _manager(workdir: Path, options: ocp.CheckpointManagerOptions) -> Manager:
+def _reader(folder: Path) -> Manager:
+    """A manager for reading alone. Each process reads by itself, and waits for no other where a file cannot be read."""
+    index = jax.process_index()
+    options = ocp.CheckpointManagerOptions(read_only=True)
+    if processes.count() > 1:
+        options.multiprocessing_options = ocp.options.MultiprocessingOptions(
+            primary_host=index, active_processes={index}, barrier_sync_key_prefix=f"process_{index}"
+        )
+    return _manager(folder, options)
+
+
+def _manager(folder: Path, options: ocp.CheckpointManagerOptions) -> Manager:
     # Handlers are named so that the shapes of a checkpoint can be read before it is restored.
     items = ("generator", "discriminator", "ema", "training")
     handlers: dict[str, Any] = {name: ocp.StandardCheckpointHandler() for name in items}
     handlers["meta"] = ocp.JsonCheckpointHandler()
-    return ocp.CheckpointManager((workdir / "checkpoints").absolute(), options=options, item_handlers=handlers)
+    return ocp.CheckpointManager(folder.absolute(), options=options, item_handlers=handlers)
 
 
 def _items(state: TrainState) -> dict[str, Any]:
@@ -227,18 +248,18 @@ def _state(items: dict[str, Any]) -> TrainState:
 
 
 def _restore_good(manager: Manager, step: int, like: dict[str, Any]) -> dict[str, Any] | None:
-    """The items of one checkpoint, or None with a warning if it is damaged.
+    """The items of one checkpoint, in the host's memory, or None with a warning if it is damaged.
 
-    What `like` gives as None is restored as it was saved, on one device, if the checkpoint has it.
+    What `like` gives as None is restored as it was saved, if the checkpoint has it; all else in the form that it gives.
     """
     try:
         saved = manager.item_metadata(step)
         targets = {
-            name: _on_one_device(saved[name]) if tree is None else tree
+            name: _in_host_memory(saved[name].tree if tree is None else tree)
             for name, tree in like.items()
             if tree is not None or saved.get(name) is not None
         }
-        args = {name: ocp.args.StandardRestore(_abstract(tree)) for name, tree in targets.items()}
+        args = {name: ocp.args.StandardRestore(tree) for name, tree in targets.items()}
         found = manager.restore(step, args=ocp.args.Composite(**args, meta=ocp.args.JsonRestore()))
         expected = found["meta"]["checksums"]
         items = {name: found[name] for name in targets}
@@ -256,13 +277,10 @@ def _restore_good(manager: Manager, step: int, like: dict[str, Any]) -> dict[str
     return items | {"meta": found["meta"]}
 
 
-def _abstract(tree: Any) -> Any:
-    return jax.tree.map(ocp.utils.to_shape_dtype_struct, tree)
-
-
-def _on_one_device(metadata: Any) -> Any:
-    sharding = SingleDeviceSharding(jax.local_devices()[0])
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), metadata.tree)
+def _in_host_memory(tree: Any) -> Any:
+    """What arrays to restore: of the shapes and dtypes in a tree, on a device of the host's, where checksums are quick."""
+    sharding = SingleDeviceSharding(jax.local_devices(backend="cpu")[0])
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree)
 
 
 def _choose(manager: Manager, workdir: Path, step: int | str, best_metric: str) -> list[int]:

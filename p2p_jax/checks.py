@@ -5,9 +5,10 @@ import math
 from p2p_jax.config import Config, Side, as_size, count_classes, get, load_size
 
 LEAST = {
-    "batch_size": 1, "epochs": 1, "steps": 1, "steps_per_call": 1, "seed": 0, "log_every": 1, "sample_every": 1,
-    "checkpoint_every": 1, "keep": 1, "val_pictures": 1, "generator.width": 1, "generator.num_blocks": 0,
-    "generator.dropout": 0, "discriminator.num_layers": 1, "discriminator.width": 1, "optimizer.learning_rate": 0,
+    "batch_size": 1, "model_parallel": 1, "epochs": 1, "steps": 1, "steps_per_call": 1, "seed": 0,
+    "log_every": 1, "sample_every": 1, "checkpoint_every": 1, "keep": 1, "val_pictures": 1,
+    "generator.width": 1, "generator.num_blocks": 0, "generator.dropout": 0,
+    "discriminator.num_layers": 1, "discriminator.width": 1, "optimizer.learning_rate": 0,
     "data.count": 8, "data.threads": 0, "data.processes": 0, "data.cache_mib": 0, "data.val_fraction": 0,
     "data.test_fraction": 0, "loss.label_smoothing": 0,
     "optimizer.discriminator_learning_rate": 0, "optimizer.beta1": 0,

@@ -31,7 +31,9 @@ def _is_in_memory(leaf: Any) -> bool:
     """Whether NumPy can read an array where it is."""
     if not isinstance(leaf, Array):
         return True
-    return leaf.is_fully_addressable and all(device.platform == "cpu" for device in leaf.devices())
+    return (leaf.is_fully_addressable or leaf.is_fully_replicated) and all(
+        device.platform == "cpu" for device in leaf.devices()
+    )
 
 
 def _sum_in_memory(leaves: list[Any]) -> list[int]:

@@ -17,6 +17,7 @@ from typing import Any
 from p2p_jax import cache, commands
 from p2p_jax.commands import USAGE_ERROR
 from p2p_jax.data_commands import data
+from p2p_jax.distributed import needs_parent
 from p2p_jax.errors import Stopped
 from p2p_jax.options import PROGRAM, suggest
 
@@ -52,6 +53,10 @@ def main(argv: list[str] | None = None) -> int:
         return 0 if argv else USAGE_ERROR
     if argv[0] == "--version":
         return _print_versions()
+    if needs_parent(argv):
+        from p2p_jax.supervisor import supervise
+
+        return supervise(argv, PROGRAM)
     if argv[0] not in known:
         return _complain(f"there is no command {argv[0]}{suggest(argv[0], list(known))}; see {PROGRAM} --help.")
     return run_command(known[argv[0]], argv[1:])

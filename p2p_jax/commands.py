@@ -140,6 +140,9 @@ def train(argv: list[str]) -> int:
         if options.init_from and options.init_from.absolute() != resume.recorded_source(workdir):
             raise ValueError(f"{workdir} already holds a run: --init-from is for a new one; give another --workdir.")
         resume.refuse_differences(workdir, stored, config)
+    from p2p_jax import processes
+
+    processes.start(options.distributed)
     cache.turn_on()
     from p2p_jax import trainer
     from p2p_jax.logs import open_console
@@ -150,7 +153,8 @@ def train(argv: list[str]) -> int:
         overwrite=options.overwrite,
         init_from=options.init_from,
         profile=options.profile,
-        console=open_console(),
+        step_timeout=options.distributed.step_timeout,
+        console=open_console(quiet=not processes.is_first()),
     )
     return 0
 

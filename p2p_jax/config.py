@@ -236,6 +236,10 @@ class Config:
     steps_per_call: int | None = None
     """Steps that the device does in one go, so that none waits for the host in between; by default 1 on a CPU, 10 on an
     accelerator. A run is stopped, logged and saved between two calls."""
+    sharding: Literal["auto", "replicated", "sharded"] = runtime("auto")
+    """Each device has a copy of the whole state, or a share of every large array; auto: shares where copies do not fit."""
+    model_parallel: int = runtime(1)
+    """Devices that share the features of every large layer, in place of pictures."""
     seed: int = 0
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Type of the activations; parameters, statistics and losses stay float32."""

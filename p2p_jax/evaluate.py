@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from p2p_jax import metrics
+from p2p_jax import metrics, processes
 from p2p_jax.config import Config, Side, count_channels
 from p2p_jax.data.fit import Fit, fit_of_evaluation
 from p2p_jax.data.loading import data_help, open_dataset
@@ -19,11 +19,12 @@ from p2p_jax.data.values import needs_scaling, to_255
 Figures = dict[str, float]
 Translate = Callable[[np.ndarray], np.ndarray | jax.Array]
 Guess = Callable[[np.ndarray], Any]
+FIGURES = ("l1", "psnr", "ssim")
 
 
 @jax.jit
 def _measure(pictures: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:
-    return {name: getattr(metrics, name)(pictures, targets) for name in ("l1", "psnr", "ssim")}
+    return {name: getattr(metrics, name)(pictures, targets) for name in FIGURES}
 
 
 def score(
@@ -56,25 +57,29 @@ def _scaled(translate: Translate, target: Side) -> Guess:
 def score_all(
     pairs: Pairs, guesses: dict[str, Guess], fit: Fit, target: Side, *, count: int | None = None, batch_size: int = 8
 ) -> dict[str, Figures]:
-    """`score` of several functions, whose results are on the scale 0 to 255, reading the pairs once."""
-    sums = {name: dict.fromkeys(("l1", "psnr", "ssim"), 0.0) for name in guesses}
+    """`score` of several functions, whose results are on the scale 0 to 255, reading the pairs once.
+
+    Of several processes each takes a share of the pairs, and all have to ask for it.
+    """
+    sums = np.zeros((len(guesses), len(FIGURES)))
     total = pairs.count() if count is None else min(count, pairs.count())
-    for batch, real in batches_of(pairs, fit, total, batch_size):
+    for batch, real in batches_of(pairs, fit, processes.own_share(total), batch_size):
         targets = to_255(target, jnp.asarray(batch["target"]))
-        for name, guess in guesses.items():
+        for row, guess in enumerate(guesses.values()):
             # All of one type, so that one compiled program measures them all.
             figures = _measure(jnp.asarray(guess(batch["input"]), jnp.float32), targets)
-            for key, values in figures.items():
+            for column, name in enumerate(FIGURES):
                 # An identical picture has no finite PSNR; 100 dB stands for it.
-                sums[name][key] += float(np.minimum(np.asarray(values)[:real], 100.0).sum())
-    return {name: {key: value / total for key, value in figures.items()} for name, figures in sums.items()}
+                sums[row, column] += float(np.minimum(np.asarray(figures[name])[:real], 100.0).sum())
+    means = processes.add_up(sums) / total
+    return {name: dict(zip(FIGURES, map(float, row), strict=True)) for name, row in zip(guesses, means, strict=True)}
 
 
-def batches_of(pairs: Pairs, fit: Fit, total: int, batch_size: int) -> Iterator[tuple[Example, int]]:
-    """The first `total` pairs in order, in batches of one size, the last filled up; with how many of each are real."""
+def batches_of(pairs: Pairs, fit: Fit, share: range, batch_size: int) -> Iterator[tuple[Example, int]]:
+    """The pairs of a share in order, in batches of one size, the last filled up; with how many of each are real."""
     batch_size = batch_size if fit.fixed else 1
-    for start in range(0, total, batch_size):
-        indices = list(range(start, min(start + batch_size, total)))
+    for start in range(0, len(share), batch_size):
+        indices = list(share[start : start + batch_size])
         real = len(indices)
         yield read_batch(pairs, indices + [indices[-1]] * (batch_size - real), fit), real
 
@@ -98,10 +103,12 @@ def mean_target(pairs: Pairs, fit: Fit, target: Side, *, count: int = 1000) -> n
     """The mean of the first `count` targets of a split on the scale 0 to 255, rounded: float32 (height, width, c')."""
     number = min(count, pairs.count())
     total: Any = 0.0
-    for index in range(number):
+    share = processes.own_share(number)
+    for index in share or (0,):  # of more processes than pairs some have none, and add nothing
         picture = np.asarray(to_255(target, jnp.asarray(pairs.read(index, fit)["target"])))
-        total = total + (picture if fit.fixed else resize(picture, fit.size, "bilinear")).astype(np.float64)
-    return np.round(total / number).astype(np.float32)
+        picture = picture if fit.fixed else resize(picture, fit.size, "bilinear")
+        total = total + (index in share) * picture.astype(np.float64)
+    return np.round(processes.add_up(total) / number).astype(np.float32)
 
 
 def baselines(train: Pairs, config: Config) -> dict[str, Guess]:
@@ -163,6 +170,7 @@ def evaluate(config: Config, translate: Translate, split: str | None = None) -> 
     guesses = {"translator": _scaled(translate, target), **baselines(dataset.splits["train"], config)}
     figures = score_all(pairs, guesses, fit_of_evaluation(config), target)
     replaced = len(pairs.skipped) if isinstance(pairs, Replacing) else 0
+    replaced = int(processes.add_up(np.array([replaced], np.float64))[0])
     return {"split": split, "pairs": pairs.count(), "replaced": replaced, "figures": figures}
 
 

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
+from p2p_jax import processes
 from p2p_jax.checks import varies
 from p2p_jax.config import Config
 from p2p_jax.data.augment import augment
@@ -36,9 +37,11 @@ Store = dict[str, jax.Array] | None
 def open_store(reader: Reader, config: Config, mesh: Mesh) -> Store:
     """Puts the training pairs on every device, where they are kept in memory whole and have one size.
 
-    With `cache` "auto" only on accelerators: a CPU's own memory is the host's.
+    With `cache` "auto" only on accelerators, for a CPU's own memory is the host's, and for one process alone, for several
+    read no more than their shares.
     """
-    wanted = config.data.cache == "device" or (config.data.cache == "auto" and jax.default_backend() != "cpu")
+    auto = config.data.cache == "auto" and jax.default_backend() != "cpu" and processes.count() == 1
+    wanted = config.data.cache == "device" or auto
     if not wanted or reader.cache is None or reader.fit.crops or not reader.fit.fixed:
         return None
     return replicate(mesh, stack([reader.cache[index] for index in range(reader.pairs.count())]))
@@ -82,7 +85,7 @@ def open_stream(
     picked: bool,
     left_out: Iterable[int] = (),
 ) -> Iterator[Any]:
-    """What each call is given: batches on the devices, split over them.
+    """What each call is given: batches on the devices, split over them; of several processes, each reads its own share.
 
     Args:
         reader: of the training pairs.
@@ -100,6 +103,7 @@ def open_stream(
         seed=config.seed,
         batch_size=config.batch_size,
         start=start,
+        share=(jax.process_index(), processes.count()),
         threads=data.threads,
         processes=0 if reader.cache is not None else data.processes,
         read=not picked,
@@ -113,13 +117,34 @@ def open_stream(
             yield split_batch(mesh, {name: np.stack([batch[name] for batch in taken]) for name in taken[0]}, axis=1)
 
 
+def make_vote(mesh: Mesh) -> Callable[[bool], jax.Array | bool]:
+    """A function of what this process says that tells, once its result is looked at, whether any process said True.
+
+    It waits for nobody: the answer comes over the devices, after the calls that were handed over before.
+    """
+    if processes.count() == 1:
+        return lambda said: said
+    own = len(mesh.local_devices) // mesh.shape["model"]
+    either = jax.jit(jax.numpy.any, out_shardings=NamedSharding(mesh, jax.P()))
+    return lambda said: either(split_batch(mesh, np.full(own, said)))
+
+
 def make_update(
-    model: Pix2Pix, config: Config, mesh: Mesh, store: Store = None, left_out: Iterable[int] = ()
+    model: Pix2Pix, config: Config, mesh: Mesh, store: Store = None, shardings: Any = None, left_out: Iterable[int] = ()
 ) -> Callable[[TrainState, Any], tuple[TrainState, Metrics]]:
     """The jitted function of one call on what `open_stream` gives: augmentation and training steps in one program.
 
-    Its metrics are scalars, or where `steps_per_call` is more than 1 arrays of one value for each step. Where batches may
-    be left out, NETWORKS_FINITE is one of them: 1 or 0.
+    Args:
+        model: what is trained.
+        config: of the run.
+        mesh: the devices.
+        store: from `open_store`.
+        shardings: of the state, a tree of its form; None where all of it is on every device.
+        left_out: indices of batches that are not given.
+
+    Returns:
+        a function whose metrics are scalars, or where `steps_per_call` is more than 1 arrays of one value for each step.
+        Where batches may be left out, NETWORKS_FINITE is one of them: 1 or 0.
     """
     step, fit = make_train_step(model), fit_of_evaluation(config)
     jitter = partial(
@@ -146,6 +171,7 @@ def make_update(
         return jax.lax.scan(lambda state, batch: update(state, batch, store, skipped), state, batches)
 
     call = update if _steps_per_call(config) == 1 else update_in_turn
-    compiled = jax.jit(call, donate_argnums=0, out_shardings=NamedSharding(mesh, jax.P()))
+    replicated = NamedSharding(mesh, jax.P())
+    compiled = jax.jit(call, donate_argnums=0, out_shardings=(shardings or replicated, replicated))
     skipped = as_array(left_out) if left_out or config.on_nan == "skip" else None
     return partial(compiled, store=store, skipped=skipped)

@@ -33,9 +33,9 @@ def describe(row: dict[str, float]) -> str:
     return " ".join([*parts, f"{row['pictures_per_second']:.1f} pictures/s"])
 
 
-def open_console() -> Console:
-    """The terminal, as this program writes to it: no line broken by force, no text read as markup."""
-    return Console(soft_wrap=True, markup=False, highlight=False)
+def open_console(*, quiet: bool = False) -> Console:
+    """The terminal, as this program writes to it: no line broken by force, no text read as markup; or nothing at all."""
+    return Console(soft_wrap=True, markup=False, highlight=False, quiet=quiet)
 
 
 def progress_bar(console: Console) -> Progress:

@@ -6,10 +6,11 @@ stands in every row of metrics.jsonl.
 """
 
 import math
+import signal
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,16 +19,17 @@ import numpy as np
 from jax.sharding import Mesh
 from rich.console import Console
 
-from p2p_jax import checkpoint, evaluate
+from p2p_jax import checkpoint, evaluate, processes
 from p2p_jax.config import Config
 from p2p_jax.data.fit import fit_of_evaluation
 from p2p_jax.data.loading import Dataset, Reader
 from p2p_jax.errors import NotFinite, Stopped
 from p2p_jax.experiment import Experiment
-from p2p_jax.feed import NETWORKS_FINITE, make_update, open_store, open_stream, plan_calls
+from p2p_jax.feed import NETWORKS_FINITE, make_update, make_vote, open_store, open_stream, plan_calls
 from p2p_jax.logs import INTERRUPTED, describe, metrics_writer, progress_bar
 from p2p_jax.rows import Window, compiling, losing, make_row
 from p2p_jax.samples import sample_columns, save_grid
+from p2p_jax.sharding import gather_params, on_one_device
 from p2p_jax.state import TrainState, all_finite
 from p2p_jax.step import Metrics, Pix2Pix
 
@@ -49,6 +51,7 @@ class Run(NamedTuple):
         translate: `(params, state, key, pictures) -> pictures`, compiled once.
         manager: of the checkpoints.
         console: where messages go.
+        step_timeout: where there are several processes, seconds without a step after which this one is ended.
         left_out: indices of the batches left out so far.
     """
 
@@ -59,15 +62,19 @@ class Run(NamedTuple):
     translate: Callable[..., jax.Array]
     manager: checkpoint.Manager
     console: Console
+    step_timeout: float = math.inf
     left_out: tuple[int, ...] = ()
 
 
 class Call(NamedTuple):
-    """A call of the device that was handed over: the step after it, its metrics, and whether a row follows it."""
+    """A call of the device that was handed over: the step after it, its metrics, whether a row follows it, and whether one
+    of several processes was told to stop before it.
+    """
 
     step: int
     metrics: Metrics
     logged: bool
+    stop: jax.Array | bool
 
 
 def run_steps(run: Run, state: TrainState, mesh: Mesh, reader: Reader, caught: list[int], *, profile: bool) -> TrainState:
@@ -87,18 +94,20 @@ def run_steps(run: Run, state: TrainState, mesh: Mesh, reader: Reader, caught: l
     """
     config, done = run.experiment.config, int(state.step)
     store = open_store(reader, config, mesh)
-    update = make_update(run.model, config, mesh, store, run.left_out)
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, state)
+    update = make_update(gather_params(run.model, mesh), config, mesh, store, shardings, run.left_out)
     counts = plan_calls(config, done)
     start, picked = int(state.batch_index), store is not None
     stream = open_stream(reader, config, mesh, start=start, counts=counts, picked=picked, left_out=run.left_out)
     window, waiting, compiled = Window(), deque[Call](), set[int]()
     with (
-        metrics_writer(run.workdir, tensorboard=config.tensorboard) as write,
+        _row_writer(run) as write,
         progress_bar(run.console) as progress,
         _in_background() as submit,
-        _profiler(run.workdir / "profile", config, done, wanted=profile) as note_step,
+        _profiler(run.workdir / "profile", config, done, wanted=profile and processes.is_first()) as note_step,
+        processes.watchdog(run.step_timeout) as note_life,
     ):
-        draw_samples = _make_sampler(run, submit)
+        draw_samples, vote = _make_sampler(run, submit), make_vote(mesh)
         task, said = progress.add_task("compiling", total=config.steps, completed=done), "training"
         for count in plan_calls(config, done):
             note_step(done, state)
@@ -109,18 +118,19 @@ def run_steps(run: Run, state: TrainState, mesh: Mesh, reader: Reader, caught: l
             compiled.add(count)
             due = {name: _is_due(config, name, done, done + count) for name in ("log", "sample", "checkpoint")}
             done += count
-            waiting.append(Call(done, metrics, due["log"]))
-            stop = caught[0] if caught else None
-            pause = due["sample"] or due["checkpoint"] or stop is not None
-            while len(waiting) > (0 if pause else AHEAD):
+            waiting.append(Call(done, metrics, due["log"], vote(bool(caught))))
+            stop = bool(caught) and processes.count() == 1  # several processes stop together, once they have heard of it
+            while len(waiting) > (0 if due["sample"] or due["checkpoint"] or stop else AHEAD):
                 call = waiting.popleft()
                 window.metrics += _fetch(call)
+                stop = stop or bool(call.stop)
+                note_life()
                 if call.logged and call.step < done:
                     row, window = _make_row(run, window, call.step), Window()
                     write(row)
                     said = describe(row)
                 progress.update(task, completed=call.step, description=said)
-            if not pause:
+            if not (due["sample"] or due["checkpoint"] or stop):
                 continue
             if due["sample"]:
                 with losing(window, "sample"):
@@ -138,11 +148,12 @@ def run_steps(run: Run, state: TrainState, mesh: Mesh, reader: Reader, caught: l
             if due["checkpoint"] or stop:
                 with losing(window, "checkpoint"):
                     _save(run, state, validation or None)
+            note_life()
             if stop:
                 run.manager.wait_until_finished()
                 raise Stopped(
                     f"Stopped at step {done} and saved; the same command goes on from there (without --overwrite).",
-                    INTERRUPTED[stop],
+                    INTERRUPTED[caught[0] if caught else signal.SIGTERM],
                 )
     return state
 
@@ -151,6 +162,13 @@ def _is_due(config: Config, name: str, before: int, done: int) -> bool:
     """Whether what happens every so many steps, and at the end, falls within these steps."""
     every = getattr(config, f"{name}_every")
     return done == config.steps or done // every > before // every
+
+
+def _row_writer(run: Run) -> AbstractContextManager[Callable[[dict[str, float]], None]]:
+    """The writer of rows, which does nothing in all processes but the first."""
+    if processes.is_first():
+        return metrics_writer(run.workdir, tensorboard=run.experiment.config.tensorboard)
+    return nullcontext(lambda row: None)
 
 
 @contextmanager
@@ -225,10 +243,13 @@ def _save(run: Run, state: TrainState, validation: dict[str, float] | None) -> N
 
 
 def translate_with(run: Run, state: TrainState) -> evaluate.Translate:
-    """The generator as it is now, or its moving average, as a function of pictures; it waits for no result."""
+    """The generator as it is now, or its moving average, as a function of pictures; it waits for no result.
+
+    Of several processes all have to ask for it.
+    """
     params = state.generator.params if state.ema is None else state.ema
     # On one device: the pictures are few, and each goes through by itself.
-    params, g_state = jax.device_put((params, state.generator.state), jax.local_devices()[0])
+    params, g_state = on_one_device((params, state.generator.state))
     key = jax.random.key(0)
     return lambda pictures: run.translate(params, g_state, key, pictures)
 
@@ -252,7 +273,10 @@ def _make_sampler(run: Run, submit: Submit) -> Callable[[TrainState, int], None]
     examples = [pairs.read(index, fit_of_evaluation(config)) for index in range(min(SAMPLES, pairs.count()))]
 
     def draw_samples(state: TrainState, step: int) -> None:
-        made = evaluate.translate_all(translate_with(run, state), examples)
+        translate = translate_with(run, state)
+        if not processes.is_first():
+            return
+        made = evaluate.translate_all(translate, examples)
         path = run.workdir / "samples" / f"step_{step:08d}.png"
         submit(lambda: save_grid(path, sample_columns(examples, made, config.data)))
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from p2p_jax.distributed import Distributed
 from p2p_jax.presets import Preset
 
 PROGRAM = "p2p-jax"
@@ -26,6 +27,7 @@ def train_options(name: str, config: Any) -> type:
             ("preset", Preset | None, field(default=None)),
             ("profile", bool, field(default=False)),
             ("trust", bool, field(default=False)),
+            ("distributed", Distributed, field(default=Distributed())),
         ],
         namespace={
             "__doc__": f"""Train {name}, or go on with it where WORKDIR holds such a run.

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from p2p_jax import config as configs
-from p2p_jax import evaluate
+from p2p_jax import evaluate, processes
 from p2p_jax.data.fit import fit_of_evaluation
 from p2p_jax.data.loading import data_help, open_dataset
 from p2p_jax.experiment import Experiment, read_record
@@ -39,7 +39,8 @@ td.number { text-align: right; font-variant-numeric: tabular-nums; } figcaption 
 
 
 def write_report(workdir: Path, experiment: Experiment, translate: evaluate.Translate, step: int) -> Path:
-    """Evaluates, and writes WORKDIR/report: index.html, curves.png, test.png and figures.json.
+    """Evaluates, and writes WORKDIR/report: index.html, curves.png, test.png and figures.json; of several processes, the
+    first writes.
 
     Args:
         workdir: of the run.
@@ -51,16 +52,18 @@ def write_report(workdir: Path, experiment: Experiment, translate: evaluate.Tran
         the path of the page.
     """
     folder = workdir / "report"
-    folder.mkdir(parents=True, exist_ok=True)
+    page = folder / "index.html"
     config = experiment.config
     result = evaluate.evaluate(config, translate)
+    if not processes.is_first():
+        return page
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "figures.json").write_text(json.dumps({"step": step, **result}, indent=2) + "\n")
     pairs = open_dataset(config).splits[result["split"]]
     examples = [pairs.read(index, fit_of_evaluation(config)) for index in range(min(SHOWN, pairs.count()))]
     save_grid(folder / "test.png", sample_columns(examples, evaluate.translate_all(translate, examples), config.data))
     rows = read_rows(workdir / "metrics.jsonl")
     plot_curves(rows, folder / "curves.png")
-    page = folder / "index.html"
     page.write_text(_page(workdir, experiment, result, step, rows))
     return page
 

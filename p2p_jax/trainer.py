@@ -1,5 +1,6 @@
 """A run from its config to its report: data, networks and checkpoints opened, the loop between, what a person is told."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from rich.console import Console
 
-from p2p_jax import checkpoint, checks, report, resume
+from p2p_jax import checkpoint, checks, processes, report, resume
 from p2p_jax import config as configs
 from p2p_jax import experiment as experiments
 from p2p_jax.data.loading import Dataset, Reader, batches, open_dataset, open_reader
@@ -22,7 +23,7 @@ from p2p_jax.feed import settle_calls
 from p2p_jax.leaving_out import MOST_LEFT_OUT, find_index
 from p2p_jax.logs import caught_signals, open_console, progress_bar
 from p2p_jax.loop import Run, run_steps, translate_with
-from p2p_jax.sharding import make_mesh, replicate
+from p2p_jax.sharding import is_sharded, make_mesh, state_shardings
 from p2p_jax.state import TrainState
 from p2p_jax.step import Pix2Pix, init_train_state
 from p2p_jax.translate import make_translate
@@ -37,6 +38,7 @@ def train(
     overwrite: bool = False,
     init_from: Path | None = None,
     profile: bool = False,
+    step_timeout: float = math.inf,
     console: Console | None = None,
 ) -> TrainState:
     """Trains, or goes on with, the run of a workdir, and writes its report.
@@ -47,6 +49,7 @@ def train(
         overwrite: remove a run that is there and start anew.
         init_from: workdir of another run whose networks this one starts from.
         profile: record a JAX profile of a few steps into WORKDIR/profile.
+        step_timeout: where there are several processes, seconds without a step after which this one is ended.
         console: for messages; by default the terminal.
 
     Returns:
@@ -68,22 +71,26 @@ def train(
         raise ValueError(f"--overwrite would remove {experiment.file} itself: give another --workdir.")
     config = configs.resolve(settle_calls(_with_whole_path(experiment.config)), dataset.splits["train"].count())
     experiment = experiment._replace(config=config)
+    mesh = make_mesh(config.batch_size, model=config.model_parallel)
     model = experiment.build(config)
     reader = _read_ahead(dataset, config, console)
     going_on = not overwrite and resume.has_checkpoint(workdir)
     init_from = init_from or (None if overwrite else resume.recorded_source(workdir))
     source = init_from or (None if overwrite else resume.imported_source(workdir))
-    start_anew = partial(_fresh_state, config, model, None if going_on else source)
+    start_anew = partial(_fresh_state, config, model, mesh, None if going_on else source)
     fresh = start_anew()
-    if overwrite:
-        resume.clear(workdir)
-    experiments.save_record(workdir, experiment, dataset.fingerprint, init_from=init_from)
+    processes.wait_for_all("all have looked at the workdir")
+    if processes.is_first():
+        if overwrite:
+            resume.clear(workdir)
+        experiments.save_record(workdir, experiment, dataset.fingerprint, init_from=init_from)
+    processes.wait_for_all("the record is written")
     best = config.best_metric if "val" in dataset.splits else None
+    patience = step_timeout if processes.count() > 1 else math.inf
     with checkpoint.open_manager(workdir, keep=config.keep, best_metric=best) as manager:
-        run = Run(workdir, experiment, dataset, model, _make_translate(model, config), manager, console)
-        mesh = make_mesh(config.batch_size)
+        run = Run(workdir, experiment, dataset, model, _make_translate(model, config), manager, console, patience)
         _say_what_runs(run, mesh.size)
-        run, state = _first_state(run, replicate(mesh, fresh))
+        run, state = _first_state(run, fresh)
         if int(state.step) < (config.steps or 0):
             run, state = _run_to_the_end(run, state, mesh, reader, start_anew, profile=profile)
         else:
@@ -111,17 +118,21 @@ def _with_whole_path(config: configs.Config) -> configs.Config:
 def _read_ahead(dataset: Dataset, config: configs.Config, console: Console) -> Reader:
     with progress_bar(console) as progress:
         task = progress.add_task("reading", total=dataset.splits["train"].count())
-        return open_reader(dataset.splits["train"], config, lambda done: progress.update(task, completed=done))
+        on_read = lambda done: progress.update(task, completed=done)
+        ahead = processes.count() == 1 or config.data.cache == "device"
+        return open_reader(dataset.splits["train"], config, on_read, ahead=ahead)
 
 
-def _fresh_state(config: configs.Config, model: Pix2Pix, init_from: Path | None) -> TrainState:
-    """The state before the first step, with the networks of another run if one is given."""
+def _fresh_state(config: configs.Config, model: Pix2Pix, mesh: Mesh, init_from: Path | None) -> TrainState:
+    """The state before the first step, where it lives in training, with the networks of another run if one is given."""
     side = (config.batch_size, *configs.as_size(config.image_size))
     batch = {name: jnp.zeros((*side, configs.count_channels(getattr(config.data, name)))) for name in ("input", "target")}
     # Computed once: on a CPU, optimizing the program takes four times as long as all the rest of it.
     options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
-    init = jax.jit(lambda key, batch: init_train_state(key, model, batch), compiler_options=options)
-    fresh = init(jax.random.key(config.seed), batch)
+    make = lambda key: init_train_state(key, model, batch)
+    shapes = jax.eval_shape(make, jax.random.key(config.seed))
+    shardings = state_shardings(mesh, shapes, sharded=is_sharded(mesh, shapes, config.sharding))
+    fresh = jax.jit(make, compiler_options=options, out_shardings=shardings)(jax.random.key(config.seed))
     return fresh if init_from is None else checkpoint.start_from(init_from, fresh)
 
 
@@ -135,7 +146,8 @@ def _first_state(run: Run, fresh: TrainState) -> tuple[Run, TrainState]:
     step = int(state.step)
     if step:
         run.console.print(f"Going on from step {step} of {run.experiment.config.steps}.")
-    resume.drop_later(run.workdir, step)
+    if processes.is_first():
+        resume.drop_later(run.workdir, step)
     left_out = {*run.left_out, *checkpoint.read_left_out(run.manager, step)}
     return run._replace(left_out=tuple(sorted(left_out))), state
 
@@ -162,7 +174,7 @@ def _run_to_the_end(
             named = _name_pairs(run, reader, index)
             run.console.print(f"{fault}: batch {index} ({named}) is left out from now on.", style="yellow")
             run = run._replace(left_out=(*run.left_out, index))
-            run, state = _first_state(run, replicate(mesh, start_anew()))
+            run, state = _first_state(run, start_anew())
             profile = False
 
 
@@ -192,10 +204,11 @@ def _write_report(run: Run, state: TrainState) -> None:
 
 
 def _say_what_runs(run: Run, used: int) -> None:
-    config, devices = run.experiment.config, jax.local_devices()
+    config, devices = run.experiment.config, jax.devices()
     splits = ", ".join(f"{pairs.count()} {name}" for name, pairs in run.dataset.splits.items())
     kind = devices[0].device_kind
-    run.console.print(f"{run.experiment.name}: {splits} pairs, {config.steps} steps on {used} x {kind}, in {run.workdir}")
+    where = f"{used} x {kind}" + (f" of {processes.count()} processes" if processes.count() > 1 else "")
+    run.console.print(f"{run.experiment.name}: {splits} pairs, {config.steps} steps on {where}, in {run.workdir}")
     if used < len(devices):
         run.console.print(
             f"{used} of {len(devices)} devices are used: a batch of {config.batch_size} splits over no more; "
@@ -207,8 +220,8 @@ def _say_what_runs(run: Run, used: int) -> None:
 def _say_what_was_replaced(run: Run) -> None:
     """Names the unreadable pairs that others stood in for, all of them in WORKDIR/replaced.txt."""
     replaced = [some.skipped for some in run.dataset.splits.values() if isinstance(some, Replacing)]
-    sentences = [skipped[index] for skipped in replaced for index in sorted(skipped)]
-    if not sentences:
+    sentences = processes.gather_lines([skipped[index] for skipped in replaced for index in sorted(skipped)])
+    if not sentences or not processes.is_first():
         return
     path = run.workdir / resume.REPLACED
     path.write_text("".join(f"{sentence}\n" for sentence in sentences))

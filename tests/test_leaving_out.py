@@ -18,7 +18,7 @@ from p2p_jax.data.loading import open_dataset, open_reader
 from p2p_jax.errors import NotFinite
 from p2p_jax.feed import make_update, open_store, open_stream
 from p2p_jax.leaving_out import as_array, drop_left_out, find_index, pass_over
-from p2p_jax.sharding import make_mesh, replicate
+from p2p_jax.sharding import make_mesh
 
 BROKEN = (
     QUICK
@@ -131,7 +131,7 @@ def test_what_is_left_is_the_run_without_those_batches(tmp_path, flags):
     store = open_store(reader, plain, mesh)
     assert (store is not None) == bool(flags)
     update = make_update(model, plain, mesh, store)
-    state = replicate(mesh, trainer._fresh_state(config, model, None))
+    state = trainer._fresh_state(config, model, mesh, None)
     stream = open_stream(reader, plain, mesh, start=0, counts=[1] * 15, picked=bool(flags))
     for index, batch in enumerate(stream):
         if index not in left_out:

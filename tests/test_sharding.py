@@ -76,7 +76,7 @@ def test_state_stays_whole_on_every_device(runs):
 @pytest.mark.parametrize(("batch_size", "count"), [(1, 1), (2, 2), (3, 1), (4, 2)])
 def test_mesh_takes_as_many_devices_as_divide_the_batch(batch_size, count):
     mesh = make_mesh(batch_size)
-    assert mesh.axis_names == ("data",)
+    assert mesh.axis_names == ("data", "model")
     assert list(mesh.devices.flat) == jax.devices()[:count]
 
 

@@ -126,7 +126,9 @@ class Reader(NamedTuple):
         return {name: to_canvas(pixels, canvas, share) for name, pixels in example.items()}
 
 
-def open_reader(pairs: Pairs, config: Config, on_read: Callable[[int], Any] = lambda done: None) -> Reader:
+def open_reader(
+    pairs: Pairs, config: Config, on_read: Callable[[int], Any] = lambda done: None, *, ahead: bool = True
+) -> Reader:
     """Makes the reader of a training split; a split that fits into the cache is read whole, at once.
 
     Reading all of it first also finds every unreadable file before the first step.
@@ -135,12 +137,15 @@ def open_reader(pairs: Pairs, config: Config, on_read: Callable[[int], Any] = la
         pairs: the split.
         config: the run.
         on_read: called with the number of pairs read so far, for a progress bar.
+        ahead: whether to read all of it now, or each pair when it is first asked for.
     """
     reader = Reader(pairs, fit_of_training(config), {})
     needed = sum(pixels.nbytes for pixels in reader.read(0).values()) * pairs.count()
     fits = needed <= config.data.cache_mib * 2**20 if config.data.cache == "auto" else config.data.cache != "none"
     if not fits:
         return reader._replace(cache=None)
+    if not ahead:
+        return reader
     with ThreadPoolExecutor(max(config.data.threads, 1)) as pool:
         for done, _ in enumerate(pool.map(reader.read, range(pairs.count())), start=1):
             on_read(done)
@@ -148,7 +153,15 @@ def open_reader(pairs: Pairs, config: Config, on_read: Callable[[int], Any] = la
 
 
 def batches(
-    reader: Reader, *, seed: int, batch_size: int, start: int, threads: int, processes: int = 0, read: bool = True
+    reader: Reader,
+    *,
+    seed: int,
+    batch_size: int,
+    start: int,
+    share: tuple[int, int] = (0, 1),
+    threads: int,
+    processes: int = 0,
+    read: bool = True,
 ) -> Iterator[Example]:
     """Endless batches from index `start` on; batch k depends on (seed, k) alone, each epoch in an order of its own.
 
@@ -157,6 +170,7 @@ def batches(
         seed: of the order, and of where crops are taken.
         batch_size: pairs per batch.
         start: index of the first batch, so that a run goes on where it stopped.
+        share: (i, n): of every batch give the i-th of n equal parts alone, and read no more than that.
         threads: that read ahead; 0 reads when asked.
         processes: that read ahead in place of the threads.
         read: whether to read the pairs, or give only which they are.
@@ -180,16 +194,19 @@ def batches(
         return {**example, "replaced": np.int32(index if replaced else -1)}
 
     dataset = grain.MapDataset.range(reader.pairs.count()).seed(seed).shuffle().repeat(None)
-    dataset = dataset.map_with_index(element).batch(batch_size, drop_remainder=True)
+    index, parts = share
+    # A part of a batch is a small batch of its own, and every n-th of them is this process's.
+    dataset = dataset.map_with_index(element).batch(batch_size // parts, drop_remainder=True)
+    dataset = dataset[start * parts + index :: parts]
     if processes:
         from absl import flags
 
         flags.FLAGS.mark_as_parsed()  # without it grain's workers refuse to start
-        stream = dataset[start:].to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
+        stream = dataset.to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
         stream = stream.mp_prefetch(grain.MultiprocessingOptions(num_workers=processes, per_worker_buffer_size=2))
     else:
         options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=4 * max(threads, 1))
-        stream = dataset[start:].to_iter_dataset(options)
+        stream = dataset.to_iter_dataset(options)
     for batch in stream:
         replaced = batch.pop("replaced", np.array([-1]))
         _note_replaced(reader, [int(index) for index in replaced if index >= 0])

@@ -1,0 +1,64 @@
+"""The parent of a process that works with others: it tells in words, and by its exit code, what ended it.
+
+When a process is lost, JAX ends the others by SIGABRT, in the middle of whatever they do, and no handler in Python runs. So
+the work is done in a child, and this parent, which imports no JAX, stays to say what happened.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from types import FrameType
+from typing import Any
+
+from p2p_jax.distributed import PARENT
+from p2p_jax.logs import INTERRUPTED
+
+AGAIN = INTERRUPTED[signal.SIGTERM]
+"""The exit code that asks for a start of all processes anew."""
+
+CHILD = "import sys; from p2p_jax.cli import main; from p2p_jax.supervisor import leave; leave(main(sys.argv[1:]))"
+
+
+def supervise(argv: list[str], program: str) -> int:
+    """Runs `p2p-jax` with this line in a child and returns its exit code, or 75 where another process was lost.
+
+    Ctrl-C and SIGTERM are handed on to the child, which saves and ends.
+    """
+    environment = os.environ | {PARENT: str(os.getpid())}
+    # A group of its own: Ctrl-C in a terminal reaches this process alone, which hands it on once.
+    own_group: dict[str, Any] = {"process_group": 0} if os.name == "posix" else {}
+    child = subprocess.Popen([sys.executable, "-c", CHILD, *argv], env=environment, **own_group)
+
+    def hand_on(number: int, _frame: FrameType | None) -> None:
+        child.send_signal(number)
+
+    before = {number: signal.signal(number, hand_on) for number in INTERRUPTED}
+    try:
+        code = child.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if code >= 0:
+        return code
+    again = "start all of them again with the same lines: the run goes on from its last checkpoint."
+    if code == -signal.SIGABRT:
+        sentence = f"another process of this run was lost (what is above names it), so this one was ended too; {again}"
+    else:
+        name = signal.Signals(-code).name
+        sentence = f"this process was ended by {name} (SIGKILL often means that memory ran out); {again}"
+    print(f"{program}: {sentence}", file=sys.stderr)
+    return AGAIN if code == -signal.SIGABRT else 128 - code
+
+
+def leave(code: int) -> None:
+    """Ends a child with an exit code, without waiting long for other processes where something went wrong in this one."""
+    jax = sys.modules.get("jax")
+    if code and jax is not None and jax.distributed.is_initialized():
+        from p2p_jax.processes import part
+
+        part()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
