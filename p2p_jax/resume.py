@@ -34,6 +34,7 @@ OWN_FILES = (
     IMPORTED,
     experiment.RECORD,  # last: without it the rest would not be known as a run's
 )
+"""All but the lock, which whoever clears a workdir holds."""
 
 
 def find_workdir(argv: list[str], name: str) -> Path:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from rich.console import Console
 
-from p2p_jax import checkpoint, checks, processes, report, resume
+from p2p_jax import checkpoint, checks, lock, processes, report, resume
 from p2p_jax import config as configs
 from p2p_jax import experiment as experiments
 from p2p_jax.data.loading import Dataset, Reader, batches, open_dataset, open_reader
@@ -56,10 +57,22 @@ def train(
         the final state.
 
     Raises:
-        ValueError: the config, the data or the workdir do not fit.
+        ValueError: the config, the data or the workdir do not fit, or another process trains there.
         Stopped: interrupted, or a loss that is not finite; what was saved is kept.
     """
-    console = console or open_console()
+    with lock.hold(workdir) if processes.is_first() else nullcontext():
+        return _train(experiment, workdir, overwrite, init_from, profile, step_timeout, console or open_console())
+
+
+def _train(
+    experiment: Experiment,
+    workdir: Path,
+    overwrite: bool,
+    init_from: Path | None,
+    profile: bool,
+    step_timeout: float,
+    console: Console,
+) -> TrainState:
     if overwrite:
         resume.refuse_to_remove_imported(workdir)
     experiment = experiment._replace(config=settle_palettes(experiment.config))

@@ -47,6 +47,7 @@ def test_a_run_leaves_what_it_promises(finished):
     assert {path.name for path in finished.iterdir()} == {
         "checkpoints",
         "experiment.json",
+        "lock",
         "metrics.jsonl",
         "report",
         "samples",
