@@ -116,7 +116,7 @@ def train(case: Case, steps: int) -> dict[str, np.ndarray]:
     for batch in stream:
         state, metrics = update(state, batch)
         rows.append(jax.device_get(metrics))
-    state = sharding.on_one_device(state.replace(key=jax.random.key_data(state.key)))
+    state = sharding.on_one_device(replace(state, key=jax.random.key_data(state.key)))
     results = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     leaves = jax.tree_util.tree_leaves_with_path(state)
     return results | {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
