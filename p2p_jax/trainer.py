@@ -88,6 +88,8 @@ def _train(
     model = experiment.build(config)
     reader = _read_ahead(dataset, config, console)
     going_on = not overwrite and resume.has_checkpoint(workdir)
+    if going_on:
+        checkpoint.refuse_newer(workdir)
     init_from = init_from or (None if overwrite else resume.recorded_source(workdir))
     source = init_from or (None if overwrite else resume.imported_source(workdir))
     start_anew = partial(_fresh_state, config, model, mesh, None if going_on else source)
