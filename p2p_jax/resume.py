@@ -5,12 +5,14 @@ Here too is what a workdir holds of a run: starting from another one, dropping w
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from p2p_jax import config as configs
-from p2p_jax import experiment
+from p2p_jax import disk, experiment
 from p2p_jax.experiment import Experiment
 from p2p_jax.logs import read_rows
 from p2p_jax.options import typed_value
@@ -175,6 +177,24 @@ def clear(workdir: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+@contextmanager
+def tidied(workdir: Path) -> Iterator[None]:
+    """Removes what is unfinished before and after: it takes room, which the next start may lack on a full disk."""
+    _remove_unfinished(workdir)
+    try:
+        yield
+    finally:
+        _remove_unfinished(workdir)
+
+
+def _remove_unfinished(workdir: Path) -> None:
+    for path in (workdir / "checkpoints").glob("*.orbax-checkpoint-tmp*"):
+        shutil.rmtree(path, ignore_errors=True)
+    own = [workdir / f"{name}{disk.ENDING}" for name in OWN_FILES]
+    for path in (*own, *(path for name in ("samples", "report") for path in (workdir / name).glob(f"*{disk.ENDING}"))):
+        path.unlink(missing_ok=True)
+
+
 def recorded_source(workdir: Path) -> Path | None:
     """The workdir that the run in this one started from, or None."""
     if not (workdir / experiment.RECORD).is_file():
@@ -222,9 +242,8 @@ def drop_later(workdir: Path, step: int) -> None:
     path = workdir / "metrics.jsonl"
     if path.is_file():
         rows = [row for row in read_rows(path) if row["step"] <= step]
-        partial_file = path.with_suffix(".tmp")
-        partial_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        partial_file.replace(path)
+        with disk.whole(path) as unfinished:
+            unfinished.write_text("".join(json.dumps(row) + "\n" for row in rows))
     for sample in (workdir / "samples").glob("step_*.png"):
         if int(sample.stem.removeprefix("step_")) > step:
             sample.unlink()

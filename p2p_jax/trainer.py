@@ -18,6 +18,7 @@ from p2p_jax import experiment as experiments
 from p2p_jax.data.loading import Dataset, Reader, batches, open_dataset, open_reader
 from p2p_jax.data.pairs import Replacing
 from p2p_jax.data.sides import settle_palettes
+from p2p_jax.disk import whole
 from p2p_jax.errors import NotFinite, Stopped
 from p2p_jax.experiment import Experiment
 from p2p_jax.feed import settle_calls
@@ -60,7 +61,8 @@ def train(
         ValueError: the config, the data or the workdir do not fit, or another process trains there.
         Stopped: interrupted, or a loss that is not finite; what was saved is kept.
     """
-    with lock.hold(workdir) if processes.is_first() else nullcontext():
+    first = processes.is_first()
+    with lock.hold(workdir) if first else nullcontext(), resume.tidied(workdir) if first else nullcontext():
         return _train(experiment, workdir, overwrite, init_from, profile, step_timeout, console or open_console())
 
 
@@ -239,7 +241,8 @@ def _say_what_was_replaced(run: Run) -> None:
     if not sentences or not processes.is_first():
         return
     path = run.workdir / resume.REPLACED
-    path.write_text("".join(f"{sentence}\n" for sentence in sentences))
+    with whole(path) as unfinished:
+        unfinished.write_text("".join(f"{sentence}\n" for sentence in sentences))
     run.console.print(f"{len(sentences)} pairs could not be read and were replaced:", style="yellow")
     for sentence in sentences[:NAMED]:
         run.console.print(f"  {sentence}", style="yellow")
