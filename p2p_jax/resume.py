@@ -150,19 +150,21 @@ def _refuse_other_networks(workdir: Path, imported: Any, different: dict[str, tu
             raise ValueError(f"the {part} in {workdir} was imported with {name} {old}, not {new}: leave that option out.")
 
 
-def refuse_other_data(workdir: Path, fingerprint: str) -> None:
-    """Refuses to go on with a run whose pictures have changed since it was started.
+def data_changed(workdir: Path, fingerprint: str, *, accept: bool) -> bool:
+    """Whether the pictures have changed since the run in a workdir was started, and that is accepted.
 
     Raises:
-        ValueError: the fingerprints differ.
+        ValueError: they have changed, and it is not accepted.
     """
     if not (workdir / experiment.RECORD).is_file() or (read_imported(workdir) and not has_checkpoint(workdir)):
-        return
-    if experiment.read_record(workdir)["fingerprint"] != fingerprint:
+        return False
+    changed = experiment.read_record(workdir)["fingerprint"] != fingerprint
+    if changed and not accept:
         raise ValueError(
-            f"the pictures have changed since the run in {workdir} was started (names, number or sizes of the files): "
-            "put them back, or start anew with another --workdir or --overwrite."
+            f"the pictures have changed since the run in {workdir} was started (names, number or sizes of the files): put "
+            "them back, go on with --accept-changed-data, or start anew with another --workdir or --overwrite."
         )
+    return changed
 
 
 def clear(workdir: Path) -> None:
