@@ -7,6 +7,7 @@ A checkpoint whose arrays do not add up to their checksums is left out, with a w
 
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy
 from p2p_jax import processes
 from p2p_jax.checksums import checksums, sum_json
 from p2p_jax.sharding import place
-from p2p_jax.state import Model, TrainState
+from p2p_jax.state import TrainState, from_items, to_items
 
 FORMAT = 1
 
@@ -65,7 +66,7 @@ def save(
         OSError: an earlier save failed, for example for lack of space.
         RuntimeError: the checkpoint was not taken.
     """
-    _save(manager, int(state.step), _items(state), metrics, left_out)
+    _save(manager, int(state.step), to_items(state), metrics, left_out)
 
 
 def save_networks(workdir: Path, networks: dict[str, Any]) -> None:
@@ -80,11 +81,7 @@ def save_networks(workdir: Path, networks: dict[str, Any]) -> None:
 
 
 def _save(
-    manager: Manager,
-    step: int,
-    items: dict[str, Any],
-    metrics: dict[str, float] | None,
-    left_out: Iterable[int] = (),
+    manager: Manager, step: int, items: dict[str, Any], metrics: dict[str, float] | None, left_out: Iterable[int] = ()
 ) -> None:
     sums = {name: checksums(item) for name, item in items.items()}
     meta = {"format": FORMAT, "checksums": sums, "validation": metrics, "left_out": sorted(left_out)}
@@ -110,11 +107,11 @@ def restore(manager: Manager, like: TrainState) -> TrainState | None:
     steps = sorted((step for step in manager.all_steps() if step), reverse=True)
     with _reader(Path(manager.directory)) as reader:
         for index, step in enumerate(steps):
-            items = _restore_good(reader, step, _items(like))
+            items = _restore_good(reader, step, to_items(like))
             if processes.all_agree(items is not None):
                 for damaged in steps[:index]:
                     manager.delete(damaged)  # or its step could not be saved when it is reached again
-                return place(_state(items or {}), jax.tree.map(lambda leaf: leaf.sharding, like))
+                return place(from_items(items or {}), jax.tree.map(lambda leaf: leaf.sharding, like))
     if steps:
         raise ValueError(
             f"none of the {len(steps)} checkpoints in {manager.directory} can be read whole: start anew with --overwrite."
@@ -124,11 +121,19 @@ def restore(manager: Manager, like: TrainState) -> TrainState | None:
 
 def read_left_out(manager: Manager, step: int) -> tuple[int, ...]:
     """The indices of the batches that the run of a checkpoint had left out; none before the first checkpoint."""
-    if step not in manager.all_steps():
-        return ()
     with _reader(Path(manager.directory)) as reader:
-        meta = reader.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
-    return tuple(meta.get("left_out", ()))
+        return tuple(_read_meta(reader, step).get("left_out", ())) if step in reader.all_steps() else ()
+
+
+def refuse_newer(workdir: Path) -> None:
+    """Refuses checkpoints of a format that this version does not know.
+
+    Raises:
+        ValueError: naming both formats.
+    """
+    with _reader(workdir / "checkpoints") as reader:
+        for step in reader.all_steps():
+            _refuse_newer(reader, step)
 
 
 def restore_params(workdir: Path, step: int | str = "latest", *, best_metric: str = "val_ssim") -> tuple[Any, Any, int]:
@@ -160,8 +165,7 @@ def restore_items(
         raise ValueError(f"{workdir} holds no checkpoints: give the folder of a training run.")
     with _reader(folder) as manager:
         for candidate in _choose(manager, workdir, step, best_metric):
-            items = _restore_good(manager, candidate, dict.fromkeys(names))
-            if items is not None:
+            if (items := _restore_good(manager, candidate, dict.fromkeys(names))) is not None:
                 found = {name: items[name] for name in names if name in items}
                 return jax.device_put(found, jax.local_devices()[0]), candidate
     raise ValueError(f"no checkpoint in {folder} can be read whole: train again, or give another --checkpoint.")
@@ -215,43 +219,30 @@ def _manager(folder: Path, options: ocp.CheckpointManagerOptions) -> Manager:
     return ocp.CheckpointManager(folder.absolute(), options=options, item_handlers=handlers)
 
 
-def _items(state: TrainState) -> dict[str, Any]:
-    """The train state as a checkpoint holds it: plain trees of arrays."""
-    generator, discriminator = state.generator, state.discriminator
-    items = {
-        "generator": {"params": generator.params, "state": generator.state},
-        "discriminator": {"params": discriminator.params, "state": discriminator.state},
-        "training": {
-            "step": state.step,
-            "batch_index": state.batch_index,
-            "key": jax.random.key_data(state.key),
-            "opt_state": [generator.opt_state, discriminator.opt_state],
-        },
-    }
-    return items if state.ema is None else items | {"ema": state.ema}
+def _read_meta(manager: Manager, step: int) -> dict[str, Any]:
+    return manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
 
 
-def _state(items: dict[str, Any]) -> TrainState:
-    training = items["training"]
-    models = [
-        Model(items[name]["params"], items[name]["state"], opt_state)
-        for name, opt_state in zip(("generator", "discriminator"), training["opt_state"], strict=True)
-    ]
-    return TrainState(
-        step=training["step"],
-        batch_index=training["batch_index"],
-        key=jax.random.wrap_key_data(training["key"]),
-        generator=models[0],
-        discriminator=models[1],
-        ema=items.get("ema"),
-    )
+def _refuse_newer(manager: Manager, step: int) -> None:
+    written = 0
+    with suppress(Exception):  # it is damaged, which is said where it is restored
+        written = int(_read_meta(manager, step)["format"])
+    if written > FORMAT:
+        raise ValueError(
+            f"checkpoint {step} in {manager.directory} has format {written}, but this version of p2p-jax reads formats up "
+            f"to {FORMAT}: use the version that wrote it, or a later one."
+        )
 
 
 def _restore_good(manager: Manager, step: int, like: dict[str, Any]) -> dict[str, Any] | None:
     """The items of one checkpoint, in the host's memory, or None with a warning if it is damaged.
 
     What `like` gives as None is restored as it was saved, if the checkpoint has it; all else in the form that it gives.
+
+    Raises:
+        ValueError: a newer version wrote it.
     """
+    _refuse_newer(manager, step)
     try:
         saved = manager.item_metadata(step)
         targets = {

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from p2p_jax import cache, commands
+from p2p_jax import cache, commands, disk
 from p2p_jax.commands import USAGE_ERROR
 from p2p_jax.data_commands import data
 from p2p_jax.distributed import needs_parent
@@ -94,9 +94,8 @@ def run_experiment(name: str) -> None:
 
 def _explain(error: Exception) -> str | None:
     """One sentence for an error that the user can do something about, or None for a mistake of the program."""
-    text = str(error)
-    if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in text:
-        return "there is no space left on the disk: free some, then start the same command again; what was saved is kept."
+    if (sentence := disk.explain(error)) is not None:
+        return sentence
     of_path = (errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EROFS, errno.EISDIR)
     if isinstance(error, OSError) and error.errno in of_path:
         reason = str(error.strerror).lower()
@@ -105,7 +104,7 @@ def _explain(error: Exception) -> str | None:
         frames = traceback.extract_tb(error.__traceback__)
         own = Path(__file__).parent
         if frames and own in Path(frames[-1].filename).parents:
-            return text
+            return str(error)
     return None
 
 

@@ -158,6 +158,7 @@ def train(argv: list[str]) -> int:
         (stored or found)._replace(config=config),
         workdir,
         overwrite=options.overwrite,
+        accept_changed_data=options.accept_changed_data,
         init_from=options.init_from,
         profile=options.profile,
         step_timeout=options.distributed.step_timeout,

@@ -208,7 +208,7 @@ class Data:
     """Share of the training pairs to split off for the test, where there is no test folder."""
     count: int = 400
     """procedural: pairs to train on; an eighth as many for validation and for the test."""
-    on_error: Literal["raise", "skip"] = "raise"
+    on_error: Literal["raise", "skip"] = runtime("raise")
     """An unreadable pair stops the run, or is replaced by another one."""
     threads: int = runtime(2)
     """Threads that read pictures."""

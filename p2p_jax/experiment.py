@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from p2p_jax import config as configs
+from p2p_jax.disk import whole
 
 GROUP = "p2p_jax.experiments"
 RECORD = "experiment.json"
@@ -89,9 +90,8 @@ def save_record(workdir: Path, experiment: Experiment, fingerprint: str | None, 
             shutil.copyfile(experiment.file, copy)
         record["sha256"] = hash_file(copy)
         _trust(record["sha256"])
-    partial = workdir / (RECORD + ".tmp")
-    partial.write_text(json.dumps(record, indent=2) + "\n")
-    partial.replace(workdir / RECORD)
+    with whole(workdir / RECORD) as unfinished:
+        unfinished.write_text(json.dumps(record, indent=2) + "\n")
 
 
 def read_record(workdir: Path) -> dict[str, Any]:
@@ -194,6 +194,7 @@ def _trust(sha256: str) -> None:
     path = _trust_file()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join(sorted(_trusted() | {sha256})) + "\n")
+        with whole(path) as unfinished:
+            unfinished.write_text("\n".join(sorted(_trusted() | {sha256})) + "\n")
     except OSError:
         return

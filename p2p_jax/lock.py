@@ -25,7 +25,7 @@ def hold(workdir: Path) -> Iterator[None]:
     Raises:
         ValueError: another process holds it, or nothing can be written there.
     """
-    made = not workdir.exists()
+    made = [folder for folder in (workdir, *workdir.parents) if not folder.exists()]
     path = workdir / NAME
     try:
         file = _open_locked(path)
@@ -41,7 +41,8 @@ def hold(workdir: Path) -> Iterator[None]:
         if made and list(workdir.glob("*")) == [path]:
             with suppress(OSError):
                 path.unlink()
-                workdir.rmdir()
+                for folder in made:
+                    folder.rmdir()
         os.close(file)
 
 

@@ -2,17 +2,20 @@
 
 import json
 import signal
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 INTERRUPTED: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 75}
 """Exit codes of a run that was told to stop: 75 asks a scheduler to start it again."""
+
+
+SHOWN_WITHIN = 30.0  # seconds until TensorBoard sees a row
 
 
 def read_rows(path: Path) -> list[dict[str, float]]:
@@ -49,21 +52,15 @@ def progress_bar(console: Console) -> Progress:
 @contextmanager
 def metrics_writer(workdir: Path, *, tensorboard: bool) -> Iterator[Callable[[dict[str, float]], None]]:
     """A function that appends a row to metrics.jsonl, and to TensorBoard if asked for."""
-    board = None
-    if tensorboard:
-        board = _open_tensorboard(workdir / "tensorboard")
-    with (workdir / "metrics.jsonl").open("a") as file:
+    board = _events_writer(workdir / "tensorboard") if tensorboard else nullcontext(lambda row: None)
+    with board as write_event, (workdir / "metrics.jsonl").open("a") as file:
 
         def write(row: dict[str, float]) -> None:
             file.write(json.dumps(row) + "\n")
             file.flush()
-            if board:
-                for name, value in row.items():
-                    board.add_scalar(name, value, row["step"])
+            write_event(row)
 
         yield write
-    if board:
-        board.close()
 
 
 @contextmanager
@@ -87,16 +84,38 @@ def caught_signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _open_tensorboard(folder: Path) -> Any:
-    """A TensorBoard writer.
+@contextmanager
+def _events_writer(folder: Path) -> Iterator[Callable[[dict[str, float]], None]]:
+    """A function that writes a row as an event of TensorBoard.
+
+    It writes by itself: the package's own SummaryWriter leaves that to a thread, and waits for ever once that thread has
+    met a full disk.
 
     Raises:
         ValueError: tensorboardX is not installed.
     """
     try:
-        from tensorboardX import SummaryWriter
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import Event  # pyright: ignore
+        from tensorboardX.proto.summary_pb2 import Summary  # pyright: ignore
     except ImportError:
         raise ValueError(
             "--tensorboard needs the package tensorboardX: install p2p-jax[tensorboard], or leave the option out."
         ) from None
-    return SummaryWriter(str(folder))
+    folder.mkdir(parents=True, exist_ok=True)
+    # Numbered, for the package names files by the second.
+    events = EventsWriter(str(folder / "events"), f".{len(list(folder.iterdir()))}")
+    flushed = time.monotonic()
+
+    def write(row: dict[str, float]) -> None:
+        nonlocal flushed
+        values = [Summary.Value(tag=name, simple_value=value) for name, value in row.items()]
+        events.write_event(Event(wall_time=time.time(), step=int(row["step"]), summary=Summary(value=values)))
+        if time.monotonic() - flushed > SHOWN_WITHIN:
+            events.flush()
+            flushed = time.monotonic()
+
+    try:
+        yield write
+    finally:
+        events.close()

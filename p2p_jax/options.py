@@ -23,6 +23,7 @@ def train_options(name: str, config: Any) -> type:
             ("config", flat(config), field(default=config)),
             ("workdir", Path, field(default=Path("runs") / name)),
             ("overwrite", bool, field(default=False)),
+            ("accept_changed_data", bool, field(default=False)),
             ("init_from", Path | None, field(default=None)),
             ("preset", Preset | None, field(default=None)),
             ("profile", bool, field(default=False)),
@@ -35,6 +36,7 @@ def train_options(name: str, config: Any) -> type:
             Args:
                 workdir: Where everything is written.
                 overwrite: Remove the run that is there and start anew.
+                accept_changed_data: Go on though the pictures have changed since the run was started.
                 init_from: Start from the networks of the run in this workdir (fine-tuning), of their architecture and size.
                 preset: Settings as in one of the originals; what is typed beside it wins.
                 profile: Record a JAX profile of a few steps into WORKDIR/profile.

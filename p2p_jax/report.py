@@ -14,6 +14,7 @@ from p2p_jax import config as configs
 from p2p_jax import evaluate, processes
 from p2p_jax.data.fit import fit_of_evaluation
 from p2p_jax.data.loading import data_help, open_dataset
+from p2p_jax.disk import whole
 from p2p_jax.experiment import Experiment, read_record
 from p2p_jax.logs import read_rows
 from p2p_jax.rows import share_time
@@ -58,13 +59,15 @@ def write_report(workdir: Path, experiment: Experiment, translate: evaluate.Tran
     if not processes.is_first():
         return page
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "figures.json").write_text(json.dumps({"step": step, **result}, indent=2) + "\n")
+    with whole(folder / "figures.json") as unfinished:
+        unfinished.write_text(json.dumps({"step": step, **result}, indent=2) + "\n")
     pairs = open_dataset(config).splits[result["split"]]
     examples = [pairs.read(index, fit_of_evaluation(config)) for index in range(min(SHOWN, pairs.count()))]
     save_grid(folder / "test.png", sample_columns(examples, evaluate.translate_all(translate, examples), config.data))
     rows = read_rows(workdir / "metrics.jsonl")
     plot_curves(rows, folder / "curves.png")
-    page.write_text(_page(workdir, experiment, result, step, rows))
+    with whole(page) as unfinished:
+        unfinished.write_text(_page(workdir, experiment, result, step, rows))
     return page
 
 
@@ -86,7 +89,8 @@ def plot_curves(rows: list[dict[str, float]], path: Path) -> None:
         axes.tick_params(labelsize=8)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
-    figure.savefig(path, dpi=110)
+    with whole(path) as unfinished:
+        figure.savefig(unfinished, dpi=110, format="png")
 
 
 def _page(workdir: Path, experiment: Experiment, result: dict[str, Any], step: int, rows: list[dict[str, float]]) -> str:

@@ -5,12 +5,14 @@ Here too is what a workdir holds of a run: starting from another one, dropping w
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from p2p_jax import config as configs
-from p2p_jax import experiment
+from p2p_jax import disk, experiment
 from p2p_jax.experiment import Experiment
 from p2p_jax.logs import read_rows
 from p2p_jax.options import typed_value
@@ -148,19 +150,21 @@ def _refuse_other_networks(workdir: Path, imported: Any, different: dict[str, tu
             raise ValueError(f"the {part} in {workdir} was imported with {name} {old}, not {new}: leave that option out.")
 
 
-def refuse_other_data(workdir: Path, fingerprint: str) -> None:
-    """Refuses to go on with a run whose pictures have changed since it was started.
+def data_changed(workdir: Path, fingerprint: str, *, accept: bool) -> bool:
+    """Whether the pictures have changed since the run in a workdir was started, and that is accepted.
 
     Raises:
-        ValueError: the fingerprints differ.
+        ValueError: they have changed, and it is not accepted.
     """
     if not (workdir / experiment.RECORD).is_file() or (read_imported(workdir) and not has_checkpoint(workdir)):
-        return
-    if experiment.read_record(workdir)["fingerprint"] != fingerprint:
+        return False
+    changed = experiment.read_record(workdir)["fingerprint"] != fingerprint
+    if changed and not accept:
         raise ValueError(
-            f"the pictures have changed since the run in {workdir} was started (names, number or sizes of the files): "
-            "put them back, or start anew with another --workdir or --overwrite."
+            f"the pictures have changed since the run in {workdir} was started (names, number or sizes of the files): put "
+            "them back, go on with --accept-changed-data, or start anew with another --workdir or --overwrite."
         )
+    return changed
 
 
 def clear(workdir: Path) -> None:
@@ -173,6 +177,24 @@ def clear(workdir: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+
+
+@contextmanager
+def tidied(workdir: Path) -> Iterator[None]:
+    """Removes what is unfinished before and after: it takes room, which the next start may lack on a full disk."""
+    _remove_unfinished(workdir)
+    try:
+        yield
+    finally:
+        _remove_unfinished(workdir)
+
+
+def _remove_unfinished(workdir: Path) -> None:
+    for path in (workdir / "checkpoints").glob("*.orbax-checkpoint-tmp*"):
+        shutil.rmtree(path, ignore_errors=True)
+    own = [workdir / f"{name}{disk.ENDING}" for name in OWN_FILES]
+    for path in (*own, *(path for name in ("samples", "report") for path in (workdir / name).glob(f"*{disk.ENDING}"))):
+        path.unlink(missing_ok=True)
 
 
 def recorded_source(workdir: Path) -> Path | None:
@@ -222,9 +244,8 @@ def drop_later(workdir: Path, step: int) -> None:
     path = workdir / "metrics.jsonl"
     if path.is_file():
         rows = [row for row in read_rows(path) if row["step"] <= step]
-        partial_file = path.with_suffix(".tmp")
-        partial_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        partial_file.replace(path)
+        with disk.whole(path) as unfinished:
+            unfinished.write_text("".join(json.dumps(row) + "\n" for row in rows))
     for sample in (workdir / "samples").glob("step_*.png"):
         if int(sample.stem.removeprefix("step_")) > step:
             sample.unlink()

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 from p2p_jax.config import Data, Side
 from p2p_jax.data.pairs import Example
 from p2p_jax.data.sides import show
+from p2p_jax.disk import whole
 
 MARGIN, HEADER = 4, 16
 
@@ -65,9 +66,8 @@ def save_grid(path: Path, columns: Columns) -> None:
     """Writes a grid as PNG, small pictures enlarged to about 128 pixels."""
     side = max(next(iter(columns.values()))[0].shape[:2])
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".tmp")
-    make_grid(columns, scale=max(1, 128 // side)).save(partial, format="PNG")
-    partial.replace(path)
+    with whole(path) as unfinished:
+        make_grid(columns, scale=max(1, 128 // side)).save(unfinished, format="PNG")
 
 
 def _enlarge(picture: np.ndarray, scale: int) -> np.ndarray:

@@ -48,3 +48,36 @@ def all_finite(state: TrainState) -> Array:
     """Whether every number of the networks is finite: params, running statistics and the moving average."""
     networks = [(model.params, model.state) for model in (state.generator, state.discriminator)]
     return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves((networks, state.ema))]).all()
+
+
+def to_items(state: TrainState) -> dict[str, Any]:
+    """The train state as a checkpoint holds it: plain trees of arrays."""
+    generator, discriminator = state.generator, state.discriminator
+    items = {
+        "generator": {"params": generator.params, "state": generator.state},
+        "discriminator": {"params": discriminator.params, "state": discriminator.state},
+        "training": {
+            "step": state.step,
+            "batch_index": state.batch_index,
+            "key": jax.random.key_data(state.key),
+            "opt_state": [generator.opt_state, discriminator.opt_state],
+        },
+    }
+    return items if state.ema is None else items | {"ema": state.ema}
+
+
+def from_items(items: dict[str, Any]) -> TrainState:
+    """The train state of what `to_items` gave."""
+    training = items["training"]
+    models = [
+        Model(items[name]["params"], items[name]["state"], opt_state)
+        for name, opt_state in zip(("generator", "discriminator"), training["opt_state"], strict=True)
+    ]
+    return TrainState(
+        step=training["step"],
+        batch_index=training["batch_index"],
+        key=jax.random.wrap_key_data(training["key"]),
+        generator=models[0],
+        discriminator=models[1],
+        ema=items.get("ema"),
+    )

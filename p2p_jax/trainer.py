@@ -18,6 +18,7 @@ from p2p_jax import experiment as experiments
 from p2p_jax.data.loading import Dataset, Reader, batches, open_dataset, open_reader
 from p2p_jax.data.pairs import Replacing
 from p2p_jax.data.sides import settle_palettes
+from p2p_jax.disk import whole
 from p2p_jax.errors import NotFinite, Stopped
 from p2p_jax.experiment import Experiment
 from p2p_jax.feed import settle_calls
@@ -37,6 +38,7 @@ def train(
     workdir: Path,
     *,
     overwrite: bool = False,
+    accept_changed_data: bool = False,
     init_from: Path | None = None,
     profile: bool = False,
     step_timeout: float = math.inf,
@@ -48,6 +50,7 @@ def train(
         experiment: with the config asked for; if the workdir holds a run, as `resume` gave it.
         workdir: where everything is written.
         overwrite: remove a run that is there and start anew.
+        accept_changed_data: go on though the pictures have changed since the run was started.
         init_from: workdir of another run whose networks this one starts from.
         profile: record a JAX profile of a few steps into WORKDIR/profile.
         step_timeout: where there are several processes, seconds without a step after which this one is ended.
@@ -60,14 +63,17 @@ def train(
         ValueError: the config, the data or the workdir do not fit, or another process trains there.
         Stopped: interrupted, or a loss that is not finite; what was saved is kept.
     """
-    with lock.hold(workdir) if processes.is_first() else nullcontext():
-        return _train(experiment, workdir, overwrite, init_from, profile, step_timeout, console or open_console())
+    first = processes.is_first()
+    with lock.hold(workdir) if first else nullcontext(), resume.tidied(workdir) if first else nullcontext():
+        console = console or open_console()
+        return _train(experiment, workdir, overwrite, accept_changed_data, init_from, profile, step_timeout, console)
 
 
 def _train(
     experiment: Experiment,
     workdir: Path,
     overwrite: bool,
+    accept_changed_data: bool,
     init_from: Path | None,
     profile: bool,
     step_timeout: float,
@@ -78,16 +84,22 @@ def _train(
     experiment = experiment._replace(config=settle_palettes(experiment.config))
     checks.check(experiment.config)
     dataset = open_dataset(experiment.config)
-    if not overwrite:
-        resume.refuse_other_data(workdir, dataset.fingerprint)
-    elif experiment.file is not None and experiment.file.resolve().parent == workdir.resolve():
+    changed = not overwrite and resume.data_changed(workdir, dataset.fingerprint, accept=accept_changed_data)
+    if overwrite and experiment.file is not None and experiment.file.resolve().parent == workdir.resolve():
         raise ValueError(f"--overwrite would remove {experiment.file} itself: give another --workdir.")
-    config = configs.resolve(settle_calls(_with_whole_path(experiment.config)), dataset.splits["train"].count())
+    config = settle_calls(_with_whole_path(experiment.config))
+    if changed:
+        console.print("The pictures have changed since the run was started; it goes on with those of now.", style="yellow")
+    # Whatever the pictures are now, an epoch stays as many steps as it was, and so the run as long and its schedule the same.
+    kept = (config.steps_per_epoch or 0) * config.batch_size
+    config = configs.resolve(config, kept or dataset.splits["train"].count())
     experiment = experiment._replace(config=config)
     mesh = make_mesh(config.batch_size, model=config.model_parallel)
     model = experiment.build(config)
     reader = _read_ahead(dataset, config, console)
     going_on = not overwrite and resume.has_checkpoint(workdir)
+    if going_on:
+        checkpoint.refuse_newer(workdir)
     init_from = init_from or (None if overwrite else resume.recorded_source(workdir))
     source = init_from or (None if overwrite else resume.imported_source(workdir))
     start_anew = partial(_fresh_state, config, model, mesh, None if going_on else source)
@@ -237,7 +249,8 @@ def _say_what_was_replaced(run: Run) -> None:
     if not sentences or not processes.is_first():
         return
     path = run.workdir / resume.REPLACED
-    path.write_text("".join(f"{sentence}\n" for sentence in sentences))
+    with whole(path) as unfinished:
+        unfinished.write_text("".join(f"{sentence}\n" for sentence in sentences))
     run.console.print(f"{len(sentences)} pairs could not be read and were replaced:", style="yellow")
     for sentence in sentences[:NAMED]:
         run.console.print(f"  {sentence}", style="yellow")

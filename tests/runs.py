@@ -3,8 +3,10 @@
 import atexit
 import json
 import shutil
+import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -122,6 +124,27 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, taken: int, action: Callable[[],
 
     real = loop.open_stream
     monkeypatch.setattr(loop, "open_stream", stopping)
+
+
+@contextmanager
+def small_disk(folder: Path, size: str = "1200k") -> Iterator[Path]:
+    """A file system of so many bytes, where one may be mounted."""
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder], capture_output=True).returncode:
+        pytest.skip("nothing may be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Takes all that is left of a disk, with one file."""
+    ballast = disk / "ballast"
+    with suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    return ballast
 
 
 def crash() -> None:

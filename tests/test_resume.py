@@ -207,6 +207,42 @@ def test_changed_pictures_are_refused(tmp_path, capsys):
     assert steps_of(run) == [2]
 
 
+@pytest.mark.parametrize("length", [("--steps", "8"), ("--epochs", "2")])
+@pytest.mark.parametrize("change", ["more", "fewer"])
+def test_changed_pictures_may_be_accepted(tmp_path, capsys, length, change):
+    pairs, run = folder_of_pairs(tmp_path / "pairs"), tmp_path / "run"
+    assert train(run, *TINY, "--data.source", "folder", "--data.path", str(pairs), "--epochs", "1") == 0
+    old = json.loads((run / "experiment.json").read_text())
+    for index in (7, 8):
+        (pairs / f"{index}.png").write_bytes((pairs / "0.png").read_bytes())
+    if change == "fewer":
+        for index in (1, 2, 3, 7):
+            (pairs / f"{index}.png").unlink()
+    assert train(run, *length) == 2
+    assert "--accept-changed-data" in capsys.readouterr().err
+    assert train(run, *length, "--accept-changed-data") == 0
+    said = capsys.readouterr().out
+    assert said.count("The pictures have changed since the run was started; it goes on with those of now.") == 1
+    assert steps_of(run)[-1] == {"--steps": 8, "--epochs": 12}[length[0]]
+    new = json.loads((run / "experiment.json").read_text())
+    assert new["fingerprint"] != old["fingerprint"]
+    assert new["config"]["steps_per_epoch"] == old["config"]["steps_per_epoch"] == 6
+    assert train(run) == 0
+    assert "have changed" not in capsys.readouterr().out, "its fingerprint is that of now"
+
+
+def test_a_run_of_epochs_goes_on_as_long_as_it_was_to_be(tmp_path, monkeypatch):
+    pairs, run = folder_of_pairs(tmp_path / "pairs"), tmp_path / "run"
+    options = (*TINY, "--data.source", "folder", "--data.path", str(pairs), "--epochs", "2", "--checkpoint-every", "2")
+    with monkeypatch.context() as patch:
+        stop_after(patch, 8, crash)
+        with pytest.raises(RuntimeError, match="a crash"):
+            train(run, *options)
+    (pairs / "7.png").write_bytes((pairs / "0.png").read_bytes())
+    assert train(run, "--accept-changed-data") == 0
+    assert steps_of(run)[-1] == 12
+
+
 def test_pictures_that_were_moved_are_the_same_pictures(tmp_path):
     pairs, run = run_of_pairs(tmp_path)
     moved = pairs.rename(tmp_path / "elsewhere")
