@@ -110,7 +110,7 @@ TRAIN = ("train", "pix2pix", "--workdir", "/shared/my runs")
                 "gcloud compute tpus tpu-vm create mine --accelerator-type=v4-32",
                 "--spot --zone=a-b",
                 "constraints.txt mine: --worker=all --internal-ip --zone=a-b",
-                "sudo mount -t nfs 10.0.0.2:/runs /mnt/p2p",
+                "sudo mount -t nfs -o nolock 10.0.0.2:/runs /mnt/p2p",
                 '.whl[tpu]"',
                 "p2p-jax/bin/p2p-jax train pix2pix --workdir /shared/my\\ runs --distributed.auto' --zone=a-b",
                 f"exit code {AGAIN}, or preempted: again",

@@ -116,7 +116,7 @@ get_slice() {
 # Lines for the shells of the workers. All may be done again where they were done before.
 wheel="p2p_jax-$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)-py3-none-any.whl"
 mount="mountpoint -q $MOUNT || { sudo apt-get install -qq -y nfs-common && sudo mkdir -p $MOUNT"
-mount+=" && sudo mount -t nfs $NFS $MOUNT; }"
+mount+=" && sudo mount -t nfs -o nolock $NFS $MOUNT; }" # nolock: see README.md
 install="export PATH=\$HOME/.local/bin:\$PATH PIP_BREAK_SYSTEM_PACKAGES=1"
 install+=" && python3 -m pip install --quiet --user uv && uv venv --quiet --allow-existing --python $PYTHON p2p-jax"
 install+=" && uv pip install --quiet --python p2p-jax --reinstall-package p2p-jax -c constraints.txt \"./${wheel}[tpu]\""
