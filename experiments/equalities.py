@@ -25,7 +25,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from p2p_jax.config import Config, Data, Discriminator, Generator, Optimizer, resolve
+from p2p_jax.config import Config, Data, Discriminator, Generator, Optimizer, Side, resolve
 
 BOUND = 1e-8
 ORDER = "P2P_JAX_EQUALITIES"  # names, in the environment of a worker, its cases, where to write, and the other process
@@ -111,7 +111,9 @@ def train(case: Case, steps: int) -> dict[str, np.ndarray]:
     state = jax.jit(make, out_shardings=shardings)(key)
     reader = open_reader(open_dataset(config).splits["train"], config, ahead=False)
     stream = open_stream(reader, config, mesh, start=0, counts=plan_calls(config, 0), picked=False)
-    update = make_update(sharding.gather_params(model, mesh), config, mesh, None, shardings)
+    # Pictures stay float32: with this range their values are exact, so that no program rounds them otherwise.
+    exact = replace(config, data=replace(config.data, input=Side(range=(0, 256)), target=Side(range=(0, 256))))
+    update = make_update(sharding.gather_params(model, mesh), exact, mesh, None, shardings)
     rows = []
     for batch in stream:
         state, metrics = update(state, batch)
