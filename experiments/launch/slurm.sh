@@ -20,9 +20,10 @@
 #
 # What to change stands below: what SLURM is asked for, then variables, which can be set in front of sbatch as well.
 #
-# Checked: on SLURM 22.05, whose two nodes were one machine without GPUs, with a program that ends as p2p-jax does: time
-# limit, preemption, a lost node, requeueing and its limit, other exit codes, scancel; and that JAX finds four processes
-# there. Not checked: GPUs, nodes that are apart, newer versions.
+# Checked: on SLURM 22.05, whose two nodes were one machine without GPUs: a run of two processes that was stopped by its time
+# limit three times, requeued each time and came to its end; that JAX finds four processes there; and, with a stand-in for
+# p2p-jax, preemption, a lost node, the limit of restarts, other exit codes, scancel. Not checked: GPUs, nodes that are
+# apart, newer versions.
 
 #SBATCH --job-name=p2p-jax
 #SBATCH --nodes=2
