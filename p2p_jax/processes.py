@@ -40,6 +40,7 @@ def start(options: Distributed, *, patience: int = 300) -> None:
             "num_processes": options.processes,
             "process_id": options.index,
             "coordinator_bind_address": options.coordinator if options.index == 0 else None,
+            "cluster_detection_method": "deactivate",
         }
     _watch_parent()
     try:

@@ -23,7 +23,7 @@ from p2p_jax.errors import NotFinite, Stopped
 from p2p_jax.experiment import Experiment
 from p2p_jax.feed import settle_calls
 from p2p_jax.leaving_out import MOST_LEFT_OUT, find_index
-from p2p_jax.logs import caught_signals, open_console, progress_bar
+from p2p_jax.logs import caught_signals, ended_by_sigterm, open_console, progress_bar
 from p2p_jax.loop import Run, run_steps, translate_with
 from p2p_jax.sharding import is_sharded, make_mesh, state_shardings
 from p2p_jax.state import TrainState
@@ -64,7 +64,11 @@ def train(
         Stopped: interrupted, or a loss that is not finite; what was saved is kept.
     """
     first = processes.is_first()
-    with lock.hold(workdir) if first else nullcontext(), resume.tidied(workdir) if first else nullcontext():
+    with (
+        ended_by_sigterm(),
+        lock.hold(workdir) if first else nullcontext(),
+        resume.tidied(workdir) if first else nullcontext(),
+    ):
         console = console or open_console()
         return _train(experiment, workdir, overwrite, accept_changed_data, init_from, profile, step_timeout, console)
 
