@@ -90,7 +90,7 @@ def _train(
     config = settle_calls(_with_whole_path(experiment.config))
     if changed:
         console.print("The pictures have changed since the run was started; it goes on with those of now.", style="yellow")
-    # Whatever the pictures are now, an epoch stays as many steps as it was, and so the run as long and its schedule the same.
+    # Whatever the pictures are now, an epoch stays as many steps as it was, and so the length and the schedule the same.
     kept = (config.steps_per_epoch or 0) * config.batch_size
     config = configs.resolve(config, kept or dataset.splits["train"].count())
     experiment = experiment._replace(config=config)
