@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from p2p_jax import cache
+from p2p_jax.distributed import Distributed
 from p2p_jax.options import PROGRAM, flat, parse, train_options, typed_value
 from p2p_jax.presets import Preset, apply_preset
 
@@ -38,8 +39,12 @@ class Translate:
     """By default png, or tiff for real numbers and more than 4 channels."""
     seed: int = 0
     """Of the dropout in mode reference."""
+    skip_existing: bool = False
+    """Leave out pictures whose results are there: goes on where it was stopped."""
     trust: bool = False
     """Let the experiment file in the workdir run, though you did not put it there."""
+    distributed: Distributed = field(default_factory=Distributed)
+    """Each process translates a share of the pictures; processes and index are enough, for none waits for another."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,8 @@ class Evaluate:
     """Print JSON instead of a table."""
     trust: bool = False
     """Let the experiment file in the workdir run, though you did not put it there."""
+    distributed: Distributed = field(default_factory=Distributed)
+    """Each process looks at a share of the pairs."""
 
 
 @dataclass(frozen=True)
@@ -167,16 +174,23 @@ def translate(argv: list[str]) -> int:
         raise ValueError(f"--batch-size was given {options.batch_size}: it must be at least 1.")
     if options.native and options.resized:
         raise ValueError("both --native and --resized were given: give one of them.")
+    from p2p_jax import processes
+
+    index, total = processes.start_apart(options.distributed)
     cache.turn_on()
     from rich.progress import Progress
 
     from p2p_jax.logs import open_console
     from p2p_jax.translate import load
-    from p2p_jax.translate_files import find_pictures, translate_files
+    from p2p_jax.translate_files import find_pictures, leave_out_existing, translate_files
 
     console = open_console()
     translator = load(options.workdir, checkpoint_step=options.checkpoint, mode=options.mode, trust=options.trust)
-    files = find_pictures(options.inputs, translator.data)
+    files = find_pictures(options.inputs, translator.data)[index::total]
+    suffix = f".{options.format}" if options.format else None
+    if options.skip_existing:
+        before, files = len(files), leave_out_existing(files, options.output, suffix)
+        console.print(f"{before - len(files)} of {before} pictures are translated already.")
     unreadable: list[str] = []
     last = None
     with Progress(console=console, disable=not console.is_terminal) as progress:
@@ -184,9 +198,9 @@ def translate(argv: list[str]) -> int:
             translator,
             files,
             options.output,
-            batch_size=min(options.batch_size, len(files)),
+            batch_size=min(options.batch_size, max(len(files), 1)),
             native=options.native or (translator.native_by_default and not options.resized),
-            suffix=f".{options.format}" if options.format else None,
+            suffix=suffix,
             seed=options.seed,
             on_unreadable=unreadable.append,
         )
@@ -202,6 +216,9 @@ def translate(argv: list[str]) -> int:
 def evaluate(argv: list[str]) -> int:
     """`p2p-jax evaluate WORKDIR`."""
     options = parse(Evaluate, argv, f"{PROGRAM} evaluate")
+    from p2p_jax import processes
+
+    processes.start(options.distributed)
     cache.turn_on()
     import json
 
@@ -211,6 +228,8 @@ def evaluate(argv: list[str]) -> int:
     config = _load_moved(options).config
     translator = load(options.workdir, checkpoint_step=options.checkpoint, mode=options.mode, trust=options.trust)
     result = {"step": translator.step, **evaluation.evaluate(config, translator, options.split)}
+    if not processes.is_first():
+        return 0
     if options.json:
         print(json.dumps(result, indent=2))
         return 0

@@ -43,23 +43,29 @@ def is_asked_for(options: Distributed) -> bool:
     return options.auto or any(each is not None for each in (options.coordinator, options.processes, options.index))
 
 
-def check(options: Distributed) -> None:
+def check(options: Distributed, *, apart: bool = False) -> None:
     """Refuses what cannot start.
+
+    Args:
+        options: as given.
+        apart: the processes never speak to each other, so that no coordinator is needed.
 
     Raises:
         ValueError: naming the option, its value and what it should be.
     """
     by_hand = {"coordinator": options.coordinator, "processes": options.processes, "index": options.index}
+    if apart and options.coordinator is None:
+        del by_hand["coordinator"]
     given = [name for name, value in by_hand.items() if value is not None]
     if options.auto and given:
         raise ValueError(f"both {OPTION}auto and {OPTION}{given[0]} were given: give auto alone, or none of it.")
     missing = [name for name, value in by_hand.items() if value is None]
     if given and missing:
         raise ValueError(
-            f"{OPTION}{given[0]} was given without {OPTION}{missing[0]}: give coordinator, processes and index, or auto."
+            f"{OPTION}{given[0]} was given without {OPTION}{missing[0]}: give {', '.join(by_hand)}, or auto alone."
         )
     if given:
-        _check_by_hand(str(options.coordinator), options.processes or 0, options.index or 0)
+        _check_by_hand(options.coordinator, options.processes or 0, options.index or 0)
     for name in ("heartbeat", "step_timeout"):
         if getattr(options, name) < 1:
             raise ValueError(
@@ -69,9 +75,9 @@ def check(options: Distributed) -> None:
         raise ValueError(f"{OPTION}devices was given {options.devices}: give numbers from 0 on, such as 0 1.")
 
 
-def _check_by_hand(coordinator: str, processes: int, index: int) -> None:
-    host, _, port = coordinator.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+def _check_by_hand(coordinator: str | None, processes: int, index: int) -> None:
+    host, _, port = (coordinator or "").rpartition(":")
+    if coordinator is not None and (not host or not port.isdigit() or not 0 < int(port) < 65536):
         raise ValueError(f"{OPTION}coordinator was given {coordinator}: give HOST:PORT, such as 10.0.0.2:7801.")
     if processes < 1:
         raise ValueError(f"{OPTION}processes was given {processes}: it must be at least 1.")

@@ -11,6 +11,8 @@ from types import FrameType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from p2p_jax.errors import Stopped
+
 INTERRUPTED: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 75}
 """Exit codes of a run that was told to stop: 75 asks a scheduler to start it again."""
 
@@ -61,6 +63,29 @@ def metrics_writer(workdir: Path, *, tensorboard: bool) -> Iterator[Callable[[di
             write_event(row)
 
         yield write
+
+
+@contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Lets SIGTERM end what is done within, but for what `caught_signals` guards, as a run that goes on later.
+
+    Raises:
+        Stopped: SIGTERM came.
+    """
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        message = "Stopped; the same command goes on from the last checkpoint (without --overwrite)."
+        raise Stopped(message, INTERRUPTED[number])
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not in the main thread: whoever runs us there handles signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -16,11 +16,16 @@ from p2p_jax.distributed import PARENT, Distributed, check, is_asked_for
 from p2p_jax.supervisor import AGAIN
 
 PARTING = 5.0  # seconds that a process which failed gives the others to end as well
+A_WEEK = 7 * 24 * 3600
 LOOK = 0.5  # seconds between two looks of a watchdog
 
 
-def start(options: Distributed) -> None:
+def start(options: Distributed, *, patience: int = 300) -> None:
     """Finds the other processes, if there are to be any; nothing may have been computed before.
+
+    Args:
+        options: as given.
+        patience: seconds that a process which has done its part waits for the others.
 
     Raises:
         ValueError: the options do not fit, or the others were not found.
@@ -35,10 +40,16 @@ def start(options: Distributed) -> None:
             "num_processes": options.processes,
             "process_id": options.index,
             "coordinator_bind_address": options.coordinator if options.index == 0 else None,
+            "cluster_detection_method": "deactivate",
         }
     _watch_parent()
     try:
-        jax.distributed.initialize(**by_hand, local_device_ids=options.devices, heartbeat_timeout_seconds=options.heartbeat)
+        jax.distributed.initialize(
+            **by_hand,
+            local_device_ids=options.devices,
+            heartbeat_timeout_seconds=options.heartbeat,
+            shutdown_timeout_seconds=patience,
+        )
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         where = "as --distributed.auto looks for them" if options.auto else f"at {options.coordinator}"
@@ -46,6 +57,19 @@ def start(options: Distributed) -> None:
             f"the other processes were not found {where} ({reason}): start all of them with the same line, each with an "
             "index of its own."
         ) from None
+
+
+def start_apart(options: Distributed) -> tuple[int, int]:
+    """(index, number) of this process, where each does its share by itself: without a coordinator none finds another.
+
+    Raises:
+        ValueError: the options do not fit, or the others were not found.
+    """
+    check(options, apart=True)
+    if options.coordinator is None and options.processes is not None:
+        return options.index or 0, options.processes
+    start(options, patience=A_WEEK)
+    return jax.process_index(), jax.process_count()
 
 
 def count() -> int:

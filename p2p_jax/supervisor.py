@@ -48,7 +48,7 @@ def supervise(argv: list[str], program: str) -> int:
         name = signal.Signals(-code).name
         sentence = f"this process was ended by {name} (SIGKILL often means that memory ran out); {again}"
     print(f"{program}: {sentence}", file=sys.stderr)
-    return AGAIN if code == -signal.SIGABRT else 128 - code
+    return AGAIN if code in (-signal.SIGABRT, -signal.SIGTERM) else 128 - code
 
 
 def leave(code: int) -> None:

@@ -23,7 +23,7 @@ from p2p_jax.errors import NotFinite, Stopped
 from p2p_jax.experiment import Experiment
 from p2p_jax.feed import settle_calls
 from p2p_jax.leaving_out import MOST_LEFT_OUT, find_index
-from p2p_jax.logs import caught_signals, open_console, progress_bar
+from p2p_jax.logs import caught_signals, ended_by_sigterm, open_console, progress_bar
 from p2p_jax.loop import Run, run_steps, translate_with
 from p2p_jax.sharding import is_sharded, make_mesh, state_shardings
 from p2p_jax.state import TrainState
@@ -64,7 +64,11 @@ def train(
         Stopped: interrupted, or a loss that is not finite; what was saved is kept.
     """
     first = processes.is_first()
-    with lock.hold(workdir) if first else nullcontext(), resume.tidied(workdir) if first else nullcontext():
+    with (
+        ended_by_sigterm(),
+        lock.hold(workdir) if first else nullcontext(),
+        resume.tidied(workdir) if first else nullcontext(),
+    ):
         console = console or open_console()
         return _train(experiment, workdir, overwrite, accept_changed_data, init_from, profile, step_timeout, console)
 
@@ -90,7 +94,7 @@ def _train(
     config = settle_calls(_with_whole_path(experiment.config))
     if changed:
         console.print("The pictures have changed since the run was started; it goes on with those of now.", style="yellow")
-    # Whatever the pictures are now, an epoch stays as many steps as it was, and so the length and the schedule the same.
+    # Whatever the pictures are now, an epoch stays as many steps as it was, and with it the schedule.
     kept = (config.steps_per_epoch or 0) * config.batch_size
     config = configs.resolve(config, kept or dataset.splits["train"].count())
     experiment = experiment._replace(config=config)

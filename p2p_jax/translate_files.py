@@ -64,6 +64,12 @@ def find_pictures(inputs: Sequence[Path], data: Data = Data()) -> list[Inputs]:
     return found
 
 
+def leave_out_existing(files: Sequence[Inputs], output: Path, suffix: str | None) -> list[Inputs]:
+    """Those of the files whose results are not in a folder yet, in any format that `translate_files` might choose."""
+    suffixes = (".png", ".tiff") if suffix is None else (suffix,)
+    return [one for one in files if not any(_target(output / one.name, one, end).exists() for end in suffixes)]
+
+
 class _Placed(NamedTuple):
     """An input brought to size: its values, where they lie on the canvas, and the size of the picture, in pixels."""
 
@@ -148,9 +154,13 @@ def _undo(result: np.ndarray, item: _Placed, target: Side) -> np.ndarray:
     return read_palette(target.palette)[result[..., 0]] if target.palette else result
 
 
-def _write(place: Path, inputs: Inputs, result: np.ndarray, suffix: str | None) -> Path:
+def _target(place: Path, inputs: Inputs, suffix: str) -> Path:
     kept = place if len(inputs.files) > 1 else place.with_suffix("")
-    target = kept.with_name(kept.name + (suffix or suffix_for(result)))
+    return kept.with_name(kept.name + suffix)
+
+
+def _write(place: Path, inputs: Inputs, result: np.ndarray, suffix: str | None) -> Path:
+    target = _target(place, inputs, suffix or suffix_for(result))
     if any(target.resolve() == file.resolve() for file in inputs.files):
         raise ValueError(f"{target} would replace its own input: give another --output folder.")
     write_picture(target, result)

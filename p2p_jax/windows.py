@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.experimental.xla_metadata import set_xla_metadata
@@ -69,6 +70,11 @@ def apart(fn: Callable[..., Array], *arrays: Array) -> Array:
 
     XLA would on a CPU draw the small sums and copies of a convolution into every operation that reads its result, and do
     them again in each; `jax.lax.optimization_barrier` does not keep it from that, a function that it may not inline does.
+
+    Not so where there are several devices: on CPUs, what these say to each other inside such a function does not keep its
+    order with what they say outside of it, so that they wait for each other for ever, or hear what was meant otherwise.
     """
+    if jax.device_count() > 1:
+        return fn(*arrays)
     with set_xla_metadata(inlineable="false"):
         return fn(*arrays)

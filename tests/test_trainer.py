@@ -160,6 +160,18 @@ def test_a_signal_ends_the_run_after_its_step_with_a_checkpoint(tmp_path, monkey
         assert leaves_of(tmp_path / "run") == leaves_of(finished_run())
 
 
+@pytest.mark.parametrize("moment", ["_read_ahead", "_write_report"])
+def test_sigterm_outside_of_the_steps_asks_for_another_start(tmp_path, monkeypatch, capsys, moment):
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(trainer, moment, lambda *_: signal.raise_signal(signal.SIGTERM))
+    assert train(tmp_path / "run", *LINEAR) == 75
+    message = capsys.readouterr().err
+    assert "Stopped; the same command goes on" in message
+    assert message.count("\n") == 1
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert ((tmp_path / "run").exists()) == (moment == "_write_report")
+
+
 def test_a_second_ctrl_c_ends_at_once(tmp_path, monkeypatch, capsys):
     def twice():
         signal.raise_signal(signal.SIGINT)
