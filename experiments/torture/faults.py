@@ -124,7 +124,7 @@ def preempt(trial: Trial) -> str | None:
     pause(trial, process, TRAINING)
     process.send_signal(signal.SIGTERM)
     code = _wait(trial, process)
-    return None if code == 0 else _unlike(trial, code, 75, "and saved; the same command goes on")
+    return None if code == 0 else _unlike(trial, code, 75, "the same command goes on")
 
 
 def start_twice(trial: Trial) -> str | None:
