@@ -119,11 +119,18 @@ def _quiet_libraries() -> None:
     for name in ("absl", "asyncio", "tifffile"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
-    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if str(error) != "Event loop is closed":
+    # What tensorstore still does when a save has failed reaches one of these, depending on the thread.
+    late = "Event loop is closed"
+
+    def on_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if str(error) != late:
             sys.__excepthook__(kind, error, trace)
 
-    sys.excepthook = hook
+    def on_unraisable(what: Any) -> None:
+        if str(what.exc_value) != late:
+            sys.__unraisablehook__(what)
+
+    sys.excepthook, sys.unraisablehook = on_error, on_unraisable
 
 
 def _look_for_garbage_less() -> None:
