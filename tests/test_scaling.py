@@ -4,13 +4,19 @@ import math
 
 import jax
 import pytest
-from jax.sharding import AbstractMesh
 
 from experiments import pod
-from experiments.scaling import count, count_collectives, describe, expected, sent
-from p2p_jax.sharding import LEAST, state_shardings
+from experiments.links import count_collectives, expected, sent
+from experiments.scaling import count, hold, weigh
+from p2p_jax.config import Config, Data, Discriminator, Generator
+from p2p_jax.sharding import LEAST
 
-ORDER = {"platform": "cpu", "dtype": "float32", "image_size": 32, "width": 8}
+CONFIG = Config(
+    image_size=16,
+    generator=Generator(widths=(16, 32, 32)),
+    discriminator=Discriminator(width=16, num_layers=1),
+    data=Data(load_size=18),
+)
 WORK = {"flops": 1e11, "parameters": 10**8, "collectives": 0}
 MACHINE = pod.Machine(flops=1e14, memory=16e9, memory_speed=1e12, link=1e11, island=8, network=1e10, cpus=10)
 
@@ -19,18 +25,13 @@ MACHINE = pod.Machine(flops=1e14, memory=16e9, memory_speed=1e12, link=1e11, isl
 def rows():
     """What is counted for a replicated and a sharded state on two devices."""
     states = ("replicated", "sharded")
-    return {state: {**ORDER, "state": state} | count({**ORDER, "devices": 2, "state": state}) for state in states}
+    return {state: {"state": state} | count(CONFIG, 2, state) for state in states}
 
 
 def held(devices, state):
     """Bytes of the state on one of so many devices, and those of them in arrays that are large enough to be split."""
-    _, shapes, _ = describe({**ORDER, "devices": 1, "state": state})
-    shapes = [leaf for leaf in jax.tree.leaves(shapes) if not jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)]
-    mesh = AbstractMesh((devices, 1), ("data", "model"))
-    shardings = state_shardings(mesh, shapes, sharded=state == "sharded")
-    sizes = [4 * math.prod(where.shard_shape(leaf.shape)) for leaf, where in zip(shapes, shardings, strict=True)]
-    large = [size for leaf, size in zip(shapes, sizes, strict=True) if math.prod(leaf.shape) >= LEAST]
-    return sum(sizes), sum(large)
+    shapes = hold(CONFIG, devices, state)
+    return weigh(shapes), weigh([leaf for leaf in jax.tree.leaves(shapes) if math.prod(leaf.shape) >= LEAST])
 
 
 @pytest.mark.parametrize("devices", [2, 4, 8])
@@ -43,7 +44,7 @@ def test_large_arrays_of_a_sharded_state_shrink_with_the_number_of_devices(devic
 def test_the_program_holds_the_state_that_was_described(rows):
     for state, row in rows.items():
         assert row["state_bytes"] == held(2, state)[0]
-        batch = 2 * 36 * 36 * 3
+        batch = 2 * 18 * 18 * 3
         assert row["argument_bytes"] == pytest.approx(row["state_bytes"] + batch, abs=64)
         assert row["alias_bytes"] == pytest.approx(row["state_bytes"], abs=64), "all memory is given back"
 
