@@ -19,7 +19,7 @@ from p2p_jax.data.augment import augment
 from p2p_jax.data.fit import fit_of_evaluation
 from p2p_jax.data.loading import Reader, batches
 from p2p_jax.data.pairs import stack
-from p2p_jax.sharding import replicate, split_batch
+from p2p_jax.sharding import compiler_options, replicate, split_batch
 from p2p_jax.state import TrainState
 from p2p_jax.step import AUGMENTATION, Metrics, Pix2Pix, make_train_step
 
@@ -107,7 +107,7 @@ def make_update(
 
     Its metrics are scalars, or where `steps_per_call` is more than 1 arrays of one value for each step.
     """
-    step, fit = make_train_step(model), fit_of_evaluation(config)
+    step, fit = make_train_step(model, accumulate=config.accumulate), fit_of_evaluation(config)
     jitter = partial(
         augment,
         size=fit.size if fit.fixed else None,
@@ -126,5 +126,6 @@ def make_update(
         return jax.lax.scan(lambda state, batch: update(state, batch, store), state, batches)
 
     call = update if _steps_per_call(config) == 1 else update_in_turn
-    compiled = jax.jit(call, donate_argnums=0, out_shardings=NamedSharding(mesh, jax.P()))
+    shardings, options = NamedSharding(mesh, jax.P()), compiler_options(mesh)
+    compiled = jax.jit(call, donate_argnums=0, out_shardings=shardings, compiler_options=options)
     return partial(compiled, store=store)

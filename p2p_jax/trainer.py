@@ -63,6 +63,8 @@ def train(
     elif experiment.file is not None and experiment.file.resolve().parent == workdir.resolve():
         raise ValueError(f"--overwrite would remove {experiment.file} itself: give another --workdir.")
     config = configs.resolve(settle_calls(_with_whole_path(experiment.config)), dataset.splits["train"].count())
+    mesh = make_mesh(config.batch_size // config.accumulate)
+    config = configs.settle_groups(config, mesh.shape["data"])
     experiment = experiment._replace(config=config)
     model = experiment.build(config)
     reader = _read_ahead(dataset, config, console)
@@ -76,7 +78,6 @@ def train(
     best = config.best_metric if "val" in dataset.splits else None
     with checkpoint.open_manager(workdir, keep=config.keep, best_metric=best) as manager:
         run = Run(workdir, experiment, dataset, model, _make_translate(model, config), manager, console)
-        mesh = make_mesh(config.batch_size)
         _say_what_runs(run, mesh.size)
         state = _first_state(run, replicate(mesh, fresh))
         if int(state.step) < (config.steps or 0):
@@ -140,9 +141,10 @@ def _say_what_runs(run: Run, used: int) -> None:
     kind = devices[0].device_kind
     run.console.print(f"{run.experiment.name}: {splits} pairs, {config.steps} steps on {used} x {kind}, in {run.workdir}")
     if used < len(devices):
+        part = f"{'batch' if config.accumulate == 1 else 'part'} of {config.batch_size // config.accumulate}"
         run.console.print(
-            f"{used} of {len(devices)} devices are used: a batch of {config.batch_size} splits over no more; "
-            f"give --batch-size {len(devices)} or a multiple of it.",
+            f"{used} of {len(devices)} devices are used: a {part} splits over no more; "
+            f"give --batch-size {len(devices) * config.accumulate} or a multiple of it.",
             style="yellow",
         )
 
