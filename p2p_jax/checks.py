@@ -18,7 +18,8 @@ LEAST = {
     "discriminator.leaky_slope": 0, "loss.log_epsilon": 0,
     "loss.reconstruction_weight": 0, "loss.adversarial_weight": 0, "loss.gradient_penalty": 0,
     "augment.rotate": 0, "augment.zoom": 0, "augment.shift": 0, "data.input.colour_jitter": 0,
-    "data.target.colour_jitter": 0, "data.input.classes": 2, "data.target.classes": 2,
+    "data.target.colour_jitter": 0, "data.input.classes": 2, "data.target.classes": 2, "accumulate": 1,
+    "generator.group_size": 1, "discriminator.group_size": 1, "optimizer.warmup_steps": 0,
 }  # fmt: skip
 SHARES = (
     "generator.dropout", "loss.label_smoothing", "data.val_fraction", "data.test_fraction", "ema_decay",
@@ -45,9 +46,26 @@ def check(config: Config) -> None:
         value = get(config, name)
         if value is not None and min(value, default=0) < 1:
             raise ValueError(f"{_option(name)} was given {value}: each must be at least 1.")
+    _check_batch(config)
     _check_sizes(config)
     _check_side(config.data.input, "data.input")
     _check_side(config.data.target, "data.target")
+
+
+def _check_batch(config: Config) -> None:
+    size, parts = config.batch_size, config.accumulate
+    if size % parts:
+        raise ValueError(f"--accumulate was given {parts}: it must divide --batch-size {size}.")
+    each = f"--batch-size {size}" if parts == 1 else f"the {size // parts} pairs of each part, --batch-size / --accumulate"
+    for name in ("generator", "discriminator"):
+        group, statistics = get(config, f"{name}.group_size"), get(config, f"{name}.statistics")
+        if group is not None and statistics != "group":
+            raise ValueError(
+                f"--{name}.group-size was given {group}, but --{name}.statistics is {statistics}: give group, or --{name}."
+                "group-size None."
+            )
+        if group is not None and size // parts % group:
+            raise ValueError(f"--{name}.group-size was given {group}: it must divide {each}.")
 
 
 def _check_sizes(config: Config) -> None:

@@ -280,7 +280,8 @@ def summary(argv: list[str]) -> int:
     from p2p_jax.logs import open_console
     from p2p_jax.summary import summarize
 
-    model = found.build(configs.resolve(replace(config, epochs=None, steps=1), config.batch_size))
+    config = configs.settle_groups(configs.resolve(replace(config, epochs=None, steps=1), config.batch_size), devices=1)
+    model = found.build(config)
     side = (config.batch_size, *configs.as_size(config.image_size))
     inputs, targets = configs.count_channels(config.data.input), configs.count_channels(config.data.target)
     for title, net, channels in (

@@ -21,7 +21,7 @@ def runtime(default: Any) -> Any:
 
 
 Norm = Literal["batch", "instance", "none"]
-Statistics = Literal["batch", "picture", "running"]
+Statistics = Literal["batch", "group", "picture", "running"]
 Bias = Literal["reference", "all", "last", "none"]
 
 
@@ -39,7 +39,11 @@ class Generator:
     """Residual blocks of the resnet."""
     norm: Norm = "batch"
     statistics: Statistics = "batch"
-    """Batch norm with the statistics of the batch, of each picture by itself, or the running ones."""
+    """Batch norm with the statistics of the batch, of groups of its pictures, of each picture by itself, or the running
+    ones."""
+    group_size: int | None = None
+    """Pictures that share statistics, with statistics group; by default as many as each device has when the run is first
+    started."""
     norm_epsilon: float = 1e-5
     """Added to the variance."""
     norm_momentum: float = 0.9
@@ -79,6 +83,7 @@ class Discriminator:
     """Features of all but the last layer of the patchgan; by default from num_layers and width, up to 8 width."""
     norm: Norm = "batch"
     statistics: Statistics = "batch"
+    group_size: int | None = None
     norm_epsilon: float = 1e-5
     norm_momentum: float = 0.9
     norm_stddev: float = 0.02
@@ -125,6 +130,11 @@ class Optimizer:
     schedule: Literal["linear", "constant", "step", "cosine"] = "linear"
     """linear: constant for the first half, then down to zero. Changes once an epoch where the length is given in
     epochs (as the reference does), at every step where it is given in steps."""
+    batch_rule: Literal["none", "linear", "root"] = "none"
+    """linear, root: both learning rates are meant for batch 1, and multiplied by batch_size (Goyal et al. 2017) or by its
+    square root (Malladi et al. 2022, for Adam); none: they are taken as they are."""
+    warmup_steps: int = 0
+    """Steps over which the learning rates rise from 0, in proportion, to what the schedule gives."""
     clip: float | None = None
     """Largest global norm of the gradients of a network; by default not limited."""
 
@@ -233,6 +243,9 @@ class Config:
     steps_per_epoch: Annotated[int | None, tyro.conf.Suppress] = None
     batch_size: int = 1
     """Pairs per step, over all devices."""
+    accumulate: int = 1
+    """Parts that a batch is gone through in, one after the other, for less memory: one update from the mean of their
+    gradients. Statistics of batch norm are those of a part."""
     steps_per_call: int | None = None
     """Steps that the device does in one go, so that none waits for the host in between; by default 1 on a CPU, 10 on an
     accelerator. A run is stopped, logged and saved between two calls."""
@@ -293,6 +306,24 @@ def resolve(config: Config, num_pairs: int) -> Config:
     if config.steps not in (None, steps):
         raise ValueError(f"both epochs {config.epochs} and steps {config.steps} were given: give one of the two.")
     return dataclasses.replace(config, steps=steps, steps_per_epoch=per_epoch)
+
+
+def settle_groups(config: Config, devices: int) -> Config:
+    """Fills in the sizes of groups that share statistics: as many pictures as a device has at a time.
+
+    Stored with the run, they stay what they are on another number of devices, and so do its figures.
+
+    Args:
+        config: of the run.
+        devices: that share every batch, each an equal part of it.
+    """
+    size = config.batch_size // config.accumulate // devices
+    settled = {
+        name: dataclasses.replace(network, group_size=size)
+        for name, network in (("generator", config.generator), ("discriminator", config.discriminator))
+        if network.statistics == "group" and network.group_size is None
+    }
+    return dataclasses.replace(config, **settled)
 
 
 def steps_per_unit(config: Config) -> int:

@@ -89,7 +89,8 @@ def batch_norm(
     x: Array,
     *,
     train: bool,
-    statistics: Literal["batch", "picture", "running"] = "batch",
+    statistics: Literal["batch", "group", "picture", "running"] = "batch",
+    group_size: int | None = None,
     momentum: float = 0.9,
     eps: float = 1e-5,
     scale_init: Init = normal(0.02, mean=1.0),
@@ -100,13 +101,19 @@ def batch_norm(
         scope: holds `scale` and `bias` (c,), and the running `mean` and `var` (c,) in the collection `batch_stats`.
         x: (n, h, w, c).
         train: whether the running statistics are updated; it does not choose which statistics are used.
-        statistics: normalise with those of the whole batch, of each picture by itself, or with the running ones (which
-            are then never updated).
+        statistics: normalise with those of the whole batch, of each group of pictures, of each picture by itself, or with
+            the running ones (which are then never updated).
+        group_size: consecutive pictures that make a group, with statistics "group"; where there are fewer, all are one. It
+            must divide n; where it divides the pictures of each device as well, none needs the others' statistics.
         momentum: share of the old running value that is kept (PyTorch's momentum is 1 minus this).
         eps: added to the variance.
         scale_init: initial values of `scale`.
 
-    Source: Ioffe and Szegedy, Batch Normalization, 2015; running variance unbiased as in PyTorch.
+    Raises:
+        ValueError: the group size is missing, or does not divide n.
+
+    Source: Ioffe and Szegedy, Batch Normalization, 2015; running variance unbiased as in PyTorch. Groups: Hoffer et al.,
+    Train longer, generalize better, 2017, section 4 ("ghost batch normalization").
     """
     channels = (x.shape[-1],)
     scale = scope.param("scale", scale_init, channels)
@@ -115,15 +122,24 @@ def batch_norm(
     running_var = scope.variable("batch_stats", "var", jnp.ones, channels)
     if statistics == "running":
         return ops.normalize(x, running_mean.value, running_var.value, scale, bias, eps=eps)
-    axes = (0, 1, 2) if statistics == "batch" else (1, 2)
-    mean, var = ops.moments(x, axes)
+    y = _stack_groups(x, group_size) if statistics == "group" else x
+    mean, var = ops.moments(y, (0, 1, 2) if statistics == "batch" else (1, 2))
     if train:
         count = x.size // mean.size
         unbiased = var * (count / max(count - 1, 1))
         for running, new in ((running_mean, mean), (running_var, unbiased)):
             new = new.mean((0, 1, 2)).astype(running.value.dtype)
             running.value = momentum * running.value + (1 - momentum) * new
-    return ops.normalize(x, mean, var, scale, bias, eps=eps)
+    return ops.normalize(y, mean, var, scale, bias, eps=eps).reshape(x.shape)
+
+
+def _stack_groups(x: Array, group_size: int | None) -> Array:
+    """The pictures of each group, one below the other, as one picture: (n, h, w, c) to (n / size, size h, w, c)."""
+    n, h, w, c = x.shape
+    size = min(group_size or 0, n)
+    if size < 1 or n % size:
+        raise ValueError(f"batch norm was given {n} pictures and group_size {group_size}: give a size that divides them.")
+    return x.reshape(n // size, size * h, w, c)
 
 
 def instance_norm(_scope: Scope, x: Array, *, train: bool, eps: float = 1e-5) -> Array:

@@ -3,6 +3,7 @@
 An experiment of its own starts from what `build` gives and replaces parts: `build(...)._replace(generator=...)`.
 """
 
+import math
 from functools import partial
 from typing import Any
 
@@ -133,6 +134,7 @@ def build_norm(options: Generator | Discriminator) -> layers.Norm:
         return partial(
             layers.batch_norm,
             statistics=options.statistics,
+            group_size=options.group_size,
             momentum=options.norm_momentum,
             eps=options.norm_epsilon,
             scale_init=layers.normal(options.norm_stddev, mean=1.0),
@@ -141,15 +143,17 @@ def build_norm(options: Generator | Discriminator) -> layers.Norm:
 
 
 def build_schedule(config: Config, rate: float) -> optax.Schedule:
-    """The learning rate over a run that starts with `rate`."""
-    unit = steps_per_unit(config)
+    """The learning rate over a run: what the config makes of `rate` for its batch, by its schedule, after the warm-up."""
+    options, unit = config.optimizer, steps_per_unit(config)
     units = -(-(config.steps or 0) // unit)
-    return {
+    rate *= {"none": 1, "linear": config.batch_size, "root": math.sqrt(config.batch_size)}[options.batch_rule]
+    schedule = {
         "linear": partial(schedules.linear, hold=units - units // 2, decay=units // 2, unit=unit),
         "constant": schedules.constant,
         "step": partial(schedules.step_decay, every=max(units // 4, 1), unit=unit),
         "cosine": partial(schedules.cosine, length=units, unit=unit),
-    }[config.optimizer.schedule](rate)
+    }[options.schedule](rate)
+    return schedules.warm_up(schedule, options.warmup_steps) if options.warmup_steps else schedule
 
 
 def build_optimizer(options: Optimizer, schedule: optax.Schedule) -> optax.GradientTransformation:

@@ -142,7 +142,7 @@ def refuse_to_remove_imported(workdir: Path) -> None:
 
 def _refuse_other_networks(workdir: Path, imported: Any, different: dict[str, tuple[Any, Any, bool]]) -> None:
     """Of networks that were imported and not trained here yet, what they compute is fixed, and nothing else."""
-    free = ("dropout", "statistics", "norm_momentum", "norm_stddev", "remat")
+    free = ("dropout", "statistics", "group_size", "norm_momentum", "norm_stddev", "remat")
     for name, (old, new, _) in different.items():
         part, _, field = name.partition(".")
         shape = field.removeprefix("input.").removeprefix("target.") in ("channels", "classes", "palette")
@@ -227,14 +227,16 @@ def networks_of(config: Any, init_from: Path, *, trust: bool) -> Any:
         from p2p_jax.generators import unet_widths
 
         generator = replace(generator, widths=unet_widths(min(configs.as_size(other.image_size)), generator.width))
+    # A group belongs to the batch that it was chosen for, and so below does a load size to the picture size.
+    generator = replace(generator, group_size=config.generator.group_size)
+    discriminator = replace(other.discriminator, group_size=config.discriminator.group_size)
     sides = {name: getattr(other.data, name) for name in ("input", "target")}
-    # A load size belongs to the picture size that it was chosen for.
     load_size = config.data.load_size if config.image_size == other.image_size else None
     return replace(
         config,
         image_size=other.image_size,
         generator=generator,
-        discriminator=other.discriminator,
+        discriminator=discriminator,
         data=replace(config.data, load_size=load_size, **sides),
     )
 

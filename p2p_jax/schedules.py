@@ -26,6 +26,15 @@ def step_decay(rate: float, *, every: int, factor: float = 0.1, unit: int = 1) -
     return lambda step: rate * factor ** (jnp.asarray(step) // unit // every)
 
 
+def warm_up(schedule: optax.Schedule, steps: int) -> optax.Schedule:
+    """Another schedule, times a factor that rises from 0 to 1 in equal parts over the first `steps` steps.
+
+    Source: Goyal et al., Accurate, Large Minibatch SGD, 2017, section 2.2 ("gradual warmup"), which starts at the rate of a
+    small batch.
+    """
+    return lambda step: schedule(step) * jnp.minimum(1, jnp.asarray(step) / steps)
+
+
 def cosine(rate: float, *, length: int, unit: int = 1) -> optax.Schedule:
     """Half a cosine from `rate` to 0 over `length` units.
 

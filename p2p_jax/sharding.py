@@ -70,6 +70,16 @@ def _place(array: Any, sharding: NamedSharding) -> jax.Array:
     return jax.make_array_from_callback(whole.shape, sharding, lambda index: whole[index], dtype=whole.dtype)
 
 
+def compiler_options(mesh: Mesh) -> dict[str, bool] | None:
+    """What `jax.jit` is to be told of a program that the devices of a mesh run together.
+
+    Several CPUs are served by as many threads as the machine has cores. A program that is scheduled to do as much as it can
+    at once lets one device wait in all of them for the others, which then never get there: so seen in loops.
+    """
+    several = mesh.size > 1 and mesh.devices.flat[0].platform == "cpu"
+    return {"xla_cpu_enable_concurrency_optimized_scheduler": False} if several else None
+
+
 def replicate(mesh: Mesh, tree: Any) -> Any:
     """Puts a whole copy of every array on every device."""
     return place(tree, NamedSharding(mesh, jax.P()))

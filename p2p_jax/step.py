@@ -1,6 +1,7 @@
 """One training step of pix2pix: the discriminator learns to tell fakes, then the generator learns to fool it."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
@@ -11,6 +12,7 @@ from jax import Array
 
 from p2p_jax import losses
 from p2p_jax.network import Network, Params, State
+from p2p_jax.parts import mean_over_parts
 from p2p_jax.stale import apply_stale
 from p2p_jax.state import Model, TrainState
 
@@ -18,7 +20,7 @@ Batch = dict[str, Array]
 Metrics = dict[str, Array]
 
 # Every consumer of randomness folds a fixed number into the step's key, so that a new one shifts none of the others.
-AUGMENTATION, DROPOUT, PENALTY = range(3)
+AUGMENTATION, DROPOUT, PENALTY, PART = range(4)
 
 
 class Pix2Pix(NamedTuple):
@@ -74,7 +76,7 @@ def init_train_state(key: Array, model: Pix2Pix, batch: Batch) -> TrainState:
     return TrainState(zero, zero.copy(), run_key, generator, discriminator, ema)
 
 
-def make_train_step(model: Pix2Pix) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
+def make_train_step(model: Pix2Pix, *, accumulate: int = 1) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """Makes the pure function of one step, to be jitted.
 
     The step takes pictures as float in [-1, 1], {"input": (n, h, w, c), "target": (n, h, w, c')}, and returns the new
@@ -87,81 +89,161 @@ def make_train_step(model: Pix2Pix) -> Callable[[TrainState, Batch], tuple[Train
     A batch may hold "weight", (n, h, w, 1) in [0, 1]: how much each pixel counts in the reconstruction loss and in
     `generator_l1`, whose means stay those over all pixels. L1 is weighed in proportion, L2 by the weight's square.
 
+    Args:
+        model: what is trained.
+        accumulate: parts that the batch is gone through in, one after the other, for less memory; it must divide n. All
+            gradients and metrics are means over the parts, and statistics of a batch those of a part.
+
     Source: Isola et al. 2017, section 3.3.
     """
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(state.key, state.step)
-        input, target = batch["input"], batch["target"]
         generator, discriminator = state.generator, state.discriminator
+        fake = generate(model, generator, batch["input"], key)
+        grads, d_state, judged = discriminator_gradients(model, discriminator, batch, fake.picture, key)
+        updated = _update(model.discriminator_optimizer, discriminator, grads, d_state)
+        grads, d_state, fooled = generator_gradients(model, discriminator, updated, batch, fake)
+        generator = _update(model.generator_optimizer, generator, grads, fake.state)
+        return _next(model, state, generator, updated, d_state), fooled | judged
 
-        def generate(params: Params) -> tuple[Array, State]:
-            dropout_key = jax.random.fold_in(key, DROPOUT)
-            return model.generator.apply(params, generator.state, input, train=True, key=dropout_key)
+    return train_step if accumulate == 1 else partial(_step_in_parts, model, accumulate)
 
-        fake, backpropagate, g_state = jax.vjp(generate, generator.params, has_aux=True)
 
-        def discriminate(params: Params, d_state: State, picture: Array) -> tuple[Any, State]:
-            return model.discriminator.apply(params, d_state, _stack(input, picture), train=True)
+def _step_in_parts(model: Pix2Pix, accumulate: int, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    """The same step with gradients, states and metrics that are means over the parts of a batch, one after the other.
 
-        def discriminator_loss(params: Params) -> tuple[Array, tuple[State, Any, Any]]:
-            on_fake, d_state = discriminate(params, discriminator.state, fake)
-            on_real, d_state = discriminate(params, d_state, target)
-            loss = model.adversarial.discriminator(on_fake, False) + model.adversarial.discriminator(on_real, True)
-            if model.penalty is not None:
+    Only one part's activations are in memory at a time. No fake is kept: the generator makes it again, with the same
+    dropout, once the discriminator has seen all parts and is updated.
+    """
+    key = jax.random.fold_in(state.key, state.step)
+    generator, discriminator = state.generator, state.discriminator
+    mean = partial(mean_over_parts, batch=batch, key=jax.random.fold_in(key, PART), count=accumulate)
 
-                def frozen(input: Array, picture: Array) -> Any:
-                    pair = _stack(input, picture)
-                    return model.discriminator.apply(params, discriminator.state, pair, train=False)[0]
+    def judge(part: Batch, key: Array) -> tuple[State, tuple[Params, State, Metrics]]:
+        fake = generate(model, generator, part["input"], key)
+        return fake.state, discriminator_gradients(model, discriminator, part, fake.picture, key)
 
-                loss += model.penalty(frozen, jax.random.fold_in(key, PENALTY), input, target, fake)
-            return model.discriminator_weight * loss, (d_state, on_real, on_fake)
+    g_state, (grads, d_state, judged) = mean(judge)
+    updated = _update(model.discriminator_optimizer, discriminator, grads, d_state)
 
-        def judge(fake: Array, updated: Params, d_state: State) -> tuple[Any, State]:
-            if model.update == "sequential":
-                return discriminate(updated, d_state, fake)
+    def fool(part: Batch, key: Array) -> tuple[Params, State, Metrics]:
+        fake = generate(model, generator, part["input"], key)
+        return generator_gradients(model, discriminator, updated, part, fake)
 
-            # The same pass as the discriminator's own on its fake: its statistics are counted already.
-            def first_pass(params: Params, fake: Array) -> Any:
-                return discriminate(params, discriminator.state, fake)[0]
+    grads, d_state, fooled = mean(fool)
+    generator = _update(model.generator_optimizer, generator, grads, g_state)
+    return _next(model, state, generator, updated, d_state), fooled | judged
 
-            if model.update == "stale":
-                return apply_stale(first_pass, discriminator.params, updated, fake), d_state
-            return first_pass(discriminator.params, fake), d_state
 
-        def generator_loss(fake: Array, updated: Params, d_state: State) -> tuple[Array, tuple[State, Metrics]]:
-            logits, d_state = judge(fake, updated, d_state)
-            gan = model.adversarial.generator(logits)
-            weighed = _weigh(fake, target, batch.get("weight"))
-            loss = gan + model.reconstruction_weight * model.reconstruction(weighed, target)
-            return loss, (d_state, {"generator_gan": gan, "generator_l1": losses.l1(weighed, target)})
+class Fake(NamedTuple):
+    """What the generator made of an input.
 
-        (d_loss, (d_state, on_real, on_fake)), d_grads = jax.value_and_grad(discriminator_loss, has_aux=True)(
-            discriminator.params
-        )
-        d_params, d_opt_state = _update(model.discriminator_optimizer, d_grads, discriminator)
-        # First the slope by the fake's pixels, then, from there, by the generator's params.
-        (g_loss, (d_state, metrics)), slope = jax.value_and_grad(generator_loss, has_aux=True)(fake, d_params, d_state)
-        (g_grads,) = backpropagate(slope)
-        g_params, g_opt_state = _update(model.generator_optimizer, g_grads, generator)
+    Attributes:
+        picture: (n, h, w, c') in [-1, 1].
+        backpropagate: from a slope by the picture to (the slope by the generator's params,).
+        state: the generator's after the pass.
+    """
 
-        threshold = model.adversarial.threshold
-        metrics |= {
-            "generator_loss": g_loss,
-            "discriminator_loss": d_loss,
-            "discriminator_real_accuracy": _share(on_real, lambda logits: logits > threshold),
-            "discriminator_fake_accuracy": _share(on_fake, lambda logits: logits <= threshold),
-        }
-        return TrainState(
-            step=state.step + 1,
-            batch_index=state.batch_index + 1,
-            key=state.key,
-            generator=Model(g_params, g_state, g_opt_state),
-            discriminator=Model(d_params, d_state, d_opt_state),
-            ema=_average(model.ema_decay, state, g_params),
-        ), metrics
+    picture: Array
+    backpropagate: Callable[[Array], tuple[Params]]
+    state: State
 
-    return train_step
+
+def generate(model: Pix2Pix, generator: Model, input: Array, key: Array) -> Fake:
+    """One forward pass of the generator in training, with dropout, and the way back through it."""
+
+    def forward(params: Params) -> tuple[Array, State]:
+        dropout_key = jax.random.fold_in(key, DROPOUT)
+        return model.generator.apply(params, generator.state, input, train=True, key=dropout_key)
+
+    return Fake(*jax.vjp(forward, generator.params, has_aux=True))
+
+
+def discriminator_gradients(
+    model: Pix2Pix, discriminator: Model, batch: Batch, fake: Array, key: Array
+) -> tuple[Params, State, Metrics]:
+    """What the discriminator learns from a fake, which counts as given, and from the real picture.
+
+    Args:
+        model: the networks and losses.
+        discriminator: before its update.
+        batch: as for the step.
+        fake: (n, h, w, c').
+        key: of this step.
+
+    Returns:
+        gradients of its params, its state after a pass on the fake and one on the real picture, metrics.
+    """
+    input, target = batch["input"], batch["target"]
+
+    def loss(params: Params) -> tuple[Array, tuple[State, Any, Any]]:
+        on_fake, d_state = _discriminate(model, params, discriminator.state, input, fake)
+        on_real, d_state = _discriminate(model, params, d_state, input, target)
+        total = model.adversarial.discriminator(on_fake, False) + model.adversarial.discriminator(on_real, True)
+        if model.penalty is not None:
+
+            def frozen(input: Array, picture: Array) -> Any:
+                return model.discriminator.apply(params, discriminator.state, _stack(input, picture), train=False)[0]
+
+            total += model.penalty(frozen, jax.random.fold_in(key, PENALTY), input, target, fake)
+        return model.discriminator_weight * total, (d_state, on_real, on_fake)
+
+    (value, (d_state, on_real, on_fake)), grads = jax.value_and_grad(loss, has_aux=True)(discriminator.params)
+    threshold = model.adversarial.threshold
+    metrics = {
+        "discriminator_loss": value,
+        "discriminator_real_accuracy": _share(on_real, lambda logits: logits > threshold),
+        "discriminator_fake_accuracy": _share(on_fake, lambda logits: logits <= threshold),
+    }
+    return grads, d_state, metrics
+
+
+def generator_gradients(
+    model: Pix2Pix, before: Model, updated: Model, batch: Batch, fake: Fake
+) -> tuple[Params, State, Metrics]:
+    """What the generator learns from the discriminator's answer to its fake, and from the target.
+
+    Args:
+        model: the networks and losses.
+        before: the discriminator before its update.
+        updated: the discriminator after it, with the state that its own passes left.
+        batch: as for the step.
+        fake: what the generator made of it.
+
+    Returns:
+        gradients of the generator's params, the discriminator's state, metrics.
+    """
+
+    def loss(picture: Array) -> tuple[Array, tuple[State, Metrics]]:
+        logits, d_state = _answer(model, before, updated, batch["input"], picture)
+        gan = model.adversarial.generator(logits)
+        weighed = _weigh(picture, batch["target"], batch.get("weight"))
+        total = gan + model.reconstruction_weight * model.reconstruction(weighed, batch["target"])
+        return total, (d_state, {"generator_gan": gan, "generator_l1": losses.l1(weighed, batch["target"])})
+
+    # First the slope by the fake's pixels, then, from there, by the generator's params.
+    (value, (d_state, metrics)), slope = jax.value_and_grad(loss, has_aux=True)(fake.picture)
+    (grads,) = fake.backpropagate(slope)
+    return grads, d_state, metrics | {"generator_loss": value}
+
+
+def _answer(model: Pix2Pix, before: Model, updated: Model, input: Array, picture: Array) -> tuple[Any, State]:
+    """The logits that the generator learns from, and the discriminator's state after them."""
+    if model.update == "sequential":
+        return _discriminate(model, updated.params, updated.state, input, picture)
+
+    # The same pass as the discriminator's own on its fake: its statistics are counted already.
+    def first_pass(params: Params, picture: Array) -> Any:
+        return _discriminate(model, params, before.state, input, picture)[0]
+
+    if model.update == "stale":
+        return apply_stale(first_pass, before.params, updated.params, picture), updated.state
+    return first_pass(before.params, picture), updated.state
+
+
+def _discriminate(model: Pix2Pix, params: Params, state: State, input: Array, picture: Array) -> tuple[Any, State]:
+    return model.discriminator.apply(params, state, _stack(input, picture), train=True)
 
 
 def _weigh(fake: Array, target: Array, weight: Array | None) -> Array:
@@ -173,9 +255,20 @@ def _stack(input: Array, picture: Array) -> Array:
     return jnp.concatenate([input, picture.astype(input.dtype)], axis=-1)
 
 
-def _update(optimizer: optax.GradientTransformation, grads: Params, model: Model) -> tuple[Params, Any]:
-    updates, opt_state = optimizer.update(grads, model.opt_state, model.params)
-    return optax.apply_updates(model.params, updates), opt_state
+def _update(optimizer: optax.GradientTransformation, network: Model, grads: Params, state: State) -> Model:
+    updates, opt_state = optimizer.update(grads, network.opt_state, network.params)
+    return Model(optax.apply_updates(network.params, updates), state, opt_state)
+
+
+def _next(model: Pix2Pix, state: TrainState, generator: Model, discriminator: Model, d_state: State) -> TrainState:
+    return TrainState(
+        step=state.step + 1,
+        batch_index=state.batch_index + 1,
+        key=state.key,
+        generator=generator,
+        discriminator=Model(discriminator.params, d_state, discriminator.opt_state),
+        ema=_average(model.ema_decay, state, generator.params),
+    )
 
 
 def _average(decay: float | None, state: TrainState, params: Params) -> Params | None:

@@ -97,8 +97,9 @@ def _train(
     # Whatever the pictures are now, an epoch stays as many steps as it was, and with it the schedule.
     kept = (config.steps_per_epoch or 0) * config.batch_size
     config = configs.resolve(config, kept or dataset.splits["train"].count())
+    mesh = make_mesh(config.batch_size // config.accumulate, model=config.model_parallel)
+    config = configs.settle_groups(config, mesh.shape["data"])
     experiment = experiment._replace(config=config)
-    mesh = make_mesh(config.batch_size, model=config.model_parallel)
     model = experiment.build(config)
     reader = _read_ahead(dataset, config, console)
     going_on = not overwrite and resume.has_checkpoint(workdir)
@@ -239,9 +240,10 @@ def _say_what_runs(run: Run, used: int) -> None:
     where = f"{used} x {kind}" + (f" of {processes.count()} processes" if processes.count() > 1 else "")
     run.console.print(f"{run.experiment.name}: {splits} pairs, {config.steps} steps on {where}, in {run.workdir}")
     if used < len(devices):
+        part = f"{'batch' if config.accumulate == 1 else 'part'} of {config.batch_size // config.accumulate}"
         run.console.print(
-            f"{used} of {len(devices)} devices are used: a batch of {config.batch_size} splits over no more; "
-            f"give --batch-size {len(devices)} or a multiple of it.",
+            f"{used} of {len(devices)} devices are used: a {part} splits over no more; "
+            f"give --batch-size {len(devices) * config.accumulate} or a multiple of it.",
             style="yellow",
         )
 

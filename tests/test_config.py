@@ -17,6 +17,7 @@ PAPER = {
     "epochs": 200,
     "steps": None,
     "batch_size": 1,
+    "accumulate": 1,
     "dtype": "float32",
     "ema_decay": None,
     "generator.architecture": "unet",
@@ -43,6 +44,8 @@ PAPER = {
     "optimizer.beta2": 0.999,
     "optimizer.epsilon": 1e-8,
     "optimizer.schedule": "linear",
+    "optimizer.batch_rule": "none",
+    "optimizer.warmup_steps": 0,
     "optimizer.clip": None,
     "data.load_size": None,
     "data.preprocess": "resize_and_crop",
@@ -69,6 +72,7 @@ RUNTIME = {
 WRONG = {
     "image_size": 8,
     "batch_size": 0,
+    "accumulate": 0,
     "epochs": 0,
     "steps": 0,
     "seed": -1,
@@ -80,9 +84,12 @@ WRONG = {
     "generator.width": 0,
     "generator.num_blocks": -1,
     "generator.dropout": 1.0,
+    "generator.group_size": 0,
+    "discriminator.group_size": -1,
     "discriminator.num_layers": 0,
     "discriminator.width": 0,
     "optimizer.learning_rate": -1e-4,
+    "optimizer.warmup_steps": -1,
     "data.count": 7,
     "data.threads": -1,
     "data.val_fraction": 1.0,
@@ -221,6 +228,69 @@ def test_a_config_of_ones_own_survives_json():
 def test_a_stored_field_that_is_not_known_is_refused(name, values):
     with pytest.raises(ValueError, match=f"field {name},"):
         from_dict(Config, values)
+
+
+def test_a_config_stored_before_a_field_was_there_has_its_default():
+    values = configs.to_dict(Config(batch_size=4, generator=Generator(statistics="picture")))
+    del values["accumulate"]
+    for part, name in (
+        ("generator", "group_size"),
+        ("discriminator", "group_size"),
+        ("optimizer", "batch_rule"),
+        ("optimizer", "warmup_steps"),
+    ):
+        del values[part][name]
+    config = from_dict(Config, json.loads(json.dumps(values)))
+    assert config == Config(batch_size=4, generator=Generator(statistics="picture"))
+    assert configs.settle_groups(config, 2) == config
+
+
+def groups(config):
+    return config.generator.group_size, config.discriminator.group_size
+
+
+def test_a_group_is_as_large_as_what_a_device_has_at_a_time_unless_it_was_given():
+    by_group = Config(
+        batch_size=16, generator=Generator(statistics="group"), discriminator=Discriminator(statistics="group")
+    )
+    assert groups(configs.settle_groups(by_group, 2)) == (8, 8)
+    assert groups(configs.settle_groups(replace(by_group, accumulate=4), 2)) == (2, 2)
+    settled = configs.settle_groups(change(by_group, "generator.group_size", 4), 2)
+    assert groups(settled) == (4, 8)
+    assert configs.settle_groups(settled, 1) == settled, "on other devices it stays"
+    assert groups(configs.settle_groups(change(by_group, "discriminator.statistics", "batch"), 4)) == (4, None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"accumulate": 3}, "--accumulate was given 3: it must divide --batch-size 16."),
+        (
+            {"generator.statistics": "group", "generator.group_size": 5},
+            "--generator.group-size was given 5: it must divide --batch-size 16.",
+        ),
+        (
+            {"accumulate": 4, "discriminator.statistics": "group", "discriminator.group_size": 8},
+            "--discriminator.group-size was given 8: it must divide the 4 pairs of each part, --batch-size / --accumulate.",
+        ),
+        (
+            {"generator.group_size": 4},
+            "--generator.group-size was given 4, but --generator.statistics is batch: give group, or "
+            "--generator.group-size None.",
+        ),
+    ],
+)
+def test_parts_and_groups_that_do_not_divide_the_batch_are_refused(fields, said):
+    config = Config(batch_size=16)
+    for name, value in fields.items():
+        config = change(config, name, value)
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        check(config)
+
+
+def test_parts_and_groups_that_divide_the_batch_pass_the_check():
+    config = Config(batch_size=16, accumulate=2, generator=Generator(statistics="group", group_size=8))
+    check(config)
 
 
 def test_the_defaults_pass_the_check():

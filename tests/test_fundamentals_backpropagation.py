@@ -100,7 +100,7 @@ def by_differences(function, argnums=0):
         ("graph", losses, "binary_cross_entropy", squared_error, "By hand"),
         ("graph", lesson, "backward_by_hand", without_tanh_factor, "By hand"),
         ("cost", jax, "value_and_grad", by_differences, "less than 4 passes"),
-        ("pix2pix", step, "make_train_step", lesson.forward, "asks for gradients twice"),
+        ("pix2pix", step, "generator_gradients", lesson.forward, "asks for gradients twice"),
     ],
 )
 def test_noticed_when_broken(monkeypatch, numbers, part, module, name, other, text):

@@ -67,6 +67,52 @@ def test_batch_norm_by_picture_equals_batch_norm_of_each_picture_alone():
         np.testing.assert_allclose(y[i : i + 1], batch_norm(X[i : i + 1], train=False)[0], rtol=1e-5, atol=1e-6)
 
 
+def derived(x, statistics, group_size=None):
+    """In float64: output, running statistics, and the slopes of a sum of cubes by input and parameters."""
+
+    def loss(params, x):
+        body = lambda scope, x: layers.batch_norm(scope, x, train=True, statistics=statistics, group_size=group_size)
+        y, changed = flax.core.apply(body, mutable=["batch_stats"])({"params": params, "batch_stats": RUNNING}, x)
+        return (y**3).sum(), (y, changed["batch_stats"])
+
+    with jax.enable_x64(True):
+        params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), AFFINE)
+        return jax.device_get(jit(jax.grad(loss, (0, 1), has_aux=True))(params, jnp.asarray(x, jnp.float64)))
+
+
+FOUR = np.random.default_rng(1).standard_normal((4, 3, 5, 2)) * [1, 3] + [0, 2] + np.arange(4)[:, None, None, None]
+
+
+def test_batch_norm_by_group_equals_batch_norm_of_each_group_alone():
+    _, (y, running) = derived(FOUR, "group", 2)
+    alone = [derived(FOUR[i : i + 2], "batch") for i in (0, 2)]
+    np.testing.assert_allclose(y, np.concatenate([one[1][0] for one in alone]), rtol=1e-12)
+    for name in ("mean", "var"):
+        np.testing.assert_allclose(running[name], np.mean([one[1][1][name] for one in alone], axis=0), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("group_size", "same"), [(1, "picture"), (4, "batch"), (6, "batch")])
+def test_groups_of_one_are_pictures_and_a_group_of_all_is_the_batch(group_size, same):
+    found, expected = derived(FOUR, "group", group_size), derived(FOUR, same)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10), found, expected)
+    slopes, (y, _) = derived(FOUR, "group", 2)
+    assert abs(found[1][0] - y).max() > 0.1
+    assert abs(found[0][1] - slopes[1]).max() > 0.1
+
+
+def test_a_picture_that_comes_alone_is_a_group_by_itself():
+    body = lambda scope, x: layers.batch_norm(scope, x, train=False, statistics="group", group_size=2)
+    run = lambda x: flax.core.apply(body)({"params": AFFINE, "batch_stats": RUNNING}, x[None])[0]
+    y = jit(jax.vmap(run))(jnp.asarray(X, jnp.float32))
+    np.testing.assert_allclose(y, standardized(X, (1, 2)), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("group_size", [None, 2])
+def test_a_group_size_that_does_not_divide_the_pictures_is_refused(group_size):
+    with pytest.raises(ValueError, match=f"^batch norm was given 3 pictures and group_size {group_size}: give a size"):
+        batch_norm(X, train=False, statistics="group", group_size=group_size)
+
+
 def test_batch_norm_of_one_single_value_stays_finite():
     y, running = batch_norm(X[:1, :1, :1], train=True)
     np.testing.assert_allclose(y[0, 0, 0], [1, -3])

@@ -47,9 +47,15 @@ def test_cosine_falls_from_the_rate_to_zero_and_stays():
     np.testing.assert_allclose([schedule(i) for i in (0, 9, 10, 20, 30, 40, 1000)], expected, atol=1e-6)
 
 
+def test_warm_up_rises_from_zero_in_equal_parts_on_top_of_another_schedule():
+    schedule = schedules.warm_up(schedules.step_decay(8.0, every=3, factor=0.5), 4)
+    np.testing.assert_allclose([schedule(i) for i in range(7)], [0, 2, 4, 3, 4, 4, 2])
+
+
 @pytest.mark.parametrize(
     "schedule",
     [
+        schedules.warm_up(schedules.constant(0.1), 5),
         schedules.linear(0.1, hold=2, decay=2, unit=3),
         schedules.step_decay(0.1, every=2, unit=3),
         schedules.cosine(0.1, length=4, unit=3),

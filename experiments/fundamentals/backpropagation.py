@@ -24,7 +24,7 @@ from p2p_jax.network import count_parameters, network
 
 TITLE = "Backpropagation: who is to blame, and how much"
 QUESTION = "A network has many weights and makes one mistake. How does each weight learn its share of it?"
-HOMES = (step.make_train_step, ops.tanh, losses.binary_cross_entropy)
+HOMES = (step.discriminator_gradients, step.generator_gradients, ops.tanh, losses.binary_cross_entropy)
 
 Params = dict[str, Array]
 
@@ -229,7 +229,8 @@ def _xor() -> Numbers:
 def _pix2pix() -> Numbers:
     picture = jax.ShapeDtypeStruct((1, 256, 256, 3), jnp.float32)
     params, _ = jax.eval_shape(network(unet).init, jax.random.key(0), picture)
-    calls = inspect.getsource(step.make_train_step).count("jax.value_and_grad(")
+    homes = (step.discriminator_gradients, step.generator_gradients)
+    calls = sum(inspect.getsource(home).count("jax.value_and_grad(") for home in homes)
     return {"weights": count_parameters(params), "calls": calls}
 
 

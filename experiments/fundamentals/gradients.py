@@ -21,7 +21,7 @@ from p2p_jax.config import Optimizer
 
 TITLE = "Gradients: which way is down"
 QUESTION = "How does a program find out in which direction to change its weights, and how far should it go?"
-HOMES = (step.make_train_step, losses.binary_cross_entropy, losses.l1, losses.l2, Optimizer)
+HOMES = (step.discriminator_gradients, losses.binary_cross_entropy, losses.l1, losses.l2, Optimizer)
 
 WEIGHT = 0.7  # where slopes are taken
 X, Y = np.array([1.0, 2.0, 3.0]), np.array([2.0, 3.0, 7.0])

@@ -20,11 +20,11 @@ from p2p_jax.config import Config, Discriminator, Generator, Optimizer
 from p2p_jax.discriminators import patchgan
 from p2p_jax.network import count_parameters, network
 from p2p_jax.state import Model, TrainState
-from p2p_jax.step import Pix2Pix, init_train_state, make_train_step
+from p2p_jax.step import Pix2Pix, discriminator_gradients, generator_gradients, init_train_state, make_train_step
 
 TITLE = "pix2pix: two networks, one game"
 QUESTION = "L1 knows where things are and draws them blurred. What would make the pictures look real as well?"
-HOMES = (make_train_step, pix2pix.build, losses.l1, patchgan)
+HOMES = (make_train_step, discriminator_gradients, generator_gradients, pix2pix.build, losses.l1, patchgan)
 
 CONFIG = Config(
     image_size=64,

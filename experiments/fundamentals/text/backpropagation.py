@@ -184,12 +184,13 @@ def tell(numbers: Numbers) -> list[Block]:
         f"""
         ### In pix2pix
 
-        pix2pix trains two networks: one makes pictures and one judges them. `make_train_step` in `p2p_jax/step.py`
+        pix2pix trains two networks: one makes pictures and one judges them. A step of training, in `p2p_jax/step.py`,
         calls `jax.value_and_grad`, which returns the loss along with its gradient, {numbers["pix2pix"]["calls"]}
         times: once for each network. The second time it goes back through **both**: the slopes by the picture that
         the judge was shown tell the other network what to draw differently.
         """,
-        Source(step.make_train_step),
+        Source(step.discriminator_gradients),
+        Source(step.generator_gradients),
         Source(ops.tanh),
     ]
 

@@ -6,7 +6,7 @@ from experiments.fundamentals.lesson import Block, Figure, Formula, Numbers, Pic
 from experiments.fundamentals.page import show_number as show
 from experiments.fundamentals.pix2pix import VARIANTS
 from experiments.fundamentals.plots import draw_lines, new_plot
-from p2p_jax.step import make_train_step
+from p2p_jax.step import discriminator_gradients, generator_gradients, make_train_step
 
 
 def tell(numbers: Numbers) -> list[Block]:
@@ -37,9 +37,11 @@ def tell(numbers: Numbers) -> list[Block]:
         *G(x)* is the generator's picture for the label map *x*, *D* the probability that the discriminator gives it.
         The paper's λ is 100. One training step does three things, in this order: make a fake; teach the discriminator
         with the fake and with the real photo; teach the generator through the discriminator that has just learned.
-        This is the whole of it:
+        This is the whole of it, the order first, then what each of the two learns:
         """,
         Source(make_train_step),
+        Source(discriminator_gradients),
+        Source(generator_gradients),
         f"""
         One more idea: the discriminator does not judge the picture as a whole. It is a row of convolutions that ends
         in a grid of logits, and each of them depends on one patch of the picture only. L1 already takes care of what
