@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from p2p_jax import commands
-from p2p_jax.cli import main
+from p2p_jax.cli import main, run_command
 from p2p_jax.errors import Stopped
 
 
@@ -191,3 +191,17 @@ def test_help_answers_at_once():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=dict(os.environ))
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(("said", "told"), [("Event loop is closed", False), ("something else", True)])
+def test_what_a_library_says_too_late_of_a_failed_save_is_not_told(capfd, monkeypatch, said, told):
+    class Late:
+        def __del__(self):
+            raise RuntimeError(said)
+
+    for name in ("excepthook", "unraisablehook"):
+        monkeypatch.setattr(sys, name, getattr(sys, name))  # so that they come back
+    assert run_command(lambda argv: 0, []) == 0
+    Late()
+    sys.excepthook(RuntimeError, RuntimeError(said), None)
+    assert capfd.readouterr().err.count(said) == 2 * told

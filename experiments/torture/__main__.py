@@ -63,26 +63,36 @@ def main(argv: list[str] | None = None) -> int:
     logging.getLogger("absl").setLevel(logging.CRITICAL)
     console, tally, over = Console(), Tally(), threading.Event()
     end = time.monotonic() + 60 * options.minutes
-    with tempfile.TemporaryDirectory(prefix="torture-") as name:
-        folder = Path(name)
-        with open_trial(folder / "peace", folder / "caches", 0, over) as peace:
-            if complaint := finish(peace):
-                sys.exit(f"the run that is left in peace {complaint}")
-            expected = outcome(peace)
-        with ThreadPoolExecutor(options.at_once) as pool:
-            work = lambda index: _torture(folder, options, index, expected, tally, over, end)
-            futures = [pool.submit(work, index) for index in range(options.at_once)]
-            try:
-                for future in futures:
-                    future.result()
-            except KeyboardInterrupt:
-                over.set()
-                console.print("Interrupted; this is what was done.")
+    with tempfile.TemporaryDirectory(prefix="torture-") as name, ThreadPoolExecutor(options.at_once) as pool:
+        folder, expected = Path(name), {}
+        try:
+            expected = _leave_in_peace(folder, over)
+            work = lambda index: _torture(folder, options, index, expected, tally, over, end, console)
+            for future in [pool.submit(work, index) for index in range(options.at_once)]:
+                future.result()
+        except KeyboardInterrupt:
+            console.print("Interrupted; this is what was done.")
+        finally:
+            over.set()
     return report(tally, len(expected), console)
 
 
+def _leave_in_peace(folder: Path, over: threading.Event) -> dict[str, bytes]:
+    with open_trial(folder / "peace", folder / "caches", 0, over) as peace:
+        if complaint := finish(peace):
+            sys.exit(f"the run that is left in peace {complaint}")
+        return outcome(peace)
+
+
 def _torture(
-    folder: Path, options: Options, index: int, expected: dict[str, bytes], tally: Tally, over: threading.Event, end: float
+    folder: Path,
+    options: Options,
+    index: int,
+    expected: dict[str, bytes],
+    tally: Tally,
+    over: threading.Event,
+    end: float,
+    console: Console,
 ) -> None:
     """One run after the other, until there were kills enough."""
     number = index
@@ -96,8 +106,8 @@ def _torture(
         except Ended:
             return
         different = sorted(place for place in expected.keys() | found.keys() if expected.get(place) != found.get(place))
-        if different:
-            tally.complaints.append(f"run {number} {complaint or 'differs in ' + ', '.join(different[:5])}: {names}")
+        verdict = complaint or (f"differs in {', '.join(different[:5])}" if different else "ended as the one left in peace")
+        console.print(f"run {number}, {', '.join(names)}: {verdict}", markup=False)
         tally.differing.update(set(names) if different else ())
         tally.runs += 1
         number += options.at_once

@@ -128,16 +128,19 @@ def watch(trial: Trial, process: subprocess.Popen[bytes], until: Callable[[], bo
         Ended: the whole is to end; the process is killed then.
     """
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        trial.finished |= good_steps(trial)
-        if until():
-            return True
-        if process.poll() is not None:
-            return False
-        if trial.over.is_set():
-            kill(process)
-            raise Ended
-        time.sleep(LOOK)
+    try:
+        while time.monotonic() < end:
+            trial.finished |= good_steps(trial)
+            if until():
+                return True
+            if process.poll() is not None:
+                return False
+            if trial.over.is_set():
+                raise Ended
+            time.sleep(LOOK)
+    except (Ended, KeyboardInterrupt):
+        kill(process)
+        raise
     return False
 
 
