@@ -34,10 +34,10 @@ def count_collectives(program: str, devices: int, kernels: set[int]) -> list[dic
             continue
         result, kind, start, channel = match.groups()
         # A TPU's fused reduce-scatter is written as an all-reduce and a slice within a computation of that name; and its
-        # gathering, where it runs beside several other operations, stands in each of them with the same channel.
+        # gathering, where it runs beside several other operations, stands in each of them, with the same channel.
         kind = "reduce-scatter" if body.startswith("all-reduce-scatter") else kind
-        key = (kind, channel, result if "async" in body else line)
         shapes = SHAPE.findall(result)
+        key = (kind, channel, str(shapes), line if kind == "reduce-scatter" else "")
         if start and kind == "all-gather":
             shapes = shapes[len(shapes) // 2 :]
         if key in seen:
@@ -72,7 +72,7 @@ def tell_counts(rows: list[dict[str, Any]]) -> list[Table]:
     """Tables of memory and of traffic."""
     mb = lambda size: f"{size / 1e6:,.1f}"
     memory = Table("Devices", "State", "state", "arguments", "temp", "code, s", title="MB of one device")
-    titles = ("reduced", "of theory", "scattered", "gathered", "of theory", "others", "activations", "calls", "involuntary")
+    titles = ("reduced", "of theory", "scattered", "gathered", "of theory", "others", "pictures", "calls", "forced")
     links = Table("Devices", "State", *titles, title="MB over the links in a step, of whole arrays")
     for row in rows:
         name = (str(row["devices"]), row["state"])

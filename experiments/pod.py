@@ -40,7 +40,7 @@ MACHINES = {
 SHARES = (0.4, 0.1)  # assumed: of the peak that convolutions reach; usual, and pessimistic
 LATENCY = 10e-6  # assumed: seconds of one small collective, of which batch norm makes many in turn
 READ = 2 / 412  # seconds of one CPU for one pair, decoded, resized and cut: measured, see data_speed in README.md
-COLLECTIVES = 122  # of one step, counted in the program of 8 TPUs: where none is compiled in this run
+COLLECTIVES = 78  # of one step, counted in the program of 8 TPUs: where none is compiled in this run
 UPDATE = 7 * 4  # bytes to and from memory per parameter of Adam: parameter, gradient, two moments read, three written
 
 
@@ -56,7 +56,15 @@ def link_seconds(machine: Machine, chips: int, size: float) -> float:
 
 
 def plan(
-    machine: Machine, chips: int, pictures: int, share: float, *, flops: float, parameters: int, collectives: int
+    machine: Machine,
+    chips: int,
+    pictures: int,
+    share: float,
+    *,
+    flops: float,
+    parameters: int,
+    reduced: int,
+    collectives: int,
 ) -> dict[str, Any]:
     """Seconds of each part of a replicated step in bfloat16, what bounds it, and pictures per second. Not a measurement.
 
@@ -66,13 +74,14 @@ def plan(
         pictures: on each chip.
         share: of the peak that is reached.
         flops: counted, of one picture in one step.
-        parameters: of both networks; their gradients cross the links in bfloat16, as counted in the TPU's program.
+        parameters: of both networks.
+        reduced: bytes of gradients that are all-reduced.
         collectives: of one step, each of which takes LATENCY besides.
     """
     parts = {
         "compute": pictures * flops / (share * machine.flops),
         "update": parameters * UPDATE / machine.memory_speed,
-        "links": link_seconds(machine, chips, 2 * parameters) + (collectives * LATENCY if chips > 1 else 0),
+        "links": link_seconds(machine, chips, reduced) + (collectives * LATENCY if chips > 1 else 0),
         "reading": pictures * READ / machine.cpus,
     }
     return {
@@ -95,10 +104,15 @@ def make_plans(collectives: int) -> list[dict[str, Any]]:
     model = pix2pix.build(resolve(Config(dtype="bfloat16"), 400))
     batch = {name: jax.ShapeDtypeStruct((1, 256, 256, 3), "float32") for name in ("input", "target")}
     state = jax.eval_shape(lambda batch: init_train_state(jax.random.key(0), model, batch), batch)
-    networks = (state.generator.params, state.discriminator.params)
+    generator, discriminator = (
+        sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(network.params))
+        for network in (state.generator, state.discriminator)
+    )
     work = {
         "flops": count_flops(make_train_step(model), state, batch),
-        "parameters": sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(networks)),
+        "parameters": generator + discriminator,
+        # As counted in the TPU's program: in bfloat16, the discriminator's once for fakes and once for targets.
+        "reduced": 2 * (generator + 2 * discriminator),
         "collectives": collectives,
     }
     cases = [(c, p, s) for c in (8, 64, 256) for p in (1, 4, 16) for s in SHARES]

@@ -17,7 +17,7 @@ CONFIG = Config(
     discriminator=Discriminator(width=16, num_layers=1),
     data=Data(load_size=18),
 )
-WORK = {"flops": 1e11, "parameters": 10**8, "collectives": 0}
+WORK = {"flops": 1e11, "parameters": 10**8, "reduced": 2 * 10**8, "collectives": 0}
 MACHINE = pod.Machine(flops=1e14, memory=16e9, memory_speed=1e12, link=1e11, island=8, network=1e10, cpus=10)
 
 
@@ -69,7 +69,7 @@ PROGRAM = """
   %all-gather.5 = bf16[32,4,4,8]{3,2,1,0} all-gather(%p), channel_id=19, dimensions={0}
 }
 %async_collective_fusion.2 (p: bf16[8,4,4,8]) -> bf16[32,4,4,8] {
-  %all-gather.6 = bf16[32,4,4,8]{3,2,1,0} all-gather(%p), channel_id=19, dimensions={0}
+  %all-gather.6 = bf16[32,4,4,8]{3,2,1,0:S(1)} all-gather(%p), channel_id=19, dimensions={0}
 }
 ENTRY %main.1 (p: f32[16]) -> f32[16] {
   %all-reduce.1 = f32[16]{0} all-reduce(%p), channel_id=2, to_apply=%add
