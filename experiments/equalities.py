@@ -189,7 +189,7 @@ def group(name: str) -> str:
 def differences(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> dict[str, float]:
     """The largest difference of each group, relative where the expected number is larger than 1; 0 for the same bits."""
     assert found.keys() == expected.keys()
-    largest = dict.fromkeys(GROUPS, 0.0)
+    largest: dict[str, float] = {name: 0.0 for name in GROUPS}  # noqa: C420, of the wider type
     for name, values in expected.items():
         apart = np.abs(found[name].astype(np.float64) - values) / np.maximum(np.abs(values.astype(np.float64)), 1)
         most = float(apart.max(initial=0)) if np.isfinite(apart).all() else np.inf

@@ -25,7 +25,7 @@ def count_collectives(program: str, devices: int, kernels: set[int]) -> list[dic
         kernels: numbers of values of the arrays that are parameters or their gradients; others are activations where they
             have more than two axes, and else statistics, scales and metrics.
     """
-    found: dict[Any, int] = {}
+    found: dict[Any, tuple[int, int]] = {}
     seen, body = set(), ""
     for line in program.splitlines():
         if opened := re.match(r"(?:ENTRY )?%?([\w.\-]+) \(.*\{$", line):

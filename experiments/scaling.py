@@ -87,8 +87,9 @@ def hold(config: Config, devices: int, state: str, mesh: Any = None) -> Any:
 def weigh(shapes: Any) -> int:
     """Bytes on one device of what `hold` gives, but for the key."""
     import jax
+    import jax.numpy as jnp
 
-    leaves = [leaf for leaf in jax.tree.leaves(shapes) if not jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)]
+    leaves = [leaf for leaf in jax.tree.leaves(shapes) if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)]
     return sum(math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize for leaf in leaves)
 
 
