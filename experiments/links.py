@@ -17,13 +17,13 @@ def count_collectives(program: str, devices: int, kernels: set[int]) -> list[dic
     """The collectives of a compiled program, summed up: {"kind", "dtype", "what", "count", "bytes"}.
 
     Bytes are those of the whole array, before a reduction or after a gathering, of one device; a collective of several
-    arrays is counted with its first one.
+    arrays is counted with its first one, and one within a loop once.
 
     Args:
         program: `compiled.as_text()`.
         devices: that take part in each.
-        kernels: numbers of values of the arrays that are parameters or their gradients; others are activations where they
-            have more than two axes, and else statistics, scales and metrics.
+        kernels: numbers of values of the arrays that are parameters or their gradients, of which shares may be sent too;
+            others are activations where they have more than two axes, and else statistics, scales and metrics.
     """
     found: dict[Any, tuple[int, int]] = {}
     seen, body = set(), ""
@@ -40,13 +40,16 @@ def count_collectives(program: str, devices: int, kernels: set[int]) -> list[dic
         key = (kind, channel, str(shapes), line if kind == "reduce-scatter" else "")
         if start and kind == "all-gather":
             shapes = shapes[len(shapes) // 2 :]
+        if start and kind == "collective-permute":
+            shapes = shapes[1:2]
         if key in seen:
             continue
         seen.add(key)
         for index, (dtype, sides) in enumerate(shapes):
             axes = [int(side) for side in sides.split(",") if side]
             values = math.prod(axes) * (devices if kind == "reduce-scatter" and "all-reduce-scatter" not in body else 1)
-            what = "parameters" if values in kernels else "activations" if len(axes) > 2 else "statistics"
+            known = values in kernels or values * devices in kernels
+            what = "parameters" if known and len(axes) > 1 else "activations" if len(axes) > 2 else "statistics"
             calls, size = found.get((kind, dtype, what), (0, 0))
             found[kind, dtype, what] = (calls + (index == 0), size + values * ITEM[dtype])
     names = ("kind", "dtype", "what")
@@ -72,7 +75,7 @@ def tell_counts(rows: list[dict[str, Any]]) -> list[Table]:
     """Tables of memory and of traffic."""
     mb = lambda size: f"{size / 1e6:,.1f}"
     memory = Table("Devices", "State", "state", "arguments", "temp", "code, s", title="MB of one device")
-    titles = ("reduced", "of theory", "scattered", "gathered", "of theory", "others", "pictures", "calls", "forced")
+    titles = ("reduced", "of theory", "scattered", "gathered", "of theory", "others", "activations", "calls", "forced")
     links = Table("Devices", "State", *titles, title="MB over the links in a step, of whole arrays")
     for row in rows:
         name = (str(row["devices"]), row["state"])
@@ -119,9 +122,9 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
         )
         some = [row for row in some if "failed" not in row]
         x = [row["devices"] for row in some]
-        left.plot(x, [row["temp_bytes"] / 1e6 for row in some], "s:", color=colour, label=f"{state}: temp")
+        left.plot(x, [row["temp_bytes"] / 1e6 for row in some], "s", color=colour, label=f"{state}: temp")
         right.plot(x, [sent(row, OPERATIONS[:2]) / 1e6 for row in some], "o-", color=colour, label=f"{state}: reduced")
-        right.plot(x, [sent(row, ("all-gather",)) / 1e6 for row in some], "s:", color=colour, label=f"{state}: gathered")
+        right.plot(x, [sent(row, ("all-gather",)) / 1e6 for row in some], "s", color=colour, label=f"{state}: gathered")
     left.set(title="memory of one device", ylabel="MB", yscale="log")
     right.set(title="over the links in a step, whole arrays", ylabel="MB", ylim=(0, None))
     for axes in (left, right):
