@@ -15,6 +15,7 @@ FULL = {
     errno.ENOSPC: f"there is no space left on the disk: free some, {AGAIN}",
     getattr(errno, "EDQUOT", None): f"your share of the disk is used up (disk quota exceeded): free some, {AGAIN}",
     errno.EFBIG: f"a file grew larger than the file system, or ulimit -f, lets it: give another disk or raise it, {AGAIN}",
+    errno.EMFILE: f"more files would be open than the system allows: raise ulimit -n, {AGAIN}",
     errno.EIO: f"the disk failed (input/output error): see that it is there and sound, {AGAIN}",
 }
 """What to say, by the number of the error."""

@@ -56,6 +56,7 @@ def caused(error):
         (OSError(errno.EIO, os.strerror(errno.EIO)), "the disk failed"),
         (tensorstore(errno.ENOSPC), "no space left on the disk"),
         (tensorstore(errno.EDQUOT), "quota"),
+        (tensorstore(errno.EMFILE), "ulimit -n"),
         (RuntimeError(f"write failed: {os.strerror(errno.EDQUOT)}"), "quota"),
     ],
 )
