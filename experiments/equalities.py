@@ -12,7 +12,6 @@ line anew in a process of its own: the same bits.
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,10 +25,11 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from experiments.simulated import environment, free_address
 from p2p_jax.config import Config, Data, Discriminator, Generator, Optimizer, Side, resolve
 
 BOUND = 1e-8
-GROUPS = ("losses", "parameters", "rest")
+GROUPS: tuple[str, ...] = ("losses", "parameters", "rest")
 ORDER = "P2P_JAX_EQUALITIES"  # names, in the environment of a worker, its cases, where to write, and the other process
 LONGEST = 600  # seconds until a process is given up
 CONFIG = Config(
@@ -156,27 +156,22 @@ def run_workers(cases: list[Case], folder: Path, steps: int) -> None:
         RuntimeError: a worker failed, with what it printed.
     """
     number, per_process = cases[0].processes, max(case.devices // case.processes for case in cases)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = os.environ | {
-        "JAX_PLATFORMS": "cpu",
-        "JAX_ENABLE_X64": str(cases[0].dtype == "float64"),
-        "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={per_process}",
-    }
-    workers = []
+    shared = environment(per_process) | {"JAX_ENABLE_X64": str(cases[0].dtype == "float64")}
+    workers, address = [], free_address()
     for index in range(number):
-        joined = {"coordinator": f"127.0.0.1:{port}", "processes": number, "index": index} if number > 1 else None
+        joined = {"coordinator": address, "processes": number, "index": index} if number > 1 else None
         order = {"steps": steps, "cases": cases, "folder": str(folder), "distributed": joined}
-        told = environment | {ORDER: json.dumps(order)}
+        told = shared | {ORDER: json.dumps(order)}
         command = [sys.executable, "-m", "experiments.equalities"]
         workers.append(subprocess.Popen(command, env=told, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
-    for worker in workers:
-        printed, _ = worker.communicate(timeout=LONGEST)
-        if worker.returncode:
-            for other in workers:
-                other.kill()
-            raise RuntimeError(f"a worker ended with {worker.returncode}:\n{printed}")
+    try:
+        for worker in workers:
+            printed, _ = worker.communicate(timeout=LONGEST)
+            if worker.returncode:
+                raise RuntimeError(f"a worker ended with {worker.returncode}:\n{printed}")
+    finally:
+        for worker in workers:
+            worker.kill()
 
 
 def group(name: str) -> str:
@@ -189,7 +184,7 @@ def group(name: str) -> str:
 def differences(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> dict[str, float]:
     """The largest difference of each group, relative where the expected number is larger than 1; 0 for the same bits."""
     assert found.keys() == expected.keys()
-    largest: dict[str, float] = {name: 0.0 for name in GROUPS}  # noqa: C420, of the wider type
+    largest = dict.fromkeys(GROUPS, 0.0)
     for name, values in expected.items():
         apart = np.abs(found[name].astype(np.float64) - values) / np.maximum(np.abs(values.astype(np.float64)), 1)
         most = float(apart.max(initial=0)) if np.isfinite(apart).all() else np.inf

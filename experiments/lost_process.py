@@ -8,8 +8,6 @@ process with one device restores the checkpoints for that. Exits with 1 if anyth
     python -m experiments.lost_process
 """
 
-import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +18,8 @@ from pathlib import Path
 import tyro
 from rich.console import Console
 from rich.table import Table
+
+from experiments.simulated import environment, free_address
 
 OPTIONS = """
     --image-size 16 --data.load-size 18 --generator.widths 16 32 --generator.dropout-levels innermost
@@ -55,24 +55,15 @@ class Loss:
 
 def start(workdir: Path, options: Loss) -> list[subprocess.Popen[bytes]]:
     """Starts both processes, or goes on with their run; what they print goes into logs beside the workdir."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    started = []
+    started, address = [], free_address()
     for index in range(2):
         command = [sys.executable, "-m", "experiments.quickstart", "--workdir", str(workdir), *OPTIONS]
-        command += ["--steps", str(options.steps), "--distributed.coordinator", f"127.0.0.1:{port}"]
+        command += ["--steps", str(options.steps), "--distributed.coordinator", address]
         command += ["--distributed.processes", "2", "--distributed.index", str(index)]
         command += ["--distributed.heartbeat", str(options.heartbeat)]
         with workdir.with_suffix(f".{index}.log").open("ab") as log:
             started.append(subprocess.Popen(command, env=environment(4), stdout=log, stderr=log))
     return started
-
-
-def environment(devices: int) -> dict[str, str]:
-    """The environment of a process with simulated devices."""
-    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
-    return os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
 
 
 def finish(workdir: Path, options: Loss) -> list[int]:

@@ -28,6 +28,7 @@ from rich.console import Console
 
 from experiments.links import count_collectives, draw, tell_counts
 from experiments.pod import COLLECTIVES, make_plans, tell_plan
+from experiments.simulated import environment
 from p2p_jax.config import Config, Discriminator, Generator, as_size, load_size, resolve
 
 ORDER = "P2P_JAX_SCALING"  # names, in the environment of a worker, what it compiles
@@ -159,10 +160,8 @@ def run_worker(options: Scaling, devices: int, state: str) -> dict[str, Any]:
     order["state_bytes"] = weigh(hold(make_config(order), devices, state))
     if not options.seconds:
         return order | {"failed": "not compiled"}
-    environment = os.environ | {
+    told = environment(devices) | {
         ORDER: json.dumps(order),
-        "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}",
         # libtpu is to compile only, and to ask nobody about the machine.
         "TPU_SKIP_MDS_QUERY": "1",
         "TPU_ACCELERATOR_TYPE": f"v5litepod-{devices}",
@@ -171,7 +170,7 @@ def run_worker(options: Scaling, devices: int, state: str) -> dict[str, Any]:
     }
     command = [sys.executable, "-m", "experiments.scaling"]
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=options.seconds)
+        done = subprocess.run(command, env=told, capture_output=True, text=True, timeout=options.seconds)
     except subprocess.TimeoutExpired:
         return order | {"failed": f"not compiled within {options.seconds:.0f} s"}
     if done.returncode:

@@ -2,7 +2,8 @@
 
 import math
 
-from p2p_jax.config import Config, Side, as_size, count_classes, get, load_size
+from p2p_jax.config import Config, Side, as_size, count_classes, load_size
+from p2p_jax.fields import get
 
 LEAST = {
     "batch_size": 1, "model_parallel": 1, "epochs": 1, "steps": 1, "steps_per_call": 1, "seed": 0,

@@ -19,7 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from p2p_jax import pix2pix
-from p2p_jax.config import Config, Data, Discriminator, Generator, Side, Statistics, get
+from p2p_jax.config import Config, Data, Discriminator, Generator, Side, Statistics
+from p2p_jax.fields import get
 from p2p_jax.network import Network
 from p2p_jax.presets import PRESETS
 from p2p_jax.reference import Arrays, layers_of, recognise, without_prefixes

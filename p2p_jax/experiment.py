@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from p2p_jax import config as configs
+from p2p_jax import fields
 from p2p_jax.disk import whole
 
 GROUP = "p2p_jax.experiments"
@@ -79,7 +80,7 @@ def save_record(workdir: Path, experiment: Experiment, fingerprint: str | None, 
         "format": 1,
         "name": experiment.name,
         "sha256": None,
-        "config": configs.to_dict(experiment.config),
+        "config": fields.to_dict(experiment.config),
         "fingerprint": fingerprint,
         "init_from": None if init_from is None else str(init_from.absolute()),
         "versions": versions(),
@@ -138,7 +139,7 @@ def load(workdir: Path, *, trust: bool = False) -> Experiment:
                 f"{path} is code that you did not put there: read it, then give --trust to let it run on this machine."
             )
         found = _from_module(_load_file(path), record["name"], path)
-    return found._replace(config=configs.from_dict(type(found.config), record["config"]))
+    return found._replace(config=fields.from_dict(type(found.config), record["config"]))
 
 
 def versions() -> dict[str, str]:

@@ -21,7 +21,7 @@ from p2p_jax.data.fit import fit_of_evaluation
 from p2p_jax.data.loading import Reader, batches
 from p2p_jax.data.pairs import stack
 from p2p_jax.leaving_out import as_array, drop_left_out, pass_over
-from p2p_jax.sharding import compiler_options, replicate, split_batch
+from p2p_jax.sharding import replicate, split_batch
 from p2p_jax.state import TrainState, all_finite
 from p2p_jax.step import AUGMENTATION, Metrics, Pix2Pix, make_train_step
 
@@ -171,8 +171,7 @@ def make_update(
         return jax.lax.scan(lambda state, batch: update(state, batch, store, skipped), state, batches)
 
     call = update if _steps_per_call(config) == 1 else update_in_turn
-    replicated, options = NamedSharding(mesh, jax.P()), compiler_options(mesh)
-    places = (shardings or replicated, replicated)
-    compiled = jax.jit(call, donate_argnums=0, out_shardings=places, compiler_options=options)
+    replicated = NamedSharding(mesh, jax.P())
+    compiled = jax.jit(call, donate_argnums=0, out_shardings=(shardings or replicated, replicated))
     skipped = as_array(left_out) if left_out or config.on_nan == "skip" else None
     return partial(compiled, store=store, skipped=skipped)

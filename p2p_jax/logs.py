@@ -66,16 +66,15 @@ def metrics_writer(workdir: Path, *, tensorboard: bool) -> Iterator[Callable[[di
 
 
 @contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """Lets SIGTERM end what is done within, but for what `caught_signals` guards, as a run that goes on later.
+def ended_by_sigterm(message: str, code: int) -> Iterator[None]:
+    """Lets SIGTERM end what is done within, but for what `caught_signals` guards, cleanly and with an exit code.
 
     Raises:
         Stopped: SIGTERM came.
     """
 
-    def stop(number: int, _frame: FrameType | None) -> None:
-        message = "Stopped; the same command goes on from the last checkpoint (without --overwrite)."
-        raise Stopped(message, INTERRUPTED[number])
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise Stopped(message, code)
 
     try:
         before = signal.signal(signal.SIGTERM, stop)

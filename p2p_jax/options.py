@@ -3,9 +3,9 @@
 import dataclasses
 import difflib
 import typing
-from dataclasses import field, make_dataclass
+from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -44,6 +44,107 @@ def train_options(name: str, config: Any) -> type:
             """
         },
     )
+
+
+@dataclass(frozen=True)
+class Translate:
+    """Translate pictures with a trained run; nothing of the training has to be said again."""
+
+    workdir: Annotated[Path, tyro.conf.Positional]
+    """Of the run."""
+    inputs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Pictures, or folders of pictures."""
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+    """Folder of the results."""
+    mode: Literal["picture", "running", "reference"] = "picture"
+    """picture: each picture's own statistics, no dropout; running: the running statistics of training; reference: with
+    dropout, as the reference tests."""
+    native: bool = False
+    """Keep the pictures' scale; the default for imported networks."""
+    resized: bool = False
+    """Resize to the size of training and back; the default for all others."""
+    checkpoint: str = "latest"
+    """latest, best, or a step number."""
+    batch_size: int = 8
+    format: Literal["png", "jpg", "webp", "tiff", "npy"] | None = None
+    """By default png, or tiff for real numbers and more than 4 channels."""
+    seed: int = 0
+    """Of the dropout in mode reference."""
+    skip_existing: bool = False
+    """Leave out pictures whose results are there: goes on where it was stopped."""
+    trust: bool = False
+    """Let the experiment file in the workdir run, though you did not put it there."""
+    distributed: Distributed = field(default_factory=Distributed)
+    """Each process translates a share of the pictures; processes and index are enough, for none waits for another."""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure a trained run on a split of its data."""
+
+    workdir: Annotated[Path, tyro.conf.Positional]
+    """Of the run."""
+    split: Literal["train", "val", "test"] | None = None
+    """By default the first there is of test, val and train."""
+    mode: Literal["picture", "running", "reference"] = "picture"
+    checkpoint: str = "latest"
+    """latest, best, or a step number."""
+    data_path: Path | None = None
+    """Where the pictures are now, if they were moved."""
+    json: bool = False
+    """Print JSON instead of a table."""
+    trust: bool = False
+    """Let the experiment file in the workdir run, though you did not put it there."""
+    distributed: Distributed = field(default_factory=Distributed)
+    """Each process looks at a share of the pairs."""
+
+
+@dataclass(frozen=True)
+class ImportTorch:
+    """Make a workdir of checkpoints of the PyTorch original (latest_net_G.pth, latest_net_D.pth). Needs no PyTorch."""
+
+    files: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """The generator's file, and the discriminator's if there is one; which is which is found out."""
+    workdir: Path
+    """Folder to make."""
+    direction: Literal["AtoB", "BtoA"] = "AtoB"
+    """Of the data that they were trained on; for evaluation and fine-tuning."""
+    image_size: int | None = None
+    """Pixels a side that they were trained at; by default 256, or 128 for a unet of 7 levels."""
+    dropout: float = 0.5
+    """Rate in training and in mode reference, which the files do not tell (0 if trained with --no_dropout)."""
+    overwrite: bool = False
+    """Remove the run that is in the workdir."""
+
+
+@dataclass(frozen=True)
+class ExportTorch:
+    """Write the networks of a run as files that the PyTorch original loads."""
+
+    workdir: Annotated[Path, tyro.conf.Positional]
+    """Of the run."""
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+    """Folder of latest_net_G.pth and latest_net_D.pth."""
+    overwrite: bool = False
+    """Replace files that are there."""
+    checkpoint: str = "latest"
+    """latest, best, or a step number."""
+    trust: bool = False
+    """Let the experiment file in the workdir run, though you did not put it there."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Write the report of a run: one page of HTML."""
+
+    workdir: Annotated[Path, tyro.conf.Positional]
+    """Of the run."""
+    checkpoint: str = "latest"
+    """latest, best, or a step number."""
+    data_path: Path | None = None
+    """Where the pictures are now, if they were moved."""
+    trust: bool = False
+    """Let the experiment file in the workdir run, though you did not put it there."""
 
 
 def flat(config: Any) -> Any:

@@ -16,6 +16,7 @@ from p2p_jax.data.fit import fit_of_evaluation
 from p2p_jax.data.loading import data_help, open_dataset
 from p2p_jax.disk import whole
 from p2p_jax.experiment import Experiment, read_record
+from p2p_jax.fields import to_dict
 from p2p_jax.logs import read_rows
 from p2p_jax.rows import share_time
 from p2p_jax.samples import sample_columns, save_grid
@@ -117,7 +118,7 @@ def _page(workdir: Path, experiment: Experiment, result: dict[str, Any], step: i
             for path in _spread(sorted((workdir / "samples").glob("step_*.png")), 5)
         ),
         "<h2>Config</h2>",
-        _table(_flatten(configs.to_dict(config))),
+        _table(_flatten(to_dict(config))),
         "<h2>Versions</h2>",
         _table(record["versions"]),
     ]

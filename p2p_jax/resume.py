@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from p2p_jax import config as configs
-from p2p_jax import disk, experiment
+from p2p_jax import disk, experiment, fields
 from p2p_jax.experiment import Experiment
 from p2p_jax.logs import read_rows
 from p2p_jax.options import typed_value
@@ -91,7 +91,7 @@ def refuse_differences(workdir: Path, stored: Experiment, config: Any) -> None:
         ValueError: naming what differs.
     """
     length = {"steps", "epochs", "steps_per_epoch"}
-    different = configs.differences(stored.config, config)
+    different = fields.differences(stored.config, config)
     imported = read_imported(workdir)
     if imported and not has_checkpoint(workdir):
         _refuse_other_networks(workdir, imported, different)

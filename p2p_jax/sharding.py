@@ -28,7 +28,7 @@ def make_mesh(batch_size: int, devices: Sequence[Any] | None = None, *, model: i
     Along `data` the devices of one process are neighbours, so that its share of a batch is in one piece.
 
     Args:
-        batch_size: pairs per step, over all devices.
+        batch_size: pairs at a time, over all devices.
         devices: to choose from; by default all of all processes.
         model: devices along `model`.
 
@@ -40,7 +40,8 @@ def make_mesh(batch_size: int, devices: Sequence[Any] | None = None, *, model: i
         own.setdefault(device.process_index, []).append(device)
     if batch_size % len(own):
         raise ValueError(
-            f"--batch-size was given {batch_size}: it must be a multiple of the {len(own)} processes that share each batch."
+            f"--batch-size over --accumulate makes {batch_size} pairs at a time: give a multiple of the {len(own)} "
+            "processes that share them."
         )
     along = {len(some) // model for some in own.values()}
     if 0 in along:
@@ -68,16 +69,6 @@ def _place(array: Any, sharding: NamedSharding) -> jax.Array:
         return jax.random.wrap_key_data(_place(jax.random.key_data(array), sharding))
     whole = np.asarray(array)
     return jax.make_array_from_callback(whole.shape, sharding, lambda index: whole[index], dtype=whole.dtype)
-
-
-def compiler_options(mesh: Mesh) -> dict[str, bool] | None:
-    """What `jax.jit` is to be told of a program that the devices of a mesh run together.
-
-    Several CPUs are served by as many threads as the machine has cores. A program that is scheduled to do as much as it can
-    at once lets one device wait in all of them for the others, which then never get there: so seen in loops.
-    """
-    several = mesh.size > 1 and mesh.devices.flat[0].platform == "cpu"
-    return {"xla_cpu_enable_concurrency_optimized_scheduler": False} if several else None
 
 
 def replicate(mesh: Mesh, tree: Any) -> Any:

@@ -1,6 +1,7 @@
 """A run from its config to its report: data, networks and checkpoints opened, the loop between, what a person is told."""
 
 import math
+import signal
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -23,13 +24,14 @@ from p2p_jax.errors import NotFinite, Stopped
 from p2p_jax.experiment import Experiment
 from p2p_jax.feed import settle_calls
 from p2p_jax.leaving_out import MOST_LEFT_OUT, find_index
-from p2p_jax.logs import caught_signals, ended_by_sigterm, open_console, progress_bar
+from p2p_jax.logs import INTERRUPTED, caught_signals, ended_by_sigterm, open_console, progress_bar
 from p2p_jax.loop import Run, run_steps, translate_with
 from p2p_jax.sharding import is_sharded, make_mesh, state_shardings
 from p2p_jax.state import TrainState
 from p2p_jax.step import Pix2Pix, init_train_state
 from p2p_jax.translate import make_translate
 
+STOPPED = "Stopped; the same command goes on from the last checkpoint (without --overwrite)."
 NAMED = 10  # unreadable pairs named on the screen
 
 
@@ -65,7 +67,7 @@ def train(
     """
     first = processes.is_first()
     with (
-        ended_by_sigterm(),
+        ended_by_sigterm(STOPPED, INTERRUPTED[signal.SIGTERM]),
         lock.hold(workdir) if first else nullcontext(),
         resume.tidied(workdir) if first else nullcontext(),
     ):

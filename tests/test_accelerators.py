@@ -56,6 +56,15 @@ def test_several_steps_are_one_loop_whose_size_does_not_grow_with_them():
     assert len(few) == pytest.approx(len(many), rel=1e-3)
 
 
+@pytest.mark.parametrize(("devices", "found"), [(1, True), (2, False)])
+def test_functions_are_compiled_apart_only_where_no_other_device_is_spoken_to(monkeypatch, devices, found):
+    monkeypatch.setattr(jax, "device_count", lambda: devices)
+    jax.clear_caches()  # which hold the functions as the other number of devices has them
+    text, _ = lower(replace(CONFIG, steps_per_call=1), "cpu")
+    assert ("inlineable" in text) == found
+    jax.clear_caches()
+
+
 def test_a_cpu_is_given_products_and_no_convolutions():
     text, _ = lower(replace(CONFIG, steps_per_call=1), "cpu")
     assert not convolutions(text)

@@ -10,7 +10,8 @@ import pytest
 
 from p2p_jax import config as configs
 from p2p_jax.checks import check
-from p2p_jax.config import Config, Data, Discriminator, Generator, Loss, Optimizer, Side, differences, from_dict, resolve
+from p2p_jax.config import Config, Data, Discriminator, Generator, Loss, Optimizer, Side, resolve
+from p2p_jax.fields import differences, from_dict, get, to_dict
 
 PAPER = {
     "image_size": 256,
@@ -125,7 +126,7 @@ def all_fields(config, prefix=""):
 
 @pytest.mark.parametrize("name", PAPER)
 def test_the_defaults_are_those_of_the_paper(name):
-    assert configs.get(Config(), name) == PAPER[name]
+    assert get(Config(), name) == PAPER[name]
 
 
 def test_epochs_become_steps_by_whole_batches():
@@ -201,7 +202,7 @@ def test_a_config_survives_json():
         ),
         10,
     )
-    again = from_dict(Config, json.loads(json.dumps(configs.to_dict(config))))
+    again = from_dict(Config, json.loads(json.dumps(to_dict(config))))
     assert again == config
     assert again.generator.widths == (2, 4, 8)
 
@@ -220,9 +221,9 @@ class OwnConfig(Config):
 
 def test_a_config_of_ones_own_survives_json():
     config = OwnConfig(extra=Extra((3, 4)), maybe=Extra((), 0.5))
-    assert from_dict(OwnConfig, json.loads(json.dumps(configs.to_dict(config)))) == config
+    assert from_dict(OwnConfig, json.loads(json.dumps(to_dict(config)))) == config
     config = OwnConfig(seed=3)
-    assert from_dict(OwnConfig, json.loads(json.dumps(configs.to_dict(config)))) == config
+    assert from_dict(OwnConfig, json.loads(json.dumps(to_dict(config)))) == config
 
 
 @pytest.mark.parametrize(("name", "values"), [("old", {"old": 1}), ("data.old", {"data": {"old": 1}})])
@@ -232,7 +233,7 @@ def test_a_stored_field_that_is_not_known_is_refused(name, values):
 
 
 def test_a_config_stored_before_a_field_was_there_has_its_default():
-    values = configs.to_dict(Config(batch_size=4, generator=Generator(statistics="picture")))
+    values = to_dict(Config(batch_size=4, generator=Generator(statistics="picture")))
     del values["accumulate"]
     for part, name in (
         ("generator", "group_size"),

@@ -139,7 +139,7 @@ def test_a_batch_that_does_not_split_over_processes_is_refused(monkeypatch):
     from p2p_jax.sharding import make_mesh
 
     devices = [type("Device", (), {"process_index": index})() for index in (0, 1)]
-    with pytest.raises(ValueError, match="--batch-size was given 3: it must be a multiple of the 2 processes"):
+    with pytest.raises(ValueError, match="makes 3 pairs at a time: give a multiple of the 2 processes"):
         make_mesh(3, devices)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from experiments.pix2pix import CONFIG
-from p2p_jax import commands, options
+from p2p_jax import options
 from p2p_jax.logs import INTERRUPTED
 
 ROOT = Path(__file__).parents[1]
@@ -201,8 +201,8 @@ def test_tpu_vm_starts_again_after_75_and_preemption(stand_ins, codes, code, tim
 def test_every_option_that_a_recipe_names_exists(recipe):
     known = {
         *options._option_names(options.train_options("pix2pix", CONFIG)),
-        *options._option_names(commands.Translate),
-        *options._option_names(commands.Evaluate),
+        *options._option_names(options.Translate),
+        *options._option_names(options.Evaluate),
         *(f"--{name}" for name in re.findall(r"[\w-]+", OTHERS)),
     }
     named = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*\w", (LAUNCH / recipe).read_text()))

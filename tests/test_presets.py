@@ -20,12 +20,12 @@ from naive import naive_conv2d, naive_conv2d_transpose
 from PIL import Image
 from runs import DRAWN, leaves_of, steps_of, train
 
-from p2p_jax import config as configs
 from p2p_jax import convolution, generators, ops, pix2pix, trainer
 from p2p_jax.cli import main
 from p2p_jax.config import Config, Discriminator, Generator
 from p2p_jax.data.fit import Fit
 from p2p_jax.data.loading import open_dataset
+from p2p_jax.fields import get
 from p2p_jax.network import Network
 from p2p_jax.presets import PRESETS, apply_preset
 from p2p_jax.step import init_train_state, make_train_step
@@ -644,7 +644,7 @@ def test_a_preset_resets_what_another_one_has_set(first, then):
 
 def test_every_field_of_the_table_exists_and_is_one_that_all_presets_set_or_reset():
     for name in EXPECTED:
-        assert type(configs.get(Config(), name)) in (bool, float, str)
+        assert type(get(Config(), name)) in (bool, float, str)
     assert set(PRESETS["pytorch"]) == set(EXPECTED)
     for table in PRESETS.values():
         assert set(table) <= set(EXPECTED)

@@ -13,7 +13,7 @@ from jax.sharding import NamedSharding
 from p2p_jax import discriminators, generators, layers
 from p2p_jax.data.augment import augment
 from p2p_jax.network import network
-from p2p_jax.sharding import compiler_options, make_mesh, replicate, split_batch
+from p2p_jax.sharding import make_mesh, replicate, split_batch
 from p2p_jax.step import Pix2Pix, init_train_state, make_train_step
 
 jit = jax.jit
@@ -57,7 +57,7 @@ def train(model, accumulate, devices, steps=3):
     batches = [{name: value[i] for name, value in pictures.items()} for i in range(steps)]
     state = replicate(mesh, initial(model, batches[0]))
     step = jit(make_train_step(model, accumulate=accumulate), donate_argnums=0, out_shardings=NamedSharding(mesh, jax.P()))
-    step = step.lower(state, split_batch(mesh, batches[0])).compile(compiler_options(mesh))
+    step = step.lower(state, split_batch(mesh, batches[0])).compile()
     history = []
     for batch in batches:
         batch = split_batch(mesh, batch)

@@ -1,5 +1,6 @@
 """The command: limits first, then every case, then growth; tables as they come, JSON and plots at the end."""
 
+import signal
 import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -16,10 +17,10 @@ from experiments.benchmark.grow import AXES, measure_growth
 from experiments.benchmark.measure import count_turns, measure_case
 from experiments.benchmark.options import REFERENCE, Case, Contestant, Options, cases, check_options, contestants
 from experiments.benchmark.plots import save_plots
-from experiments.benchmark.pool import WorkerFailed, ask, open_worker, terminated_cleanly
+from experiments.benchmark.pool import WorkerFailed, ask, open_worker
 from p2p_jax.errors import Stopped
 from p2p_jax.experiment import versions
-from p2p_jax.logs import open_console, progress_bar
+from p2p_jax.logs import ended_by_sigterm, open_console, progress_bar
 from p2p_jax.options import parse
 
 DRAWN = 200  # pairs, as in data_speed
@@ -34,7 +35,7 @@ def run(argv: list[str], program: str) -> int:
     missing = originals.what_is_missing() if options.torch else "--torch was given without a value."
     if missing:
         console.print(f"PyTorch's rows are missing: {missing}")
-    with terminated_cleanly(), progress_bar(console) as progress:
+    with ended_by_sigterm("interrupted.", 128 + signal.SIGTERM), progress_bar(console) as progress:
         results = measure(options, console, progress, torch=missing is None)
     results["command"] = " ".join([program, *argv])
     path = output.write_results(options.output, results)

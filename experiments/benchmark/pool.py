@@ -12,8 +12,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from p2p_jax.errors import Stopped
-
 ROOT = Path(__file__).parents[2]
 
 
@@ -100,21 +98,3 @@ def _say_how_it_ended(worker: Worker) -> str:
     said = [line.strip() for line in worker.log if line.strip()]
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
     return f"its process {how}" + (f": {said[-1][:300]}" if said else "")
-
-
-@contextmanager
-def terminated_cleanly() -> Iterator[None]:
-    """Lets SIGTERM end the workers, too."""
-
-    def end(number: int, _: Any) -> None:
-        raise Stopped("interrupted.", 128 + number)
-
-    try:
-        before = signal.signal(signal.SIGTERM, end)
-    except ValueError:  # not in the main thread: whoever runs us there handles signals
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
