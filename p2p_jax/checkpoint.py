@@ -19,9 +19,9 @@ import orbax.checkpoint as ocp
 from jax.sharding import SingleDeviceSharding
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
-from p2p_jax import processes
+from p2p_jax import bucket, processes
 from p2p_jax.checksums import checksums, sum_json
-from p2p_jax.sharding import place
+from p2p_jax.sharding import on_one_device, place
 from p2p_jax.state import TrainState, from_items, to_items
 
 FORMAT = 1
@@ -48,13 +48,16 @@ def open_manager(workdir: Path, *, keep: int, best_metric: str | None = None) ->
         cleanup_tmp_directories=True,
         best_fn=score,
     )
+    if bucket.is_stand_in(workdir):
+        (workdir / "checkpoints").mkdir(exist_ok=True)
+        _work_alone(options)
     return _manager(workdir / "checkpoints", options)
 
 
 def save(
     manager: Manager, state: TrainState, metrics: dict[str, float] | None = None, left_out: Iterable[int] = ()
 ) -> None:
-    """Writes the state in the background, under its step number.
+    """Writes the state in the background, under its step number; of several processes all have to.
 
     Args:
         manager: from `open_manager`.
@@ -66,7 +69,10 @@ def save(
         OSError: an earlier save failed, for example for lack of space.
         RuntimeError: the checkpoint was not taken.
     """
-    _save(manager, int(state.step), to_items(state), metrics, left_out)
+    items = to_items(state)
+    if processes.count() > 1 and bucket.is_stand_in(Path(manager.directory).parent):
+        items = jax.device_get(on_one_device(items))  # orbax takes a process's own arrays from NumPy alone
+    _save(manager, int(state.step), items, metrics, left_out)
 
 
 def save_networks(workdir: Path, networks: dict[str, Any]) -> None:
@@ -201,14 +207,22 @@ def start_from(workdir: Path, fresh: TrainState) -> TrainState:
 
 
 def _reader(folder: Path) -> Manager:
-    """A manager for reading alone. Each process reads by itself, and waits for no other where a file cannot be read."""
-    index = jax.process_index()
+    """A manager for reading. Each process reads by itself, and waits for no other where a file cannot be read."""
     options = ocp.CheckpointManagerOptions(read_only=True)
+    _work_alone(options)
+    return _manager(folder, options)
+
+
+def _work_alone(options: ocp.CheckpointManagerOptions) -> None:
+    """Changes options so that this process has to do with no other."""
+    index = jax.process_index()
     if processes.count() > 1:
+        options.create = False  # a folder is made by all processes together
         options.multiprocessing_options = ocp.options.MultiprocessingOptions(
             primary_host=index, active_processes={index}, barrier_sync_key_prefix=f"process_{index}"
         )
-    return _manager(folder, options)
+        # Otherwise threads of a save wait for words that all processes take for their own.
+        options.async_options = ocp.options.AsyncOptions(create_directories_asynchronously=False)
 
 
 def _manager(folder: Path, options: ocp.CheckpointManagerOptions) -> Manager:

@@ -59,7 +59,16 @@ def main(argv: list[str] | None = None) -> int:
         return supervise(argv, PROGRAM)
     if argv[0] not in known:
         return _complain(f"there is no command {argv[0]}{suggest(argv[0], list(known))}; see {PROGRAM} --help.")
+    if any("://" in word for word in argv):
+        return run_command(partial(_in_bucket, known[argv[0]]), argv)
     return run_command(known[argv[0]], argv[1:])
+
+
+def _in_bucket(command: Callable[[list[str]], int], argv: list[str]) -> int:
+    from p2p_jax import bucket
+
+    with bucket.opened(argv) as changed:
+        return command(changed[1:])
 
 
 def run_command(command: Callable[[list[str]], int], argv: list[str], program: str = PROGRAM) -> int:
@@ -116,7 +125,7 @@ def _complain(sentence: str, code: int = USAGE_ERROR, *, program: str = PROGRAM)
 
 def _quiet_libraries() -> None:
     """Silences what libraries tell of a failure beside the exception itself, which reaches us, some from own threads."""
-    for name in ("absl", "asyncio", "tifffile"):
+    for name in ("absl", "asyncio", "gcsfs", "tifffile"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
     # What tensorstore still does when a save has failed reaches one of these, depending on the thread.

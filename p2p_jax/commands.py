@@ -129,6 +129,7 @@ def evaluate(argv: list[str]) -> int:
     cache.turn_on()
     import json
 
+    from p2p_jax import bucket
     from p2p_jax import evaluate as evaluation
     from p2p_jax.translate import load
 
@@ -144,7 +145,7 @@ def evaluate(argv: list[str]) -> int:
 
     from p2p_jax.logs import open_console
 
-    table = Table("", "L1", "PSNR", "SSIM", title=f"{options.workdir}, step {translator.step}")
+    table = Table("", "L1", "PSNR", "SSIM", title=f"{bucket.name(options.workdir)}, step {translator.step}")
     for name, figures in result["figures"].items():
         table.add_row(name, f"{figures['l1']:.4f}", f"{figures['psnr']:.2f}", f"{figures['ssim']:.4f}")
     console = open_console()
@@ -157,12 +158,13 @@ def report(argv: list[str]) -> int:
     """`p2p-jax report WORKDIR`."""
     options = parse(Report, argv, f"{PROGRAM} report")
     cache.turn_on()
+    from p2p_jax import bucket
     from p2p_jax.report import write_report
     from p2p_jax.translate import load
 
     found = _load_moved(options)
     translator = load(options.workdir, checkpoint_step=options.checkpoint, trust=options.trust)
-    print(f"Report: {write_report(options.workdir, found, translator, translator.step)}")
+    print(f"Report: {bucket.name(write_report(options.workdir, found, translator, translator.step))}")
     return 0
 
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from p2p_jax import checkpoint, convert, experiment, resume
+from p2p_jax import bucket, checkpoint, convert, experiment, resume
 from p2p_jax.config import Config, Data, Discriminator, Generator, Side, as_size, count_channels
 from p2p_jax.convert import Converted
 from p2p_jax.torch_files import read_state_dict, write_state_dict
@@ -58,8 +58,9 @@ def import_files(
     _write_workdir(workdir, files, networks, config)
     _warn_if_not_finite(networks)
     return (
-        f"{'; '.join(map(_describe, networks.values()))}. Written to {workdir}, for pictures of {config.image_size} x "
-        f"{config.image_size} pixels (--image-size) and dropout {config.generator.dropout} in training (--dropout)."
+        f"{'; '.join(map(_describe, networks.values()))}. Written to {bucket.name(workdir)}, for pictures of "
+        f"{config.image_size} x {config.image_size} pixels (--image-size) and dropout "
+        f"{config.generator.dropout} in training (--dropout)."
     )
 
 

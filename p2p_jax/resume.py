@@ -5,6 +5,7 @@ Here too is what a workdir holds of a run: starting from another one, dropping w
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,6 +24,8 @@ is a checkpoint of training, everything but the imported networks may still chan
 
 REPLACED = "replaced.txt"
 """Names the unreadable pairs for which others stood in."""
+
+LATE = 5.0  # seconds until what is written late by a save that failed is on the disk
 
 OWN_FILES = (
     "checkpoints",
@@ -190,8 +193,12 @@ def tidied(workdir: Path) -> Iterator[None]:
 
 
 def _remove_unfinished(workdir: Path) -> None:
-    for path in (workdir / "checkpoints").glob("*.orbax-checkpoint-tmp*"):
-        shutil.rmtree(path, ignore_errors=True)
+    # Where a save has failed, others of its arrays may still be on their way to the disk, and make a folder anew.
+    end = time.monotonic() + LATE
+    while (left := list((workdir / "checkpoints").glob("*.orbax-checkpoint-tmp*"))) and time.monotonic() < end:
+        for path in left:
+            shutil.rmtree(path, ignore_errors=True)
+        time.sleep(0.1)
     own = [workdir / f"{name}{disk.ENDING}" for name in OWN_FILES]
     for path in (*own, *(path for name in ("samples", "report") for path in (workdir / name).glob(f"*{disk.ENDING}"))):
         path.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from rich.console import Console
 
-from p2p_jax import checkpoint, checks, lock, processes, report, resume
+from p2p_jax import bucket, checkpoint, checks, lock, processes, report, resume
 from p2p_jax import config as configs
 from p2p_jax import experiment as experiments
 from p2p_jax.data.loading import Dataset, Reader, batches, open_dataset, open_reader
@@ -232,7 +232,7 @@ def _name_pairs(run: Run, reader: Reader, index: int) -> str:
 def _write_report(run: Run, state: TrainState) -> None:
     with run.console.status("writing the report"):
         path = report.write_report(run.workdir, run.experiment, translate_with(run, state), int(state.step))
-    run.console.print(f"Report: {path}")
+    run.console.print(f"Report: {bucket.name(path)}")
 
 
 def _say_what_runs(run: Run, used: int) -> None:
@@ -240,7 +240,9 @@ def _say_what_runs(run: Run, used: int) -> None:
     splits = ", ".join(f"{pairs.count()} {name}" for name, pairs in run.dataset.splits.items())
     kind = devices[0].device_kind
     where = f"{used} x {kind}" + (f" of {processes.count()} processes" if processes.count() > 1 else "")
-    run.console.print(f"{run.experiment.name}: {splits} pairs, {config.steps} steps on {where}, in {run.workdir}")
+    run.console.print(
+        f"{run.experiment.name}: {splits} pairs, {config.steps} steps on {where}, in {bucket.name(run.workdir)}"
+    )
     if used < len(devices):
         part = f"{'batch' if config.accumulate == 1 else 'part'} of {config.batch_size // config.accumulate}"
         run.console.print(
@@ -263,4 +265,4 @@ def _say_what_was_replaced(run: Run) -> None:
     for sentence in sentences[:NAMED]:
         run.console.print(f"  {sentence}", style="yellow")
     if len(sentences) > NAMED:
-        run.console.print(f"  and {len(sentences) - NAMED} more; all are named in {path}.", style="yellow")
+        run.console.print(f"  and {len(sentences) - NAMED} more; all are named in {bucket.name(path)}.", style="yellow")

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from p2p_jax import checkpoint, experiment
+from p2p_jax import bucket, checkpoint, experiment
 from p2p_jax.config import Data, Side
 from p2p_jax.data.fit import Fit, fit_of_translation
 from p2p_jax.data.sides import DTYPES, stored_channels
@@ -142,7 +142,7 @@ def load(
     """Loads the translator that a run has trained.
 
     Args:
-        workdir: of the run.
+        workdir: of the run; a folder, or a URL of a bucket.
         checkpoint_step: "latest", "best" or a step number.
         mode: "picture": statistics of each picture by itself, no dropout, deterministic; "running": the running
             statistics of training (the reference's --eval); "reference": as the reference tests, with dropout.
@@ -151,6 +151,9 @@ def load(
     Raises:
         ValueError: the folder is no workdir, has no such checkpoint, or holds code that is not trusted.
     """
+    if bucket.is_url(str(workdir)):
+        with bucket.fetched(str(workdir)) as folder:
+            return load(folder, checkpoint_step=checkpoint_step, mode=mode, trust=trust)
     workdir = Path(workdir)
     found = experiment.load(workdir, trust=trust)
     config = found.config

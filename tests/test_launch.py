@@ -111,7 +111,7 @@ TRAIN = ("train", "pix2pix", "--workdir", "/shared/my runs")
                 "--spot --zone=a-b",
                 "constraints.txt mine: --worker=all --internal-ip --zone=a-b",
                 "sudo mount -t nfs -o nolock 10.0.0.2:/runs /mnt/p2p",
-                '.whl[tpu]"',
+                '.whl[tpu,gcs]"',
                 "p2p-jax/bin/p2p-jax train pix2pix --workdir /shared/my\\ runs --distributed.auto' --zone=a-b",
                 f"exit code {AGAIN}, or preempted: again",
             ],

@@ -13,8 +13,8 @@
 # slice stays. The same line goes on.
 #
 # Each worker is one process and sees its own chips; JAX finds the others by the metadata of the VM (--distributed.auto).
-# The workdir and the pictures lie on a file system that all workers mount: NFS below, such as Filestore. A bucket under
-# gcsfuse is described in README.md. --batch-size is that of all workers together, a multiple of the number of chips.
+# The pictures lie on a file system that all workers mount: NFS below, such as Filestore. So does the workdir, or it lies in
+# a bucket: --workdir gs://bucket/runs/mine. --batch-size is that of all workers together, a multiple of the number of chips.
 #
 # A spot slice gets no more than seconds of warning, so what counts is the last checkpoint (--checkpoint-every). Exit codes
 # 0, 1 (losses not finite) and 2 (wrong input, disk full) end this script. gcloud reports the exit code of the first worker
@@ -119,7 +119,7 @@ mount="mountpoint -q $MOUNT || { sudo apt-get install -qq -y nfs-common && sudo 
 mount+=" && sudo mount -t nfs -o nolock $NFS $MOUNT; }" # nolock: see README.md
 install="export PATH=\$HOME/.local/bin:\$PATH PIP_BREAK_SYSTEM_PACKAGES=1"
 install+=" && python3 -m pip install --quiet --user uv && uv venv --quiet --allow-existing --python $PYTHON p2p-jax"
-install+=" && uv pip install --quiet --python p2p-jax --reinstall-package p2p-jax -c constraints.txt \"./${wheel}[tpu]\""
+install+=" && uv pip install --quiet --python p2p-jax --reinstall-package p2p-jax -c constraints.txt \"./${wheel}[tpu,gcs]\""
 printf -v line '%q ' "$@" --distributed.auto
 stop="pkill -TERM -x p2p-jax"
 # One at a time on a worker: what a lost connection has left running is told to end, and waited for.

@@ -124,7 +124,8 @@ def preempt(trial: Trial) -> str | None:
     pause(trial, process, TRAINING)
     process.send_signal(signal.SIGTERM)
     code = _wait(trial, process)
-    return None if code == 0 else _unlike(trial, code, 75, "the same command goes on")
+    over = code == -signal.SIGTERM and "Report: " in trial.log.read_text(errors="replace")
+    return None if code == 0 or over else _unlike(trial, code, 75, "the same command goes on")
 
 
 def start_twice(trial: Trial) -> str | None:

@@ -1,0 +1,290 @@
+"""Fetching a workdir from a bucket and sending what has changed, in such an order that it may be cut off anywhere.
+
+A checkpoint is whole in the bucket once its last file, the marker, is there; one without it is not fetched. A bucket knows
+no locks. In their place it holds the name of who sent last: a run that finds another one's ends.
+"""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from p2p_jax import disk
+from p2p_jax.errors import Stopped
+from p2p_jax.experiment import RECORD
+from p2p_jax.logs import INTERRUPTED, open_console
+
+EXTRAS = {"gs": "gcs", "s3": "s3", "az": "azure", "file": None}
+"""By scheme, the extra of this package with which fsspec reaches it."""
+
+PREFIX = "p2p-jax-bucket-"
+"""Of the names of folders that stand for workdirs, among temporary ones."""
+
+MARK = ".bucket"
+"""The file in a folder that stands for a workdir in a bucket: its URL."""
+
+WRITER = "writer"
+"""The object that names who sent last."""
+
+MARKER = "_CHECKPOINT_METADATA"
+"""The file of a checkpoint that is sent last."""
+
+UNSENT = re.compile(rf"{re.escape(MARK)}|lock|.*{re.escape(disk.ENDING)}|.*\.orbax-checkpoint-tmp.*")
+"""Names of files and folders that stay here."""
+
+LOOK = 0.5  # seconds between two looks for finished checkpoints
+AGAIN = 20.0  # seconds until what could not be sent is sent again
+TRIES = 5  # of fetching while something is removed
+
+
+class _Taken(Exception):
+    """Another run has sent."""
+
+
+class _Version(NamedTuple):
+    """By which a file here is known to have changed."""
+
+    size: int
+    time: int
+    number: int
+
+
+UNKNOWN = _Version(-1, 0, 0)
+
+
+class Mirror:
+    """A workdir in a bucket and the folder that stands for it.
+
+    Attributes:
+        url: of the workdir.
+        folder: that stands for it.
+        alone: end where somebody else sends, too.
+        kept: whether the folder holds what could not be sent.
+    """
+
+    def __init__(self, url: str, *, alone: bool):
+        self.url, self.alone, self.kept = url, alone, False
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX)) / (url.rpartition("/")[2] or "run")
+        self.folder.mkdir()
+        (self.folder / MARK).write_text(self.url)
+        self.writer: bytes | None = None
+        self.record: bytes | None = None
+        self.known: dict[str, _Version] = {}
+
+    def fetch(self, *, probing: bool) -> None:
+        """Fetches everything but half sent checkpoints; finds out whether anything can be sent, if asked to."""
+        import fsspec
+
+        scheme = self.url.partition(":")[0]
+        options = {"auto_mkdir": True} if scheme == "file" else {}
+        try:
+            self.files, self.root = fsspec.core.url_to_fs(self.url, **options)
+        except ImportError:
+            raise ValueError(
+                f"{scheme}:// needs a package that is not installed: install p2p-jax[{EXTRAS[scheme]}], or give a folder."
+            ) from None
+        try:
+            with open_console().status(f"fetching {self.url}"):
+                half_sent = self._fetch_whole()
+                self.writer = self._read_writer()
+                if probing:
+                    self._probe()
+        except Exception as error:  # of many kinds, each package has its own
+            raise ValueError(
+                f"{self.url} cannot be {'written and ' if probing else ''}read ({_first_line(error)}): see that the bucket "
+                "is there, and that you may use it."
+            ) from error
+        # What is half sent is not here, and so will be removed there.
+        self.known, self.record = self._look() | dict.fromkeys(half_sent, UNKNOWN), self._read_record()
+
+    def _fetch_whole(self) -> list[str]:
+        """Fetches what is whole; gives the names of what is not."""
+        for _ in range(TRIES - 1):
+            with suppress(FileNotFoundError):  # a run removes old checkpoints
+                return self._fetch_once()
+        return self._fetch_once()
+
+    def _fetch_once(self) -> list[str]:
+        there = self._list()
+        half_sent = [each for each in there if _step(each) and f"{_step(each)}/{MARKER}" not in there]
+        whole = sorted({*there} - {*half_sent, WRITER})
+        shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+        self.files.get([self._remote(each) for each in whole], [str(self.folder / each) for each in whole])
+        return half_sent
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Sends what is changed in the folder: when a run begins, whenever a checkpoint is finished, and in the end.
+
+        Raises:
+            Stopped: not all could be sent.
+        """
+        over = threading.Event()
+        watching = threading.Thread(target=self._watch, args=(self._milestones(), over), daemon=True)
+        watching.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watching.join()
+            self._send_last()
+
+    def _watch(self, sent: Any, over: threading.Event) -> None:
+        pause = LOOK
+        while not over.wait(pause):
+            now = self._milestones()
+            if now == sent:
+                continue
+            try:
+                self.send()
+                sent, pause = now, LOOK
+            except FileNotFoundError:  # an old checkpoint was removed just now
+                continue
+            except _Taken:
+                signal.raise_signal(signal.SIGTERM)
+                return
+            except Exception as error:  # as above
+                if pause == LOOK:
+                    warnings.warn(f"{self.url} cannot be written for now ({_first_line(error)}).", stacklevel=2)
+                pause = AGAIN
+
+    def _send_last(self) -> None:
+        failing = sys.exc_info()[0] is not None
+        try:
+            with open_console().status(f"sending to {self.url}"):
+                self.send()
+        except _Taken:
+            self.kept = True
+            raise Stopped(
+                f"another run has written to {self.url} since this one started, so this one ended; what it had not sent is "
+                f"kept in {self.folder}.",
+                2,
+            ) from None
+        except Exception as error:  # as above
+            self.kept = True
+            sentence = (
+                f"{self.url} cannot be written ({_first_line(error)}): what was not sent is kept in {self.folder}; the "
+                "same command goes on from the last checkpoint that was sent."
+            )
+            if not failing:
+                raise Stopped(sentence, INTERRUPTED[signal.SIGTERM]) from error
+            warnings.warn(sentence, stacklevel=2)
+
+    def send(self) -> None:
+        """Sends what has changed since it was fetched or sent, in such an order that it may be cut off anywhere.
+
+        Raises:
+            _Taken: another run has sent meanwhile.
+        """
+        now = self._look()
+        changed = [each for each in now if self.known.get(each) != now[each]]
+        gone = [each for each in self.known if each not in now]
+        if not (changed or gone) or not _is_first():
+            return
+        if self.alone:
+            self._sign()
+        if self._read_record() != self.record:  # another run in the old one's place, whose checkpoints are not its own
+            self._remove(gone)
+        markers = [each for each in changed if _is_marker(each)]
+        others = [each for each in changed if not _is_marker(each)]
+        self._remove([f"{_step(each)}/{MARKER}" for each in others])
+        for some in (others, markers):
+            self.known |= dict.fromkeys(some, UNKNOWN)
+            self.files.put([str(self.folder / each) for each in some], [self._remote(each) for each in some])
+            self.known |= {each: now[each] for each in some}
+        self.record = self._read_record()
+        self._remove(gone)
+
+    def _sign(self) -> None:
+        if self._read_writer() != self.writer:
+            raise _Taken
+        self.writer = f"process {os.getpid()} on {socket.gethostname()} {uuid.uuid4()}\n".encode()
+        self.files.pipe_file(self._remote(WRITER), self.writer)
+
+    def _remove(self, names: list[str]) -> None:
+        """Removes those of some files that are in the bucket: markers first, and whole checkpoints with their folders."""
+        names = sorted({*names} & self.known.keys())
+        there = self._list() if names else []
+        for each in filter(_is_marker, names):
+            if each in there:
+                self.files.rm_file(self._remote(each))
+        left = {"", *map(_step, self.known.keys() - names)}
+        for step in {_step(each) for each in names} - left:
+            if any(_step(each) == step and not _is_marker(each) for each in there):
+                self.files.rm(self._remote(step), recursive=True)
+        others = {each for each in names if _step(each) in left and not _is_marker(each)}
+        if others := [self._remote(each) for each in there if each in others]:
+            self.files.rm(others)
+        for each in names:
+            del self.known[each]
+
+    def _probe(self) -> None:
+        probe = self._remote(f"probe-{uuid.uuid4()}")
+        self.files.pipe_file(probe, b"")
+        self.files.rm_file(probe)
+
+    def _read_writer(self) -> bytes | None:
+        self.files.invalidate_cache()
+        return self.files.cat_file(self._remote(WRITER)) if self.files.exists(self._remote(WRITER)) else None
+
+    def _read_record(self) -> bytes | None:
+        with suppress(FileNotFoundError):
+            return (self.folder / RECORD).read_bytes()
+        return None
+
+    def _list(self) -> list[str]:
+        self.files.invalidate_cache()
+        try:
+            return [path.removeprefix(self.root).lstrip("/") for path in self.files.find(self.root)]
+        except FileNotFoundError:
+            return []
+
+    def _remote(self, name: str) -> str:
+        return f"{self.root.rstrip('/')}/{name}"
+
+    def _look(self) -> dict[str, _Version]:
+        found = {}
+        for path in self.folder.rglob("*"):
+            relative = path.relative_to(self.folder)
+            if path.is_file() and not any(UNSENT.fullmatch(part) for part in relative.parts):
+                stat = path.stat()
+                found[relative.as_posix()] = _Version(stat.st_size, stat.st_mtime_ns, stat.st_ino)
+        return found
+
+    def _milestones(self) -> tuple[bytes | None, set[tuple[str, int]]]:
+        """What is worth sending at once: that a run has begun, and its finished checkpoints."""
+        finished = set()
+        for path in (self.folder / "checkpoints").glob("*"):
+            with suppress(FileNotFoundError):  # the run removes old ones
+                if path.name.isdigit():
+                    finished.add((path.name, path.stat().st_ino))
+        return self._read_record(), finished
+
+
+def _is_first() -> bool:
+    from p2p_jax import processes  # which takes its time: not for the start of a command
+
+    return processes.is_first()
+
+
+def _is_marker(name: str) -> bool:
+    return name.endswith(f"/{MARKER}")
+
+
+def _step(name: str) -> str:
+    """The folder of the checkpoint that a file belongs to; the empty one for all others."""
+    return "/".join(name.split("/")[:2]) if name.startswith("checkpoints/") else ""
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}"
