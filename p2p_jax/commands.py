@@ -21,6 +21,7 @@ from p2p_jax.options import (
 from p2p_jax.presets import Preset, apply_preset
 
 USAGE_ERROR = 2
+STOPPED = 75  # as a run that is told to stop: start it again
 
 
 def train(argv: list[str]) -> int:
@@ -85,9 +86,7 @@ def translate(argv: list[str]) -> int:
 
     index, total = processes.start_apart(options.distributed)
     cache.turn_on()
-    from rich.progress import Progress
-
-    from p2p_jax.logs import open_console
+    from p2p_jax.logs import ended_by_sigterm, open_console, progress_bar
     from p2p_jax.translate import load
     from p2p_jax.translate_files import find_pictures, leave_out_existing, translate_files
 
@@ -100,7 +99,8 @@ def translate(argv: list[str]) -> int:
         console.print(f"{before - len(files)} of {before} pictures are translated already.")
     unreadable: list[str] = []
     last = None
-    with Progress(console=console, disable=not console.is_terminal) as progress:
+    stopped = "Stopped; the same command with --skip-existing goes on."
+    with ended_by_sigterm(stopped, STOPPED), progress_bar(console) as progress:
         written = translate_files(
             translator,
             files,
@@ -131,11 +131,26 @@ def evaluate(argv: list[str]) -> int:
 
     from p2p_jax import bucket
     from p2p_jax import evaluate as evaluation
+    from p2p_jax.checksums import checksums
+    from p2p_jax.logs import ended_by_sigterm, open_console, progress_bar
     from p2p_jax.translate import load
 
     config = _load_moved(options).config
     translator = load(options.workdir, checkpoint_step=options.checkpoint, mode=options.mode, trust=options.trust)
-    result = {"step": translator.step, **evaluation.evaluate(config, translator, options.split)}
+    identity = [translator.step, options.mode, checksums((translator.params, translator.state))]
+    console = open_console()
+    stopped = "Stopped; " + ("the same command goes on." if options.partial else "with --partial FOLDER it could go on.")
+    with ended_by_sigterm(stopped, STOPPED), progress_bar(console) as progress:
+        task = progress.add_task("evaluating")
+        found = evaluation.evaluate(
+            config,
+            translator,
+            options.split,
+            partial=options.partial,
+            identity=identity,
+            on_done=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    result = {"step": translator.step, **found}
     if not processes.is_first():
         return 0
     if options.json:
@@ -143,12 +158,9 @@ def evaluate(argv: list[str]) -> int:
         return 0
     from rich.table import Table
 
-    from p2p_jax.logs import open_console
-
     table = Table("", "L1", "PSNR", "SSIM", title=f"{bucket.name(options.workdir)}, step {translator.step}")
     for name, figures in result["figures"].items():
         table.add_row(name, f"{figures['l1']:.4f}", f"{figures['psnr']:.2f}", f"{figures['ssim']:.4f}")
-    console = open_console()
     console.print(table)
     console.print(evaluation.remark(result))
     return 0

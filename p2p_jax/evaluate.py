@@ -1,6 +1,7 @@
 """How good a translator is on a split, beside two baselines that need no training."""
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -15,6 +16,8 @@ from p2p_jax.data.pairs import Example, Pairs, Replacing, read_batch
 from p2p_jax.data.resizing import resize
 from p2p_jax.data.sides import show
 from p2p_jax.data.values import needs_scaling, to_255
+from p2p_jax.fields import to_dict
+from p2p_jax.tally import Tally
 
 Figures = dict[str, float]
 Translate = Callable[[np.ndarray], np.ndarray | jax.Array]
@@ -43,8 +46,11 @@ def score(
     Returns:
         {"l1": in the scale [-1, 1], "psnr": in decibels, "ssim": at most 1}.
     """
-    guesses = {"it": _scaled(translate, target)}
-    return score_all(pairs, guesses, fit, target, count=count, batch_size=batch_size)["it"]
+    total = pairs.count() if count is None else min(count, pairs.count())
+    share = processes.own_share(total)
+    tally = Tally((1, len(FIGURES)))
+    add_scores(tally, pairs, share, [_scaled(translate, target)], fit, target, batch_size=batch_size)
+    return _figures(processes.add_up(tally.sums[0]) / total)
 
 
 def _scaled(translate: Translate, target: Side) -> Guess:
@@ -54,25 +60,47 @@ def _scaled(translate: Translate, target: Side) -> Guess:
     return lambda pictures: to_255(target, jnp.asarray(translate(pictures)))
 
 
-def score_all(
-    pairs: Pairs, guesses: dict[str, Guess], fit: Fit, target: Side, *, count: int | None = None, batch_size: int = 8
-) -> dict[str, Figures]:
-    """`score` of several functions, whose results are on the scale 0 to 255, reading the pairs once.
+def _figures(means: np.ndarray) -> Figures:
+    return dict(zip(FIGURES, map(float, means), strict=True))
 
-    Of several processes each takes a share of the pairs, and all have to ask for it.
+
+def add_scores(
+    tally: Tally,
+    pairs: Pairs,
+    share: range,
+    guesses: Sequence[Guess],
+    fit: Fit,
+    target: Side,
+    *,
+    batch_size: int = 8,
+    on_done: Callable[[int], object] = lambda done: None,
+) -> None:
+    """Adds the figures of several functions over a share of the pairs, which are read once, to a tally that goes on.
+
+    Args:
+        tally: of shape (functions, figures).
+        pairs: the split.
+        share: which of its pairs.
+        guesses: functions of stored values of inputs, whose results are on the scale 0 to 255.
+        fit: how pictures are brought to size.
+        target: what the targets are.
+        batch_size: pairs at once.
+        on_done: is told how many pairs of the share are done.
     """
-    sums = np.zeros((len(guesses), len(FIGURES)))
-    total = pairs.count() if count is None else min(count, pairs.count())
-    for batch, real in batches_of(pairs, fit, processes.own_share(total), batch_size):
+    for batch, real in batches_of(pairs, fit, share[tally.done :], batch_size):
         targets = to_255(target, jnp.asarray(batch["target"]))
-        for row, guess in enumerate(guesses.values()):
+        for row, guess in enumerate(guesses):
             # All of one type, so that one compiled program measures them all.
             figures = _measure(jnp.asarray(guess(batch["input"]), jnp.float32), targets)
             for column, name in enumerate(FIGURES):
                 # An identical picture has no finite PSNR; 100 dB stands for it.
-                sums[row, column] += float(np.minimum(np.asarray(figures[name])[:real], 100.0).sum())
-    means = processes.add_up(sums) / total
-    return {name: dict(zip(FIGURES, map(float, row), strict=True)) for name, row in zip(guesses, means, strict=True)}
+                tally.sums[row, column] += float(np.minimum(np.asarray(figures[name])[:real], 100.0).sum())
+        tally.done += real
+        if isinstance(pairs, Replacing):
+            tally.replaced |= pairs.skipped.keys()
+        tally.keep()
+        on_done(tally.done)
+    tally.keep(at_once=True)
 
 
 def batches_of(pairs: Pairs, fit: Fit, share: range, batch_size: int) -> Iterator[tuple[Example, int]]:
@@ -149,13 +177,26 @@ def sample_split(splits: dict[str, Any]) -> str:
     return "val" if "val" in splits else "train"
 
 
-def evaluate(config: Config, translate: Translate, split: str | None = None) -> dict[str, Any]:
+def evaluate(
+    config: Config,
+    translate: Translate,
+    split: str | None = None,
+    *,
+    partial: Path | None = None,
+    identity: Any = None,
+    on_done: Callable[[int, int], object] = lambda done, total: None,
+) -> dict[str, Any]:
     """Evaluates a translator on a split of its experiment's data, at the size of training, with both baselines.
+
+    Of several processes each takes a share of the pairs, and all have to ask for it.
 
     Args:
         config: of the experiment.
         translate: stored values of inputs (n, h, w, c) to those of targets (n, h, w, c').
         split: "train", "val" or "test"; by default the first there is of test, val and train.
+        partial: folder that keeps what was measured, from which the same evaluation goes on; empty once it is done.
+        identity: names the translator, as JSON holds it, for `partial`.
+        on_done: is told how many pairs of this process's share are done, and how many there are.
 
     Returns:
         {"split", "pairs", "replaced" (unreadable ones, for which others stood in), "figures": {"translator" and each
@@ -168,9 +209,16 @@ def evaluate(config: Config, translate: Translate, split: str | None = None) -> 
     split = choose_split(dataset.splits, split, data_help(config.data))
     pairs, target = dataset.splits[split], config.data.target
     guesses = {"translator": _scaled(translate, target), **baselines(dataset.splits["train"], config)}
-    figures = score_all(pairs, guesses, fit_of_evaluation(config), target)
-    replaced = len(pairs.skipped) if isinstance(pairs, Replacing) else 0
-    replaced = int(processes.add_up(np.array([replaced], np.float64))[0])
+    share, fit = processes.own_share(pairs.count()), fit_of_evaluation(config)
+    measured = [identity, to_dict(config.data), config.image_size, dataset.fingerprint, split, share.start, share.stop]
+    tally = Tally((len(guesses), len(FIGURES)), partial, measured)
+    tell = lambda done: on_done(done, len(share))
+    tell(tally.done)
+    add_scores(tally, pairs, share, [*guesses.values()], fit, target, on_done=tell)
+    means = processes.add_up(tally.sums) / pairs.count()
+    replaced = int(processes.add_up(np.array([len(tally.replaced)], np.float64))[0])
+    tally.forget()  # all others are done, too
+    figures = {name: _figures(row) for name, row in zip(guesses, means, strict=True)}
     return {"split": split, "pairs": pairs.count(), "replaced": replaced, "figures": figures}
 
 

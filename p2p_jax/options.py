@@ -93,6 +93,8 @@ class Evaluate:
     """Where the pictures are now, if they were moved."""
     json: bool = False
     """Print JSON instead of a table."""
+    partial: Path | None = None
+    """Folder that keeps what was measured so far: the same command goes on where it was stopped."""
     trust: bool = False
     """Let the experiment file in the workdir run, though you did not put it there."""
     distributed: Distributed = field(default_factory=Distributed)

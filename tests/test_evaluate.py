@@ -1,12 +1,13 @@
 """Figures: right for what can be said by hand, beside two baselines."""
 
 import json
+import signal
 
 import numpy as np
 import pytest
 from runs import finished_run, folder_of_pairs, folder_run
 
-from p2p_jax import evaluate
+from p2p_jax import evaluate, tally
 from p2p_jax.cli import main
 from p2p_jax.config import Config, Data, Side
 from p2p_jax.data.fit import Fit
@@ -147,3 +148,49 @@ def test_the_baseline_of_equal_sides_is_the_input_whatever_its_kind(tmp_path, ki
     train = open_dataset(config).splits["train"]
     guess = evaluate.baselines(train, config)["input itself"](train.read(0, FIT)["input"][None])
     np.testing.assert_allclose(guess[0], to_255(side, train.read(0, FIT)["target"]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, lambda: signal.raise_signal(signal.SIGTERM)])
+def test_a_stopped_evaluation_goes_on_with_the_same_figures(tmp_path, monkeypatch, capsys, stop):
+    line = ["evaluate", str(finished_run()), "--split", "train", "--json"]
+    assert main(line) == 0
+    expected = json.loads(capsys.readouterr().out)
+    batches_of = evaluate.batches_of
+    monkeypatch.setattr(evaluate, "batches_of", lambda pairs, fit, share, _: batches_of(pairs, fit, share, 2))
+    assert main(line) == 0
+    in_small_batches = json.loads(capsys.readouterr().out)
+
+    looked_at = []
+
+    def stopping(pairs, fit, share, _):
+        looked_at.append(list(share))
+        for index, batch in enumerate(batches_of(pairs, fit, share, 2)):
+            if index == 2:
+                code = stop()
+                if isinstance(code, BaseException):
+                    raise code
+            yield batch
+
+    monkeypatch.setattr(evaluate, "batches_of", stopping)
+    monkeypatch.setattr(tally, "EVERY", 0.0)
+    partial = tmp_path / "partial"
+    line += ["--partial", str(partial)]
+    assert [main(line), main(line)] == [130 if stop is KeyboardInterrupt else 75, 0]
+    assert looked_at == [list(range(8)), list(range(4, 8))]
+    found = json.loads(capsys.readouterr().out)
+    assert found == in_small_batches
+    assert found["figures"]["translator"] == pytest.approx(expected["figures"]["translator"], rel=1e-5)
+    assert not list(partial.iterdir())
+
+
+def test_a_tally_is_of_what_it_was_of_and_a_damaged_one_starts_anew(tmp_path):
+    first = tally.Tally((1, 2), tmp_path, ["a"])
+    first.sums += 0.1
+    first.done, first.replaced = 3, {1, 2}
+    first.keep(at_once=True)
+    again, other = tally.Tally((1, 2), tmp_path, ["a"]), tally.Tally((1, 2), tmp_path, ["b"])
+    assert (again.done, again.sums.tolist(), again.replaced) == (3, [[0.1, 0.1]], {1, 2})
+    assert (other.done, other.sums.tolist(), other.replaced) == (0, [[0, 0]], set())
+    first.path.write_text("{")
+    with pytest.warns(UserWarning, match="is damaged: what it should hold is measured again"):
+        assert tally.Tally((1, 2), tmp_path, ["a"]).done == 0
