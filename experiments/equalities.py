@@ -115,7 +115,7 @@ def train(case: Case, steps: int) -> dict[str, np.ndarray]:
     stream = open_stream(reader, config, mesh, start=0, counts=plan_calls(config, 0), picked=False)
     # Pictures stay float32: with this range their values are exact, so that no program rounds them otherwise.
     exact = replace(config, data=replace(config.data, input=Side(range=(0, 256)), target=Side(range=(0, 256))))
-    update = make_update(sharding.gather_params(model, mesh), exact, mesh, None, shardings)
+    update = make_update(sharding.gather_params(model, mesh, shardings), exact, mesh, None, shardings)
     rows = []
     for batch in stream:
         state, metrics = update(state, batch)

@@ -120,9 +120,8 @@ def describe(config: Config, devices: int, state: str, platform: str = "cpu") ->
     shapes, model = hold(config, devices, state, mesh), pix2pix.build(config)
     split = NamedSharding(mesh, jax.P("data"))
     pictures = jax.ShapeDtypeStruct((devices, *load_size(config), 3), "uint8", sharding=split)
-    if state == "sharded":
-        model = sharding.gather_params(model, mesh)
-    update = make_update(model, config, mesh, None, jax.tree.map(lambda leaf: leaf.sharding, shapes))
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, shapes)
+    update = make_update(sharding.gather_params(model, mesh, shardings), config, mesh, None, shardings)
     return update, shapes, {"input": pictures, "target": pictures}
 
 

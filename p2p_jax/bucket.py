@@ -9,21 +9,21 @@ import re
 import shutil
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import fields
 from pathlib import Path
 
-from p2p_jax import lock
-from p2p_jax.mirror import EXTRAS, MARK, PREFIX, Mirror
+from p2p_jax import lock, processes
+from p2p_jax.mirror import EXTRAS, KEPT, MARK, PREFIX, Mirror
+from p2p_jax.options import Evaluate, ExportTorch, Report, Translate
 
 TRAINING = ("train", "import-torch")
 """Commands that let no other one send."""
 
 READING = ("translate", "evaluate", "report", "export-torch")
 """Commands whose first argument is a workdir."""
-
-KEPT = "unsent"
-"""The file beside a folder whose contents could not be sent."""
 
 YOUNG = 60.0  # seconds that a folder may be without its lock
 
@@ -66,18 +66,42 @@ def opened(argv: list[str]) -> Iterator[list[str]]:
 
 def _find_workdir(argv: list[str]) -> int | None:
     """Where in a command line the URL of a workdir is; all other URLs are refused."""
-    found = None
-    for place, word in enumerate(argv):
-        option, _, value = word.rpartition("=") if word.startswith("--") else (argv[place - 1], "", word)
-        if not is_url(value):
+    found, positionals = None, 0
+    for place, word in enumerate(argv[1:], 1):
+        before = argv[place - 1] if argv[place - 1].startswith("-") and "=" not in argv[place - 1] else ""
+        if word.startswith("--"):
+            before, _, word = word.partition("=")
+        elif not before or before in _FLAGS:
+            before, positionals = "", positionals + 1
+        if not is_url(word):
             continue
-        first = argv[0] in READING and found is None and not re.match(r"(-o|--output|--data.path)$", option)
-        if option != "--workdir" and not first:
+        if before != "--workdir" and (before or positionals != 1 or argv[0] not in READING):
             raise ValueError(
-                f"{value} was given, but only a workdir can be in a bucket: give a folder (a bucket can be mounted as one)."
+                f"{word} was given, but only a workdir can be in a bucket: give a folder (a bucket can be mounted as one)."
             )
         found = place
     return found
+
+
+_FLAGS = {
+    f"--{each.name.replace('_', '-')}"
+    for command in (Translate, Evaluate, Report, ExportTorch)
+    for each in fields(command)
+    if each.type is bool
+}
+
+
+_open: dict[Path, Mirror] = {}
+
+
+def send_before_parting(workdir: Path) -> None:
+    """Has all processes wait until the first one has sent what is saved, for when some have left JAX ends the others."""
+    if processes.count() == 1 or workdir not in _open:
+        return
+    if processes.is_first():
+        with suppress(Exception):  # it is sent once more in the end, and told then
+            _open[workdir].send()
+    processes.wait_for_all("what is saved is sent")
 
 
 @contextmanager
@@ -98,6 +122,7 @@ def fetched(url: str, *, sending: bool = False, alone: bool = False) -> Iterator
     try:
         with lock.hold(mirror.folder.parent):
             mirror.fetch(probing=sending)
+            _open[mirror.folder] = mirror
             with mirror.sending() if sending else nullcontext():
                 yield mirror.folder
     except ValueError as error:
@@ -105,16 +130,17 @@ def fetched(url: str, *, sending: bool = False, alone: bool = False) -> Iterator
             raise
         raise ValueError(str(error).replace(str(mirror.folder), mirror.url)) from error
     finally:
-        if mirror.kept:
-            (mirror.folder.parent / KEPT).touch()
-        else:
+        _open.pop(mirror.folder, None)
+        if not mirror.kept:
             shutil.rmtree(mirror.folder.parent, ignore_errors=True)
 
 
 def _remove_orphans() -> None:
     """Removes folders whose processes were killed, unless they hold what could not be sent."""
     for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        with suppress(OSError, ValueError):  # it is somebody else's, or its process goes on
+        # It is somebody else's, or its process goes on, or nobody can say whether it does.
+        with suppress(OSError, ValueError, UserWarning), warnings.catch_warnings():
+            warnings.simplefilter("error")
             if not (path / KEPT).exists() and time.time() - path.stat().st_mtime > YOUNG:
                 with lock.hold(path):
                     shutil.rmtree(path, ignore_errors=True)

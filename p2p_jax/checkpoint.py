@@ -71,7 +71,8 @@ def save(
     """
     items = to_items(state)
     if processes.count() > 1 and bucket.is_stand_in(Path(manager.directory).parent):
-        items = jax.device_get(on_one_device(items))  # orbax takes a process's own arrays from NumPy alone
+        # One by one, for together they may not fit; and orbax takes a process's own arrays from NumPy alone.
+        items = jax.tree.map(lambda leaf: jax.device_get(on_one_device(leaf)), items)
     _save(manager, int(state.step), items, metrics, left_out)
 
 
@@ -108,9 +109,11 @@ def restore(manager: Manager, like: TrainState) -> TrainState | None:
         like: a state of the same shapes, dtypes and places on devices; its values do not matter.
 
     Raises:
-        ValueError: there are checkpoints, but none is good.
+        ValueError: there are checkpoints, but none is good, or the processes see different ones.
     """
     steps = sorted((step for step in manager.all_steps() if step), reverse=True)
+    if len(processes.gather_lines([f"{steps}"])) > 1:
+        raise ValueError(f"the processes see different checkpoints in {manager.directory}: give all of them one workdir.")
     with _reader(Path(manager.directory)) as reader:
         for index, step in enumerate(steps):
             items = _restore_good(reader, step, to_items(like))

@@ -90,6 +90,10 @@ def run_command(command: Callable[[list[str]], int], argv: list[str], program: s
             raise
         if isinstance(error, Stopped):
             return _complain(str(error), error.code, program=program)
+        from p2p_jax.supervisor import AGAIN, explain_severed
+
+        if (sentence := explain_severed(error)) is not None:
+            return _complain(sentence, AGAIN, program=program)
         sentence = _explain(error)
         if sentence is None:
             raise

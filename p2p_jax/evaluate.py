@@ -97,7 +97,7 @@ def add_scores(
                 tally.sums[row, column] += float(np.minimum(np.asarray(figures[name])[:real], 100.0).sum())
         tally.done += real
         if isinstance(pairs, Replacing):
-            tally.replaced |= pairs.skipped.keys()
+            tally.replaced |= pairs.skipped.keys() & set(share)
         tally.keep()
         on_done(tally.done)
     tally.keep(at_once=True)
@@ -211,6 +211,7 @@ def evaluate(
     guesses = {"translator": _scaled(translate, target), **baselines(dataset.splits["train"], config)}
     share, fit = processes.own_share(pairs.count()), fit_of_evaluation(config)
     measured = [identity, to_dict(config.data), config.image_size, dataset.fingerprint, split, share.start, share.stop]
+    measured.append(jax.process_index())  # of more processes than pairs, some have the same share of none
     tally = Tally((len(guesses), len(FIGURES)), partial, measured)
     tell = lambda done: on_done(done, len(share))
     tell(tally.done)

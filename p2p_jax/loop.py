@@ -19,7 +19,7 @@ import numpy as np
 from jax.sharding import Mesh
 from rich.console import Console
 
-from p2p_jax import checkpoint, evaluate, processes
+from p2p_jax import bucket, checkpoint, evaluate, processes
 from p2p_jax.config import Config
 from p2p_jax.data.fit import fit_of_evaluation
 from p2p_jax.data.loading import Dataset, Reader
@@ -95,7 +95,7 @@ def run_steps(run: Run, state: TrainState, mesh: Mesh, reader: Reader, caught: l
     config, done = run.experiment.config, int(state.step)
     store = open_store(reader, config, mesh)
     shardings = jax.tree.map(lambda leaf: leaf.sharding, state)
-    update = make_update(gather_params(run.model, mesh), config, mesh, store, shardings, run.left_out)
+    update = make_update(gather_params(run.model, mesh, shardings), config, mesh, store, shardings, run.left_out)
     counts = plan_calls(config, done)
     start, picked = int(state.batch_index), store is not None
     stream = open_stream(reader, config, mesh, start=start, counts=counts, picked=picked, left_out=run.left_out)
@@ -151,6 +151,7 @@ def run_steps(run: Run, state: TrainState, mesh: Mesh, reader: Reader, caught: l
             note_life()
             if stop:
                 run.manager.wait_until_finished()
+                bucket.send_before_parting(run.workdir)
                 raise Stopped(
                     f"Stopped at step {done} and saved; the same command goes on from there (without --overwrite).",
                     INTERRUPTED[caught[0] if caught else signal.SIGTERM],

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from p2p_jax import disk
 from p2p_jax.errors import Stopped
 from p2p_jax.experiment import RECORD
-from p2p_jax.logs import INTERRUPTED, open_console
+from p2p_jax.logs import INTERRUPTED, ended_by_sigterm, open_console
 
 EXTRAS = {"gs": "gcs", "s3": "s3", "az": "azure", "file": None}
 """By scheme, the extra of this package with which fsspec reaches it."""
@@ -42,8 +42,14 @@ MARKER = "_CHECKPOINT_METADATA"
 UNSENT = re.compile(rf"{re.escape(MARK)}|lock|.*{re.escape(disk.ENDING)}|.*\.orbax-checkpoint-tmp.*")
 """Names of files and folders that stay here."""
 
+KEPT = "unsent"
+"""The file beside a folder that holds what is not sent."""
+
+AGAIN = INTERRUPTED[signal.SIGTERM]
+"""The exit code that asks for another start."""
+
 LOOK = 0.5  # seconds between two looks for finished checkpoints
-AGAIN = 20.0  # seconds until what could not be sent is sent again
+PAUSE = 20.0  # seconds until what could not be sent is sent again
 TRIES = 5  # of fetching while something is removed
 
 
@@ -77,9 +83,11 @@ class Mirror:
         self.folder = Path(tempfile.mkdtemp(prefix=PREFIX)) / (url.rpartition("/")[2] or "run")
         self.folder.mkdir()
         (self.folder / MARK).write_text(self.url)
-        self.writer: bytes | None = None
+        self.before: bytes | None = None  # who sent last when this was fetched
+        self.own = f"process {os.getpid()} on {socket.gethostname()} {uuid.uuid4()}\n".encode()
         self.record: bytes | None = None
         self.known: dict[str, _Version] = {}
+        self.one_at_a_time = threading.Lock()
 
     def fetch(self, *, probing: bool) -> None:
         """Fetches everything but half sent checkpoints; finds out whether anything can be sent, if asked to."""
@@ -89,30 +97,36 @@ class Mirror:
         options = {"auto_mkdir": True} if scheme == "file" else {}
         try:
             self.files, self.root = fsspec.core.url_to_fs(self.url, **options)
+            with open_console().status(f"fetching {self.url}"):
+                half_sent = self._fetch_whole()
+                if probing:
+                    self._probe()
         except ImportError:
             raise ValueError(
                 f"{scheme}:// needs a package that is not installed: install p2p-jax[{EXTRAS[scheme]}], or give a folder."
             ) from None
-        try:
-            with open_console().status(f"fetching {self.url}"):
-                half_sent = self._fetch_whole()
-                self.writer = self._read_writer()
-                if probing:
-                    self._probe()
         except Exception as error:  # of many kinds, each package has its own
             raise ValueError(
                 f"{self.url} cannot be {'written and ' if probing else ''}read ({_first_line(error)}): see that the bucket "
                 "is there, and that you may use it."
             ) from error
-        # What is half sent is not here, and so will be removed there.
-        self.known, self.record = self._look() | dict.fromkeys(half_sent, UNKNOWN), self._read_record()
+        self.known, self.record = self._look(), self._read_record()
+        if self.alone:  # what is half sent is not here, and so will be removed there; unless somebody else is sending it
+            self.known |= dict.fromkeys(half_sent, UNKNOWN)
 
     def _fetch_whole(self) -> list[str]:
-        """Fetches what is whole; gives the names of what is not."""
-        for _ in range(TRIES - 1):
-            with suppress(FileNotFoundError):  # a run removes old checkpoints
-                return self._fetch_once()
-        return self._fetch_once()
+        """Fetches what is whole, as one run has sent it; gives the names of what is not."""
+        for last in (*[False] * (TRIES - 1), True):
+            self.before = self._read_writer()
+            try:
+                half_sent = self._fetch_once()
+            except FileNotFoundError:  # a run removes old checkpoints
+                if last:
+                    raise
+                continue
+            if last or self._read_writer() == self.before:
+                return half_sent
+        raise AssertionError
 
     def _fetch_once(self) -> list[str]:
         there = self._list()
@@ -148,37 +162,53 @@ class Mirror:
             try:
                 self.send()
                 sent, pause = now, LOOK
-            except FileNotFoundError:  # an old checkpoint was removed just now
-                continue
             except _Taken:
                 signal.raise_signal(signal.SIGTERM)
                 return
             except Exception as error:  # as above
+                if any(self.known[each] == UNKNOWN and not (self.folder / each).exists() for each in self.known):
+                    continue  # an old checkpoint was removed just now
                 if pause == LOOK:
                     warnings.warn(f"{self.url} cannot be written for now ({_first_line(error)}).", stacklevel=2)
-                pause = AGAIN
+                pause = PAUSE
 
     def _send_last(self) -> None:
         failing = sys.exc_info()[0] is not None
+        kept = self.folder.parent / KEPT
+        kept.touch()  # until all is sent, however this ends
+        self.kept = True
+        where = f"what was not sent is kept in {self.folder}"
         try:
-            with open_console().status(f"sending to {self.url}"):
+            stopped = f"Stopped while {self.url} was written: {where}."
+            with ended_by_sigterm(stopped, AGAIN), open_console().status(f"sending to {self.url}"):
                 self.send()
         except _Taken:
-            self.kept = True
+            self._stand_for_nothing()
             raise Stopped(
-                f"another run has written to {self.url} since this one started, so this one ended; what it had not sent is "
-                f"kept in {self.folder}.",
-                2,
+                f"another run has written to {self.url} since this one started, so this one ended; {where}.", 2
             ) from None
+        except KeyboardInterrupt:
+            self._stand_for_nothing()
+            raise Stopped(f"interrupted while {self.url} was written: {where}.", INTERRUPTED[signal.SIGINT]) from None
+        except Stopped:
+            self._stand_for_nothing()
+            raise
         except Exception as error:  # as above
-            self.kept = True
+            self._stand_for_nothing()
             sentence = (
-                f"{self.url} cannot be written ({_first_line(error)}): what was not sent is kept in {self.folder}; the "
-                "same command goes on from the last checkpoint that was sent."
+                f"{self.url} cannot be written ({_first_line(error)}): {where}; the same command goes on from the last "
+                "checkpoint that was sent."
             )
             if not failing:
-                raise Stopped(sentence, INTERRUPTED[signal.SIGTERM]) from error
+                raise Stopped(sentence, AGAIN) from error
             warnings.warn(sentence, stacklevel=2)
+        else:
+            kept.unlink()
+            self.kept = False
+
+    def _stand_for_nothing(self) -> None:
+        """Makes an ordinary workdir of the folder."""
+        (self.folder / MARK).unlink(missing_ok=True)
 
     def send(self) -> None:
         """Sends what has changed since it was fetched or sent, in such an order that it may be cut off anywhere.
@@ -186,6 +216,10 @@ class Mirror:
         Raises:
             _Taken: another run has sent meanwhile.
         """
+        with self.one_at_a_time:
+            self._send()
+
+    def _send(self) -> None:
         now = self._look()
         changed = [each for each in now if self.known.get(each) != now[each]]
         gone = [each for each in self.known if each not in now]
@@ -206,10 +240,11 @@ class Mirror:
         self._remove(gone)
 
     def _sign(self) -> None:
-        if self._read_writer() != self.writer:
+        found = self._read_writer()
+        if found not in (self.before, self.own):
             raise _Taken
-        self.writer = f"process {os.getpid()} on {socket.gethostname()} {uuid.uuid4()}\n".encode()
-        self.files.pipe_file(self._remote(WRITER), self.writer)
+        if found != self.own:
+            self.files.pipe_file(self._remote(WRITER), self.own)
 
     def _remove(self, names: list[str]) -> None:
         """Removes those of some files that are in the bucket: markers first, and whole checkpoints with their folders."""

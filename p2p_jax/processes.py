@@ -31,6 +31,7 @@ def start(options: Distributed, *, patience: int = 300) -> None:
         ValueError: the options do not fit, or the others were not found.
     """
     check(options)
+    _see_only(options.devices)
     if not is_asked_for(options):
         return
     by_hand: dict[str, Any] = {}
@@ -66,10 +67,18 @@ def start_apart(options: Distributed) -> tuple[int, int]:
         ValueError: the options do not fit, or the others were not found.
     """
     check(options, apart=True)
+    _see_only(options.devices)
     if options.coordinator is None and options.processes is not None:
         return options.index or 0, options.processes
     start(options, patience=A_WEEK)
     return jax.process_index(), jax.process_count()
+
+
+def _see_only(devices: tuple[int, ...] | None) -> None:
+    """Leaves the other GPUs of this machine alone, as JAX itself does for processes that it brings together."""
+    if devices is not None:
+        for kind in ("cuda", "rocm"):
+            jax.config.update(f"jax_{kind}_visible_devices", ",".join(map(str, devices)))
 
 
 def count() -> int:

@@ -138,9 +138,15 @@ def is_sharded(mesh: Mesh, state: Any, choice: str) -> bool:
     return memory is not None and needed > ROOM * memory
 
 
-def gather_params(model: Pix2Pix, mesh: Mesh) -> Pix2Pix:
-    """The same networks, for a state that is split over `data`: each brings its parameters together where it is applied."""
-    if mesh.size == 1:
+def gather_params(model: Pix2Pix, mesh: Mesh, shardings: Any) -> Pix2Pix:
+    """The same networks; where a state is split over `data`, each brings its parameters together where it is applied.
+
+    Args:
+        model: the networks.
+        mesh: the devices.
+        shardings: of the state, from `state_shardings`.
+    """
+    if not any("data" in where.spec for where in jax.tree.leaves(shardings)):
         return model
     changed = {name: _gathering(getattr(model, name), mesh) for name in ("generator", "discriminator")}
     return model._replace(**changed)

@@ -5,9 +5,11 @@ the work is done in a child, and this parent, which imports no JAX, stays to say
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
+import traceback
 from types import FrameType
 from typing import Any
 
@@ -17,7 +19,12 @@ from p2p_jax.logs import INTERRUPTED
 AGAIN = INTERRUPTED[signal.SIGTERM]
 """The exit code that asks for a start of all processes anew."""
 
-CHILD = "import sys; from p2p_jax.cli import main; from p2p_jax.supervisor import leave; leave(main(sys.argv[1:]))"
+SEVERED = r"Gloo|NCCL|[Cc]onnection (reset|closed|refused|aborted)|Broken pipe|[Cc]oordination ?[Ss]ervice|UNAVAILABLE"
+"""What an error of JAX says that comes of another process's end."""
+
+START_AGAIN = "start all of them again with the same lines: the run goes on from its last checkpoint."
+
+CHILD = "from p2p_jax.supervisor import run_child; run_child()"
 
 
 def supervise(argv: list[str], program: str) -> int:
@@ -41,14 +48,40 @@ def supervise(argv: list[str], program: str) -> int:
             signal.signal(number, handler)
     if code >= 0:
         return code
-    again = "start all of them again with the same lines: the run goes on from its last checkpoint."
     if code == -signal.SIGABRT:
-        sentence = f"another process of this run was lost (what is above names it), so this one was ended too; {again}"
+        sentence = (
+            f"another process of this run was lost (what is above names it), so this one was ended too; {START_AGAIN}"
+        )
     else:
         name = signal.Signals(-code).name
-        sentence = f"this process was ended by {name} (SIGKILL often means that memory ran out); {again}"
+        sentence = f"this process was ended by {name} (SIGKILL often means that memory ran out); {START_AGAIN}"
     print(f"{program}: {sentence}", file=sys.stderr)
     return AGAIN if code in (-signal.SIGABRT, -signal.SIGTERM) else 128 - code
+
+
+def explain_severed(error: BaseException) -> str | None:
+    """One sentence where an error comes of another process's end, or None. Most often JAX ends this process before."""
+    seen: BaseException | None = error
+    while PARENT in os.environ and seen is not None:
+        if type(seen).__name__ in ("JaxRuntimeError", "XlaRuntimeError") and re.search(SEVERED, str(seen)):
+            first = str(seen).splitlines()[0]
+            return f"another process of this run was lost ({first}), so this one was ended too; {START_AGAIN}"
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
+def run_child() -> None:
+    """Runs `p2p-jax` with this process's line and leaves, whatever comes of it."""
+    from p2p_jax.cli import main
+
+    try:
+        code = main(sys.argv[1:])
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    leave(code)
 
 
 def leave(code: int) -> None:

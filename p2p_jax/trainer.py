@@ -128,6 +128,7 @@ def _train(
         else:
             console.print(f"The run has done its {config.steps} steps; to go on, give more with --steps or --epochs.")
         manager.wait_until_finished()
+        bucket.send_before_parting(workdir)
     _write_report(run, state)
     _say_what_was_replaced(run)
     if run.left_out:

@@ -4,6 +4,7 @@ import signal
 import sys
 import tempfile
 import time
+import warnings
 from contextlib import nullcontext
 
 import pytest
@@ -11,8 +12,8 @@ from fsspec.implementations.local import LocalFileSystem
 from PIL import Image
 from runs import LINEAR, SMALL, finished_run, leaves_of, steps_of, stop_after, train
 
-from p2p_jax import bucket, lock, mirror
-from p2p_jax.bucket import fetched
+from p2p_jax import lock, mirror
+from p2p_jax.bucket import fetched, is_stand_in
 from p2p_jax.cli import main
 from p2p_jax.errors import Stopped
 from p2p_jax.mirror import MARKER
@@ -45,6 +46,13 @@ def opened(there):
 
 def files_of(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def wait_until(condition):
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def kept(there):
@@ -114,35 +122,79 @@ def test_a_run_in_a_bucket_is_the_run_in_a_folder(there, monkeypatch, capsys):
 
 def test_checkpoints_are_there_while_the_run_goes_on(there, monkeypatch):
     def look():
-        end = time.monotonic() + 30
-        while not (there / "run/checkpoints/3" / MARKER).exists():
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        wait_until((there / "run/checkpoints/3" / MARKER).exists)
         assert len((there / "run/metrics.jsonl").read_text().splitlines()) >= 1
 
     stop_after(monkeypatch, 5, look)
     assert train(url(there / "run"), *SMALL, "--steps", "8") == 0
 
 
-def test_what_only_reads_leaves_a_bucket_as_it_is(sent, tmp_path):
+def test_what_only_reads_leaves_a_bucket_as_it_is(sent, tmp_path, capsys):
     before = files_of(sent)
     assert main(["evaluate", url(sent)]) == 0
     drawn = tmp_path / "drawn.png"
     Image.new("RGB", (16, 16)).save(drawn)
     assert main(["translate", url(sent), str(drawn), "--output", str(tmp_path / "made")]) == 0
-    assert main(["export-torch", "--output", str(tmp_path / "torch"), url(sent)]) == 2  # drawn networks of odd widths
+    assert main(["export-torch", "--output", str(tmp_path / "torch"), url(sent)]) == 2
+    assert "PyTorch original" in capsys.readouterr().err  # which has no networks of these widths
     assert load(url(sent)).step == 8
     assert files_of(sent) == before
     assert not kept(sent.parent)
 
 
-def test_a_report_is_sent_and_disturbs_no_run(sent):
+def test_a_report_is_sent(sent):
     shutil.rmtree(sent / "report")
-    with opened(sent.parent) as folder:
-        assert main(["report", url(sent)]) == 0
-        (folder / "metrics.jsonl").write_text("later")
+    assert main(["report", url(sent)]) == 0
     assert (sent / "report" / "index.html").is_file()
-    assert (sent / "metrics.jsonl").read_text() == "later"
+
+
+def test_a_report_disturbs_no_run(there, monkeypatch):
+    make(there / "run", "run", [3, 6])
+    (there / "run/checkpoints/6" / MARKER).unlink()
+    with fetched(url(there / "run"), sending=True) as folder:
+        (folder / "report").mkdir()
+        (folder / "report/index.html").write_text("a page")
+        make(there / "run", "run", [3, 6, 9])
+    assert (there / "run/report/index.html").read_text() == "a page"
+    assert look_at(there / "run") == ("run", 9, [3, 6, 9])
+
+
+@pytest.mark.parametrize(("end", "code"), [(KeyboardInterrupt, 130), (lambda: signal.raise_signal(signal.SIGTERM), 75)])
+def test_an_interrupted_sending_loses_nothing(there, monkeypatch, end, code):
+    def interrupted(*_args, **_options):
+        if isinstance(error := end(), BaseException):
+            raise error
+
+    monkeypatch.setattr(mirror, "LOOK", 60.0)
+    make(there / "run", "run", [3])
+    first = opened(there)
+    folder = first.__enter__()
+    make(folder, "run", [3, 6])
+    monkeypatch.setattr(LocalFileSystem, "put_file", interrupted)
+    with pytest.raises(Stopped, match="what was not sent is kept in ") as stopped:
+        first.__exit__(None, None, None)
+    assert stopped.value.code == code
+    assert look_at(folder) == ("run", 6, [3, 6])
+    assert not is_stand_in(folder)
+
+
+def test_a_name_that_is_not_known_to_be_written_is_not_taken_for_another_ones(there, monkeypatch):
+    real, failures = LocalFileSystem.pipe_file, iter([True])
+
+    def failing(files, path, value, **options):
+        real(files, path, value, **options)
+        if path.endswith("/writer") and next(failures, False):
+            raise ConnectionError("no answer")
+
+    make(there / "run", "run", [3])
+    monkeypatch.setattr(LocalFileSystem, "pipe_file", failing)
+    monkeypatch.setattr(mirror, "PAUSE", 0.1)
+    with warnings.catch_warnings(record=True) as told, opened(there) as folder:
+        warnings.simplefilter("always")
+        make(folder, "run", [3, 6])
+        wait_until((there / "run/checkpoints/6" / MARKER).exists)
+    assert [str(one.message).endswith("cannot be written for now (ConnectionError: no answer).") for one in told] == [True]
+    assert look_at(there / "run") == ("run", 6, [3, 6])
 
 
 @pytest.mark.parametrize("after", range(9))
@@ -155,7 +207,7 @@ def test_sending_may_be_cut_off_anywhere(there, monkeypatch, after):
         cut_off(patch, after)
     assert whole or stopped.value.code == 75
     assert len(kept(there)) == (not whole)
-    with fetched(url(there / "run"), sending=True) as folder:
+    with opened(there) as folder:
         _, rows, steps = look_at(folder)
         assert steps in ([3, 6], [3, 6, 9], [6, 9])
         assert rows >= steps[-1]
@@ -182,7 +234,7 @@ def test_another_run_in_its_place_is_not_mixed_with_it(there, monkeypatch, after
 
 def test_of_two_runs_the_one_that_sends_later_ends(there):
     make(there / "run", "run", [3])
-    said = "another run has written to file://.*, so this one ended; what it had not sent is kept in "
+    said = "another run has written to file://.*, so this one ended; what was not sent is kept in "
     first, second = opened(there), opened(there)
     make(first.__enter__(), "run", [3, 9])
     with second as folder:
@@ -206,7 +258,7 @@ def test_a_run_ends_when_another_one_has_sent(there, monkeypatch, capsys):
 
 
 def test_a_bucket_that_cannot_be_written_for_a_while_is_written_later(there, monkeypatch, capsys):
-    monkeypatch.setattr(mirror, "AGAIN", 0.1)
+    monkeypatch.setattr(mirror, "PAUSE", 0.1)
     real, failures = LocalFileSystem.put_file, iter([ConnectionError("no answer")] * 3)
 
     def failing(*args, **options):
@@ -230,7 +282,10 @@ def test_a_bucket_that_cannot_be_written_for_a_while_is_written_later(there, mon
         ("train quickstart --workdir file:///proc/run", "file:///proc/run cannot be written and read (FileNotFoundError: "),
         ("train quickstart --data.path gs://b/data", "gs://b/data was given, but only a workdir can be in a bucket"),
         ("train quickstart --init-from=gs://b/run", "gs://b/run was given, but only a workdir can be in a bucket"),
-        ("translate runs/a gs://b/a.png gs://b/b.png --output out", "gs://b/b.png was given, but only a workdir can be"),
+        ("translate runs/a gs://b/a.png --output out", "gs://b/a.png was given, but only a workdir can be in a bucket"),
+        ("translate --native gs://b/run gs://b/b.png --output out", "gs://b/b.png was given, but only a workdir can be"),
+        ("evaluate runs/a --partial gs://b/p", "gs://b/p was given, but only a workdir can be in a bucket"),
+        ("evaluate runs/a --partial=gs://b/p", "gs://b/p was given, but only a workdir can be in a bucket"),
         ("translate --output gs://b/out gs://b/run a.png", "gs://b/out was given, but only a workdir can be in a bucket"),
     ],
 )
@@ -256,10 +311,7 @@ def test_a_checkpoint_that_is_removed_while_it_is_sent_is_not_missed(there, monk
 
         monkeypatch.setattr(LocalFileSystem, "put_file", vanishing)
         make(folder, "run", [3, 6])
-        end = time.monotonic() + 30
-        while (folder / "checkpoints/6").exists():
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        wait_until(lambda: not (folder / "checkpoints/6").exists())
         make(folder, "run", [3, 9])
     with fetched(url(there / "run")) as folder:
         assert look_at(folder) == ("run", 9, [3, 9])
@@ -270,7 +322,7 @@ def test_what_a_killed_process_left_is_removed_but_not_what_could_not_be_sent(se
     left, unsent, other, young = (here / f"{mirror.PREFIX}{name}" for name in ("left", "unsent", "other", "young"))
     for path in (left, unsent, other, young):
         (path / "run").mkdir(parents=True)
-    (unsent / bucket.KEPT).touch()
+    (unsent / mirror.KEPT).touch()
     for path in (left, unsent, other):
         os.utime(path, (0, 0))
     with lock.hold(other), fetched(url(sent)):

@@ -7,13 +7,14 @@ import sys
 import threading
 import time
 
+import jax
 import numpy as np
 import pytest
-from runs import QUICK, train
+from runs import QUICK, finished_run, train
 
 from experiments import lost_process
-from p2p_jax import processes, supervisor
-from p2p_jax.cli import main
+from p2p_jax import checkpoint, processes, supervisor
+from p2p_jax.cli import main, run_command
 from p2p_jax.data.loading import batches, open_dataset, open_reader
 from p2p_jax.distributed import PARENT, Distributed, check, is_asked_for, needs_parent
 
@@ -48,6 +49,25 @@ def test_options_that_fit_pass():
     check(Distributed(processes=2, index=1), apart=True)
     with pytest.raises(ValueError, match=r"without --distributed.processes: give processes, index, or auto alone"):
         check(Distributed(index=1), apart=True)
+
+
+def test_other_gpus_are_left_alone_by_processes_that_no_coordinator_brings_together(monkeypatch):
+    told = {}
+    monkeypatch.setattr(processes.jax.config, "update", told.__setitem__)
+    processes.start(Distributed())
+    assert told == {}
+    processes.start(Distributed(devices=(2,)))
+    assert told == {"jax_cuda_visible_devices": "2", "jax_rocm_visible_devices": "2"}
+    assert processes.start_apart(Distributed(processes=2, index=1, devices=(0, 1))) == (1, 2)
+    assert told["jax_cuda_visible_devices"] == "0,1"
+
+
+def test_processes_that_see_different_checkpoints_are_refused(monkeypatch):
+    workdir = finished_run()
+    monkeypatch.setattr(processes, "gather_lines", lambda lines: [*lines, "[3]"])
+    said = "the processes see different checkpoints in .*: give all of them one workdir"
+    with checkpoint.open_manager(workdir, keep=3) as manager, pytest.raises(ValueError, match=said):
+        checkpoint.restore(manager, None)
 
 
 def test_a_parent_is_needed_once(monkeypatch):
@@ -101,6 +121,32 @@ def test_a_parent_tells_what_ended_its_child(monkeypatch, capsys, end, code, sai
     message = capsys.readouterr().err
     assert said in message
     assert message.count("\n") == bool(said)
+
+
+def test_an_error_of_a_severed_connection_asks_for_another_start(monkeypatch, capsys):
+    def severed(_argv):
+        try:
+            raise jax.errors.JaxRuntimeError("UNKNOWN: Gloo all-reduce failed:  Connection reset by peer\nmore")
+        except Exception as error:
+            raise KeyError("of a library in between") from error
+
+    with pytest.raises(KeyError):
+        run_command(severed, [])
+    monkeypatch.setenv(PARENT, "1")
+    assert run_command(severed, []) == 75
+    said = capsys.readouterr().err
+    assert said.startswith(
+        "p2p-jax: another process of this run was lost (UNKNOWN: Gloo all-reduce failed:  Connection reset"
+    )
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(("end", "code"), [("raise ValueError", 1), ("sys.exit(3)", 3), ("return 75", 75)])
+def test_a_child_leaves_whatever_comes_of_it(end, code):
+    program = (
+        f"import sys; from p2p_jax import cli, supervisor\ndef main(argv): {end}\ncli.main = main; supervisor.run_child()"
+    )
+    assert subprocess.run([sys.executable, "-c", program], stderr=subprocess.DEVNULL).returncode == code
 
 
 def test_a_parent_hands_signals_on(monkeypatch):

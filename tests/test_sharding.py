@@ -13,7 +13,7 @@ from jax.sharding import NamedSharding
 from p2p_jax import discriminators, generators, layers
 from p2p_jax.data.augment import augment
 from p2p_jax.network import network
-from p2p_jax.sharding import make_mesh, replicate, split_batch
+from p2p_jax.sharding import gather_params, make_mesh, replicate, split_batch, state_shardings
 from p2p_jax.step import Pix2Pix, init_train_state, make_train_step
 
 jit = jax.jit
@@ -125,3 +125,11 @@ def test_augmentation_is_the_same_on_two_devices():
     run = jit(lambda key, batch: augment(key, batch, size=6))
     one, two = (run(jax.random.key(0), split_batch(make_mesh(4, d), batch)) for d in (jax.devices()[:1], jax.devices()))
     jax.tree.map(np.testing.assert_array_equal, one, two)
+
+
+def test_networks_are_wrapped_only_where_a_state_is_split():
+    mesh, model = make_mesh(2, jax.devices()[:2]), build()
+    large = {"kernel": jax.ShapeDtypeStruct((64, 64, 2, 2), "float32")}
+    for sharded in (False, True):
+        shardings = state_shardings(mesh, large, sharded=sharded)
+        assert (gather_params(model, mesh, shardings) is model) == (not sharded)

@@ -18,6 +18,7 @@ from experiments.torture.faults import FAULTS, KILLS, finish
 from experiments.torture.trial import STEPS, Ended, Trial, good_steps, lost, open_trial, outcome
 
 IN_A_RUN = 8  # faults that befall one
+UNHARMED = "none: all came too late"
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def _torture(
         different = sorted(place for place in expected.keys() | found.keys() if expected.get(place) != found.get(place))
         verdict = complaint or (f"differs in {', '.join(different[:5])}" if different else "ended as the one left in peace")
         console.print(f"run {number}, {', '.join(names)}: {verdict}", markup=False)
-        tally.differing.update(set(names) if different else ())
+        tally.differing.update(set(names) or {UNHARMED} if different else ())
         tally.runs += 1
         number += options.at_once
 
@@ -140,7 +141,7 @@ def report(tally: Tally, arrays: int, console: Console) -> int:
     """Prints the table; returns the exit code."""
     columns = ("Fault", "Times", "Finished checkpoints lost", "Ended not as it should", "In runs whose result differs")
     table = Table(*columns, title=f"{tally.runs} runs of {STEPS} steps, {tally.kills} kills, {arrays} arrays compared")
-    for name in FAULTS:
+    for name in (*FAULTS, UNHARMED):
         counts = (tally.times, tally.lost, tally.wrong, tally.differing)
         table.add_row(name, *(str(count[name]) for count in counts))
     table.add_section()
