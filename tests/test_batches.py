@@ -43,6 +43,7 @@ def assert_close(run, other):
         np.testing.assert_allclose(np.asarray(a, np.float64), np.asarray(b, np.float64), rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_groups_stay_what_they_were_when_the_run_goes_on_with_other_devices(tmp_path, monkeypatch, capsys):
     """Four steps on two devices, and two on each number of them, are the same."""
     assert train(tmp_path / "whole", *FOUR, *BY_GROUP) == 0
@@ -61,6 +62,7 @@ def test_groups_stay_what_they_were_when_the_run_goes_on_with_other_devices(tmp_
     assert "generator.group_size is 2, not 4" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_parts_in_several_steps_a_call_on_two_devices_train_as_the_batch_at_once_does(tmp_path, capsys):
     assert train(tmp_path / "at_once", *STEADY) == 0
     assert train(tmp_path / "in_parts", *STEADY, "--accumulate", "2", "--steps-per-call", "2") == 0

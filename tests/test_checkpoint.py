@@ -283,6 +283,7 @@ def test_one_value_that_is_no_number_is_found(network, bad):
     assert not all_finite(state.replace(**{network: model}))
 
 
+@pytest.mark.slow
 def test_the_checkpoints_of_a_run_hold_different_states():
     sums = {str(checksums(checkpoint.restore_items(finished_run(), ("training",), step)[0])) for step in (3, 6, 8)}
     assert len(sums) == 3

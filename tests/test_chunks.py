@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cases import mostly_slow
 
 from p2p_jax import chunks, convolution
 from p2p_jax.windows import Window, Work
@@ -36,7 +37,7 @@ def maps_of(name, *, features_first, dtype):
 
 @pytest.mark.parametrize("features_first", [False, True])
 @pytest.mark.parametrize("name", FORMULATIONS)
-@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("count", mostly_slow([1, 3]))
 def test_a_few_at_a_time_give_what_all_at_once_give(name, features_first, count, monkeypatch):
     with jax.enable_x64(True):
         for what, (fn, arrays) in maps_of(name, features_first=features_first, dtype=jnp.float64).items():
@@ -49,7 +50,7 @@ def test_a_few_at_a_time_give_what_all_at_once_give(name, features_first, count,
 
 
 @pytest.mark.parametrize("name", FORMULATIONS)
-@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("dtype", mostly_slow([jnp.bfloat16, jnp.float16]))
 def test_numbers_of_16_bits_come_through_whole(name, dtype, monkeypatch):
     for what, (fn, arrays) in maps_of(name, features_first=False, dtype=dtype).items():
         whole = jax.jit(fn)(*arrays)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from cases import mostly_slow
 from runs import LINEAR, crash, fill, finished_run, leaves_of, rows_of, small_disk, steps_of, stop_after, train
 
 from p2p_jax import checkpoint, disk, loop, report, trainer
@@ -138,7 +139,7 @@ def test_the_first_record_that_cannot_be_written(tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("part", ["save", "row", "report", "replaced"])
+@pytest.mark.parametrize("part", mostly_slow(["save", "row", "report", "replaced"], keep=2))
 def test_whatever_cannot_be_written_leaves_what_was_saved(tmp_path, monkeypatch, capsys, part):
     def fail_at(module, name, when=lambda *args: True):
         real = getattr(module, name)

@@ -10,7 +10,7 @@ import time
 import jax
 import numpy as np
 import pytest
-from runs import QUICK, finished_run, train
+from runs import QUICK, train
 
 from experiments import lost_process
 from p2p_jax import checkpoint, processes, supervisor
@@ -62,11 +62,10 @@ def test_other_gpus_are_left_alone_by_processes_that_no_coordinator_brings_toget
     assert told["jax_cuda_visible_devices"] == "0,1"
 
 
-def test_processes_that_see_different_checkpoints_are_refused(monkeypatch):
-    workdir = finished_run()
+def test_processes_that_see_different_checkpoints_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(processes, "gather_lines", lambda lines: [*lines, "[3]"])
     said = "the processes see different checkpoints in .*: give all of them one workdir"
-    with checkpoint.open_manager(workdir, keep=3) as manager, pytest.raises(ValueError, match=said):
+    with checkpoint.open_manager(tmp_path, keep=3) as manager, pytest.raises(ValueError, match=said):
         checkpoint.restore(manager, None)
 
 
@@ -215,6 +214,7 @@ def test_pictures_are_translated_by_shares_and_those_that_are_there_left_out(tmp
     assert main([*line, "--skip-existing"]) == 0
 
 
+@pytest.mark.slow
 def test_a_killed_process_ends_the_other_and_both_go_on_to_the_same_bits(capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["lost_process", "--steps", "30", "--kill-at", "10", "--heartbeat", "10"])
     assert lost_process.main() == 0

@@ -23,6 +23,7 @@ def test_differences_are_found_where_they_are():
     assert differences({**expected, "generator_l1": np.array([1, np.nan, 1])}, expected)["losses"] == np.inf
 
 
+@pytest.mark.slow
 def test_devices_processes_and_shardings_train_alike_and_the_same_line_gives_the_same_bits():
     rows = compare(Equalities(devices=(1, 4), dtypes=("float64",)))
     assert [(row["devices"], row["processes"], row["sharding"], row["model"]) for row in rows] == [

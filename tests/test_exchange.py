@@ -148,6 +148,7 @@ def moved(before, after):
     return max(abs(after[layer][name] - value).max() for layer, part in before.items() for name, value in part.items())
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_imported_networks_in_place_and_again(tmp_path, capsys):
     workdir, pairs = copied(tmp_path), folder_of_pairs(tmp_path / "pairs")
     before = checkpoint.restore_items(workdir, ("generator", "discriminator"))[0]

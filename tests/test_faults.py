@@ -1,6 +1,7 @@
 """Pictures that are damaged while a run trains on them."""
 
 import pytest
+from cases import mostly_slow
 from runs import TINY, folder_of_pairs, leaves_of, steps_of, stop_after, train
 
 from p2p_jax import trainer
@@ -29,7 +30,7 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("damage", [*DAMAGES])
+@pytest.mark.parametrize("damage", mostly_slow([*DAMAGES]))
 def test_a_picture_damaged_in_a_later_epoch_ends_the_run_which_goes_on_once_it_is_repaired(
     tmp_path, victim, monkeypatch, capsys, damage
 ):

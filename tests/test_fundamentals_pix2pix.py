@@ -15,6 +15,9 @@ from p2p_jax.network import Network
 SMALL = {"size": 32, "width": 8, "pairs": 60}
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def numbers():
     return to_host(lesson.measure(**SMALL, steps=400))

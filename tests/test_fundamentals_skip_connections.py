@@ -15,6 +15,9 @@ from p2p_jax import layers
 from p2p_jax.generators import unet
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def numbers():
     return to_host(lesson.measure(size=32, width=8, steps=200, pairs=60))

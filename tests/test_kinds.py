@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cases import mostly_slow
 from PIL import Image
 from runs import quick_experiment
 
@@ -87,7 +88,7 @@ def write_pairs(folder: Path, parts: dict[str, str]) -> Path:
 REPORTED = ("two inputs, masked", "own sizes")
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", mostly_slow(KINDS, keep=4))
 def test_it_trains_and_translates_and_is_written_as_what_it_is(tmp_path, monkeypatch, name):
     parts, options, (ending, dtype, channels) = KINDS[name]
     if name not in REPORTED:  # its figures take longer to compile than all else here

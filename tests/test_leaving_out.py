@@ -9,6 +9,7 @@ from functools import cache
 import jax
 import numpy as np
 import pytest
+from cases import mostly_slow
 from PIL import Image
 from runs import QUICK, ROOT, crash, folder_of_pairs, leaves_of, rows_of, steps_of, stop_after, train
 
@@ -100,7 +101,7 @@ def test_as_many_as_may_be_left_out_in_a_row_are_passed_over():
     assert int(pass_over(np.int32(5), as_array(row))) == 5 + leaving_out.MOST_LEFT_OUT == find_index(5, 0, row)
 
 
-@pytest.mark.parametrize("per_call", ["1", "5"])
+@pytest.mark.parametrize("per_call", mostly_slow(["1", "5"]))
 @pytest.mark.parametrize("fault", [VALUE, SLOPE])
 def test_the_batch_that_did_it_is_left_out(tmp_path, capsys, fault, per_call):
     assert start(tmp_path, "--steps-per-call", per_call, fault=fault) == 0
@@ -118,6 +119,7 @@ def test_the_batch_that_did_it_is_left_out(tmp_path, capsys, fault, per_call):
     assert numbers == sorted(numbers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flags", [(), ("--data.cache", "device")])
 def test_what_is_left_is_the_run_without_those_batches(tmp_path, flags):
     """Step by step with the index of each batch given by hand: its pictures and its random numbers are those."""
@@ -142,7 +144,7 @@ def test_what_is_left_is_the_run_without_those_batches(tmp_path, flags):
     assert int(state.step) == 12
 
 
-@pytest.mark.parametrize("taken", [1, 3, 6])
+@pytest.mark.parametrize("taken", mostly_slow([1, 3, 6]))
 def test_an_interrupted_run_leaves_out_the_same(tmp_path, monkeypatch, taken):
     with monkeypatch.context() as patch:
         stop_after(patch, taken, crash)

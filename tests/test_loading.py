@@ -5,6 +5,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
+from cases import mostly_slow
 from PIL import Image
 
 from p2p_jax.config import Config, Data, load_size
@@ -39,7 +40,7 @@ def ids(stream):
 
 
 @pytest.mark.parametrize("threads", [0, 2])
-@pytest.mark.parametrize("batch_size", [1, 2, 4])
+@pytest.mark.parametrize("batch_size", mostly_slow([1, 2, 4]))
 def test_a_stream_from_k_goes_on_like_one_from_the_start(side_by_side, threads, batch_size):
     reader = reader_of(config_of(side_by_side))
     whole = take(reader, 14, batch_size=batch_size)

@@ -6,6 +6,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
+from cases import mostly_slow
 from runs import DRAWN, LINEAR, SMALL, crash, finished_run, leaves_of, rows_of, steps_of, stop_after, train
 
 from p2p_jax import checkpoint, feed, loop, trainer
@@ -65,6 +66,7 @@ def test_several_steps_in_one_call_are_the_same_steps(tmp_path):
     assert rows[8]["learning_rate"] == single[8]["learning_rate"]
 
 
+@pytest.mark.slow
 def test_several_steps_in_one_call_split_batches_over_devices(tmp_path):
     options = (*SMALL, "--steps", "4", "--batch-size", "2")
     assert train(tmp_path / "calls", *options, "--steps-per-call", "2") == 0
@@ -72,7 +74,7 @@ def test_several_steps_in_one_call_split_batches_over_devices(tmp_path):
     assert_close(tmp_path / "calls", tmp_path / "single")
 
 
-@pytest.mark.parametrize("cache", ["memory", "device"])
+@pytest.mark.parametrize("cache", mostly_slow(["memory", "device"]))
 def test_a_crashed_run_of_calls_goes_on_bit_for_bit(tmp_path, monkeypatch, cache):
     options = (*IN_CALLS, "--data.cache", cache)
     assert train(tmp_path / "whole", *options) == 0

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cases import mostly_slow
 from formulations import computed_by
 from naive import naive_conv2d, naive_conv2d_transpose
 
@@ -137,7 +138,8 @@ def derivatives(convolve, x, kernel, cotangent):
 
 
 @pytest.mark.parametrize(
-    "setting", SQUARE + CONVOLUTIONS[:2] + CONVOLUTIONS[6:7] + TRANSPOSED[:1] + TRANSPOSED[2:3] + TRANSPOSED[5:6]
+    "setting",
+    mostly_slow(SQUARE + CONVOLUTIONS[:2] + CONVOLUTIONS[6:7] + TRANSPOSED[:1] + TRANSPOSED[2:3] + TRANSPOSED[5:6], keep=8),
 )
 def test_all_formulations_agree_in_float64_to_the_second_derivative(setting):
     convolve, shapes, formulations = convolution_of(setting)
@@ -147,7 +149,7 @@ def test_all_formulations_agree_in_float64_to_the_second_derivative(setting):
         assert_all_agree(partial(derivatives, convolve), formulations, (x, kernel, cotangent), 1e-10)
 
 
-@pytest.mark.parametrize("setting", SQUARE + CONVOLUTIONS[3:8:4] + TRANSPOSED[4:7:2])
+@pytest.mark.parametrize("setting", mostly_slow(SQUARE + CONVOLUTIONS[3:8:4] + TRANSPOSED[4:7:2], keep=3))
 def test_all_formulations_agree_in_float32_in_value_and_gradient(setting):
     convolve, shapes, formulations = convolution_of(setting)
     x, kernel = (jnp.asarray(normal(*shape), jnp.float32) for shape in shapes)
@@ -158,7 +160,8 @@ def test_all_formulations_agree_in_float32_in_value_and_gradient(setting):
 
 
 @pytest.mark.parametrize(
-    "setting", [(16, 16, 4, 4, 32, 16, 2, 1), (17, 16, 4, 4, 16, 32, 1, 1), (8, 8, 4, 4, 32, 16, 2, 1, 0)]
+    "setting",
+    mostly_slow([(16, 16, 4, 4, 32, 16, 2, 1), (17, 16, 4, 4, 16, 32, 1, 1), (8, 8, 4, 4, 32, 16, 2, 1, 0)], keep=2),
 )
 def test_formulations_in_bfloat16_round_like_bfloat16(setting):
     """Root mean squares of the errors against products in float32, of bfloat16's own: at most 3 times as large."""

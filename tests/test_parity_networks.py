@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference_values as values
+from cases import mostly_slow
 
 from p2p_jax import convert, convolution, discriminators, generators, layers, ops
 from p2p_jax.network import count_parameters, network
@@ -65,7 +66,7 @@ def nchw(x):
     return np.asarray(x).transpose(0, 3, 1, 2)
 
 
-@pytest.mark.parametrize("name", values.NETWORKS)
+@pytest.mark.parametrize("name", mostly_slow(values.NETWORKS, keep=5))
 def test_network_equals_pytorchs_in_value_statistics_and_every_gradient(name, stored, monkeypatch, record_property):
     kind, _, dtype, shape, options = values.NETWORKS[name]
     if name not in ("unet_64_batch", "patchgan_3_batch"):

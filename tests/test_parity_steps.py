@@ -13,6 +13,7 @@ import numpy as np
 import optax
 import pytest
 import reference_values as values
+from cases import mostly_slow
 
 from p2p_jax import convert, convolution, discriminators, generators, layers, ops, pix2pix
 from p2p_jax.config import Optimizer
@@ -149,7 +150,7 @@ def step_without_norm():
     return make_step("none")
 
 
-@pytest.mark.parametrize("norm", values.STEPS)
+@pytest.mark.parametrize("norm", mostly_slow(values.STEPS, keep=2))
 def test_ten_steps_equal_pytorchs_in_float64(norm, stored, step_without_norm, record_property):
     with jax.enable_x64(True):
         step = step_without_norm if norm == "none" else make_step(norm)

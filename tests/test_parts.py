@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from cases import mostly_slow
 from test_step import batch_of, initial, judge, make_picture
 
 from p2p_jax import layers, losses
@@ -49,7 +50,7 @@ def assert_close(a, b):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=bound(a), atol=bound(a)), a, b)
 
 
-@pytest.mark.parametrize("update", ["sequential", "stale", "simultaneous"])
+@pytest.mark.parametrize("update", mostly_slow(["sequential", "stale", "simultaneous"]))
 @pytest.mark.parametrize("norm", [layers.instance_norm, layers.no_norm, by_picture], ids=["instance", "none", "picture"])
 def test_four_parts_train_as_the_batch_at_once_where_pictures_share_no_statistics(norm, update):
     model = build(norm, update=update, ema_decay=0.9)

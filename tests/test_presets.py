@@ -696,6 +696,7 @@ def stored(workdir):
     return json.loads((workdir / "experiment.json").read_text())["config"]
 
 
+@pytest.mark.slow
 def test_a_run_with_a_preset_stores_it_with_what_was_typed_and_goes_on_by_the_same_line(tmp_path, quick, capsys):
     typed = {"loss.discriminator_weight": 0.25, "optimizer.schedule": "constant"}
     unet = ("--generator.architecture", "unet", "--generator.widths", "2", "2")

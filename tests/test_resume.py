@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from cases import mostly_slow
 from runs import (
     DRAWN,
     LINEAR,
@@ -95,6 +96,7 @@ def kill_and_go_on(workdir: Path, options: tuple[str, ...], seed: int) -> int:
     return newest
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_any_moment_goes_on_bit_for_bit(tmp_path):
     options = (*DRAWN, "--steps", "40", "--checkpoint-every", "4", "--log-every", "1", "--keep", "3")
     newest = kill_and_go_on(tmp_path / "killed", options, seed=time.time_ns())
@@ -207,7 +209,7 @@ def test_changed_pictures_are_refused(tmp_path, capsys):
     assert steps_of(run) == [2]
 
 
-@pytest.mark.parametrize("length", [("--steps", "8"), ("--epochs", "2")])
+@pytest.mark.parametrize("length", mostly_slow([("--steps", "8"), ("--epochs", "2")]))
 @pytest.mark.parametrize("change", ["more", "fewer"])
 def test_changed_pictures_may_be_accepted(tmp_path, capsys, length, change):
     pairs, run = folder_of_pairs(tmp_path / "pairs"), tmp_path / "run"

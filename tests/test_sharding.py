@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from cases import mostly_slow
 from jax.sharding import NamedSharding
 
 from p2p_jax import discriminators, generators, layers
@@ -68,7 +69,7 @@ def train(model, accumulate, devices, steps=3):
     return state.replace(key=jax.random.key_data(state.key)), history, step.as_text()
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=mostly_slow(MODELS))
 def runs(request):
     assert jax.device_count() == 2, "conftest.py simulates two"
     with jax.enable_x64(True):

@@ -13,6 +13,7 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 import pytest
+from cases import mostly_slow
 
 from p2p_jax import tensor_pickle
 from p2p_jax.torch_files import read_state_dict, write_state_dict
@@ -592,7 +593,9 @@ def read_or_refuse(path: Path) -> bool:
         return False
 
 
-@pytest.mark.parametrize("name", ["zip", "zip's pickle", "protocol4's pickle", "legacy", "kinds_legacy", "shared_legacy"])
+@pytest.mark.parametrize(
+    "name", mostly_slow(["zip", "zip's pickle", "protocol4's pickle", "legacy", "kinds_legacy", "shared_legacy"], keep=2)
+)
 def test_damaged_bytes_make_a_sentence_or_a_dict(tmp_path, name):
     """Nothing else, at once, and in little memory; a pickle within a zip file gets the right CRC again."""
     source, within, _ = name.partition("'s ")

@@ -75,6 +75,7 @@ def test_the_table_tells_and_the_exit_code_too(capsys, count):
     assert name in said
 
 
+@pytest.mark.slow
 def test_runs_that_are_killed_end_as_those_left_in_peace(monkeypatch, capsys):
     short = [word.replace("120", "24") for word in trial.OPTIONS]
     monkeypatch.setattr(trial, "OPTIONS", short)
