@@ -14,7 +14,6 @@ from experiments.fundamentals.text import skip_connections as told
 from p2p_jax import layers
 from p2p_jax.generators import unet
 
-
 pytestmark = pytest.mark.slow
 
 
