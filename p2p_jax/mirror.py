@@ -150,8 +150,7 @@ class Mirror:
             yield
         finally:
             over.set()
-            watching.join()
-            self._send_last()
+            self._send_last(watching)
 
     def _watch(self, sent: Any, over: threading.Event) -> None:
         pause = LOOK
@@ -172,7 +171,7 @@ class Mirror:
                     warnings.warn(f"{self.url} cannot be written for now ({_first_line(error)}).", stacklevel=2)
                 pause = PAUSE
 
-    def _send_last(self) -> None:
+    def _send_last(self, watching: threading.Thread) -> None:
         failing = sys.exc_info()[0] is not None
         kept = self.folder.parent / KEPT
         kept.touch()  # until all is sent, however this ends
@@ -181,6 +180,7 @@ class Mirror:
         try:
             stopped = f"Stopped while {self.url} was written: {where}."
             with ended_by_sigterm(stopped, AGAIN), open_console().status(f"sending to {self.url}"):
+                watching.join()
                 self.send()
         except _Taken:
             self._stand_for_nothing()
