@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from cases import mostly_slow
 from runs import LINEAR, crash, fill, finished_run, leaves_of, rows_of, small_disk, steps_of, stop_after, train
 
-from p2p_jax import checkpoint, disk, loop, report, trainer
+from p2p_jax import checkpoint, disk, loop, report, resume, trainer
 from p2p_jax import experiment as experiments
 from p2p_jax.disk import explain, whole
 
@@ -200,3 +201,17 @@ def test_the_list_of_trusted_code_survives_a_full_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "write_text", full)
     experiments._trust("b" * 64)
     assert experiments._trusted() == {"a" * 64}
+
+
+def test_what_is_written_late_is_removed_too(tmp_path, monkeypatch):
+    unfinished, real, late = tmp_path / "checkpoints/3.orbax-checkpoint-tmp", shutil.rmtree, iter([True])
+
+    def removing(path, **options):
+        real(path, **options)
+        if next(late, False):
+            path.mkdir()
+
+    with resume.tidied(tmp_path):
+        unfinished.mkdir(parents=True)
+        monkeypatch.setattr(shutil, "rmtree", removing)
+    assert not unfinished.exists()
