@@ -73,9 +73,12 @@ def _find_workdir(argv: list[str]) -> int | None:
             before, _, word = word.partition("=")
         elif not before or before in _FLAGS:
             before, positionals = "", positionals + 1
+        of_workdir = before == "--workdir" or (not before and positionals == 1 and argv[0] in READING)
+        if of_workdir and re.match(r"[a-z][a-z0-9+.-]*://", word) and not is_url(word):
+            raise ValueError(f"{word} was given: a workdir is a folder, or lies in a bucket (gs://, s3:// or az://).")
         if not is_url(word):
             continue
-        if before != "--workdir" and (before or positionals != 1 or argv[0] not in READING):
+        if not of_workdir:
             raise ValueError(
                 f"{word} was given, but only a workdir can be in a bucket: give a folder (a bucket can be mounted as one)."
             )

@@ -30,12 +30,19 @@ class Tally:
             shape: of the sums.
             folder: where it is kept; None keeps nothing.
             measured: names, as JSON holds it, all that the sums depend on.
+
+        Raises:
+            ValueError: the folder cannot be made.
         """
         self.done, self.sums, self.replaced = 0, np.zeros(shape), set[int]()
         self.path, self.kept = None, time.monotonic()
         if folder is None:
             return
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = str(error.strerror).lower()
+            raise ValueError(f"the folder {folder} cannot be made ({reason}): give another --partial.") from None
         self.path = folder / f"{hashlib.sha256(json.dumps(measured, sort_keys=True).encode()).hexdigest()[:24]}.json"
         if not self.path.exists():
             return

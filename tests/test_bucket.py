@@ -280,6 +280,11 @@ def test_a_bucket_that_cannot_be_written_for_a_while_is_written_later(there, mon
         ("evaluate s3://bucket/run", "s3:// needs a package that is not installed: install p2p-jax[s3], or give a folder."),
         ("train quickstart --workdir=gs://bucket/run", "install p2p-jax[gcs], or give a folder."),
         ("train quickstart --workdir file:///proc/run", "file:///proc/run cannot be written and read (FileNotFoundError: "),
+        (
+            "train quickstart --workdir ftp://host/run",
+            "ftp://host/run was given: a workdir is a folder, or lies in a bucket",
+        ),
+        ("evaluate http://host/run", "http://host/run was given: a workdir is a folder, or lies in a bucket (gs://, s3://"),
         ("train quickstart --data.path gs://b/data", "gs://b/data was given, but only a workdir can be in a bucket"),
         ("train quickstart --init-from=gs://b/run", "gs://b/run was given, but only a workdir can be in a bucket"),
         ("translate runs/a gs://b/a.png --output out", "gs://b/a.png was given, but only a workdir can be in a bucket"),

@@ -183,6 +183,13 @@ def test_a_stopped_evaluation_goes_on_with_the_same_figures(tmp_path, monkeypatc
     assert not list(partial.iterdir())
 
 
+def test_a_folder_that_cannot_be_made_is_told(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert main(["evaluate", str(finished_run()), "--partial", str(tmp_path / "file" / "folder")]) == 2
+    said = capsys.readouterr().err
+    assert said == f"p2p-jax: the folder {tmp_path}/file/folder cannot be made (not a directory): give another --partial.\n"
+
+
 def test_a_tally_is_of_what_it_was_of_and_a_damaged_one_starts_anew(tmp_path):
     first = tally.Tally((1, 2), tmp_path, ["a"])
     first.sums += 0.1
