@@ -177,6 +177,7 @@ def test_training_goes_on_from_imported_networks_in_place_and_again(tmp_path, ca
     assert int(judge["model.3.num_batches_tracked"]) == 11 + 3 * 3
 
 
+@pytest.mark.slow
 def test_fine_tuning_takes_architecture_and_size_from_the_run_it_starts_from(tmp_path):
     workdir, pairs = tmp_path / "new", folder_of_pairs(tmp_path / "pairs")
     line = ("train", "facades", "--init-from", imported(), "--workdir", workdir, "--data.path", pairs, *QUICK)

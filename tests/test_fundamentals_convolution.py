@@ -20,6 +20,9 @@ KERNELS = {name: kernel.tolist() for name, kernel in lesson.KERNELS.items()}
 conv2d, conv2d_transpose = ops.conv2d, ops.conv2d_transpose
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def numbers():
     return to_host(lesson.measure(largest=6, size=16, steps=60, widths=(8,)))

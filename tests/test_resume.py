@@ -66,6 +66,7 @@ def test_a_crashed_run_goes_on_bit_for_bit(tmp_path, monkeypatch, capsys, taken)
     assert samples == [path.read_bytes() for path in sorted((finished_run() / "samples").iterdir())]
 
 
+@pytest.mark.slow
 def test_a_grown_run_is_the_longer_run(tmp_path):
     """With a constant rate, 4 steps and 4 more are 8 steps."""
     assert train(tmp_path / "once", *SMALL, "--steps", "8") == 0
