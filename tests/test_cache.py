@@ -106,11 +106,13 @@ def test_a_second_start_compiles_nothing(runs):
     assert runs.second.found > 2
 
 
+@pytest.mark.slow
 def test_damaged_programs_are_compiled_and_written_again(runs):
     assert runs.damaged[1:3] == (0, runs.second.found)
     assert runs.mended[1:3] == runs.second[1:3]
 
 
+@pytest.mark.slow
 def test_nobody_is_told_of_it(runs):
     assert [run.complaints for run in (runs.without, *runs.first, runs.second, runs.damaged, runs.mended)] == [""] * 6
 
