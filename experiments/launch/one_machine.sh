@@ -51,9 +51,10 @@ fi
 
 child=""
 told="" # the signal that this script was told to end by
+late="" # the same, where it came while the program was being started
 hand_on() {
     told=$1
-    [[ -z "$child" ]] || kill "-$1" "$child" 2>/dev/null || true
+    if [[ -z "$child" ]]; then late=$1; else kill "-$1" "$child" 2>/dev/null || true; fi
 }
 trap 'hand_on TERM' TERM
 trap 'hand_on INT' INT
@@ -63,6 +64,7 @@ set -m
 for ((starts = 1; ; starts++)); do
     "${command[@]}" &
     child=$!
+    [[ -z "$late" ]] || kill "-$late" "$child" 2>/dev/null || true
     code=0
     wait "$child" || code=$?
     while [[ -n "$told" ]] && kill -0 "$child" 2>/dev/null; do # a signal ends `wait` before the program has ended
