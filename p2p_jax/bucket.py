@@ -69,9 +69,9 @@ def _find_workdir(argv: list[str]) -> int | None:
     found, positionals = None, 0
     for place, word in enumerate(argv[1:], 1):
         before = argv[place - 1] if argv[place - 1].startswith("-") and "=" not in argv[place - 1] else ""
-        if word.startswith("--"):
+        if word.startswith("-"):
             before, _, word = word.partition("=")
-        elif not before or before in _FLAGS:
+        elif not before or before.replace("_", "-") in _FLAGS:
             before, positionals = "", positionals + 1
         of_workdir = before == "--workdir" or (not before and positionals == 1 and argv[0] in READING)
         if of_workdir and re.match(r"[a-z][a-z0-9+.-]*://", word) and not is_url(word):

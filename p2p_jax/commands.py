@@ -21,7 +21,6 @@ from p2p_jax.options import (
 from p2p_jax.presets import Preset, apply_preset
 
 USAGE_ERROR = 2
-STOPPED = 75  # as a run that is told to stop: start it again
 
 
 def train(argv: list[str]) -> int:
@@ -100,7 +99,7 @@ def translate(argv: list[str]) -> int:
     unreadable: list[str] = []
     last = None
     stopped = "Stopped; the same command with --skip-existing goes on."
-    with ended_by_sigterm(stopped, STOPPED), progress_bar(console) as progress:
+    with ended_by_sigterm(stopped), progress_bar(console) as progress:
         written = translate_files(
             translator,
             files,
@@ -140,7 +139,7 @@ def evaluate(argv: list[str]) -> int:
     identity = [translator.step, options.mode, checksums((translator.params, translator.state))]
     console = open_console()
     stopped = "Stopped; " + ("the same command goes on." if options.partial else "with --partial FOLDER it could go on.")
-    with ended_by_sigterm(stopped, STOPPED), progress_bar(console) as progress:
+    with ended_by_sigterm(stopped), progress_bar(console) as progress:
         task = progress.add_task("evaluating")
         found = evaluation.evaluate(
             config,

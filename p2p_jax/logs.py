@@ -66,7 +66,7 @@ def metrics_writer(workdir: Path, *, tensorboard: bool) -> Iterator[Callable[[di
 
 
 @contextmanager
-def ended_by_sigterm(message: str, code: int) -> Iterator[None]:
+def ended_by_sigterm(message: str, code: int = INTERRUPTED[signal.SIGTERM]) -> Iterator[None]:
     """Lets SIGTERM end what is done within, but for what `caught_signals` guards, cleanly and with an exit code.
 
     Raises:

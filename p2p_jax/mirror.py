@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from p2p_jax import disk
+from p2p_jax import disk, processes
 from p2p_jax.errors import Stopped
 from p2p_jax.experiment import RECORD
 from p2p_jax.logs import INTERRUPTED, ended_by_sigterm, open_console
@@ -179,22 +179,18 @@ class Mirror:
         where = f"what was not sent is kept in {self.folder}"
         try:
             stopped = f"Stopped while {self.url} was written: {where}."
-            with ended_by_sigterm(stopped, AGAIN), open_console().status(f"sending to {self.url}"):
+            with ended_by_sigterm(stopped), open_console().status(f"sending to {self.url}"):
                 watching.join()
                 self.send()
         except _Taken:
-            self._stand_for_nothing()
             raise Stopped(
                 f"another run has written to {self.url} since this one started, so this one ended; {where}.", 2
             ) from None
         except KeyboardInterrupt:
-            self._stand_for_nothing()
             raise Stopped(f"interrupted while {self.url} was written: {where}.", INTERRUPTED[signal.SIGINT]) from None
         except Stopped:
-            self._stand_for_nothing()
             raise
         except Exception as error:  # as above
-            self._stand_for_nothing()
             sentence = (
                 f"{self.url} cannot be written ({_first_line(error)}): {where}; the same command goes on from the last "
                 "checkpoint that was sent."
@@ -205,10 +201,9 @@ class Mirror:
         else:
             kept.unlink()
             self.kept = False
-
-    def _stand_for_nothing(self) -> None:
-        """Makes an ordinary workdir of the folder."""
-        (self.folder / MARK).unlink(missing_ok=True)
+        finally:
+            if self.kept:  # it becomes an ordinary workdir
+                (self.folder / MARK).unlink()
 
     def send(self) -> None:
         """Sends what has changed since it was fetched or sent, in such an order that it may be cut off anywhere.
@@ -223,7 +218,7 @@ class Mirror:
         now = self._look()
         changed = [each for each in now if self.known.get(each) != now[each]]
         gone = [each for each in self.known if each not in now]
-        if not (changed or gone) or not _is_first():
+        if not (changed or gone) or not processes.is_first():
             return
         if self.alone:
             self._sign()
@@ -304,12 +299,6 @@ class Mirror:
                 if path.name.isdigit():
                     finished.add((path.name, path.stat().st_ino))
         return self._read_record(), finished
-
-
-def _is_first() -> bool:
-    from p2p_jax import processes  # which takes its time: not for the start of a command
-
-    return processes.is_first()
 
 
 def _is_marker(name: str) -> bool:

@@ -1,7 +1,6 @@
 """A run from its config to its report: data, networks and checkpoints opened, the loop between, what a person is told."""
 
 import math
-import signal
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -24,7 +23,7 @@ from p2p_jax.errors import NotFinite, Stopped
 from p2p_jax.experiment import Experiment
 from p2p_jax.feed import settle_calls
 from p2p_jax.leaving_out import MOST_LEFT_OUT, find_index
-from p2p_jax.logs import INTERRUPTED, caught_signals, ended_by_sigterm, open_console, progress_bar
+from p2p_jax.logs import caught_signals, ended_by_sigterm, open_console, progress_bar
 from p2p_jax.loop import Run, run_steps, translate_with
 from p2p_jax.sharding import is_sharded, make_mesh, state_shardings
 from p2p_jax.state import TrainState
@@ -67,7 +66,7 @@ def train(
     """
     first = processes.is_first()
     with (
-        ended_by_sigterm(STOPPED, INTERRUPTED[signal.SIGTERM]),
+        ended_by_sigterm(STOPPED),
         lock.hold(workdir) if first else nullcontext(),
         resume.tidied(workdir) if first else nullcontext(),
     ):

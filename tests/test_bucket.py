@@ -285,6 +285,8 @@ def test_a_bucket_that_cannot_be_written_for_a_while_is_written_later(there, mon
             "ftp://host/run was given: a workdir is a folder, or lies in a bucket",
         ),
         ("evaluate http://host/run", "http://host/run was given: a workdir is a folder, or lies in a bucket (gs://, s3://"),
+        ("translate -o out --skip_existing s3://bucket/run a.png", "install p2p-jax[s3], or give a folder."),
+        ("translate -o gs://b/out runs/a a.png", "gs://b/out was given, but only a workdir can be in a bucket"),
         ("train quickstart --data.path gs://b/data", "gs://b/data was given, but only a workdir can be in a bucket"),
         ("train quickstart --init-from=gs://b/run", "gs://b/run was given, but only a workdir can be in a bucket"),
         ("translate runs/a gs://b/a.png --output out", "gs://b/a.png was given, but only a workdir can be in a bucket"),
