@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import DTypeLike
 
-from p2p_jax.windows import Work, wide
+from p2p_jax.windows import Work, apart, wide
 
 # Bytes that a few pictures may take up on the way: measured on a CPU with 32 MiB of cache.
 CACHE = 24e6
@@ -19,8 +19,14 @@ def map_pictures(fn: Callable[[Array], Array], x: Array, work: Work) -> Array:
     count = at_once(x, work, CACHE)
     if count == x.shape[0]:
         return fn(x).astype(x.dtype)
-    y = lax.map(lambda part: _as_bits(fn(_of_bits(part, x.dtype)).astype(x.dtype)), _cut(x, count))
-    return _of_bits(y, x.dtype).reshape(-1, *y.shape[2:])
+    made = jax.eval_shape(fn, x[:count])
+
+    def add(i: Array, y: Array) -> Array:
+        part = _as_bits(fn(_take(x, i, count)).astype(x.dtype))
+        return lax.dynamic_update_slice_in_dim(y, part, i * count, axis=0)
+
+    y = jnp.zeros((x.shape[0], *made.shape[1:]), _as_bits(x[:0]).dtype)
+    return _of_bits(lax.fori_loop(0, x.shape[0] // count, add, y), x.dtype)
 
 
 def sum_pictures(fn: Callable[[Array, Array], Any], x: Array, y: Array, work: Work) -> Any:
@@ -33,10 +39,10 @@ def sum_pictures(fn: Callable[[Array, Array], Any], x: Array, y: Array, work: Wo
         return fn(x, y)
     sums = jax.tree.map(lambda part: jnp.zeros(part.shape, part.dtype), jax.eval_shape(fn, x[:count], y[:count]))
 
-    def add(sums: Any, parts: tuple[Array, Array]) -> tuple[Any, None]:
-        return jax.tree.map(jnp.add, sums, fn(*(_of_bits(part, x.dtype) for part in parts))), None
+    def add(i: Array, sums: Any) -> Any:
+        return jax.tree.map(jnp.add, sums, fn(_take(x, i, count), _take(y, i, count)))
 
-    return lax.scan(add, sums, (_cut(x, count), _cut(y, count)))[0]
+    return lax.fori_loop(0, x.shape[0] // count, add, sums)
 
 
 def at_once(x: Array, work: Work, most: float) -> int:
@@ -50,8 +56,13 @@ def at_once(x: Array, work: Work, most: float) -> int:
     return max(count for count in range(1, n + 1) if n % count == 0 and (count == 1 or count * taken <= most))
 
 
-def _cut(x: Array, count: int) -> Array:
-    return _as_bits(x).reshape(-1, count, *x.shape[1:])
+def _take(x: Array, i: Array, count: int) -> Array:
+    """The pictures from i count on, made apart so that no copy of all bits is made."""
+
+    def take(x: Array, i: Array) -> Array:
+        return _of_bits(lax.dynamic_slice_in_dim(_as_bits(x), i * count, count), x.dtype)
+
+    return apart(jax.jit(take), x, i)
 
 
 def _as_bits(x: Array) -> Array:

@@ -1,11 +1,12 @@
 """What all ways to compute a convolution share: the geometry, the matrix product, and a wall for the compiler."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.experimental.layout import Layout, with_layout_constraint
 from jax.experimental.xla_metadata import set_xla_metadata
 from jax.typing import DTypeLike
 
@@ -65,7 +66,7 @@ def matmul(a: Array, b: Array, axes: tuple[int, int]) -> Array:
     return lax.dot_general(a, b, dimensions, preferred_element_type=wide(a.dtype))
 
 
-def apart(fn: Callable[..., Array], *arrays: Array) -> Array:
+def apart(fn: Callable[..., Any], *arrays: Any) -> Any:
     """`fn(*arrays)` of a jitted function, compiled apart from what comes before and after it.
 
     XLA would on a CPU draw the small sums and copies of a convolution into every operation that reads its result, and do
@@ -78,3 +79,13 @@ def apart(fn: Callable[..., Array], *arrays: Array) -> Array:
         return fn(*arrays)
     with set_xla_metadata(inlineable="false"):
         return fn(*arrays)
+
+
+def transpose(x: Array, axes: tuple[int, ...] = (1, 0)) -> Array:
+    """An array transposed in memory, too, for a matrix product: to be compiled `apart` from it.
+
+    XLA would leave the array as it lies, copy it for the product, and multiply bfloat16 as float32.
+    """
+    if jax.device_count() > 1:
+        return x.transpose(axes)
+    return with_layout_constraint(x.transpose(axes), Layout(tuple(range(x.ndim))))

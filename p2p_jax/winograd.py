@@ -20,7 +20,7 @@ from jax import Array, lax
 from jax.typing import DTypeLike
 
 from p2p_jax.chunks import map_pictures, sum_pictures
-from p2p_jax.windows import Window, Work, apart, matmul, wide
+from p2p_jax.windows import Window, Work, apart, matmul, transpose, wide
 
 Grid = Sequence[Sequence[Array]]
 """t x t (or m x m) arrays, one per place within a tile."""
@@ -38,28 +38,27 @@ POINTS: dict[int, tuple[float, ...]] = {
 def correlate(results: int, window: Window, x: Array, kernel: Array) -> Array:
     """See `convolution.correlate`."""
     taps, tiles = window.kh // window.stride, count(window, results)
-    kernels = cut_kernel(results, window, kernel.astype(x.dtype))
+    kernels = cut_kernel(results, window, x.dtype, kernel)
 
     def run(x: Array) -> Array:
         inputs = cut_inputs(results, taps, tiles, window.stride, window.padding, x)
-        products = _each(partial(_times_kernel, window), *_narrow(taps, x.dtype, inputs, kernels))
-        return join_results(results, taps, tiles, 1, x, products)[:, : window.rows, : window.columns]
+        products = _each(partial(_times_kernel, window), inputs, kernels)
+        return join_results(results, taps, tiles, 1, (0, window.rows, window.columns), x, products)
 
     return map_pictures(run, x, work(results, window, *window.channels(kernel)))
 
 
 def spread(results: int, window: Window, y: Array, kernel: Array) -> Array:
     """See `convolution.spread`."""
-    taps, p = window.kh // window.stride, window.padding
+    taps = window.kh // window.stride
     tiles = -(-(window.rows + taps - 1) // results), -(-(window.columns + taps - 1) // results)
-    kernels = cut_kernel(results, window, kernel.astype(y.dtype), reverse=True)
+    kernels = cut_kernel(results, window, y.dtype, kernel, reverse=True)
 
     def run(y: Array) -> Array:
         inputs = cut_inputs(results, taps, tiles, 1, taps - 1, y)
-        products = _each(partial(_times_kernel_back, window), *_narrow(taps, y.dtype, inputs, kernels))
-        x = join_results(results, taps, tiles, window.stride, y, products)
-        crops = [(-p, p + size - x.shape[axis]) for axis, size in ((1, window.height), (2, window.width))]
-        return _pad(x, (0, 0), *crops, (0, 0))
+        products = _each(partial(_times_kernel_back, window), inputs, kernels)
+        place = window.padding, window.height, window.width
+        return join_results(results, taps, tiles, window.stride, place, y, products)
 
     return map_pictures(run, y, work(results, window, *window.channels(kernel)))
 
@@ -102,41 +101,63 @@ def cut_inputs(m: int, r: int, tiles: tuple[int, int], phases: int, padding: int
     reach = -(-t // m)
     sides = (down + reach - 1) * m * phases, (across + reach - 1) * m * phases
     pads = [(padding, side - size - padding) for side, size in zip(sides, (height, width), strict=True)]
-    x = apart(jax.jit(lambda x: _pad(x, (0, 0), *pads, (0, 0))), x)
-    x = x.reshape(n, down + reach - 1, m, phases, across + reach - 1, m, phases, channels)
     places = [divmod(i, m) for i in range(t)]
-    pieces = [
-        [x[:, tile_i : tile_i + down, i, :, tile_j : tile_j + across, j] for tile_j, j in places] for tile_i, i in places
-    ]
+
+    def cut(x: Array) -> Grid:
+        # Neighbours along a row that are of one tile's place stay together, which XLA copies faster than channels alone.
+        x = x.reshape(n, down + reach - 1, m, phases, across + reach - 1, m, phases * channels)
+        pieces = [
+            [x[:, tile_i : tile_i + down, i, :, tile_j : tile_j + across, j] for tile_j, j in places]
+            for tile_i, i in places
+        ]
+        grid = _transform(_matrices(m, r)[2], pieces)
+        return _map(lambda piece: transpose(_narrow(r, x.dtype, piece), (0, 1, 3, 2, 4)), grid)
+
+    x = apart(jax.jit(lambda x: _pad(x, (0, 0), *pads, (0, 0))), x)
     rows = (n * down * across, phases * phases * channels)
-    return _map(lambda piece: piece.transpose(0, 1, 3, 2, 4, 5).reshape(rows), _transform(_matrices(m, r)[2], pieces))
+    return _map(lambda piece: piece.reshape(rows), apart(jax.jit(cut), x))
 
 
 def cut_results(m: int, r: int, tiles: tuple[int, int], y: Array) -> Grid:
     """(n, rows, columns, f) to t x t matrices (n tiles, f)."""
     down, across = tiles
     n, rows, columns, features = y.shape
+
+    def cut(y: Array) -> Grid:
+        y = y.reshape(n, down, m, across, m, features)
+        pieces = [[y[:, :, i, :, j] for j in range(m)] for i in range(m)]
+        return _map(partial(_narrow, r, y.dtype), _transform(_matrices(m, r)[0].T, pieces))
+
     y = apart(jax.jit(lambda y: _pad(y, (0, 0), (0, down * m - rows), (0, across * m - columns), (0, 0))), y)
-    y = y.reshape(n, down, m, across, m, features)
-    pieces = [[y[:, :, i, :, j] for j in range(m)] for i in range(m)]
-    return _map(lambda piece: piece.reshape(-1, features), _transform(_matrices(m, r)[0].T, pieces))
+    return _map(lambda piece: piece.reshape(-1, features), apart(jax.jit(cut), y))
 
 
-def join_results(m: int, r: int, tiles: tuple[int, int], phases: int, like: Array, grid: Grid) -> Array:
-    """The results (n, h, w, c), for pictures like these, from t x t matrices (n tiles, phases phases c)."""
-    down, across = tiles
+def join_results(
+    m: int, r: int, tiles: tuple[int, int], phases: int, place: tuple[int, int, int], like: Array, grid: Grid
+) -> Array:
+    """The results (n, h, w, c), for pictures like these, from t x t matrices (n tiles, phases phases c).
+
+    The place is the first row and column of the results to keep, height and width.
+    """
+    (down, across), (first, height, width) = tiles, place
     channels = grid[0][0].shape[1] // phases**2
     n = like.shape[0]
     shape = n, down, across, phases, phases, channels
-    pieces = _transform(_matrices(m, r)[0], _map(lambda piece: piece.reshape(shape).transpose(0, 1, 3, 2, 4, 5), grid))
-    pieces = _map(lambda piece: piece.astype(like.dtype), pieces)
-    x = jnp.stack([jnp.stack(row, axis=4) for row in pieces], axis=2)
-    return x.reshape(n, down * m * phases, across * m * phases, channels)
+    crops = [(-first, first + size - tiles * m * phases) for size, tiles in ((height, down), (width, across))]
+
+    def join(grid: Grid) -> Array:
+        pieces = _map(lambda piece: piece.reshape(shape).transpose(0, 1, 3, 2, 4, 5), grid)
+        pieces = _map(lambda piece: piece.astype(like.dtype), _transform(_matrices(m, r)[0], pieces))
+        x = jnp.stack([jnp.stack(row, axis=4) for row in pieces], axis=2)
+        return _pad(x.reshape(n, down * m * phases, across * m * phases, channels), (0, 0), *crops, (0, 0))
+
+    return apart(jax.jit(join), grid)
 
 
-def cut_kernel(m: int, window: Window, kernel: Array, *, reverse: bool = False) -> Grid:
-    """(kh, kw, c, f) to t x t matrices (phases c, f), and (f, kh, kw, c) to (f, phases c)."""
+def cut_kernel(m: int, window: Window, dtype: DTypeLike, kernel: Array, *, reverse: bool = False) -> Grid:
+    """(kh, kw, c, f) to t x t matrices (phases c, f), and (f, kh, kw, c) to (f, phases c), for pictures of a dtype."""
     taps, stride = window.kh // window.stride, window.stride
+    kernel = kernel.astype(dtype)
     order = list(range(taps))[:: -1 if reverse else 1]
     if window.features_first:
         features, _, _, channels = kernel.shape
@@ -148,13 +169,16 @@ def cut_kernel(m: int, window: Window, kernel: Array, *, reverse: bool = False) 
         kernel = kernel.reshape(taps, stride, taps, stride, channels, features)
         pieces = [[kernel[i, :, j] for j in order] for i in order]
         shape = (stride * stride * channels, features)
-    return _map(lambda piece: piece.reshape(shape), _transform(_matrices(m, taps)[1], pieces))
+    grid = _transform(_matrices(m, taps)[1], pieces)
+    return _map(lambda piece: _narrow(taps, dtype, piece.reshape(shape)), grid)
 
 
 def join_kernel(m: int, window: Window, grid: Grid, channels: int, features: int) -> Array:
-    """The transpose of `cut_kernel`."""
+    """The transpose of `cut_kernel`, of matrices as `_outer` gives them."""
     taps, stride, first = window.kh // window.stride, window.stride, window.features_first
     shape = (features, stride, stride, channels) if first else (stride, stride, channels, features)
+    if first != _small_first(window, stride * stride * channels, features):
+        grid = _map(partial(apart, jax.jit(transpose)), grid)
     pieces = _transform(_matrices(m, taps)[1].T, _map(lambda piece: piece.reshape(shape), grid))
     axis = 1 if first else 0
     kernel = jnp.stack([jnp.stack(row, axis=axis + 1) for row in pieces], axis=axis)
@@ -162,16 +186,12 @@ def join_kernel(m: int, window: Window, grid: Grid, channels: int, features: int
     return kernel.reshape(features, *sides, channels) if first else kernel.reshape(*sides, channels, features)
 
 
-def _narrow(taps: int, dtype: DTypeLike, *grids: Grid) -> list[Grid]:
-    """Tiles that are multiplied in the dtype of the pictures, where their rounding allows it.
+def _narrow(taps: int, dtype: DTypeLike, tile: Array) -> Array:
+    """A tile in the dtype in which it is multiplied: that of the pictures, where its rounding allows it.
 
     In bfloat16, results have up to 3 times its rounding error with 2 taps a phase; with 4 it would be 6 to 10 times.
     """
-    return [_map(lambda piece: piece.astype(dtype), grid) if taps == 2 else grid for grid in grids]
-
-
-# XLA's product of a transposed left side is slower than transposing it first.
-_TRANSPOSE = jax.jit(jnp.transpose)
+    return tile.astype(dtype) if taps == 2 else tile
 
 
 def _times_kernel(window: Window, large: Array, kernel: Array) -> Array:
@@ -183,8 +203,17 @@ def _times_kernel_back(window: Window, small: Array, kernel: Array) -> Array:
 
 
 def _outer(window: Window, large: Array, small: Array) -> Array:
-    left, right = (small, large) if window.features_first else (large, small)
-    return matmul(apart(_TRANSPOSE, left), right, (1, 0))
+    """(n tiles, i) and (n tiles, j) to (i, j), or to (j, i) where `_small_first`."""
+    pair = (small, large) if _small_first(window, large.shape[1], small.shape[1]) else (large, small)
+    return matmul(apart(jax.jit(transpose), pair[0]), pair[1], (1, 0))
+
+
+def _small_first(window: Window, large: int, small: int) -> bool:
+    """Whether the left side of a kernel's gradient is the small picture's: the narrower side, for it is transposed.
+
+    With several devices nothing is compiled apart, and XLA would draw a transposed result into the product: there never so.
+    """
+    return window.features_first if jax.device_count() > 1 else small < large
 
 
 @cache

@@ -43,6 +43,7 @@ def test_a_few_at_a_time_give_what_all_at_once_give(name, features_first, count,
         for what, (fn, arrays) in maps_of(name, features_first=features_first, dtype=jnp.float64).items():
             whole = jax.jit(fn)(*arrays)
             with monkeypatch.context() as patch:
+                patch.setattr(jax, "device_count", lambda: 1)
                 patch.setattr(chunks, "at_once", lambda *_: count)
                 cut = jax.jit(partial(fn))
                 assert "while" in cut.lower(*arrays).as_text()
@@ -54,6 +55,7 @@ def test_a_few_at_a_time_give_what_all_at_once_give(name, features_first, count,
 def test_numbers_of_16_bits_come_through_whole(name, dtype, monkeypatch):
     for what, (fn, arrays) in maps_of(name, features_first=False, dtype=dtype).items():
         whole = jax.jit(fn)(*arrays)
+        monkeypatch.setattr(jax, "device_count", lambda: 1)
         monkeypatch.setattr(chunks, "at_once", lambda *_: 2)
         compiled = jax.jit(partial(fn))
         assert "xui16>" in compiled.lower(*arrays).as_text()

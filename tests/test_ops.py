@@ -12,6 +12,13 @@ from naive import naive_conv2d, naive_conv2d_transpose
 
 from p2p_jax import convolution, ops
 
+
+@pytest.fixture(autouse=True)
+def one_device(monkeypatch):
+    """As on one device, where parts are compiled apart; `test_sharding.py` has several."""
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+
+
 jit = jax.jit
 
 
