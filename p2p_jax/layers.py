@@ -123,14 +123,14 @@ def batch_norm(
     if statistics == "running":
         return ops.normalize(x, running_mean.value, running_var.value, scale, bias, eps=eps)
     y = _stack_groups(x, group_size) if statistics == "group" else x
-    mean, var = ops.moments(y, (0, 1, 2) if statistics == "batch" else (1, 2))
+    y, mean, var = ops.standardize(y, (0, 1, 2) if statistics == "batch" else (1, 2), scale, bias, eps=eps)
     if train:
         count = x.size // mean.size
         unbiased = var * (count / max(count - 1, 1))
         for running, new in ((running_mean, mean), (running_var, unbiased)):
             new = new.mean((0, 1, 2)).astype(running.value.dtype)
             running.value = momentum * running.value + (1 - momentum) * new
-    return ops.normalize(y, mean, var, scale, bias, eps=eps).reshape(x.shape)
+    return y.reshape(x.shape)
 
 
 def _stack_groups(x: Array, group_size: int | None) -> Array:
@@ -148,7 +148,7 @@ def instance_norm(_scope: Scope, x: Array, *, train: bool, eps: float = 1e-5) ->
     Source: Ulyanov et al., Instance Normalization, 2016; without affine parameters, as the reference uses it.
     """
     del train
-    return ops.normalize(x, *ops.moments(x, (1, 2)), eps=eps)
+    return ops.standardize(x, (1, 2), eps=eps)[0]
 
 
 def no_norm(_scope: Scope, x: Array, *, train: bool) -> Array:

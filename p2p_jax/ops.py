@@ -7,7 +7,8 @@ How a convolution is computed is chosen in here by platform (see `convolution.py
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from p2p_jax import convolution
+from p2p_jax.windows import apart_on_cpu
 
 # --------------------------------------------------------------------------------------------------------------------
 # Convolution
@@ -102,18 +104,41 @@ def _check_channels(name: str, x: Array, kernel: Array, *, in_axis: int) -> None
 # Activations
 
 
+# The gradients of relu and leaky_relu are told from what they give and not from what they were given: the next layer keeps
+# the one anyway, and the other's memory is free at once.
+
+
+@jax.custom_jvp
 def relu(x: Array) -> Array:
     """Identity above zero, zero below, (any shape). Its gradient at zero is taken as zero; NaN stays NaN."""
     return jnp.where(x <= 0, jnp.zeros_like(x), x)
 
 
+@relu.defjvp
+def _relu_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    y = relu(*primals)
+    return y, jnp.where(y <= 0, jnp.zeros_like(y), *tangents)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
 def leaky_relu(x: Array, slope: float = 0.2) -> Array:
     """Identity above zero, `slope` times x below, (any shape): no unit is ever without a gradient.
+
+    Raises:
+        ValueError: `slope` is below 0.
 
     Source: Maas et al., Rectifier Nonlinearities Improve Neural Network Acoustic Models, 2013; slope 0.2 as in Isola et
     al., Image-to-Image Translation with Conditional Adversarial Networks, 2017, appendix 6.1.
     """
+    if slope < 0:
+        raise ValueError(f"leaky_relu was given slope {slope}: it must be at least 0.")
     return jnp.where(x > 0, x, slope * x)
+
+
+@leaky_relu.defjvp
+def _leaky_relu_jvp(slope: float, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    y, (dx,) = leaky_relu(*primals, slope), tangents
+    return y, jnp.where(y > 0, dx, slope * dx)
 
 
 def tanh(x: Array) -> Array:
@@ -166,6 +191,74 @@ def normalize(
     y = (x.astype(wide) - mean) * lax.rsqrt(jnp.asarray(var, wide) + eps)
     y = y if scale is None else y * scale
     return (y if bias is None else y + bias).astype(x.dtype)
+
+
+def standardize(
+    x: Array,
+    axes: Sequence[int],
+    scale: Array | None = None,
+    bias: Array | None = None,
+    *,
+    eps: float = 1e-5,
+) -> tuple[Array, Array, Array]:
+    """`normalize` by x's own `moments`, which come with it: the same numbers, in fewer passes and less memory.
+
+    Args:
+        x: (n, h, w, c).
+        axes: the axes that have a mean and a variance; not the channels'.
+        scale, bias: (c,) or None.
+        eps: added to the variance.
+
+    Returns:
+        the shape of `x` in its dtype; mean and variance, in float32 at least, the shape of `x` with 1 at `axes`.
+    """
+    return _standardize(tuple(axes), eps, x, scale, bias)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _standardize(
+    axes: tuple[int, ...], eps: float, x: Array, scale: Array | None, bias: Array | None
+) -> tuple[Array, Array, Array]:
+    def forward(x: Array, scale: Array | None, bias: Array | None) -> tuple[Array, Array, Array]:
+        mean, var = moments(x, axes)
+        return normalize(x, mean, var, scale, bias, eps=eps), mean, var
+
+    return apart_on_cpu(forward, x, scale, bias)
+
+
+def _standardize_fwd(axes: tuple[int, ...], eps: float, x: Array, scale: Array | None, bias: Array | None) -> Any:
+    y, mean, var = _standardize(axes, eps, x, scale, bias)
+    return (y, mean, var), (x, mean, var, scale, bias)
+
+
+def _standardize_bwd(axes: tuple[int, ...], eps: float, saved: Any, grads: Any) -> Any:
+    """The slopes by x, scale and bias, from x alone: x - mean, kept from the way forward, would be as large once more.
+
+    Source: Ioffe and Szegedy 2015, section 3; and what comes through the mean and the variance.
+    """
+
+    def backward(saved: Any, grads: Any) -> Any:
+        x, mean, var, scale, bias = saved
+        grad, of_mean, of_var = grads
+        count = x.size // mean.size
+        grad, deviation = grad.astype(mean.dtype), x.astype(mean.dtype) - mean
+        rstd = lax.rsqrt(var + eps)
+        factor = rstd if scale is None else rstd * scale
+        # By the bias and the scale, before they are summed up where several pictures share them.
+        of_bias = grad.sum(axes, keepdims=True)
+        of_scale = rstd * (grad * deviation).sum(axes, keepdims=True)
+        of_deviation = (2 * of_var - factor * rstd * of_scale) / count
+        of_x = factor * grad + of_deviation * deviation + (of_mean - factor * of_bias) / count
+        return (
+            of_x.astype(x.dtype),
+            None if scale is None else of_scale.sum((0, 1, 2)).astype(scale.dtype),
+            None if bias is None else of_bias.sum((0, 1, 2)).astype(bias.dtype),
+        )
+
+    return apart_on_cpu(backward, saved, grads)
+
+
+_standardize.defvjp(_standardize_fwd, _standardize_bwd)
 
 
 # --------------------------------------------------------------------------------------------------------------------

@@ -66,6 +66,11 @@ def matmul(a: Array, b: Array, axes: tuple[int, int]) -> Array:
     return lax.dot_general(a, b, dimensions, preferred_element_type=wide(a.dtype))
 
 
+def pad(x: Array, *sides: tuple[int, int]) -> Array:
+    """Adds zeros before and after along each axis; negative numbers cut off."""
+    return lax.pad(x, jnp.zeros((), x.dtype), [(before, after, 0) for before, after in sides])
+
+
 def apart(fn: Callable[..., Any], *arrays: Any) -> Any:
     """`fn(*arrays)` of a jitted function, compiled apart from what comes before and after it.
 
@@ -79,6 +84,11 @@ def apart(fn: Callable[..., Any], *arrays: Any) -> Any:
         return fn(*arrays)
     with set_xla_metadata(inlineable="false"):
         return fn(*arrays)
+
+
+def apart_on_cpu(fn: Callable[..., Any], *arrays: Any) -> Any:
+    """`fn(*arrays)`, on a CPU compiled `apart`."""
+    return lax.platform_dependent(*arrays, cpu=lambda *arrays: apart(jax.jit(fn), *arrays), default=fn)
 
 
 def transpose(x: Array, axes: tuple[int, ...] = (1, 0)) -> Array:

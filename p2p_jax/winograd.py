@@ -16,11 +16,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 from jax.typing import DTypeLike
 
 from p2p_jax.chunks import map_pictures, sum_pictures
-from p2p_jax.windows import Window, Work, apart, matmul, transpose, wide
+from p2p_jax.windows import Window, Work, apart, matmul, pad, transpose, wide
 
 Grid = Sequence[Sequence[Array]]
 """t x t (or m x m) arrays, one per place within a tile."""
@@ -113,7 +113,7 @@ def cut_inputs(m: int, r: int, tiles: tuple[int, int], phases: int, padding: int
         grid = _transform(_matrices(m, r)[2], pieces)
         return _map(lambda piece: transpose(_narrow(r, x.dtype, piece), (0, 1, 3, 2, 4)), grid)
 
-    x = apart(jax.jit(lambda x: _pad(x, (0, 0), *pads, (0, 0))), x)
+    x = apart(jax.jit(lambda x: pad(x, (0, 0), *pads, (0, 0))), x)
     rows = (n * down * across, phases * phases * channels)
     return _map(lambda piece: piece.reshape(rows), apart(jax.jit(cut), x))
 
@@ -128,7 +128,7 @@ def cut_results(m: int, r: int, tiles: tuple[int, int], y: Array) -> Grid:
         pieces = [[y[:, :, i, :, j] for j in range(m)] for i in range(m)]
         return _map(partial(_narrow, r, y.dtype), _transform(_matrices(m, r)[0].T, pieces))
 
-    y = apart(jax.jit(lambda y: _pad(y, (0, 0), (0, down * m - rows), (0, across * m - columns), (0, 0))), y)
+    y = apart(jax.jit(lambda y: pad(y, (0, 0), (0, down * m - rows), (0, across * m - columns), (0, 0))), y)
     return _map(lambda piece: piece.reshape(-1, features), apart(jax.jit(cut), y))
 
 
@@ -149,7 +149,7 @@ def join_results(
         pieces = _map(lambda piece: piece.reshape(shape).transpose(0, 1, 3, 2, 4, 5), grid)
         pieces = _map(lambda piece: piece.astype(like.dtype), _transform(_matrices(m, r)[0], pieces))
         x = jnp.stack([jnp.stack(row, axis=4) for row in pieces], axis=2)
-        return _pad(x.reshape(n, down * m * phases, across * m * phases, channels), (0, 0), *crops, (0, 0))
+        return pad(x.reshape(n, down * m * phases, across * m * phases, channels), (0, 0), *crops, (0, 0))
 
     return apart(jax.jit(join), grid)
 
@@ -265,8 +265,3 @@ def _map(fn: Any, grid: Grid) -> Grid:
 
 def _each(fn: Any, one: Grid, other: Grid) -> Grid:
     return [[fn(a, b) for a, b in zip(*rows, strict=True)] for rows in zip(one, other, strict=True)]
-
-
-def _pad(x: Array, *sides: tuple[int, int]) -> Array:
-    """Adds zeros before and after along each axis; negative numbers cut off."""
-    return lax.pad(x, jnp.zeros((), x.dtype), [(before, after, 0) for before, after in sides])
