@@ -6,9 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.typing import DTypeLike
 
-from p2p_jax.windows import Work, apart, wide
+from p2p_jax.windows import Work, apart, as_bits, of_bits, wide
 
 # Bytes that a few pictures may take up on the way: measured on a CPU with 32 MiB of cache.
 CACHE = 24e6
@@ -22,11 +21,11 @@ def map_pictures(fn: Callable[[Array], Array], x: Array, work: Work) -> Array:
     made = jax.eval_shape(fn, x[:count])
 
     def add(i: Array, y: Array) -> Array:
-        part = _as_bits(fn(_take(x, i, count)).astype(x.dtype))
+        part = as_bits(fn(_take(x, i, count)).astype(x.dtype))
         return lax.dynamic_update_slice_in_dim(y, part, i * count, axis=0)
 
-    y = jnp.zeros((x.shape[0], *made.shape[1:]), _as_bits(x[:0]).dtype)
-    return _of_bits(lax.fori_loop(0, x.shape[0] // count, add, y), x.dtype)
+    y = jnp.zeros((x.shape[0], *made.shape[1:]), as_bits(x[:0]).dtype)
+    return of_bits(lax.fori_loop(0, x.shape[0] // count, add, y), x.dtype)
 
 
 def sum_pictures(fn: Callable[[Array, Array], Any], x: Array, y: Array, work: Work) -> Any:
@@ -60,15 +59,6 @@ def _take(x: Array, i: Array, count: int) -> Array:
     """The pictures from i count on, made apart so that no copy of all bits is made."""
 
     def take(x: Array, i: Array) -> Array:
-        return _of_bits(lax.dynamic_slice_in_dim(_as_bits(x), i * count, count), x.dtype)
+        return of_bits(lax.dynamic_slice_in_dim(as_bits(x), i * count, count), x.dtype)
 
     return apart(jax.jit(take), x, i)
-
-
-def _as_bits(x: Array) -> Array:
-    """Numbers of 16 bits as whole ones: XLA on a CPU takes others in and out of a loop's arrays by way of float32."""
-    return lax.bitcast_convert_type(x, jnp.uint16) if x.dtype.itemsize == 2 else x
-
-
-def _of_bits(x: Array, dtype: DTypeLike) -> Array:
-    return lax.bitcast_convert_type(x, dtype) if x.dtype == jnp.uint16 else x

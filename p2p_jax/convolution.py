@@ -19,7 +19,7 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import DTypeLike
 
-from p2p_jax import patches, turned, winograd
+from p2p_jax import patches, shifted, turned, winograd
 from p2p_jax.windows import Window, apart
 
 Map = Literal["correlate", "spread", "kernel_gradient"]
@@ -125,25 +125,32 @@ def by_winograd(results: int) -> Formulation:
     return Formulation(*(partial(fn, results) for fn in (winograd.correlate, winograd.spread, winograd.kernel_gradient)))
 
 
+# The gradients of kernels are Winograd's, in float32.
+SHIFTED = Formulation(shifted.correlate, shifted.spread, by_winograd(3).kernel_gradient)
+
+
 # What takes as long as so many floating-point operations of a matrix product, measured on a CPU with AVX-512: to write and
 # read one value, and to have one more matrix to transform and multiply.
 VALUE = 200
 MATRIX = 4e6
 
 
-def choose(window: Window, n: int, channels: int, features: int) -> Formulation:
+def choose(window: Window, n: int, channels: int, features: int, dtype: DTypeLike) -> Formulation:
     """The formulation that is cheapest on a CPU; the three maps of a window cost about the same.
 
     Args:
         window: the convolution.
         n: pictures.
         channels, features: of the large and of the small picture.
+        dtype: of the pictures.
     """
     works = {PATCHES: patches.work(window, channels, features)}
     if turned.suits(window):
         works[TURNED] = turned.work(window, channels, features)
     if winograd.suits(window):
         works |= {by_winograd(results): winograd.work(results, window, channels, features) for results in (2, 3)}
+    if shifted.suits(window) and jnp.dtype(dtype) == jnp.bfloat16:
+        works[SHIFTED] = shifted.work(window, channels, features)
     costs = {
         formulation: n * (2.0 * work.products + VALUE * work.values) + VALUE * work.of_kernel + MATRIX * work.matrices
         for formulation, work in works.items()
@@ -154,7 +161,7 @@ def choose(window: Window, n: int, channels: int, features: int) -> Formulation:
 def _by_platform(name: Map, window: Window, a: Array, b: Array, sizes: tuple[int, int, int], dtype: DTypeLike) -> Array:
     """One map of two arrays; `sizes` are n, c and f."""
     on_cpu, elsewhere = (
-        _compile(formulation, name, window, jnp.dtype(dtype)) for formulation in (choose(window, *sizes), NATIVE)
+        _compile(formulation, name, window, jnp.dtype(dtype)) for formulation in (choose(window, *sizes, a.dtype), NATIVE)
     )
     return lax.platform_dependent(a, b, cpu=lambda a, b: apart(on_cpu, a, b), default=elsewhere)
 

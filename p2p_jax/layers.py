@@ -203,12 +203,12 @@ def self_attention(scope: Scope, x: Array, *, train: bool) -> Array:
 
 def concat(_scope: Scope, skip: Array, x: Array) -> Array:
     """Stacks the channels of the encoder and the decoder, encoder first: the U-Net's way and the default."""
-    return jnp.concatenate([skip, x], axis=-1)
+    return ops.concat_channels(skip, x)
 
 
 def concat_decoder_first(_scope: Scope, skip: Array, x: Array) -> Array:
     """Stacks the channels of the decoder and the encoder, decoder first, as the Torch and TensorFlow originals do."""
-    return jnp.concatenate([x, skip], axis=-1)
+    return ops.concat_channels(x, skip)
 
 
 def add(_scope: Scope, skip: Array, x: Array) -> Array:

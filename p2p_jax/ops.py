@@ -16,7 +16,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from p2p_jax import convolution
-from p2p_jax.windows import apart_on_cpu
+from p2p_jax.windows import apart_on_cpu, as_bits, of_bits
 
 # --------------------------------------------------------------------------------------------------------------------
 # Convolution
@@ -46,7 +46,7 @@ def conv2d(x: Array, kernel: Array, bias: Array | None = None, *, stride: int = 
             f"than its kernel of {kernel.shape[0]} x {kernel.shape[1]}: use a larger picture or fewer layers."
         )
     y = convolution.conv2d(x, kernel, stride=stride, padding=padding)
-    return y if bias is None else y + bias.astype(y.dtype)
+    return y if bias is None else _add_bias(y, bias)
 
 
 def conv2d_transpose(
@@ -89,7 +89,23 @@ def conv2d_transpose(
             f"padding {padding} is too large for a kernel of {kernel.shape[1]} x {kernel.shape[2]}."
         )
     y = convolution.conv2d_transpose(x, kernel, stride=stride, padding=padding, size=size)
-    return y if bias is None else y + bias.astype(y.dtype)
+    return y if bias is None else _add_bias(y, bias)
+
+
+@jax.custom_vjp
+def _add_bias(x: Array, bias: Array) -> Array:
+    """One value per channel added; its gradient, a sum over all pixels, is made in float32 at least."""
+    return x + bias.astype(x.dtype)
+
+
+def _add_bias_bwd(bias: Array, grad: Array) -> tuple[Array, Array]:
+    def add_up(grad: Array) -> Array:
+        return grad.astype(jnp.promote_types(grad.dtype, jnp.float32)).sum((0, 1, 2))
+
+    return grad, apart_on_cpu(add_up, grad).astype(bias.dtype)
+
+
+_add_bias.defvjp(lambda x, bias: (_add_bias(x, bias), bias), _add_bias_bwd)
 
 
 def _check_channels(name: str, x: Array, kernel: Array, *, in_axis: int) -> None:
@@ -306,6 +322,22 @@ def resize(x: Array, size: tuple[int, int], method: Literal["bicubic", "bilinear
     """
     name = {"bicubic": "cubic", "bilinear": "linear", "nearest": "nearest"}[method]
     return jax.image.resize(x, (x.shape[0], *size, x.shape[3]), name, antialias=True)
+
+
+@jax.custom_jvp
+def concat_channels(a: Array, b: Array) -> Array:
+    """Stacks the channels of two pictures, (n, h, w, c) and (n, h, w, c') to (n, h, w, c + c')."""
+    dtype = jnp.promote_types(a.dtype, b.dtype)
+
+    def by_bits(a: Array, b: Array) -> Array:  # XLA on a CPU would stack bfloat16 by way of float32
+        return of_bits(jnp.concatenate([as_bits(a.astype(dtype)), as_bits(b.astype(dtype))], axis=-1), dtype)
+
+    return lax.platform_dependent(a, b, cpu=by_bits, default=lambda a, b: jnp.concatenate([a, b], axis=-1))
+
+
+@concat_channels.defjvp
+def _concat_channels_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    return concat_channels(*primals), jnp.concatenate(tangents, axis=-1)
 
 
 def upsample_nearest(x: Array, factor: int) -> Array:

@@ -99,3 +99,13 @@ def transpose(x: Array, axes: tuple[int, ...] = (1, 0)) -> Array:
     if jax.device_count() > 1:
         return x.transpose(axes)
     return with_layout_constraint(x.transpose(axes), Layout(tuple(range(x.ndim))))
+
+
+def as_bits(x: Array) -> Array:
+    """Numbers of 16 bits as whole ones: XLA on a CPU copies others by way of float32."""
+    return lax.bitcast_convert_type(x, jnp.uint16) if x.dtype.itemsize == 2 else x
+
+
+def of_bits(x: Array, dtype: DTypeLike) -> Array:
+    """Numbers of a dtype, from what `as_bits` made of them."""
+    return lax.bitcast_convert_type(x, dtype) if x.dtype == jnp.uint16 else x

@@ -16,6 +16,7 @@ FORMULATIONS = {
     "turned": (convolution.TURNED, 1),
     "winograd 2": (convolution.by_winograd(2), 2),
     "winograd 3": (convolution.by_winograd(3), 1),
+    "shifted": (convolution.SHIFTED, 1),
 }
 PICTURES = 6
 

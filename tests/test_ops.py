@@ -80,6 +80,7 @@ FORMULATIONS = {
     "turned": convolution.TURNED,
     "winograd 2": convolution.by_winograd(2),
     "winograd 3": convolution.by_winograd(3),
+    "shifted": convolution.SHIFTED,
 }
 SQUARE = [  # those that Winograd's suits: h, w, kh, kw, channels, features, stride, padding[, output padding]
     (9, 8, 4, 4, 3, 2, 2, 1),
@@ -92,6 +93,8 @@ SQUARE = [  # those that Winograd's suits: h, w, kh, kw, channels, features, str
     (3, 5, 4, 4, 2, 1, 2, 0, 1),
     (4, 3, 3, 3, 2, 3, 1, 1, 0),
     (2, 3, 6, 6, 2, 2, 2, 2, 1),
+    (9, 6, 4, 4, 2, 3, 1, 0),
+    (6, 7, 4, 4, 3, 2, 1, 2, 0),
 ]
 
 
@@ -107,6 +110,7 @@ def convolution_of(setting):
     suits = {
         "patches": True,
         "turned": kh == kw and stride == 1 and padding < kh,
+        "shifted": kh == kw == 4 and stride == 1,
         "winograd": kh == kw and kh % stride == 0 and 2 <= kh // stride <= 4,
     }
     chosen = [formulation for name, formulation in FORMULATIONS.items() if suits[name.split()[0]]]
@@ -191,21 +195,23 @@ def test_formulations_in_bfloat16_round_like_bfloat16(setting):
 
 
 @pytest.mark.parametrize(
-    ("shape", "features", "stride", "name"),
+    ("shape", "features", "stride", "dtype", "name"),
     [
-        ((1, 128, 128, 64), 128, 2, "winograd 3"),
-        ((1, 64, 64, 128), 256, 2, "winograd 2"),
-        ((1, 32, 32, 256), 512, 1, "winograd 3"),
-        ((8, 64, 64, 128), 256, 2, "winograd 3"),
-        ((1, 4, 4, 512), 512, 2, "patches"),
-        ((1, 64, 64, 3), 16, 2, "patches"),
-        ((1, 31, 31, 512), 1, 1, "turned"),
+        ((1, 128, 128, 64), 128, 2, jnp.float32, "winograd 3"),
+        ((1, 64, 64, 128), 256, 2, jnp.float32, "winograd 2"),
+        ((1, 32, 32, 256), 512, 1, jnp.float32, "winograd 3"),
+        ((1, 32, 32, 256), 512, 1, jnp.bfloat16, "shifted"),
+        ((1, 31, 31, 512), 1, 1, jnp.bfloat16, "turned"),
+        ((8, 64, 64, 128), 256, 2, jnp.float32, "winograd 3"),
+        ((1, 4, 4, 512), 512, 2, jnp.float32, "patches"),
+        ((1, 64, 64, 3), 16, 2, jnp.float32, "patches"),
+        ((1, 31, 31, 512), 1, 1, jnp.float32, "turned"),
     ],
 )
-def test_the_formulation_follows_the_shape(shape, features, stride, name):
+def test_the_formulation_follows_the_shape(shape, features, stride, dtype, name):
     kernel = jax.ShapeDtypeStruct((4, 4, shape[-1], features), jnp.float32)
-    window = convolution.window_of_conv(jax.ShapeDtypeStruct(shape, jnp.float32), kernel, stride=stride, padding=1)
-    chosen = convolution.choose(window, shape[0], shape[-1], features)
+    window = convolution.window_of_conv(jax.ShapeDtypeStruct(shape, dtype), kernel, stride=stride, padding=1)
+    chosen = convolution.choose(window, shape[0], shape[-1], features, dtype)
     assert chosen == FORMULATIONS[name]
 
 
@@ -218,6 +224,7 @@ def test_the_formulation_follows_the_shape(shape, features, stride, name):
         ("turned", SQUARE[8]),
         ("winograd 2", SQUARE[0]),
         ("winograd 2", SQUARE[6]),
+        ("shifted", SQUARE[1]),
     ],
 )
 def test_convolutions_under_vmap_equal_one_call_for_each(setting, formulation):
@@ -428,6 +435,31 @@ def test_a_norm_and_an_activation_keep_one_array_each_for_the_way_back():
         return jax.jit(jax.grad(loss)).lower(kernel).compile().memory_analysis().temp_size_in_bytes / x.nbytes
 
     assert count_arrays(6) - count_arrays(3) == pytest.approx(2 * 3, abs=0.1)
+
+
+def test_the_gradient_of_a_bias_is_summed_in_float32():
+    x, kernel, bias = jnp.ones((1, 65, 63, 1), jnp.bfloat16), jnp.zeros((1, 1, 1, 1)), jnp.zeros(1)
+    of_bias = jit(jax.grad(lambda bias: ops.conv2d(x, kernel, bias).astype(jnp.float32).sum()))(bias)
+    np.testing.assert_array_equal(of_bias, [65 * 63])  # 4,095; bfloat16 has 4,096
+
+
+@pytest.mark.parametrize("dtypes", [(jnp.bfloat16, jnp.bfloat16), (jnp.bfloat16, jnp.float32), (jnp.float32,) * 2])
+def test_concat_channels_and_its_derivatives(dtypes):
+    a, b = (jnp.asarray(normal(2, 3, 4, c), dtype) for c, dtype in zip((2, 3), dtypes, strict=True))
+    weight = normal(2, 3, 4, 5).astype(np.float32)
+
+    def run(stack):
+        y = stack(a, b)
+        return (
+            y,
+            jax.jvp(stack, (a, b), (b[..., :2].astype(a.dtype), b)),
+            jax.grad(lambda a, b: (jnp.sin(stack(a, b).astype(jnp.float32)) * weight).sum(), (0, 1))(a, b),
+        )
+
+    expected, given = jit(lambda: [run(fn) for fn in (lambda a, b: jnp.concatenate([a, b], -1), ops.concat_channels)])()
+    for one, other in zip(jax.tree.leaves(expected), jax.tree.leaves(given), strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_allclose(other.astype(jnp.float32), one.astype(jnp.float32), rtol=1e-6)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5])

@@ -1,0 +1,85 @@
+"""Convolution of stride 1 as one of stride 2, over copies of the picture that are shifted by a pixel.
+
+Every other result of a stride of 1 is one of a stride of 2, with the same kernel; so four copies, shifted by no pixel or
+one down and across, give them all. Winograd's tiles of 4 taps take fewer multiplications, but those of two phases of 2 taps
+bear bfloat16, which is multiplied twice as fast.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from p2p_jax import winograd
+from p2p_jax.chunks import map_pictures
+from p2p_jax.windows import Window, Work, apart, pad, wide
+
+SHIFTS = [(down, across) for down in (0, 1) for across in (0, 1)]
+RESULTS = 2  # of a tile, down and across
+
+
+def correlate(window: Window, x: Array, kernel: Array) -> Array:
+    """See `convolution.correlate`."""
+    skipping = skip(window)
+
+    def shift(x: Array) -> Array:
+        copies = [pad(x, (0, 0), *_pads(window, skipping, shift), (0, 0)) for shift in SHIFTS]
+        return jnp.stack(copies, axis=1).reshape(-1, *copies[0].shape[1:])
+
+    def interleave(y: Array) -> Array:
+        n, rows, columns, features = y.shape
+        y = y.reshape(n // 4, 2, 2, rows, columns, features).transpose(0, 3, 1, 4, 2, 5)
+        return y.reshape(n // 4, 2 * rows, 2 * columns, features)[:, : window.rows, : window.columns]
+
+    def run(x: Array) -> Array:
+        copies = apart(jax.jit(shift), x)
+        return apart(jax.jit(interleave), winograd.correlate(RESULTS, skipping, copies, kernel))
+
+    return map_pictures(run, x, work(window, *window.channels(kernel)))
+
+
+def spread(window: Window, y: Array, kernel: Array) -> Array:
+    """See `convolution.spread`."""
+    skipping = skip(window)
+
+    def part(y: Array) -> Array:
+        rows, columns = skipping.rows, skipping.columns
+        y = pad(y, (0, 0), (0, 2 * rows - window.rows), (0, 2 * columns - window.columns), (0, 0))
+        y = y.reshape(-1, rows, 2, columns, 2, y.shape[3]).transpose(0, 2, 4, 1, 3, 5)
+        return y.reshape(-1, rows, columns, y.shape[5])
+
+    def join(copies: Array) -> Array:
+        copies = copies.reshape(-1, len(SHIFTS), *copies.shape[1:]).astype(wide(copies.dtype))
+        back = [[(-before, -after) for before, after in _pads(window, skipping, shift)] for shift in SHIFTS]
+        return sum(pad(copies[:, i], (0, 0), *pads, (0, 0)) for i, pads in enumerate(back)).astype(y.dtype)
+
+    def run(y: Array) -> Array:
+        copies = winograd.spread(RESULTS, skipping, apart(jax.jit(part), y), kernel)
+        return apart(jax.jit(join), copies)
+
+    return map_pictures(run, y, work(window, *window.channels(kernel)))
+
+
+def suits(window: Window) -> bool:
+    """Whether a kernel is square, with a stride of 1, and of 4 taps."""
+    return window.stride == 1 and window.kh == window.kw == 4
+
+
+def work(window: Window, channels: int, features: int) -> Work:
+    """What this does in bfloat16: a product there, and a value of the large tiles, counts as half of one of float32."""
+    one = winograd.work(RESULTS, skip(window), channels, features)
+    down, across = winograd.count(skip(window), RESULTS)
+    large = one.matrices * down * across * 4 * channels
+    return Work(len(SHIFTS) * one.products // 2, len(SHIFTS) * (one.values - large // 2), one.of_kernel, one.matrices)
+
+
+def skip(window: Window) -> Window:
+    """The window of stride 2 over each copy, which has its padding already."""
+    rows, columns = -(-window.rows // 2), -(-window.columns // 2)
+    sides = 2 * (rows - 1) + window.kh, 2 * (columns - 1) + window.kw
+    return Window(window.kh, window.kw, 2, 0, *sides, rows, columns, window.features_first)
+
+
+def _pads(window: Window, skipping: Window, shift: tuple[int, int]) -> list[tuple[int, int]]:
+    """Rows and columns that a picture is given before and after to become a copy."""
+    sizes = zip((window.height, window.width), (skipping.height, skipping.width), shift, strict=True)
+    return [(window.padding - by, side - size - window.padding + by) for size, side, by in sizes]
