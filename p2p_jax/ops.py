@@ -141,12 +141,12 @@ def leaky_relu(x: Array, slope: float = 0.2) -> Array:
     """Identity above zero, `slope` times x below, (any shape): no unit is ever without a gradient.
 
     Raises:
-        ValueError: `slope` is below 0.
+        ValueError: `slope` is a number below 0.
 
     Source: Maas et al., Rectifier Nonlinearities Improve Neural Network Acoustic Models, 2013; slope 0.2 as in Isola et
     al., Image-to-Image Translation with Conditional Adversarial Networks, 2017, appendix 6.1.
     """
-    if slope < 0:
+    if isinstance(slope, int | float) and slope < 0:
         raise ValueError(f"leaky_relu was given slope {slope}: it must be at least 0.")
     return jnp.where(x > 0, x, slope * x)
 

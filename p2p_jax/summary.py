@@ -35,7 +35,7 @@ def summarize(net: Network, *inputs: Array | jax.ShapeDtypeStruct) -> list[Row]:
         layer = str(equation.source_info.name_stack).split("/")[0]
         if layer:
             shapes.pop(layer, None)
-            shapes[layer] = equation.outvars[-1].aval.shape
+            shapes[layer] = equation.outvars[0].aval.shape
     # Scopes that only group arithmetic (a function jitted inside JAX) are no layers of the network.
     rows = [Row(name, shape, parameters.pop(name, 0)) for name, shape in shapes.items()]
     return rows + [Row(name, None, count) for name, count in parameters.items()]
