@@ -243,8 +243,8 @@ def _standardize(
 
 
 def _standardize_fwd(axes: tuple[int, ...], eps: float, x: Array, scale: Array | None, bias: Array | None) -> Any:
-    y, mean, var = _standardize(axes, eps, x, scale, bias)
-    return (y, mean, var), (x, mean, var, scale, bias)
+    results: Any = _standardize(axes, eps, x, scale, bias)
+    return results, (x, *results[1:], scale, bias)
 
 
 def _standardize_bwd(axes: tuple[int, ...], eps: float, saved: Any, grads: Any) -> Any:

@@ -49,8 +49,11 @@ def spread(window: Window, y: Array, kernel: Array) -> Array:
 
     def join(copies: Array) -> Array:
         copies = copies.reshape(-1, len(SHIFTS), *copies.shape[1:]).astype(wide(copies.dtype))
-        back = [[(-before, -after) for before, after in _pads(window, skipping, shift)] for shift in SHIFTS]
-        return sum(pad(copies[:, i], (0, 0), *pads, (0, 0)) for i, pads in enumerate(back)).astype(y.dtype)
+        x = jnp.zeros((copies.shape[0], window.height, window.width, copies.shape[-1]), copies.dtype)
+        for i, shift in enumerate(SHIFTS):
+            back = [(-before, -after) for before, after in _pads(window, skipping, shift)]
+            x += pad(copies[:, i], (0, 0), *back, (0, 0))
+        return x.astype(y.dtype)
 
     def run(y: Array) -> Array:
         copies = winograd.spread(RESULTS, skipping, apart(jax.jit(part), y), kernel)
