@@ -1,8 +1,9 @@
 """How the convolutions of `ops.py` are computed: on a CPU by the formulation that is cheapest for their shapes.
 
 On a CPU, XLA lowers dilated convolutions (every transposed convolution, and the backward pass of every strided one) to slow
-loops, so there all of them are written as matrix products: of patches (`patches.py`), or of transformed tiles, which takes
-fewer multiplications (`winograd.py`). GPU and TPU have native convolutions. All are equal in what they give.
+loops, so there all of them are written as matrix products: of patches (`patches.py`, `turned.py`), or of transformed tiles,
+which takes fewer multiplications (`winograd.py`, `shifted.py`). GPU and TPU have native convolutions. All are equal in what
+they give.
 
 A convolution has three sides, a large picture x, a small picture y and a kernel, and three maps, each from two of the sides
 to the third: `correlate`, `spread` and `kernel_gradient`. All are linear in both arguments, and each one's derivatives are
