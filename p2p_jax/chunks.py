@@ -56,7 +56,7 @@ def at_once(x: Array, work: Work, most: float) -> int:
 
 
 def _take(x: Array, i: Array, count: int) -> Array:
-    """The pictures from i count on, made apart so that no copy of all bits is made."""
+    """The pictures from i count on, compiled apart: else XLA would make integers of the whole batch first."""
 
     def take(x: Array, i: Array) -> Array:
         return of_bits(lax.dynamic_slice_in_dim(as_bits(x), i * count, count), x.dtype)

@@ -137,7 +137,7 @@ MATRIX = 4e6
 
 
 def choose(window: Window, n: int, channels: int, features: int, dtype: DTypeLike) -> Formulation:
-    """The formulation that is cheapest on a CPU; the three maps of a window cost about the same.
+    """The formulation that is cheapest on a CPU; the three maps of a window cost about the same, but with `SHIFTED`.
 
     Args:
         window: the convolution.

@@ -136,24 +136,26 @@ def _relu_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Arr
     return y, jnp.where(y <= 0, jnp.zeros_like(y), *tangents)
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(1,))
-def leaky_relu(x: Array, slope: float = 0.2) -> Array:
-    """Identity above zero, `slope` times x below, (any shape): no unit is ever without a gradient.
-
-    Raises:
-        ValueError: `slope` is a number below 0.
+def leaky_relu(x: Array, slope: ArrayLike = 0.2) -> Array:
+    """Identity above zero, `slope` times x below, (any shape): with a slope above 0 no unit is ever without a gradient.
 
     Source: Maas et al., Rectifier Nonlinearities Improve Neural Network Acoustic Models, 2013; slope 0.2 as in Isola et
     al., Image-to-Image Translation with Conditional Adversarial Networks, 2017, appendix 6.1.
     """
-    if isinstance(slope, int | float) and slope < 0:
-        raise ValueError(f"leaky_relu was given slope {slope}: it must be at least 0.")
+    fixed = isinstance(slope, int | float) and slope >= 0  # else its gradient is not told from the result
+    return _leaky_relu_of_fixed_slope(x, slope) if fixed else _leaky_relu(x, slope)
+
+
+def _leaky_relu(x: Array, slope: ArrayLike) -> Array:
     return jnp.where(x > 0, x, slope * x)
 
 
-@leaky_relu.defjvp
+_leaky_relu_of_fixed_slope = jax.custom_jvp(_leaky_relu, nondiff_argnums=(1,))
+
+
+@_leaky_relu_of_fixed_slope.defjvp
 def _leaky_relu_jvp(slope: float, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    y, (dx,) = leaky_relu(*primals, slope), tangents
+    y, (dx,) = _leaky_relu_of_fixed_slope(*primals, slope), tangents
     return y, jnp.where(y > 0, dx, slope * dx)
 
 
@@ -218,6 +220,8 @@ def standardize(
     eps: float = 1e-5,
 ) -> tuple[Array, Array, Array]:
     """`normalize` by x's own `moments`, which come with it: the same numbers, in fewer passes and less memory.
+
+    As the convolutions, it can be differentiated in reverse mode only.
 
     Args:
         x: (n, h, w, c).
@@ -324,20 +328,25 @@ def resize(x: Array, size: tuple[int, int], method: Literal["bicubic", "bilinear
     return jax.image.resize(x, (x.shape[0], *size, x.shape[3]), name, antialias=True)
 
 
-@jax.custom_jvp
 def concat_channels(a: Array, b: Array) -> Array:
     """Stacks the channels of two pictures, (n, h, w, c) and (n, h, w, c') to (n, h, w, c + c')."""
-    dtype = jnp.promote_types(a.dtype, b.dtype)
-
-    def by_bits(a: Array, b: Array) -> Array:  # XLA on a CPU would stack bfloat16 by way of float32
-        return of_bits(jnp.concatenate([as_bits(a.astype(dtype)), as_bits(b.astype(dtype))], axis=-1), dtype)
-
-    return lax.platform_dependent(a, b, cpu=by_bits, default=lambda a, b: jnp.concatenate([a, b], axis=-1))
+    return (_concat_bfloat16 if a.dtype == b.dtype == jnp.bfloat16 else _concat)(a, b)
 
 
-@concat_channels.defjvp
-def _concat_channels_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
-    return concat_channels(*primals), jnp.concatenate(tangents, axis=-1)
+def _concat(a: Array, b: Array) -> Array:
+    return jnp.concatenate([a, b], axis=-1)
+
+
+@jax.custom_jvp
+def _concat_bfloat16(a: Array, b: Array) -> Array:
+    """As bits, for XLA on a CPU would do it by way of float32."""
+    by_bits = lambda a, b: of_bits(_concat(as_bits(a), as_bits(b)), a.dtype)
+    return lax.platform_dependent(a, b, cpu=by_bits, default=_concat)
+
+
+@_concat_bfloat16.defjvp
+def _concat_bfloat16_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    return _concat_bfloat16(*primals), _concat(*tangents)
 
 
 def upsample_nearest(x: Array, factor: int) -> Array:

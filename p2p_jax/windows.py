@@ -1,4 +1,4 @@
-"""What all ways to compute a convolution share: the geometry, the matrix product, and a wall for the compiler."""
+"""What all ways to compute a convolution share, and norms in part: the geometry, products, and a wall for the compiler."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -102,7 +102,7 @@ def transpose(x: Array, axes: tuple[int, ...] = (1, 0)) -> Array:
 
 
 def as_bits(x: Array) -> Array:
-    """Numbers of 16 bits as whole ones: XLA on a CPU copies others by way of float32."""
+    """Numbers of 16 bits as unsigned integers: XLA on a CPU copies others by way of float32."""
     return lax.bitcast_convert_type(x, jnp.uint16) if x.dtype.itemsize == 2 else x
 
 

@@ -137,7 +137,7 @@ def join_results(
 ) -> Array:
     """The results (n, h, w, c), for pictures like these, from t x t matrices (n tiles, phases phases c).
 
-    The place is the first row and column of the results to keep, height and width.
+    The place is (first, height, width) of the results to keep, the first row being the first column, too.
     """
     (down, across), (first, height, width) = tiles, place
     channels = grid[0][0].shape[1] // phases**2
@@ -187,11 +187,12 @@ def join_kernel(m: int, window: Window, grid: Grid, channels: int, features: int
 
 
 def _narrow(taps: int, dtype: DTypeLike, tile: Array) -> Array:
-    """A tile in the dtype in which it is multiplied: that of the pictures, where its rounding allows it.
+    """A tile in the dtype in which it is multiplied: bfloat16 for pictures of it, where its rounding allows it.
 
-    In bfloat16, results have up to 3 times its rounding error with 2 taps a phase; with 4 it would be 6 to 10 times.
+    Results have up to 3 times its rounding error with 2 taps a phase; with 4 it would be 6 to 10 times. Not float16, whose
+    range sums of a few values may exceed.
     """
-    return tile.astype(dtype) if taps == 2 else tile
+    return tile.astype(dtype) if taps == 2 and dtype == jnp.bfloat16 else tile
 
 
 def _times_kernel(window: Window, large: Array, kernel: Array) -> Array:
