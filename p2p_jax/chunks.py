@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from p2p_jax.windows import Work, apart, as_bits, of_bits, wide
+from p2p_jax.compiler import apart, as_bits, of_bits
+from p2p_jax.windows import Work, wide
 
 # Bytes that a few pictures may take up on the way: measured on a CPU with 32 MiB of cache.
 CACHE = 24e6

@@ -11,7 +11,8 @@ from jax import Array
 
 from p2p_jax import winograd
 from p2p_jax.chunks import map_pictures
-from p2p_jax.windows import Window, Work, apart, pad, wide
+from p2p_jax.compiler import apart
+from p2p_jax.windows import Window, Work, pad, wide
 
 SHIFTS = [(down, across) for down in (0, 1) for across in (0, 1)]
 RESULTS = 2  # of a tile, down and across
@@ -19,30 +20,30 @@ RESULTS = 2  # of a tile, down and across
 
 def correlate(window: Window, x: Array, kernel: Array) -> Array:
     """See `convolution.correlate`."""
-    skipping = skip(window)
+    strided = stride_two(window)
 
-    def shift(x: Array) -> Array:
-        copies = [pad(x, (0, 0), *_pads(window, skipping, shift), (0, 0)) for shift in SHIFTS]
+    def copy(x: Array) -> Array:
+        copies = [pad(x, (0, 0), *_pads(window, strided, shift), (0, 0)) for shift in SHIFTS]
         return jnp.stack(copies, axis=1).reshape(-1, *copies[0].shape[1:])
 
     def interleave(y: Array) -> Array:
-        n, rows, columns, features = y.shape
-        y = y.reshape(n // 4, 2, 2, rows, columns, features).transpose(0, 3, 1, 4, 2, 5)
-        return y.reshape(n // 4, 2 * rows, 2 * columns, features)[:, : window.rows, : window.columns]
+        _, rows, columns, features = y.shape
+        y = y.reshape(-1, 2, 2, rows, columns, features).transpose(0, 3, 1, 4, 2, 5)
+        return y.reshape(-1, 2 * rows, 2 * columns, features)[:, : window.rows, : window.columns]
 
     def run(x: Array) -> Array:
-        copies = apart(jax.jit(shift), x)
-        return apart(jax.jit(interleave), winograd.correlate(RESULTS, skipping, copies, kernel))
+        copies = apart(jax.jit(copy), x)
+        return apart(jax.jit(interleave), winograd.correlate(RESULTS, strided, copies, kernel))
 
     return map_pictures(run, x, work(window, *window.channels(kernel)))
 
 
 def spread(window: Window, y: Array, kernel: Array) -> Array:
     """See `convolution.spread`."""
-    skipping = skip(window)
+    strided = stride_two(window)
 
-    def part(y: Array) -> Array:
-        rows, columns = skipping.rows, skipping.columns
+    def take_apart(y: Array) -> Array:
+        rows, columns = strided.rows, strided.columns
         y = pad(y, (0, 0), (0, 2 * rows - window.rows), (0, 2 * columns - window.columns), (0, 0))
         y = y.reshape(-1, rows, 2, columns, 2, y.shape[3]).transpose(0, 2, 4, 1, 3, 5)
         return y.reshape(-1, rows, columns, y.shape[5])
@@ -51,12 +52,12 @@ def spread(window: Window, y: Array, kernel: Array) -> Array:
         copies = copies.reshape(-1, len(SHIFTS), *copies.shape[1:]).astype(wide(copies.dtype))
         x = jnp.zeros((copies.shape[0], window.height, window.width, copies.shape[-1]), copies.dtype)
         for i, shift in enumerate(SHIFTS):
-            back = [(-before, -after) for before, after in _pads(window, skipping, shift)]
+            back = [(-before, -after) for before, after in _pads(window, strided, shift)]
             x += pad(copies[:, i], (0, 0), *back, (0, 0))
         return x.astype(y.dtype)
 
     def run(y: Array) -> Array:
-        copies = winograd.spread(RESULTS, skipping, apart(jax.jit(part), y), kernel)
+        copies = winograd.spread(RESULTS, strided, apart(jax.jit(take_apart), y), kernel)
         return apart(jax.jit(join), copies)
 
     return map_pictures(run, y, work(window, *window.channels(kernel)))
@@ -69,20 +70,20 @@ def suits(window: Window) -> bool:
 
 def work(window: Window, channels: int, features: int) -> Work:
     """What this does in bfloat16: a product there, and a value of the large tiles, counts as half of one of float32."""
-    one = winograd.work(RESULTS, skip(window), channels, features)
-    down, across = winograd.count(skip(window), RESULTS)
+    one = winograd.work(RESULTS, stride_two(window), channels, features)
+    down, across = winograd.count(stride_two(window), RESULTS)
     large = one.matrices * down * across * 4 * channels
     return Work(len(SHIFTS) * one.products // 2, len(SHIFTS) * (one.values - large // 2), one.of_kernel, one.matrices)
 
 
-def skip(window: Window) -> Window:
+def stride_two(window: Window) -> Window:
     """The window of stride 2 over each copy, which has its padding already."""
     rows, columns = -(-window.rows // 2), -(-window.columns // 2)
     sides = 2 * (rows - 1) + window.kh, 2 * (columns - 1) + window.kw
     return Window(window.kh, window.kw, 2, 0, *sides, rows, columns, window.features_first)
 
 
-def _pads(window: Window, skipping: Window, shift: tuple[int, int]) -> list[tuple[int, int]]:
+def _pads(window: Window, strided: Window, shift: tuple[int, int]) -> list[tuple[int, int]]:
     """Rows and columns that a picture is given before and after to become a copy."""
-    sizes = zip((window.height, window.width), (skipping.height, skipping.width), shift, strict=True)
+    sizes = zip((window.height, window.width), (strided.height, strided.width), shift, strict=True)
     return [(window.padding - by, side - size - window.padding + by) for size, side, by in sizes]

@@ -20,7 +20,8 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from p2p_jax.chunks import map_pictures, sum_pictures
-from p2p_jax.windows import Window, Work, apart, matmul, pad, transpose, wide
+from p2p_jax.compiler import apart, transpose
+from p2p_jax.windows import Window, Work, matmul, pad, wide
 
 Grid = Sequence[Sequence[Array]]
 """t x t (or m x m) arrays, one per place within a tile."""

@@ -1,8 +1,9 @@
-"""Which cases of a test every run tries."""
+"""Which cases of a test every run tries, and what they are tried with."""
 
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pytest
 
 
@@ -11,3 +12,8 @@ def mostly_slow(cases: Iterable[Any], keep: int = 1) -> list[Any]:
     cases = list(cases)
     kept = {index * len(cases) // keep for index in range(keep)}
     return [case if index in kept else pytest.param(case, marks=pytest.mark.slow) for index, case in enumerate(cases)]
+
+
+def normal(*shape: int, seed: int = 0, dtype: Any = np.float64) -> np.ndarray:
+    """Values from N(0, 1), the same for the same shape and seed."""
+    return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(dtype)

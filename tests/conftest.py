@@ -37,6 +37,14 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
 
 
 @pytest.fixture
+def one_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on one device, where parts are compiled apart; `test_sharding.py` has several."""
+    import jax
+
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+
+
+@pytest.fixture
 def side_by_side(tmp_path: Path) -> Path:
     """A folder of 6 side-by-side pairs of 32 x 32 pixels: A a random picture, B its negative."""
     folder = tmp_path / "pairs"

@@ -1,0 +1,51 @@
+"""What XLA has to be told on a CPU, where it would otherwise do work twice, or by a slower way."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.experimental.layout import Layout, with_layout_constraint
+from jax.experimental.xla_metadata import set_xla_metadata
+from jax.typing import DTypeLike
+
+
+def apart(fn: Callable[..., Any], *arrays: Any) -> Any:
+    """`fn(*arrays)` of a jitted function, compiled apart from what comes before and after it.
+
+    XLA would on a CPU draw the small sums and copies of a convolution into every operation that reads its result, and do
+    them again in each; `jax.lax.optimization_barrier` does not keep it from that, a function that it may not inline does.
+
+    Not so where there are several devices: on CPUs, what these say to each other inside such a function does not keep its
+    order with what they say outside of it, so that they wait for each other for ever, or hear what was meant otherwise.
+    """
+    if jax.device_count() > 1:
+        return fn(*arrays)
+    with set_xla_metadata(inlineable="false"):
+        return fn(*arrays)
+
+
+def apart_on_cpu(fn: Callable[..., Any], *arrays: Any) -> Any:
+    """`fn(*arrays)`, on a CPU compiled `apart`."""
+    return lax.platform_dependent(*arrays, cpu=lambda *arrays: apart(jax.jit(fn), *arrays), default=fn)
+
+
+def transpose(x: Array, axes: tuple[int, ...] = (1, 0)) -> Array:
+    """An array transposed in memory, too, for a matrix product: to be compiled `apart` from it.
+
+    XLA would leave the array as it lies, copy it for the product, and multiply bfloat16 as float32.
+    """
+    if jax.device_count() > 1:
+        return x.transpose(axes)
+    return with_layout_constraint(x.transpose(axes), Layout(tuple(range(x.ndim))))
+
+
+def as_bits(x: Array) -> Array:
+    """Numbers of 16 bits as unsigned integers: XLA on a CPU copies others by way of float32."""
+    return lax.bitcast_convert_type(x, jnp.uint16) if x.dtype.itemsize == 2 else x
+
+
+def of_bits(x: Array, dtype: DTypeLike) -> Array:
+    """Numbers of a dtype, from what `as_bits` made of them."""
+    return lax.bitcast_convert_type(x, dtype) if x.dtype == jnp.uint16 else x
