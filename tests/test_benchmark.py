@@ -246,6 +246,12 @@ def test_json_and_plots_are_written(tmp_path):
     assert "p2p_jax float32, 64 pixels a side: left out, for 64 too long.\n" in text
 
 
+def test_a_bar_beyond_the_limit_says_its_share_in_whole_figures():
+    slower = {"jax": LIMITS["jax"] | {"float32": LIMITS["jax"]["float32"] / 2.5}}
+    axes = plots.draw_case(made_up_case(), slower).axes[0]
+    assert axes.texts[0].get_text() == "4 (125 % of 3.2)"
+
+
 # --------------------------------------------------------------------------------------------------------------------
 # Growth
 

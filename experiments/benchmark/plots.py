@@ -46,7 +46,7 @@ def _draw_bar(axes: Axes, place: int, row: Mapping[str, Any], found: Mapping[str
     share = ""
     if "limit" in found:
         axes.plot([found["limit"]] * 2, [place - 0.45, place + 0.45], color=BLACK, linewidth=2)
-        share = f" ({100 * found['share']:.2g} % of {_short(found['limit'])})"
+        share = f" ({_short(100 * found['share'])} % of {_short(found['limit'])})"
     text = f"{_short(found['pictures'])}{share}"
     axes.text(1.02, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9)
 
