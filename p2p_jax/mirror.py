@@ -216,6 +216,9 @@ class Mirror:
 
     def _send(self) -> None:
         now = self._look()
+        for marker in {f"{_step(each)}/{MARKER}" for each in self.known if _step(each) and each not in now}:
+            if marker in now and now[marker] == self.known.get(marker):  # the checkpoint is being removed just now
+                del now[marker]
         changed = [each for each in now if self.known.get(each) != now[each]]
         gone = [each for each in self.known if each not in now]
         if not (changed or gone) or not processes.is_first():
@@ -284,11 +287,12 @@ class Mirror:
 
     def _look(self) -> dict[str, _Version]:
         found = {}
-        for path in self.folder.rglob("*"):
-            relative = path.relative_to(self.folder)
-            if path.is_file() and not any(UNSENT.fullmatch(part) for part in relative.parts):
-                stat = path.stat()
-                found[relative.as_posix()] = _Version(stat.st_size, stat.st_mtime_ns, stat.st_ino)
+        for folder, folders, files in os.walk(self.folder):
+            folders[:] = [each for each in folders if not UNSENT.fullmatch(each)]  # which are renamed while they are looked at
+            for path in (Path(folder, each) for each in files if not UNSENT.fullmatch(each)):
+                with suppress(FileNotFoundError):  # the run removes old checkpoints
+                    stat = path.stat()
+                    found[path.relative_to(self.folder).as_posix()] = _Version(stat.st_size, stat.st_mtime_ns, stat.st_ino)
         return found
 
     def _milestones(self) -> tuple[bytes | None, set[tuple[str, int]]]:

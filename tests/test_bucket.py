@@ -324,6 +324,30 @@ def test_a_checkpoint_that_is_removed_while_it_is_sent_is_not_missed(there, monk
         assert look_at(folder) == ("run", 9, [3, 9])
 
 
+def test_a_checkpoint_that_is_half_removed_here_is_not_whole_there(there):
+    make(there / "run", "run", [3, 6])
+    with opened(there) as folder:
+        (folder / "checkpoints/3/meta/metadata").unlink()
+    with fetched(url(there / "run")) as folder:
+        assert look_at(folder) == ("run", 6, [6])
+
+
+def test_a_checkpoint_that_gets_its_name_while_files_are_looked_for_is_no_failure(there, monkeypatch):
+    real, renamed = os.scandir, []
+
+    def renaming(path):
+        if str(path).endswith("tmp"):
+            os.rename(path, str(path).removesuffix(".orbax-checkpoint-tmp"))
+            renamed.append(path)
+        return real(path)
+
+    with opened(there) as folder:
+        make(folder, "run", [])
+        (folder / "checkpoints/3.orbax-checkpoint-tmp/meta").mkdir(parents=True)
+        monkeypatch.setattr(os, "scandir", renaming)
+    assert not renamed
+
+
 def test_what_a_killed_process_left_is_removed_but_not_what_could_not_be_sent(sent, monkeypatch):
     here = sent.parent.parent / "here"
     left, unsent, other, young = (here / f"{mirror.PREFIX}{name}" for name in ("left", "unsent", "other", "young"))
