@@ -31,6 +31,22 @@ def apart_on_cpu(fn: Callable[..., Any], *arrays: Any) -> Any:
     return lax.platform_dependent(*arrays, cpu=lambda *arrays: apart(jax.jit(fn), *arrays), default=fn)
 
 
+def after(first: Array, second: Array) -> Array:
+    """`second`, which on a CPU is there only after `first` is.
+
+    What reads it may then overwrite what `first` is computed from, as Adam does with a kernel, in place and at once.
+    """
+    if jax.device_count() > 1:
+        return second
+
+    def wait(first: Array, second: Array) -> Array:
+        return lax.optimization_barrier((first, second))[1]  # else JAX would leave the unread argument out
+
+    return lax.platform_dependent(
+        first, second, cpu=lambda *arrays: apart(jax.jit(wait), *arrays), default=lambda first, second: second
+    )
+
+
 def transpose(x: Array, axes: tuple[int, ...] = (1, 0)) -> Array:
     """An array transposed in memory, too, for a matrix product: to be compiled `apart` from it.
 

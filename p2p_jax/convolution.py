@@ -21,7 +21,7 @@ from jax import Array, lax
 from jax.typing import DTypeLike
 
 from p2p_jax import patches, shifted, turned, winograd
-from p2p_jax.compiler import apart
+from p2p_jax.compiler import after, apart
 from p2p_jax.windows import Window
 
 Map = Literal["correlate", "spread", "kernel_gradient"]
@@ -63,16 +63,28 @@ def kernel_gradient(window: Window, dtype: DTypeLike, x: Array, y: Array) -> Arr
     return _by_platform("kernel_gradient", window, x, y, (x.shape[0], x.shape[-1], y.shape[-1]), dtype)
 
 
+LARGE = 2**16  # values of a kernel that is not to be copied
+
+
+def _in_order(of_picture: Array, of_kernel: Array) -> tuple[Array, Array]:
+    """Both gradients, that by a large kernel only after the other one, which is the last to read the kernel.
+
+    Then an optimizer may overwrite the kernel, and no gradient has to wait in memory until all are there. A small kernel is
+    sooner copied; and often it is a first layer's, whose gradient by the picture nobody needs.
+    """
+    return of_picture, of_kernel if of_kernel.size < LARGE else after(of_picture, of_kernel)
+
+
 correlate.defvjp(
     lambda window, x, kernel: (correlate(window, x, kernel), (x, kernel)),
-    lambda window, saved, grad: (
+    lambda window, saved, grad: _in_order(
         spread(window, grad, saved[1]),
         kernel_gradient(window, saved[1].dtype, saved[0], grad),
     ),
 )
 spread.defvjp(
     lambda window, y, kernel: (spread(window, y, kernel), (y, kernel)),
-    lambda window, saved, grad: (
+    lambda window, saved, grad: _in_order(
         correlate(window, grad, saved[1]),
         kernel_gradient(window, saved[1].dtype, grad, saved[0]),
     ),

@@ -288,7 +288,7 @@ class Mirror:
     def _look(self) -> dict[str, _Version]:
         found = {}
         for folder, folders, files in os.walk(self.folder):
-            folders[:] = [each for each in folders if not UNSENT.fullmatch(each)]  # which are renamed while they are looked at
+            folders[:] = [each for each in folders if not UNSENT.fullmatch(each)]  # may be renamed meanwhile
             for path in (Path(folder, each) for each in files if not UNSENT.fullmatch(each)):
                 with suppress(FileNotFoundError):  # the run removes old checkpoints
                     stat = path.stat()

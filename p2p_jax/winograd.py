@@ -9,7 +9,7 @@ own rounding error. What is multiplied are t x t matrices for the whole picture,
 Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2016.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -104,14 +104,16 @@ def cut_inputs(m: int, r: int, tiles: tuple[int, int], phases: int, padding: int
     pads = [(padding, side - size - padding) for side, size in zip(sides, (height, width), strict=True)]
     places = [divmod(i, m) for i in range(t)]
 
-    def cut(x: Array) -> Grid:
+    def pieces(x: Array) -> Grid:
         # Neighbours along a row that are of one tile's place stay together, which XLA copies faster than channels alone.
         x = x.reshape(n, down + reach - 1, m, phases, across + reach - 1, m, phases * channels)
-        pieces = [
+        return [
             [x[:, tile_i : tile_i + down, i, :, tile_j : tile_j + across, j] for tile_j, j in places]
             for tile_i, i in places
         ]
-        grid = _transform(_matrices(m, r)[2], pieces)
+
+    def cut(x: Array) -> Grid:
+        grid = _transform(_matrices(m, r)[2], pieces, x)
         return _map(lambda piece: transpose(_narrow(r, x.dtype, piece), (0, 1, 3, 2, 4)), grid)
 
     x = apart(jax.jit(lambda x: pad(x, (0, 0), *pads, (0, 0))), x)
@@ -124,10 +126,12 @@ def cut_results(m: int, r: int, tiles: tuple[int, int], y: Array) -> Grid:
     down, across = tiles
     n, rows, columns, features = y.shape
 
-    def cut(y: Array) -> Grid:
+    def pieces(y: Array) -> Grid:
         y = y.reshape(n, down, m, across, m, features)
-        pieces = [[y[:, :, i, :, j] for j in range(m)] for i in range(m)]
-        return _map(partial(_narrow, r, y.dtype), _transform(_matrices(m, r)[0].T, pieces))
+        return [[y[:, :, i, :, j] for j in range(m)] for i in range(m)]
+
+    def cut(y: Array) -> Grid:
+        return _map(partial(_narrow, r, y.dtype), _transform(_matrices(m, r)[0].T, pieces, y))
 
     y = apart(jax.jit(lambda y: pad(y, (0, 0), (0, down * m - rows), (0, across * m - columns), (0, 0))), y)
     return _map(lambda piece: piece.reshape(-1, features), apart(jax.jit(cut), y))
@@ -146,10 +150,12 @@ def join_results(
     shape = n, down, across, phases, phases, channels
     crops = [(-first, first + size - tiles * m * phases) for size, tiles in ((height, down), (width, across))]
 
+    def pieces(grid: Grid) -> Grid:
+        return _map(lambda piece: piece.reshape(shape).transpose(0, 1, 3, 2, 4, 5), grid)
+
     def join(grid: Grid) -> Array:
-        pieces = _map(lambda piece: piece.reshape(shape).transpose(0, 1, 3, 2, 4, 5), grid)
-        pieces = _map(lambda piece: piece.astype(like.dtype), _transform(_matrices(m, r)[0], pieces))
-        x = jnp.stack([jnp.stack(row, axis=4) for row in pieces], axis=2)
+        results = _map(lambda piece: piece.astype(like.dtype), _transform(_matrices(m, r)[0], pieces, grid))
+        x = jnp.stack([jnp.stack(row, axis=4) for row in results], axis=2)
         return pad(x.reshape(n, down * m * phases, across * m * phases, channels), (0, 0), *crops, (0, 0))
 
     return apart(jax.jit(join), grid)
@@ -163,14 +169,16 @@ def cut_kernel(m: int, window: Window, dtype: DTypeLike, kernel: Array, *, rever
     if window.features_first:
         features, _, _, channels = kernel.shape
         kernel = kernel.reshape(features, taps, stride, taps, stride, channels)
-        pieces = [[kernel[:, i, :, j] for j in order] for i in order]
         shape = (features, stride * stride * channels)
     else:
         _, _, channels, features = kernel.shape
         kernel = kernel.reshape(taps, stride, taps, stride, channels, features)
-        pieces = [[kernel[i, :, j] for j in order] for i in order]
         shape = (stride * stride * channels, features)
-    grid = _transform(_matrices(m, taps)[1], pieces)
+
+    def pieces(kernel: Array) -> Grid:
+        return [[kernel[:, i, :, j] if window.features_first else kernel[i, :, j] for j in order] for i in order]
+
+    grid = _transform(_matrices(m, taps)[1], pieces, kernel)
     return _map(lambda piece: _narrow(taps, dtype, piece.reshape(shape)), grid)
 
 
@@ -180,9 +188,13 @@ def join_kernel(m: int, window: Window, grid: Grid, channels: int, features: int
     shape = (features, stride, stride, channels) if first else (stride, stride, channels, features)
     if first != _small_first(window, stride * stride * channels, features):
         grid = _map(partial(apart, jax.jit(transpose)), grid)
-    pieces = _transform(_matrices(m, taps)[1].T, _map(lambda piece: piece.reshape(shape), grid))
+
+    def pieces(grid: Grid) -> Grid:
+        return _map(lambda piece: piece.reshape(shape), grid)
+
+    rows = _transform(_matrices(m, taps)[1].T, pieces, grid)
     axis = 1 if first else 0
-    kernel = jnp.stack([jnp.stack(row, axis=axis + 1) for row in pieces], axis=axis)
+    kernel = jnp.stack([jnp.stack(row, axis=axis + 1) for row in rows], axis=axis)
     sides = (taps * stride, taps * stride)
     return kernel.reshape(features, *sides, channels) if first else kernel.reshape(*sides, channels, features)
 
@@ -240,10 +252,18 @@ def _matrices(m: int, r: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return values(m).T, values(r) * scale[:, None], np.where(np.abs(before - whole) < 1e-12, whole, before)
 
 
-def _transform(matrix: np.ndarray, grid: Grid) -> Grid:
-    """The product matrix grid matrix^T, in float32 at least."""
-    grid = _map(lambda piece: piece.astype(wide(piece.dtype)), grid)
-    half = [_combine(matrix, column) for column in zip(*grid, strict=True)]
+def _transform(matrix: np.ndarray, pieces: Callable[[Any], Grid], arrays: Any) -> Grid:
+    """The product matrix grid matrix^T of the pieces of some arrays, in float32 at least.
+
+    Large matrices have their first product compiled apart: XLA would make each of its sums again for every one that is made
+    of it, and programs half as long again.
+    """
+
+    def along_columns(arrays: Any) -> Grid:
+        grid = _map(lambda piece: piece.astype(wide(piece.dtype)), pieces(arrays))
+        return [_combine(matrix, column) for column in zip(*grid, strict=True)]
+
+    half = apart(jax.jit(along_columns), arrays) if max(matrix.shape) > 4 else along_columns(arrays)
     return [_combine(matrix, row) for row in zip(*half, strict=True)]
 
 
