@@ -32,7 +32,7 @@ def apart_on_cpu(fn: Callable[..., Any], *arrays: Any) -> Any:
 
 
 def after(first: Array, second: Array) -> Array:
-    """`second`, which on a CPU is there only after `first` is.
+    """`second`, of any shape and unchanged, which on one CPU device is there only after `first` is.
 
     What reads it may then overwrite what `first` is computed from, as Adam does with a kernel, in place and at once.
     """

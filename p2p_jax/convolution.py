@@ -63,7 +63,7 @@ def kernel_gradient(window: Window, dtype: DTypeLike, x: Array, y: Array) -> Arr
     return _by_platform("kernel_gradient", window, x, y, (x.shape[0], x.shape[-1], y.shape[-1]), dtype)
 
 
-LARGE = 2**16  # values of a kernel that is not to be copied
+LARGE = 2**16  # values: a kernel of so many is not to be copied
 
 
 def _in_order(of_picture: Array, of_kernel: Array) -> tuple[Array, Array]:

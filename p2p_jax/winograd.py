@@ -253,10 +253,10 @@ def _matrices(m: int, r: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _transform(matrix: np.ndarray, pieces: Callable[[Any], Grid], arrays: Any) -> Grid:
-    """The product matrix grid matrix^T of the pieces of some arrays, in float32 at least.
+    """The product matrix grid matrix^T, in float32 at least, of the grid that `pieces` takes out of some arrays.
 
     Large matrices have their first product compiled apart: XLA would make each of its sums again for every one that is made
-    of it, and programs half as long again.
+    of it, in a longer program. The pieces are taken in there, so that they need no memory of their own.
     """
 
     def along_columns(arrays: Any) -> Grid:
