@@ -16,8 +16,9 @@ from dataclasses import fields
 from pathlib import Path
 
 from p2p_jax import lock, processes
-from p2p_jax.mirror import EXTRAS, KEPT, MARK, PREFIX, Mirror
+from p2p_jax.mirror import EXTRAS, KEPT, PREFIX, Mirror
 from p2p_jax.options import Evaluate, ExportTorch, Report, Translate
+from p2p_jax.stand_in import MARK
 
 TRAINING = ("train", "import-torch")
 """Commands that let no other one send."""

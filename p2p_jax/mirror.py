@@ -5,7 +5,6 @@ no locks. In their place it holds the name of who sent last: a run that finds an
 """
 
 import os
-import re
 import shutil
 import signal
 import socket
@@ -15,14 +14,14 @@ import threading
 import uuid
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from p2p_jax import disk, processes
+from p2p_jax import processes
 from p2p_jax.errors import Stopped
-from p2p_jax.experiment import RECORD
 from p2p_jax.logs import INTERRUPTED, ended_by_sigterm, open_console
+from p2p_jax.stand_in import MARK, MARKER, UNKNOWN, Version, is_marker, list_files, milestones, read_record, step_folder
 
 EXTRAS = {"gs": "gcs", "s3": "s3", "az": "azure", "file": None}
 """By scheme, the extra of this package with which fsspec reaches it."""
@@ -30,17 +29,8 @@ EXTRAS = {"gs": "gcs", "s3": "s3", "az": "azure", "file": None}
 PREFIX = "p2p-jax-bucket-"
 """Of the names of folders that stand for workdirs, among temporary ones."""
 
-MARK = ".bucket"
-"""The file in a folder that stands for a workdir in a bucket: its URL."""
-
 WRITER = "writer"
 """The object that names who sent last."""
-
-MARKER = "_CHECKPOINT_METADATA"
-"""The file of a checkpoint that is sent last."""
-
-UNSENT = re.compile(rf"{re.escape(MARK)}|lock|.*{re.escape(disk.ENDING)}|.*\.orbax-checkpoint-tmp.*")
-"""Names of files and folders that stay here."""
 
 KEPT = "unsent"
 """The file beside a folder that holds what is not sent."""
@@ -55,17 +45,6 @@ TRIES = 5  # of fetching while something is removed
 
 class _Taken(Exception):
     """Another run has sent."""
-
-
-class _Version(NamedTuple):
-    """By which a file here is known to have changed."""
-
-    size: int
-    time: int
-    number: int
-
-
-UNKNOWN = _Version(-1, 0, 0)
 
 
 class Mirror:
@@ -86,7 +65,7 @@ class Mirror:
         self.before: bytes | None = None  # who sent last when this was fetched
         self.own = f"process {os.getpid()} on {socket.gethostname()} {uuid.uuid4()}\n".encode()
         self.record: bytes | None = None
-        self.known: dict[str, _Version] = {}
+        self.known: dict[str, Version] = {}
         self.one_at_a_time = threading.Lock()
 
     def fetch(self, *, probing: bool) -> None:
@@ -110,7 +89,7 @@ class Mirror:
                 f"{self.url} cannot be {'written and ' if probing else ''}read ({_first_line(error)}): see that the bucket "
                 "is there, and that you may use it."
             ) from error
-        self.known, self.record = self._look(), self._read_record()
+        self.known, self.record = list_files(self.folder), read_record(self.folder)
         if self.alone:  # what is half sent is not here, and so will be removed there; unless somebody else is sending it
             self.known |= dict.fromkeys(half_sent, UNKNOWN)
 
@@ -130,7 +109,7 @@ class Mirror:
 
     def _fetch_once(self) -> list[str]:
         there = self._list()
-        half_sent = [each for each in there if _step(each) and f"{_step(each)}/{MARKER}" not in there]
+        half_sent = [each for each in there if step_folder(each) and f"{step_folder(each)}/{MARKER}" not in there]
         whole = sorted({*there} - {*half_sent, WRITER})
         shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
         self.files.get([self._remote(each) for each in whole], [str(self.folder / each) for each in whole])
@@ -144,7 +123,7 @@ class Mirror:
             Stopped: not all could be sent.
         """
         over = threading.Event()
-        watching = threading.Thread(target=self._watch, args=(self._milestones(), over), daemon=True)
+        watching = threading.Thread(target=self._watch, args=(milestones(self.folder), over), daemon=True)
         watching.start()
         try:
             yield
@@ -155,7 +134,7 @@ class Mirror:
     def _watch(self, sent: Any, over: threading.Event) -> None:
         pause = LOOK
         while not over.wait(pause):
-            now = self._milestones()
+            now = milestones(self.folder)
             if now == sent:
                 continue
             try:
@@ -215,8 +194,8 @@ class Mirror:
             self._send()
 
     def _send(self) -> None:
-        now = self._look()
-        for marker in {f"{_step(each)}/{MARKER}" for each in self.known if _step(each) and each not in now}:
+        now = list_files(self.folder)
+        for marker in {f"{step_folder(each)}/{MARKER}" for each in self.known if step_folder(each) and each not in now}:
             if marker in now and now[marker] == self.known.get(marker):  # the checkpoint is being removed just now
                 del now[marker]
         changed = [each for each in now if self.known.get(each) != now[each]]
@@ -225,16 +204,16 @@ class Mirror:
             return
         if self.alone:
             self._sign()
-        if self._read_record() != self.record:  # another run in the old one's place, whose checkpoints are not its own
+        if read_record(self.folder) != self.record:  # another run in the old one's place, whose checkpoints are not its own
             self._remove(gone)
-        markers = [each for each in changed if _is_marker(each)]
-        others = [each for each in changed if not _is_marker(each)]
-        self._remove([f"{_step(each)}/{MARKER}" for each in others])
+        markers = [each for each in changed if is_marker(each)]
+        others = [each for each in changed if not is_marker(each)]
+        self._remove([f"{step_folder(each)}/{MARKER}" for each in others])
         for some in (others, markers):
             self.known |= dict.fromkeys(some, UNKNOWN)
             self.files.put([str(self.folder / each) for each in some], [self._remote(each) for each in some])
             self.known |= {each: now[each] for each in some}
-        self.record = self._read_record()
+        self.record = read_record(self.folder)
         self._remove(gone)
 
     def _sign(self) -> None:
@@ -248,14 +227,14 @@ class Mirror:
         """Removes those of some files that are in the bucket: markers first, and whole checkpoints with their folders."""
         names = sorted({*names} & self.known.keys())
         there = self._list() if names else []
-        for each in filter(_is_marker, names):
+        for each in filter(is_marker, names):
             if each in there:
                 self.files.rm_file(self._remote(each))
-        left = {"", *map(_step, self.known.keys() - names)}
-        for step in {_step(each) for each in names} - left:
-            if any(_step(each) == step and not _is_marker(each) for each in there):
+        left = {"", *map(step_folder, self.known.keys() - names)}
+        for step in {step_folder(each) for each in names} - left:
+            if any(step_folder(each) == step and not is_marker(each) for each in there):
                 self.files.rm(self._remote(step), recursive=True)
-        others = {each for each in names if _step(each) in left and not _is_marker(each)}
+        others = {each for each in names if step_folder(each) in left and not is_marker(each)}
         if others := [self._remote(each) for each in there if each in others]:
             self.files.rm(others)
         for each in names:
@@ -270,11 +249,6 @@ class Mirror:
         self.files.invalidate_cache()
         return self.files.cat_file(self._remote(WRITER)) if self.files.exists(self._remote(WRITER)) else None
 
-    def _read_record(self) -> bytes | None:
-        with suppress(FileNotFoundError):
-            return (self.folder / RECORD).read_bytes()
-        return None
-
     def _list(self) -> list[str]:
         self.files.invalidate_cache()
         try:
@@ -284,34 +258,6 @@ class Mirror:
 
     def _remote(self, name: str) -> str:
         return f"{self.root.rstrip('/')}/{name}"
-
-    def _look(self) -> dict[str, _Version]:
-        found = {}
-        for folder, folders, files in os.walk(self.folder):
-            folders[:] = [each for each in folders if not UNSENT.fullmatch(each)]  # may be renamed meanwhile
-            for path in (Path(folder, each) for each in files if not UNSENT.fullmatch(each)):
-                with suppress(FileNotFoundError):  # the run removes old checkpoints
-                    stat = path.stat()
-                    found[path.relative_to(self.folder).as_posix()] = _Version(stat.st_size, stat.st_mtime_ns, stat.st_ino)
-        return found
-
-    def _milestones(self) -> tuple[bytes | None, set[tuple[str, int]]]:
-        """What is worth sending at once: that a run has begun, and its finished checkpoints."""
-        finished = set()
-        for path in (self.folder / "checkpoints").glob("*"):
-            with suppress(FileNotFoundError):  # the run removes old ones
-                if path.name.isdigit():
-                    finished.add((path.name, path.stat().st_ino))
-        return self._read_record(), finished
-
-
-def _is_marker(name: str) -> bool:
-    return name.endswith(f"/{MARKER}")
-
-
-def _step(name: str) -> str:
-    """The folder of the checkpoint that a file belongs to; the empty one for all others."""
-    return "/".join(name.split("/")[:2]) if name.startswith("checkpoints/") else ""
 
 
 def _first_line(error: BaseException) -> str:

@@ -16,7 +16,7 @@ from p2p_jax import lock, mirror
 from p2p_jax.bucket import fetched, is_stand_in
 from p2p_jax.cli import main
 from p2p_jax.errors import Stopped
-from p2p_jax.mirror import MARKER
+from p2p_jax.stand_in import MARKER
 from p2p_jax.translate import load
 
 FILES = ("training/data", "meta/metadata", MARKER)

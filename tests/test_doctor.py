@@ -12,6 +12,7 @@ from PIL import Image
 
 from p2p_jax.checks import check as check_config
 from p2p_jax.config import Config
+from p2p_jax.data.cmp import COLOURS
 from p2p_jax.data.doctor import check as doctor
 from p2p_jax.data.doctor import look as looking
 from p2p_jax.data.doctor import report
@@ -23,7 +24,7 @@ from p2p_jax.data.fit import fit_of_training
 from p2p_jax.data.layout import find_parts
 from p2p_jax.data.pairs import FileRecords, RecordedPairs
 from p2p_jax.data.pictures import write_picture
-from p2p_jax.data.procedural import COLOURS, facade
+from p2p_jax.data.procedural import facade
 from p2p_jax.options import parse, train_options
 
 TRAIN, TEST, SIZE = 24, 6, 64

@@ -11,8 +11,9 @@ from runs import quick_experiment
 import p2p_jax
 from p2p_jax import trainer
 from p2p_jax.cli import main
+from p2p_jax.data.cmp import COLOURS
 from p2p_jax.data.pictures import decode, of_file, write_picture
-from p2p_jax.data.procedural import COLOURS, facade
+from p2p_jax.data.procedural import facade
 
 HEIGHT, WIDTH = 20, 26
 

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 from p2p_jax.config import Config, Data, Side
+from p2p_jax.data.cmp import COLOURS
 from p2p_jax.data.fit import Fit, fit_of_evaluation, fit_of_training, fit_of_translation
 from p2p_jax.data.layout import find_parts
 from p2p_jax.data.pairs import FileRecords, PreparedRecords, RecordedPairs, Replacing
 from p2p_jax.data.pictures import write_picture
-from p2p_jax.data.procedural import COLOURS
 
 OWN = Fit("none", (16, 16), (16, 16))
 

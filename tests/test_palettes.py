@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from p2p_jax.data.cmp import COLOURS
 from p2p_jax.data.palettes import nearest_class, read_palette
-from p2p_jax.data.procedural import COLOURS
 
 
 def test_a_file_has_a_line_for_each_class(tmp_path):

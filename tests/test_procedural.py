@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from p2p_jax.data.procedural import CLASSES, COLOURS, facade
+from p2p_jax.data.cmp import CLASSES, COLOURS
+from p2p_jax.data.procedural import facade
 
 # written out again here, because files drawn with one palette cannot be read with another
 PALETTE = {

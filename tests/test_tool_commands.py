@@ -7,9 +7,9 @@ import pytest
 from drawing import DEFAULTS, draw, files_in, fill, pixels_of, square, tool
 from PIL import Image
 
+from p2p_jax.data.cmp import COLOURS
 from p2p_jax.data.layout import find_parts
 from p2p_jax.data.pictures import Picture, write_picture
-from p2p_jax.data.procedural import COLOURS
 from p2p_jax.data.tools.arrays import draw_lines, find_edges, on_white
 from p2p_jax.data_commands import HELP
 

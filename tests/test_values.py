@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from p2p_jax.config import Side
-from p2p_jax.data.procedural import COLOURS
+from p2p_jax.data.cmp import COLOURS
 from p2p_jax.data.sides import settle_palettes, show
 from p2p_jax.data.values import decode, encode, to_255
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from p2p_jax.data.procedural import COLOURS
+from p2p_jax.data.cmp import COLOURS
 
 NAMED = {"cmp": COLOURS}
 LARGEST = 256  # classes: their numbers are kept in uint8
