@@ -106,7 +106,7 @@ def restore(manager: Manager, like: TrainState) -> TrainState | None:
 
     Args:
         manager: from `open_manager`.
-        like: a state of the same shapes, dtypes and places on devices; its values do not matter.
+        like: a state of the same shapes, dtypes and places on devices, or these alone, as `jax.ShapeDtypeStruct`.
 
     Raises:
         ValueError: there are checkpoints, but none is good, or the processes see different ones.
@@ -116,7 +116,7 @@ def restore(manager: Manager, like: TrainState) -> TrainState | None:
         raise ValueError(f"the processes see different checkpoints in {manager.directory}: give all of them one workdir.")
     with _reader(Path(manager.directory)) as reader:
         for index, step in enumerate(steps):
-            items = _restore_good(reader, step, to_items(like))
+            items = _restore_good(reader, step, jax.eval_shape(to_items, like))
             if processes.all_agree(items is not None):
                 for damaged in steps[:index]:
                     manager.delete(damaged)  # or its step could not be saved when it is reached again

@@ -21,7 +21,7 @@ from p2p_jax.data.fit import fit_of_evaluation
 from p2p_jax.data.loading import Reader, batches
 from p2p_jax.data.pairs import stack
 from p2p_jax.leaving_out import as_array, drop_left_out, pass_over
-from p2p_jax.sharding import replicate, split_batch
+from p2p_jax.sharding import batch_sharding, replicate, split_batch
 from p2p_jax.state import TrainState, all_finite
 from p2p_jax.step import AUGMENTATION, Metrics, Pix2Pix, make_train_step
 
@@ -117,6 +117,25 @@ def open_stream(
             yield split_batch(mesh, {name: np.stack([batch[name] for batch in taken]) for name in taken[0]}, axis=1)
 
 
+def describe_call(reader: Reader, config: Config, mesh: Mesh, *, picked: bool) -> Any:
+    """Shapes, dtypes and places of what `open_stream` gives to a call of `steps_per_call` steps; pictures have one size.
+
+    Args:
+        reader: of the training pairs; one of them is read.
+        config: of the run.
+        mesh: the devices.
+        picked: as for `open_stream`.
+    """
+    count = _steps_per_call(config)
+    several = () if count == 1 else (count,)
+    split = batch_sharding(mesh, axis=len(several))
+    example = {"index": np.zeros((), np.int32)} if picked else reader.read(0)
+    return {
+        name: jax.ShapeDtypeStruct((*several, config.batch_size, *values.shape), values.dtype, sharding=split)
+        for name, values in example.items()
+    }
+
+
 def make_vote(mesh: Mesh) -> Callable[[bool], jax.Array | bool]:
     """A function of what this process says that tells, once its result is looked at, whether any process said True.
 
@@ -130,8 +149,8 @@ def make_vote(mesh: Mesh) -> Callable[[bool], jax.Array | bool]:
 
 
 def make_update(
-    model: Pix2Pix, config: Config, mesh: Mesh, store: Store = None, shardings: Any = None, left_out: Iterable[int] = ()
-) -> Callable[[TrainState, Any], tuple[TrainState, Metrics]]:
+    model: Pix2Pix, config: Config, mesh: Mesh, store: Store = None, shardings: Any = None
+) -> partial[tuple[TrainState, Metrics]]:
     """The jitted function of one call on what `open_stream` gives: augmentation and training steps in one program.
 
     Args:
@@ -140,11 +159,10 @@ def make_update(
         mesh: the devices.
         store: from `open_store`.
         shardings: of the state, a tree of its form; None where all of it is on every device.
-        left_out: indices of batches that are not given.
 
     Returns:
-        a function whose metrics are scalars, or where `steps_per_call` is more than 1 arrays of one value for each step.
-        Where batches may be left out, NETWORKS_FINITE is one of them: 1 or 0.
+        `update(state, batch)`, which also takes `skipped`, from `as_array`: batches that are not given. Its metrics are
+        scalars, or where `steps_per_call` is more than 1 arrays of one value for each step.
     """
     step, fit = make_train_step(model, accumulate=config.accumulate), fit_of_evaluation(config)
     jitter = partial(
@@ -155,9 +173,8 @@ def make_update(
         target=config.data.target,
     )
 
-    def update(state: TrainState, batch: Any, store: Store, skipped: Any = None) -> tuple[TrainState, Metrics]:
-        if skipped is not None:
-            state = replace(state, batch_index=pass_over(state.batch_index, skipped))
+    def update(state: TrainState, batch: Any, store: Store, skipped: Any) -> tuple[TrainState, Metrics]:
+        state = replace(state, batch_index=pass_over(state.batch_index, skipped))
         key = jax.random.fold_in(jax.random.fold_in(state.key, state.batch_index), AUGMENTATION)
         if store is not None:
             batch = {name: pictures[batch["index"]] for name, pictures in store.items()}
@@ -167,11 +184,10 @@ def make_update(
             metrics |= {NETWORKS_FINITE: all_finite(jax.lax.optimization_barrier(state)).astype("float32")}
         return state, metrics
 
-    def update_in_turn(state: TrainState, batches: Any, store: Store, skipped: Any = None) -> tuple[TrainState, Metrics]:
+    def update_in_turn(state: TrainState, batches: Any, store: Store, skipped: Any) -> tuple[TrainState, Metrics]:
         return jax.lax.scan(lambda state, batch: update(state, batch, store, skipped), state, batches)
 
     call = update if _steps_per_call(config) == 1 else update_in_turn
     replicated = NamedSharding(mesh, jax.P())
     compiled = jax.jit(call, donate_argnums=0, out_shardings=(shardings or replicated, replicated))
-    skipped = as_array(left_out) if left_out or config.on_nan == "skip" else None
-    return partial(compiled, store=store, skipped=skipped)
+    return partial(compiled, store=store, skipped=as_array(()))

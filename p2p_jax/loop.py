@@ -7,6 +7,7 @@ stands in every row of metrics.jsonl.
 
 import math
 import signal
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,20 +17,22 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
 from rich.console import Console
 
 from p2p_jax import bucket, checkpoint, evaluate, processes
 from p2p_jax.config import Config
 from p2p_jax.data.fit import fit_of_evaluation
-from p2p_jax.data.loading import Dataset, Reader
+from p2p_jax.data.loading import Dataset
+from p2p_jax.engine import Engine, find_program
 from p2p_jax.errors import NotFinite, Stopped
 from p2p_jax.experiment import Experiment
-from p2p_jax.feed import NETWORKS_FINITE, make_update, make_vote, open_store, open_stream, plan_calls
+from p2p_jax.feed import NETWORKS_FINITE, make_vote, open_stream, plan_calls
+from p2p_jax.leaving_out import as_array
 from p2p_jax.logs import INTERRUPTED, describe, metrics_writer, progress_bar
-from p2p_jax.rows import Window, compiling, losing, make_row
+from p2p_jax.memory import give_back
+from p2p_jax.rows import Window, losing, make_row
 from p2p_jax.samples import sample_columns, save_grid
-from p2p_jax.sharding import gather_params, on_one_device
+from p2p_jax.sharding import on_one_device
 from p2p_jax.state import TrainState, all_finite
 from p2p_jax.step import Metrics, Pix2Pix
 
@@ -77,14 +80,16 @@ class Call(NamedTuple):
     stop: jax.Array | bool
 
 
-def run_steps(run: Run, state: TrainState, mesh: Mesh, reader: Reader, caught: list[int], *, profile: bool) -> TrainState:
+def run_steps(
+    run: Run, state: TrainState, engine: Engine, caught: list[int], window: Window, *, profile: bool
+) -> TrainState:
     """Trains to the end of the run.
 
     Args:
         run: what stays the same.
         state: after the last step that was done, on all devices; its memory is given back.
-        mesh: the devices.
-        reader: of the training pairs.
+        engine: that runs the steps.
+        window: the first one; what it says of compilation is counted.
         caught: signals that came, see `logs.caught_signals`.
         profile: record a JAX profile of a few steps into WORKDIR/profile.
 
@@ -93,13 +98,12 @@ def run_steps(run: Run, state: TrainState, mesh: Mesh, reader: Reader, caught: l
         NotFinite: a loss or the networks are no longer finite; neither rows nor checkpoints hold any of it.
     """
     config, done = run.experiment.config, int(state.step)
-    store = open_store(reader, config, mesh)
-    shardings = jax.tree.map(lambda leaf: leaf.sharding, state)
-    update = make_update(gather_params(run.model, mesh, shardings), config, mesh, store, shardings, run.left_out)
-    counts = plan_calls(config, done)
-    start, picked = int(state.batch_index), store is not None
-    stream = open_stream(reader, config, mesh, start=start, counts=counts, picked=picked, left_out=run.left_out)
-    window, waiting, compiled = Window(), deque[Call](), set[int]()
+    start, picked, counts = int(state.batch_index), engine.store is not None, plan_calls(config, done)
+    stream = open_stream(
+        engine.reader, config, engine.mesh, start=start, counts=counts, picked=picked, left_out=run.left_out
+    )
+    skipped, waiting = as_array(run.left_out), deque[Call]()
+    window.started = time.perf_counter() - window.lost["compilation"]
     with (
         _row_writer(run) as write,
         progress_bar(run.console) as progress,
@@ -107,15 +111,14 @@ def run_steps(run: Run, state: TrainState, mesh: Mesh, reader: Reader, caught: l
         _profiler(run.workdir / "profile", config, done, wanted=profile and processes.is_first()) as note_step,
         processes.watchdog(run.step_timeout) as note_life,
     ):
-        draw_samples, vote = _make_sampler(run, submit), make_vote(mesh)
+        draw_samples, vote = _make_sampler(run, submit), make_vote(engine.mesh)
         task, said = progress.add_task("compiling", total=config.steps, completed=done), "training"
         for count in plan_calls(config, done):
             note_step(done, state)
             with losing(window, "data"):
                 batch = next(stream)
-            with nullcontext() if count in compiled else compiling(window):
-                state, metrics = update(state, batch)
-            compiled.add(count)
+            program = find_program(engine, state, batch, window)
+            state, metrics = program(state, batch, store=engine.store, skipped=skipped)
             due = {name: _is_due(config, name, done, done + count) for name in ("log", "sample", "checkpoint")}
             done += count
             waiting.append(Call(done, metrics, due["log"], vote(bool(caught))))
@@ -148,6 +151,7 @@ def run_steps(run: Run, state: TrainState, mesh: Mesh, reader: Reader, caught: l
             if due["checkpoint"] or stop:
                 with losing(window, "checkpoint"):
                     _save(run, state, validation or None)
+            give_back()
             note_life()
             if stop:
                 run.manager.wait_until_finished()

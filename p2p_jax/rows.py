@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from p2p_jax.memory import give_back
 from p2p_jax.step import Pix2Pix
 
 LOST = {
@@ -44,14 +43,6 @@ def losing(window: Window, name: str) -> Iterator[None]:
     started = time.perf_counter()
     yield
     window.lost[name] += time.perf_counter() - started
-
-
-@contextmanager
-def compiling(window: Window) -> Iterator[None]:
-    """Counts the time of a call that is compiled first, and gives back the memory that this took."""
-    with losing(window, "compilation"):
-        yield
-        give_back()
 
 
 def make_row(window: Window, step: int, model: Pix2Pix, batch_size: int) -> dict[str, float]:

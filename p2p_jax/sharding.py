@@ -76,9 +76,14 @@ def replicate(mesh: Mesh, tree: Any) -> Any:
     return place(tree, NamedSharding(mesh, jax.P()))
 
 
+def batch_sharding(mesh: Mesh, *, axis: int = 0) -> NamedSharding:
+    """That of arrays which are split along an axis over the devices."""
+    return NamedSharding(mesh, jax.P(*[None] * axis, "data"))
+
+
 def split_batch(mesh: Mesh, batch: Any, *, axis: int = 0) -> Any:
     """Splits every array along an axis over the devices; of several processes, each gives its own share."""
-    sharding = NamedSharding(mesh, jax.P(*[None] * axis, "data"))
+    sharding = batch_sharding(mesh, axis=axis)
     if sharding.is_fully_addressable:
         return jax.device_put(batch, sharding)
     return jax.tree.map(partial(jax.make_array_from_process_local_data, sharding), batch)

@@ -19,12 +19,15 @@ from p2p_jax.data.loading import Dataset, Reader, batches, open_dataset, open_re
 from p2p_jax.data.pairs import Replacing
 from p2p_jax.data.sides import settle_palettes
 from p2p_jax.disk import whole
+from p2p_jax.engine import Engine, compile_ahead, open_engine
 from p2p_jax.errors import NotFinite, Stopped
 from p2p_jax.experiment import Experiment
 from p2p_jax.feed import settle_calls
 from p2p_jax.leaving_out import MOST_LEFT_OUT, find_index
 from p2p_jax.logs import caught_signals, ended_by_sigterm, open_console, progress_bar
 from p2p_jax.loop import Run, run_steps, translate_with
+from p2p_jax.memory import compile_alone, give_back
+from p2p_jax.rows import Window
 from p2p_jax.sharding import is_sharded, make_mesh, state_shardings
 from p2p_jax.state import TrainState
 from p2p_jax.step import Pix2Pix, init_train_state
@@ -108,8 +111,10 @@ def _train(
         checkpoint.refuse_newer(workdir)
     init_from = init_from or (None if overwrite else resume.recorded_source(workdir))
     source = init_from or (None if overwrite else resume.imported_source(workdir))
-    start_anew = partial(_fresh_state, config, model, mesh, None if going_on else source)
-    fresh = start_anew()
+    like = _describe_state(config, model, mesh)
+    start_anew = partial(_fresh_state, config, model, like, None if going_on else source)
+    # Networks to start from that do not fit are refused before anything is written.
+    fresh = [start_anew()] if source and not going_on else []
     processes.wait_for_all("all have looked at the workdir")
     if processes.is_first():
         if overwrite:
@@ -121,9 +126,13 @@ def _train(
     with checkpoint.open_manager(workdir, keep=config.keep, best_metric=best) as manager:
         run = Run(workdir, experiment, dataset, model, _make_translate(model, config), manager, console, patience)
         _say_what_runs(run, mesh.size)
-        run, state = _first_state(run, fresh)
+        engine, window = open_engine(model, config, mesh, reader, like), Window()
+        with console.status("compiling"):
+            compile_ahead(engine, config, like, manager.latest_step() or 0, window)
+        run, state = _first_state(run, like, fresh.pop if fresh else start_anew)
         if int(state.step) < (config.steps or 0):
-            run, state = _run_to_the_end(run, state, mesh, reader, start_anew, profile=profile)
+            go_back = partial(_first_state, like=like, start_anew=start_anew)
+            run, state = _run_to_the_end(run, state, engine, window, go_back, profile=profile)
         else:
             console.print(f"The run has done its {config.steps} steps; to go on, give more with --steps or --epochs.")
         manager.wait_until_finished()
@@ -155,26 +164,39 @@ def _read_ahead(dataset: Dataset, config: configs.Config, console: Console) -> R
         return open_reader(dataset.splits["train"], config, on_read, ahead=ahead)
 
 
-def _fresh_state(config: configs.Config, model: Pix2Pix, mesh: Mesh, init_from: Path | None) -> TrainState:
-    """The state before the first step, where it lives in training, with the networks of another run if one is given."""
-    side = (config.batch_size, *configs.as_size(config.image_size))
-    batch = {name: jnp.zeros((*side, configs.count_channels(getattr(config.data, name)))) for name in ("input", "target")}
+def _describe_state(config: configs.Config, model: Pix2Pix, mesh: Mesh) -> TrainState:
+    """Shapes and dtypes of the run's state, and where it lives in training."""
+    shapes = jax.eval_shape(_make_init(config, model), jax.random.key(config.seed))
+    shardings = state_shardings(mesh, shapes, sharded=is_sharded(mesh, shapes, config.sharding))
+    place = lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+    return jax.tree.map(place, shapes, shardings)
+
+
+def _fresh_state(config: configs.Config, model: Pix2Pix, like: TrainState, init_from: Path | None) -> TrainState:
+    """The state before the first step, with the networks of another run if one is given."""
     # Computed once: on a CPU, optimizing the program takes four times as long as all the rest of it.
     options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
-    make = lambda key: init_train_state(key, model, batch)
-    shapes = jax.eval_shape(make, jax.random.key(config.seed))
-    shardings = state_shardings(mesh, shapes, sharded=is_sharded(mesh, shapes, config.sharding))
-    fresh = jax.jit(make, compiler_options=options, out_shardings=shardings)(jax.random.key(config.seed))
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, like)
+    init = jax.jit(_make_init(config, model), compiler_options=options, out_shardings=shardings)
+    key = jax.random.key(config.seed)
+    fresh = compile_alone(init, key)(key)
     return fresh if init_from is None else checkpoint.start_from(init_from, fresh)
 
 
-def _first_state(run: Run, fresh: TrainState) -> tuple[Run, TrainState]:
-    """The newest good checkpoint, or the fresh state; rows and samples later than it are dropped.
+def _make_init(config: configs.Config, model: Pix2Pix) -> Callable[[jax.Array], TrainState]:
+    side = (config.batch_size, *configs.as_size(config.image_size))
+    batch = {name: jnp.zeros((*side, configs.count_channels(getattr(config.data, name)))) for name in ("input", "target")}
+    return lambda key: init_train_state(key, model, batch)
+
+
+def _first_state(run: Run, like: TrainState, start_anew: Callable[[], TrainState]) -> tuple[Run, TrainState]:
+    """The newest good checkpoint, or a fresh state; rows and samples later than it are dropped.
 
     The run that is given back also leaves out what the checkpoint's had left out.
     """
-    state = checkpoint.restore(run.manager, fresh)
-    state = fresh if state is None else state
+    state = checkpoint.restore(run.manager, like)
+    state = start_anew() if state is None else state
+    give_back()
     step = int(state.step)
     if step:
         run.console.print(f"Going on from step {step} of {run.experiment.config.steps}.")
@@ -185,7 +207,13 @@ def _first_state(run: Run, fresh: TrainState) -> tuple[Run, TrainState]:
 
 
 def _run_to_the_end(
-    run: Run, state: TrainState, mesh: Mesh, reader: Reader, start_anew: Callable[[], TrainState], *, profile: bool
+    run: Run,
+    state: TrainState,
+    engine: Engine,
+    window: Window,
+    go_back: Callable[[Run], tuple[Run, TrainState]],
+    *,
+    profile: bool,
 ) -> tuple[Run, TrainState]:
     """Trains; where a batch made losses or networks not finite and may be left out, goes back and on without it.
 
@@ -196,18 +224,18 @@ def _run_to_the_end(
         while True:
             step, index = int(state.step), int(state.batch_index)
             try:
-                return run, run_steps(run, state, mesh, reader, caught, profile=profile)
+                return run, run_steps(run, state, engine, caught, window, profile=profile)
             except NotFinite as error:
                 fault = error.with_traceback(None)  # which would keep all that the loop held in memory
             run.manager.wait_until_finished()
             if run.experiment.config.on_nan == "stop" or len(run.left_out) >= MOST_LEFT_OUT:
                 raise _stop(run, fault)
             index = find_index(index, fault.step - step - 1, run.left_out)
-            named = _name_pairs(run, reader, index)
+            named = _name_pairs(run, engine.reader, index)
             run.console.print(f"{fault}: batch {index} ({named}) is left out from now on.", style="yellow")
             run = run._replace(left_out=(*run.left_out, index))
-            run, state = _first_state(run, start_anew())
-            profile = False
+            run, state = go_back(run)
+            profile, window = False, Window()
 
 
 def _stop(run: Run, fault: NotFinite) -> Stopped:

@@ -26,7 +26,7 @@ def lower(config, platform):
     shown = {name: jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32) for name in ("input", "target")}
     state = jax.eval_shape(lambda batch: init_train_state(jax.random.key(0), model, batch), shown)
     update = make_update(model, config, mesh)
-    traced = update.func.trace(state, stored, store=None)
+    traced = update.func.trace(state, stored, **update.keywords)
     return traced.lower(lowering_platforms=(platform,)).as_text(), len(jax.tree.leaves(state))
 
 

@@ -133,7 +133,7 @@ def test_what_is_left_is_the_run_without_those_batches(tmp_path, flags):
     store = open_store(reader, plain, mesh)
     assert (store is not None) == bool(flags)
     update = make_update(model, plain, mesh, store)
-    state = trainer._fresh_state(config, model, mesh, None)
+    state = trainer._fresh_state(config, model, trainer._describe_state(config, model, mesh), None)
     stream = open_stream(reader, plain, mesh, start=0, counts=[1] * 15, picked=bool(flags))
     for index, batch in enumerate(stream):
         if index not in left_out:

@@ -108,36 +108,36 @@ def test_a_run_keeps_its_steps_per_call(tmp_path, capsys):
 
 
 def test_a_loss_that_is_no_number_is_found_within_a_call(tmp_path, capsys, monkeypatch):
-    real = loop.make_update
+    real = loop.find_program
 
     def spoiled(*args):
-        update = real(*args)
+        program = real(*args)
 
-        def run(state, batch):
-            state, metrics = update(state, batch)
+        def run(*args, **kwargs):
+            state, metrics = program(*args, **kwargs)
             return state, metrics | {"generator_gan": metrics["generator_gan"].at[1].set(np.nan)}
 
         return run
 
-    monkeypatch.setattr(loop, "make_update", spoiled)
+    monkeypatch.setattr(loop, "find_program", spoiled)
     assert train(tmp_path, *IN_CALLS) == 1
     assert "generator_gan became nan at step 2," in capsys.readouterr().err
 
 
 def test_metrics_are_looked_at_when_later_calls_are_on_their_way(tmp_path, monkeypatch):
     order = []
-    make_update, fetch = loop.make_update, loop._fetch
+    find_program, fetch = loop.find_program, loop._fetch
 
     def noting(*args):
-        update = make_update(*args)
+        program = find_program(*args)
 
-        def run(state, batch):
+        def run(*args, **kwargs):
             order.append("call")
-            return update(state, batch)
+            return program(*args, **kwargs)
 
         return run
 
-    monkeypatch.setattr(loop, "make_update", noting)
+    monkeypatch.setattr(loop, "find_program", noting)
     monkeypatch.setattr(loop, "_fetch", lambda call: order.append(call.step) or fetch(call))
     assert train(tmp_path, *DRAWN, "--steps", "6", "--log-every", "2") == 0
     assert order == ["call", "call", "call", 1, "call", 2, "call", 3, "call", 4, 5, 6]

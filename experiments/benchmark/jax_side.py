@@ -15,6 +15,7 @@ from p2p_jax import config as configs
 from p2p_jax import pix2pix
 from p2p_jax.data.loading import open_dataset, open_reader
 from p2p_jax.feed import make_update, open_store, open_stream, plan_calls
+from p2p_jax.memory import compile_alone
 from p2p_jax.sharding import make_mesh, replicate
 from p2p_jax.state import TrainState
 from p2p_jax.step import Batch, Pix2Pix, init_train_state, make_train_step
@@ -44,11 +45,13 @@ def prepare(case: Case, contestant: Contestant) -> tuple[dict[str, Any], dict[st
     config = make_config(case, contestant.dtype)
     model = _name_optimizers(pix2pix.build(config))
     batch = _random_batch(case)
-    state = jax.jit(lambda key, batch: init_train_state(key, model, batch))(jax.random.key(0), batch)
+    init = jax.jit(lambda key, batch: init_train_state(key, model, batch))
+    key = jax.random.key(0)
     started = time.perf_counter()
-    step = jax.jit(make_train_step(model), donate_argnums=0).lower(state, batch).compile()
+    # Before there is a state, as in training.
+    step = compile_alone(jax.jit(make_train_step(model), donate_argnums=0), jax.eval_shape(init, key, batch), batch)
     compile_seconds = time.perf_counter() - started
-    held = {"state": jax.block_until_ready(step(state, batch)[0])}
+    held = {"state": jax.block_until_ready(step(compile_alone(init, key, batch)(key, batch), batch)[0])}
     first = _peak(before)
     memory.reset_peak()
 
