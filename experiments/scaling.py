@@ -1,8 +1,9 @@
 """How memory and traffic per device grow with the number of devices, and a plan for a pod: counted, nothing is run.
 
-Up to 256 devices are simulated, one picture for each, with the state replicated and sharded. The call of `p2p-jax train` is
-compiled for shapes alone, each count in a process of its own, and the compiled program is asked: bytes of its arguments
-(the state) and of what it needs besides (temp), and what it sends over the links, by the partitioned program's collectives.
+Up to 256 devices are simulated, one picture for each (or --pictures), with the state replicated and sharded. The call of
+`p2p-jax train` is compiled for shapes alone, each count in a process of its own, and the compiled program is asked: bytes of
+its arguments (the state) and of what it needs besides (temp), and what it sends over the links, by the partitioned program's
+collectives.
 With --platform cpu, devices are those of XLA:CPU, whose convolutions are products of patches: the state's bytes are exact,
 temp is not an accelerator's. With --platform tpu the TPU's own compiler (from `pip install "p2p-jax[tpu]"`) compiles
 ahead of time for a TPU v5e that it only has described; bytes are then what it would lay out on one.
@@ -48,6 +49,10 @@ class Scaling:
     image_size: int = 256
     width: int = 64
     """Features of the first level of both networks; the paper's 64."""
+    pictures: int = 1
+    """For each device."""
+    remat: bool = False
+    """Compute the generator's activations again in the backward pass."""
     seconds: float = 900
     """The longest that one program may take to compile; 0 compiles none and counts the state alone."""
     output: Path | None = None
@@ -58,8 +63,13 @@ class Scaling:
 
 def make_config(order: dict[str, Any]) -> Config:
     """The run that an order is for."""
-    nets = {"generator": Generator(width=order["width"]), "discriminator": Discriminator(width=order["width"])}
-    return Config(image_size=order["image_size"], dtype=order["dtype"], **nets)  # type: ignore[arg-type]
+    return Config(
+        image_size=order["image_size"],
+        batch_size=order["pictures"],
+        dtype=order["dtype"],
+        generator=Generator(width=order["width"], remat=order["remat"]),
+        discriminator=Discriminator(width=order["width"]),
+    )
 
 
 def hold(config: Config, devices: int, state: str, mesh: Any = None) -> Any:
@@ -98,7 +108,7 @@ def describe(config: Config, devices: int, state: str, platform: str = "cpu") ->
     """The jitted function of a call and the shapes of its state and batch, each with where it lives. No array is made.
 
     Args:
-        config: of the run; its batch becomes one picture for each device.
+        config: of the run, but that its batch is that of each device.
         devices: how many.
         state: of `STATES`.
         platform: "cpu", or "tpu" for one that is only described.
@@ -109,17 +119,18 @@ def describe(config: Config, devices: int, state: str, platform: str = "cpu") ->
     from p2p_jax import pix2pix, sharding
     from p2p_jax.feed import make_update
 
-    config = resolve(replace(config, epochs=None, steps=100, batch_size=devices, steps_per_call=1), devices)
+    batch_size = devices * config.batch_size
+    config = resolve(replace(config, epochs=None, steps=100, batch_size=batch_size, steps_per_call=1), batch_size)
     chosen = jax.devices()[:devices]
     if platform == "tpu":
         from jax.experimental import topologies
 
         hosts = {"chips_per_host_bounds": (1, devices, 1)} if devices < 4 else {}
         chosen = topologies.get_topology_desc(platform="tpu", topology_name=f"v5e:{V5E[devices]}", **hosts).devices
-    mesh = sharding.make_mesh(devices, chosen)
+    mesh = sharding.make_mesh(batch_size, chosen)
     shapes, model = hold(config, devices, state, mesh), pix2pix.build(config)
     split = NamedSharding(mesh, jax.P("data"))
-    pictures = jax.ShapeDtypeStruct((devices, *load_size(config), 3), "uint8", sharding=split)
+    pictures = jax.ShapeDtypeStruct((batch_size, *load_size(config), 3), "uint8", sharding=split)
     shardings = jax.tree.map(lambda leaf: leaf.sharding, shapes)
     update = make_update(sharding.gather_params(model, mesh, shardings), config, mesh, None, shardings)
     return update, shapes, {"input": pictures, "target": pictures}
@@ -154,7 +165,7 @@ def count(config: Config, devices: int, state: str, platform: str = "cpu") -> di
 
 def run_worker(options: Scaling, devices: int, state: str) -> dict[str, Any]:
     """One count, by a process of its own with so many devices; {"failed": why} if it fails or takes too long."""
-    names = ("platform", "dtype", "image_size", "width")
+    names = ("platform", "dtype", "image_size", "width", "pictures", "remat")
     order = {"devices": devices, "state": state} | {name: getattr(options, name) for name in names}
     order["state_bytes"] = weigh(hold(make_config(order), devices, state))
     if not options.seconds:
