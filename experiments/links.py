@@ -129,7 +129,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     right.set(title="over the links in a step, whole arrays", ylabel="MB", ylim=(0, None))
     for axes in (left, right):
         axes.set_xscale("log", base=2)
-        axes.set_xlabel("devices, one picture each")
+        axes.set_xlabel("devices, of as many pictures each")
         axes.legend(fontsize=8)
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=110)

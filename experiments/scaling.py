@@ -1,8 +1,8 @@
 """How memory and traffic per device grow with the number of devices, and a plan for a pod: counted, nothing is run.
 
 Up to 256 devices are simulated, one picture for each (or --pictures), with the state replicated and sharded. The call of
-`p2p-jax train` is compiled for shapes alone, each count in a process of its own, and the compiled program is asked: bytes of
-its arguments (the state) and of what it needs besides (temp), and what it sends over the links, by the partitioned program's
+`p2p-jax train` is compiled for shapes alone, each count in a process of its own, and the program is asked: bytes of its
+arguments (the state) and of what it needs besides (temp), and what it sends over the links, by the partitioned program's
 collectives.
 With --platform cpu, devices are those of XLA:CPU, whose convolutions are products of patches: the state's bytes are exact,
 temp is not an accelerator's. With --platform tpu the TPU's own compiler (from `pip install "p2p-jax[tpu]"`) compiles
