@@ -126,15 +126,16 @@ def _train(
     with checkpoint.open_manager(workdir, keep=config.keep, best_metric=best) as manager:
         run = Run(workdir, experiment, dataset, model, _make_translate(model, config), manager, console, patience)
         _say_what_runs(run, mesh.size)
-        engine, window = open_engine(model, config, mesh, reader, like), Window()
-        with console.status("compiling"):
-            compile_ahead(engine, config, like, manager.latest_step() or 0, window)
-        run, state = _first_state(run, like, fresh.pop if fresh else start_anew)
-        if int(state.step) < (config.steps or 0):
-            go_back = partial(_first_state, like=like, start_anew=start_anew)
-            run, state = _run_to_the_end(run, state, engine, window, go_back, profile=profile)
-        else:
-            console.print(f"The run has done its {config.steps} steps; to go on, give more with --steps or --epochs.")
+        with caught_signals() as caught:
+            engine, window = open_engine(model, config, mesh, reader, like), Window()
+            with console.status("compiling"):
+                compile_ahead(engine, config, like, manager.latest_step() or 0, window)
+            run, state = _first_state(run, like, fresh.pop if fresh else start_anew)
+            if int(state.step) < (config.steps or 0):
+                go_back = partial(_first_state, like=like, start_anew=start_anew)
+                run, state = _run_to_the_end(run, state, engine, caught, window, go_back, profile=profile)
+            else:
+                console.print(f"The run has done its {config.steps} steps; to go on, give more with --steps or --epochs.")
         manager.wait_until_finished()
         bucket.send_before_parting(workdir)
     _write_report(run, state)
@@ -210,6 +211,7 @@ def _run_to_the_end(
     run: Run,
     state: TrainState,
     engine: Engine,
+    caught: list[int],
     window: Window,
     go_back: Callable[[Run], tuple[Run, TrainState]],
     *,
@@ -220,22 +222,21 @@ def _run_to_the_end(
     Raises:
         Stopped: interrupted, or not finite; what was saved is kept.
     """
-    with caught_signals() as caught:
-        while True:
-            step, index = int(state.step), int(state.batch_index)
-            try:
-                return run, run_steps(run, state, engine, caught, window, profile=profile)
-            except NotFinite as error:
-                fault = error.with_traceback(None)  # which would keep all that the loop held in memory
-            run.manager.wait_until_finished()
-            if run.experiment.config.on_nan == "stop" or len(run.left_out) >= MOST_LEFT_OUT:
-                raise _stop(run, fault)
-            index = find_index(index, fault.step - step - 1, run.left_out)
-            named = _name_pairs(run, engine.reader, index)
-            run.console.print(f"{fault}: batch {index} ({named}) is left out from now on.", style="yellow")
-            run = run._replace(left_out=(*run.left_out, index))
-            run, state = go_back(run)
-            profile, window = False, Window()
+    while True:
+        step, index = int(state.step), int(state.batch_index)
+        try:
+            return run, run_steps(run, state, engine, caught, window, profile=profile)
+        except NotFinite as error:
+            fault = error.with_traceback(None)  # which would keep all that the loop held in memory
+        run.manager.wait_until_finished()
+        if run.experiment.config.on_nan == "stop" or len(run.left_out) >= MOST_LEFT_OUT:
+            raise _stop(run, fault)
+        index = find_index(index, fault.step - step - 1, run.left_out)
+        named = _name_pairs(run, engine.reader, index)
+        run.console.print(f"{fault}: batch {index} ({named}) is left out from now on.", style="yellow")
+        run = run._replace(left_out=(*run.left_out, index))
+        run, state = go_back(run)
+        profile, window = False, Window()
 
 
 def _stop(run: Run, fault: NotFinite) -> Stopped:

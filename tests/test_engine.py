@@ -1,9 +1,10 @@
 """The program of a run is compiled before there is a state, and what was compiled ahead is what the run needs."""
 
 import shutil
+import signal
 
 import pytest
-from runs import LINEAR, TINY, finished_run, folder_of_pairs, leaves_of, quick_experiment, train
+from runs import LINEAR, TINY, finished_run, folder_of_pairs, leaves_of, quick_experiment, steps_of, train
 
 from p2p_jax import checkpoint, engine, trainer
 from p2p_jax.cli import main
@@ -98,3 +99,10 @@ def test_networks_to_start_from_come_first_for_they_may_not_fit(tmp_path, events
     other = (*TINY, "--steps", "2", "--generator.num-blocks", "1", "--generator.architecture", "resnet")
     assert train(tmp_path / "other", *other, "--init-from", str(finished_run())) == 2
     assert not (tmp_path / "other").exists() or not any((tmp_path / "other").iterdir())
+
+
+def test_a_signal_while_the_step_is_compiled_ends_the_run_after_its_next_step(tmp_path, monkeypatch):
+    real = trainer.compile_ahead
+    monkeypatch.setattr(trainer, "compile_ahead", lambda *args: signal.raise_signal(signal.SIGTERM) or real(*args))
+    assert run_quick(tmp_path, "--steps", "4") == 75
+    assert steps_of(tmp_path / "run") == [1]
