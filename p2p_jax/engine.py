@@ -47,7 +47,7 @@ def open_engine(model: Pix2Pix, config: Config, mesh: Mesh, reader: Reader, like
 def compile_ahead(engine: Engine, config: Config, like: TrainState, done: int, window: Window) -> None:
     """Compiles what most calls of a run need, before there is a state beside which it would need memory.
 
-    Nothing is where pictures have sizes of their own, and where less than one whole call is left after step `done`.
+    Where pictures have sizes of their own, or less than one whole call is left after step `done`, nothing is compiled.
     """
     if varies(config) or done + (config.steps_per_call or 1) > (config.steps or 0):
         return

@@ -162,7 +162,8 @@ def make_update(
 
     Returns:
         `update(state, batch)`, which also takes `skipped`, from `as_array`: batches that are not given. Its metrics are
-        scalars, or where `steps_per_call` is more than 1 arrays of one value for each step.
+        scalars, or where `steps_per_call` is more than 1 arrays of one value for each step. Where batches may be left out,
+        NETWORKS_FINITE is one of them: 1 or 0.
     """
     step, fit = make_train_step(model, accumulate=config.accumulate), fit_of_evaluation(config)
     jitter = partial(
