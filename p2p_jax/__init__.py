@@ -10,16 +10,16 @@ _HOMES = {
     "Network": "network",
     "Pix2Pix": "step",
     "TrainState": "state",
-    "Translator": "translate",
-    "apply_preset": "presets",
+    "Translator": "inference.translate",
+    "apply_preset": "config.presets",
     "build": "pix2pix",
-    "from_torch": "convert",
+    "from_torch": "pytorch.convert",
     "init_train_state": "step",
-    "load": "translate",
+    "load": "inference.translate",
     "make_train_step": "step",
-    "read_state_dict": "torch_files",
-    "to_torch": "convert",
-    "write_state_dict": "torch_files",
+    "read_state_dict": "pytorch.state_dict",
+    "to_torch": "pytorch.convert",
+    "write_state_dict": "pytorch.state_dict",
 }
 
 __all__ = sorted(_HOMES)

@@ -11,6 +11,7 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from p2p_jax import layers, ops
+from p2p_jax.errors import UserError
 
 
 def patchgan_widths(num_layers: int = 3, width: int = 64) -> tuple[int, ...]:
@@ -48,13 +49,13 @@ def patchgan(
         logits, (n, h', w', 1), float32 at least; 30 x 30 for 256 pixels with the default widths.
 
     Raises:
-        ValueError: the picture is too small for so many halvings.
+        UserError: the picture is too small for so many halvings.
 
     Source: Isola et al. 2017, section 3.2.2 and appendix 6.1.2.
     """
     halvings = len(widths) - 1
     if min(x.shape[1:3]) < 3 * 2**halvings:
-        raise ValueError(
+        raise UserError(
             f"the patchgan was given pictures of {x.shape[1]} x {x.shape[2]} pixels, but with {halvings} layers it needs "
             f"at least {3 * 2**halvings}: use fewer (--discriminator.num-layers), or larger pictures (--image-size)."
         )

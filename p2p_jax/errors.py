@@ -1,4 +1,28 @@
-"""Exceptions of our own; a user's mistake is a ValueError with a sentence for its message."""
+"""Exceptions and exit codes of the program."""
+
+import signal
+
+PROGRAM = "p2p-jax"
+
+USAGE_ERROR = 2
+"""Exit code for wrong input."""
+
+INTERNAL_ERROR = 70
+"""Exit code for a mistake of the program itself."""
+
+EXIT_CODES: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 75}
+"""Exit codes of a run that was told to stop by a signal: 75 asks a scheduler to start it again."""
+
+RESTART = EXIT_CODES[signal.SIGTERM]
+"""The exit code that asks for a start of all processes anew."""
+
+
+class UserError(ValueError):
+    """A mistake of the user: its message is one sentence that says what was given, what was expected and what to do.
+
+    The command line prints that sentence and ends with exit code 2. Raise it in an experiment's own `build`, too. Any other
+    ValueError counts as a mistake of the program and shows its traceback.
+    """
 
 
 class Stopped(Exception):

@@ -10,6 +10,7 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from p2p_jax import layers, ops
+from p2p_jax.errors import UserError
 
 UNET_256 = (64, 128, 256, 512, 512, 512, 512, 512)
 UNET_128 = (64, 128, 256, 512, 512, 512, 512)
@@ -24,11 +25,11 @@ def unet_widths(size: int, width: int = 64) -> tuple[int, ...]:
         width: features of the first level.
 
     Raises:
-        ValueError: the size cannot be halved at least twice.
+        UserError: the size cannot be halved at least twice.
     """
     depth = min(size.bit_length() - 1, 8)
     if depth < 2:
-        raise ValueError(f"a U-Net was asked for pictures of {size} pixels, which cannot be halved twice: use at least 4.")
+        raise UserError(f"a U-Net was asked for pictures of {size} pixels, which cannot be halved twice: use at least 4.")
     return tuple(width * min(2**i, 8) for i in range(depth))
 
 

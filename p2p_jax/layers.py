@@ -18,6 +18,7 @@ from flax.core import Scope, lift
 from jax import Array
 
 from p2p_jax import ops
+from p2p_jax.errors import UserError
 
 Init = Callable[..., Array]
 Norm = Callable[..., Array]
@@ -110,7 +111,7 @@ def batch_norm(
         scale_init: initial values of `scale`.
 
     Raises:
-        ValueError: the group size is missing, or does not divide n.
+        UserError: the group size is missing, or does not divide n.
 
     Source: Ioffe and Szegedy, Batch Normalization, 2015; running variance unbiased as in PyTorch. Groups: Hoffer et al.,
     Train longer, generalize better, 2017, section 4 ("ghost batch normalization").
@@ -138,7 +139,7 @@ def _stack_groups(x: Array, group_size: int | None) -> Array:
     n, h, w, c = x.shape
     size = min(group_size or 0, n)
     if size < 1 or n % size:
-        raise ValueError(f"batch norm was given {n} pictures and group_size {group_size}: give a size that divides them.")
+        raise UserError(f"batch norm was given {n} pictures and group_size {group_size}: give a size that divides them.")
     return x.reshape(n // size, size * h, w, c)
 
 

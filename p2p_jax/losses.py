@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from p2p_jax.errors import UserError
+
 Logits = Any
 
 
@@ -95,10 +97,10 @@ def smooth_labels(adversarial: Adversarial, amount: float) -> Adversarial:
     Source: Salimans et al., Improved Techniques for Training GANs, 2016, section 3.4.
 
     Raises:
-        ValueError: amount is not in [0, 1).
+        UserError: amount is not in [0, 1).
     """
     if not 0 <= amount < 1:
-        raise ValueError(f"label smoothing was given {amount}: it must be at least 0 and below 1, for example 0.1.")
+        raise UserError(f"label smoothing was given {amount}: it must be at least 0 and below 1, for example 0.1.")
 
     def discriminator(logits: Logits, is_real: bool) -> Array:
         loss = adversarial.discriminator

@@ -12,6 +12,7 @@ import optax
 
 from p2p_jax import discriminators, generators, layers, losses, schedules
 from p2p_jax.config import Config, Discriminator, Generator, Optimizer, as_size, count_channels, steps_per_unit
+from p2p_jax.errors import UserError
 from p2p_jax.network import Network, network
 from p2p_jax.optimizers import adam
 from p2p_jax.step import Pix2Pix
@@ -32,7 +33,7 @@ def build(config: Config) -> Pix2Pix:
         config: the run, its length resolved by `config.resolve`.
 
     Raises:
-        ValueError: the pictures are too small for the generator.
+        UserError: the pictures are too small for the generator.
     """
     loss, rate = config.loss, config.optimizer.learning_rate
     adversarial = getattr(losses, loss.adversarial)
@@ -72,7 +73,7 @@ def build_generator(config: Config, **changes: Any) -> Network:
         changes: arguments of the generator's function that the config has no field for, such as `blocks`.
 
     Raises:
-        ValueError: the pictures cannot be halved as often as the U-Net halves them.
+        UserError: the pictures cannot be halved as often as the U-Net halves them.
     """
     options = config.generator
     shared: dict[str, Any] = {
@@ -94,7 +95,7 @@ def build_generator(config: Config, **changes: Any) -> Network:
     shorter = min(as_size(config.image_size))
     widths = options.widths or generators.unet_widths(shorter, options.width)
     if 2 ** (len(widths) - 1) >= shorter:
-        raise ValueError(
+        raise UserError(
             f"--generator.widths names {len(widths)} levels, but a side of {shorter} pixels cannot be halved so often: "
             f"give at most {(shorter - 1).bit_length()}, or a larger --image-size."
         )

@@ -9,7 +9,7 @@ from jax import Array
 
 
 @flax.struct.dataclass
-class Model:
+class NetworkState:
     """One network in training.
 
     Attributes:
@@ -21,6 +21,10 @@ class Model:
     params: Any
     state: Any
     opt_state: Any
+
+
+Model = NetworkState
+"""The name of older versions, which stored experiment files may import."""
 
 
 @flax.struct.dataclass
@@ -38,8 +42,8 @@ class TrainState:
     step: Array
     batch_index: Array
     key: Array
-    generator: Model
-    discriminator: Model
+    generator: NetworkState
+    discriminator: NetworkState
     ema: Any = None
 
 
@@ -70,7 +74,7 @@ def from_items(items: dict[str, Any]) -> TrainState:
     """The train state of what `to_items` gave."""
     training = items["training"]
     models = [
-        Model(items[name]["params"], items[name]["state"], opt_state)
+        NetworkState(items[name]["params"], items[name]["state"], opt_state)
         for name, opt_state in zip(("generator", "discriminator"), training["opt_state"], strict=True)
     ]
     return TrainState(

@@ -11,10 +11,10 @@ import optax
 from jax import Array
 
 from p2p_jax import losses
+from p2p_jax.accumulation import mean_over_parts
 from p2p_jax.network import Network, Params, State
-from p2p_jax.parts import mean_over_parts
-from p2p_jax.stale import apply_stale
-from p2p_jax.state import Model, TrainState
+from p2p_jax.stale_gradients import apply_stale
+from p2p_jax.state import NetworkState, TrainState
 
 Batch = dict[str, Array]
 Metrics = dict[str, Array]
@@ -66,10 +66,10 @@ def init_train_state(key: Array, model: Pix2Pix, batch: Batch) -> TrainState:
     """
     generator_key, discriminator_key, run_key = jax.random.split(key, 3)
     params, state = model.generator.init(generator_key, batch["input"])
-    generator = Model(params, state, model.generator_optimizer.init(params))
+    generator = NetworkState(params, state, model.generator_optimizer.init(params))
     pair = _stack(batch["input"], batch["target"])
     d_params, d_state = model.discriminator.init(discriminator_key, pair)
-    discriminator = Model(d_params, d_state, model.discriminator_optimizer.init(d_params))
+    discriminator = NetworkState(d_params, d_state, model.discriminator_optimizer.init(d_params))
     # A copy: the step gives its arguments' memory back, and no buffer may be given back twice.
     ema = None if model.ema_decay is None else jax.tree.map(jnp.copy, params)
     zero = jnp.zeros((), jnp.int32)
@@ -150,7 +150,7 @@ class Fake(NamedTuple):
     state: State
 
 
-def generate(model: Pix2Pix, generator: Model, input: Array, key: Array) -> Fake:
+def generate(model: Pix2Pix, generator: NetworkState, input: Array, key: Array) -> Fake:
     """One forward pass of the generator in training, with dropout, and the way back through it."""
 
     def forward(params: Params) -> tuple[Array, State]:
@@ -161,7 +161,7 @@ def generate(model: Pix2Pix, generator: Model, input: Array, key: Array) -> Fake
 
 
 def discriminator_gradients(
-    model: Pix2Pix, discriminator: Model, batch: Batch, fake: Array, key: Array
+    model: Pix2Pix, discriminator: NetworkState, batch: Batch, fake: Array, key: Array
 ) -> tuple[Params, State, Metrics]:
     """What the discriminator learns from a fake, which counts as given, and from the real picture.
 
@@ -200,7 +200,7 @@ def discriminator_gradients(
 
 
 def generator_gradients(
-    model: Pix2Pix, before: Model, updated: Model, batch: Batch, fake: Fake
+    model: Pix2Pix, before: NetworkState, updated: NetworkState, batch: Batch, fake: Fake
 ) -> tuple[Params, State, Metrics]:
     """What the generator learns from the discriminator's answer to its fake, and from the target.
 
@@ -228,7 +228,7 @@ def generator_gradients(
     return grads, d_state, metrics | {"generator_loss": value}
 
 
-def _answer(model: Pix2Pix, before: Model, updated: Model, input: Array, picture: Array) -> tuple[Any, State]:
+def _answer(model: Pix2Pix, before: NetworkState, updated: NetworkState, input: Array, picture: Array) -> tuple[Any, State]:
     """The logits that the generator learns from, and the discriminator's state after them."""
     if model.update == "sequential":
         return _discriminate(model, updated.params, updated.state, input, picture)
@@ -255,18 +255,20 @@ def _stack(input: Array, picture: Array) -> Array:
     return jnp.concatenate([input, picture.astype(input.dtype)], axis=-1)
 
 
-def _update(optimizer: optax.GradientTransformation, network: Model, grads: Params, state: State) -> Model:
+def _update(optimizer: optax.GradientTransformation, network: NetworkState, grads: Params, state: State) -> NetworkState:
     updates, opt_state = optimizer.update(grads, network.opt_state, network.params)
-    return Model(optax.apply_updates(network.params, updates), state, opt_state)
+    return NetworkState(optax.apply_updates(network.params, updates), state, opt_state)
 
 
-def _next(model: Pix2Pix, state: TrainState, generator: Model, discriminator: Model, d_state: State) -> TrainState:
+def _next(
+    model: Pix2Pix, state: TrainState, generator: NetworkState, discriminator: NetworkState, d_state: State
+) -> TrainState:
     return TrainState(
         step=state.step + 1,
         batch_index=state.batch_index + 1,
         key=state.key,
         generator=generator,
-        discriminator=Model(discriminator.params, d_state, discriminator.opt_state),
+        discriminator=NetworkState(discriminator.params, d_state, discriminator.opt_state),
         ema=_average(model.ema_decay, state, generator.params),
     )
 

@@ -9,9 +9,10 @@ import pytest
 
 from p2p_jax import config as configs
 from p2p_jax import experiment
-from p2p_jax.checks import check
 from p2p_jax.config import Config, Generator
+from p2p_jax.config.checks import check_config
 from p2p_jax.step import Pix2Pix
+from p2p_jax.workdir import record
 
 FILE = """
 from p2p_jax.config import Config
@@ -39,8 +40,8 @@ def file(tmp_path: Path) -> Path:
 
 
 def save(workdir: Path, found: experiment.Experiment, **config) -> experiment.Experiment:
-    found = found._replace(config=configs.resolve(Config(image_size=16, **config), 8))
-    experiment.save_record(workdir, found, "print")
+    found = found._replace(config=configs.resolve_length(Config(image_size=16, **config), 8))
+    record.save_record(workdir, found, "print")
     return found
 
 
@@ -52,8 +53,8 @@ def test_the_experiments_of_the_paper_are_installed():
 def test_every_installed_experiment_can_be_built(name):
     found = experiment.find(name)
     assert (found.name, found.file) == (name, None)
-    check(found.config)
-    model = found.build(configs.resolve(found.config, 400))
+    check_config(found.config)
+    model = found.build(configs.resolve_length(found.config, 400))
     assert isinstance(model, Pix2Pix)
 
 
@@ -98,23 +99,23 @@ def test_an_experiment_without_build_is_the_papers(tmp_path):
 
 def test_a_run_is_rebuilt_from_its_record(tmp_path):
     stored = save(tmp_path / "run", experiment.find("maps"), generator=Generator(widths=(2, 4)), ema_decay=0.9)
-    found = experiment.load(tmp_path / "run")
+    found = record.load_experiment(tmp_path / "run")
     assert found == stored
-    record = experiment.read_record(tmp_path / "run")
-    assert (record["name"], record["fingerprint"], record["sha256"], record["init_from"]) == ("maps", "print", None, None)
-    assert set(record["versions"]) >= {"python", "p2p-jax", "jax", "flax", "optax", "numpy"}
+    stored = record.read_record(tmp_path / "run")
+    assert (stored["name"], stored["fingerprint"], stored["sha256"], stored["init_from"]) == ("maps", "print", None, None)
+    assert set(stored["versions"]) >= {"python", "p2p-jax", "jax", "flax", "optax", "numpy"}
 
 
 def test_the_source_of_a_fine_tuned_run_is_recorded(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    experiment.save_record(Path("run"), experiment.find("maps"), "print", init_from=Path("other"))
-    assert experiment.read_record(Path("run"))["init_from"] == str(tmp_path / "other")
+    record.save_record(Path("run"), experiment.find("maps"), "print", init_from=Path("other"))
+    assert record.read_record(Path("run"))["init_from"] == str(tmp_path / "other")
 
 
 def test_a_file_goes_with_the_run_and_outlives_the_original(file, tmp_path):
     save(tmp_path / "run", experiment.find(str(file)), seed=3)
     file.unlink()
-    found = experiment.load(tmp_path / "run")
+    found = record.load_experiment(tmp_path / "run")
     assert (found.name, found.config.seed, found.file) == ("mine", 3, tmp_path / "run" / "experiment.py")
     assert (tmp_path / "run" / "experiment.py").read_text() == FILE
 
@@ -122,14 +123,14 @@ def test_a_file_goes_with_the_run_and_outlives_the_original(file, tmp_path):
 def test_a_file_that_somebody_else_put_there_needs_trust(file, tmp_path, monkeypatch):
     file.write_text(FILE + f"\n(__import__('pathlib').Path({str(tmp_path / 'ran')!r})).touch()\n")
     save(tmp_path / "run", experiment.find(str(file)))
-    assert experiment.load(tmp_path / "run").name == "mine"
+    assert record.load_experiment(tmp_path / "run").name == "mine"
     (tmp_path / "ran").unlink()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another user"))
     with pytest.raises(ValueError, match="give --trust") as caught:
-        experiment.load(tmp_path / "run")
+        record.load_experiment(tmp_path / "run")
     assert str(tmp_path / "run" / "experiment.py") in str(caught.value)
     assert not (tmp_path / "ran").exists(), "code ran before it was trusted"
-    assert experiment.load(tmp_path / "run", trust=True).name == "mine"
+    assert record.load_experiment(tmp_path / "run", trust=True).name == "mine"
     assert (tmp_path / "ran").exists()
 
 
@@ -139,10 +140,10 @@ def test_a_changed_or_missing_file_is_refused(file, tmp_path, trust):
     copy = tmp_path / "run" / "experiment.py"
     copy.write_text(FILE + "\n")
     with pytest.raises(ValueError, match="is not the file this run was made with"):
-        experiment.load(tmp_path / "run", trust=trust)
+        record.load_experiment(tmp_path / "run", trust=trust)
     copy.unlink()
     with pytest.raises(ValueError, match="is not the file this run was made with"):
-        experiment.load(tmp_path / "run", trust=trust)
+        record.load_experiment(tmp_path / "run", trust=trust)
 
 
 def test_a_home_that_cannot_be_written_is_no_error(file, tmp_path, monkeypatch):
@@ -150,14 +151,14 @@ def test_a_home_that_cannot_be_written_is_no_error(file, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     save(tmp_path / "run", experiment.find(str(file)))
     with pytest.raises(ValueError, match="--trust"):
-        experiment.load(tmp_path / "run")
+        record.load_experiment(tmp_path / "run")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "3", '{"format": 1}'])
 def test_a_damaged_record_is_refused_by_name(tmp_path, text):
     (tmp_path / "experiment.json").write_text(text)
     with pytest.raises(ValueError, match="is damaged") as caught:
-        experiment.load(tmp_path)
+        record.load_experiment(tmp_path)
     assert str(tmp_path / "experiment.json") in str(caught.value)
 
 
@@ -166,7 +167,7 @@ def test_a_record_of_a_later_version_is_refused(tmp_path):
     record = json.loads((tmp_path / "experiment.json").read_text())
     (tmp_path / "experiment.json").write_text(json.dumps(record | {"format": 2}))
     with pytest.raises(ValueError, match="has format 2"):
-        experiment.load(tmp_path)
+        record.load_experiment(tmp_path)
 
 
 def test_a_field_that_is_no_longer_known_is_refused(tmp_path):
@@ -175,7 +176,7 @@ def test_a_field_that_is_no_longer_known_is_refused(tmp_path):
     record["config"]["generator"]["old"] = 1
     (tmp_path / "experiment.json").write_text(json.dumps(record))
     with pytest.raises(ValueError, match=r"field generator\.old"):
-        experiment.load(tmp_path)
+        record.load_experiment(tmp_path)
 
 
 def test_a_record_is_there_whole_or_not_at_all(tmp_path):

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from naive import naive_conv2d, naive_conv2d_transpose
+from helpers.naive import naive_conv2d, naive_conv2d_transpose
 
 from p2p_jax import discriminators, generators, layers, ops
 from p2p_jax.network import Network, count_parameters, network
@@ -94,12 +94,12 @@ def names_and_shapes(fn, channels, config):
 @pytest.mark.parametrize("name", CONTRACT)
 def test_names_and_shapes_are_those_of_every_checkpoint_written_so_far(name):
     """If this fails, checkpoints written before the change cannot be read after it."""
-    contract = json.loads((Path(__file__).parent / "parameter_names.json").read_text())
+    contract = json.loads((Path(__file__).parents[0] / "parameter_names.json").read_text())
     assert names_and_shapes(*CONTRACT[name]) == contract[name]
 
 
 def test_the_contract_names_what_the_networks_here_have():
-    assert set(json.loads((Path(__file__).parent / "parameter_names.json").read_text())) == set(CONTRACT)
+    assert set(json.loads((Path(__file__).parents[0] / "parameter_names.json").read_text())) == set(CONTRACT)
 
 
 def with_part(params, part):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_convert import random_weights
+from helpers.weights import random_weights
 
 import p2p_jax
-from p2p_jax import cli
+from p2p_jax.cli import program
 from p2p_jax.config import Generator
 
 ROOT = Path(__file__).parents[1]
@@ -30,14 +30,14 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_example_trains_and_translates(example, tmp_path, capsys):
     workdir = tmp_path / "run"
     options = ["--steps", "2", "--data.count", "8", "--image-size", "32"]  # half of what it says, for the test's sake
-    assert cli.main(["train", str(example), "--workdir", str(workdir), *options]) == 0
+    assert program.main(["train", str(example), "--workdir", str(workdir), *options]) == 0
     assert (workdir / "report" / "index.html").is_file()
     made = p2p_jax.load(workdir)(np.zeros((1, 32, 32, 3), np.uint8))
     assert made.shape == (1, 32, 32, 3)
 
 
 def test_the_example_is_what_it_says(example, capsys):
-    assert cli.main(["summary", str(example)]) == 0
+    assert program.main(["summary", str(example)]) == 0
     shown = capsys.readouterr().out
     assert "down2_block" in shown  # the attention block
     assert "merge0" in shown  # the gated skip

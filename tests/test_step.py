@@ -7,48 +7,23 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from helpers.small_step import batch_of, initial, judge, make_picture
 
-from p2p_jax import discriminators, generators, layers, losses, ops
+from p2p_jax import discriminators, generators, layers, losses
 from p2p_jax.network import Network, network
 from p2p_jax.step import AUGMENTATION, DROPOUT, PENALTY, Pix2Pix, init_train_state, make_train_step
 
 jit = jax.jit
-pixelwise = partial(layers.conv, kernel=1, stride=1, padding=0, init=layers.normal(1.0))
 METRICS = {
     "generator_loss", "generator_gan", "generator_l1", "discriminator_loss", "discriminator_real_accuracy",
     "discriminator_fake_accuracy",
 }  # fmt: skip
 
 
-def make_picture(scope, x, *, train, norm=layers.batch_norm):
-    """A generator of two layers with everything that matters to a step: statistics and dropout."""
-    x = scope.child(norm, "norm")(scope.child(pixelwise, "conv0")(x, 4), train=train)
-    x = scope.child(layers.dropout, "dropout")(ops.relu(x), 0.5)
-    return ops.tanh(scope.child(pixelwise, "conv1")(x, 2))
-
-
-def judge(scope, x, *, train, norm=layers.batch_norm):
-    x = scope.child(norm, "norm")(scope.child(pixelwise, "conv0")(x, 4), train=train)
-    return scope.child(pixelwise, "conv1")(ops.leaky_relu(x), 1)
-
-
 def build(norm=layers.batch_norm, **options):
     # The norms cancel the biases before them, whose gradients are rounding alone: this epsilon is far above it.
     adam = lambda rate: optax.adam(rate, b1=0.5, eps=1e-5)
     return Pix2Pix(network(make_picture, norm=norm), network(judge, norm=norm), adam(0.01), adam(0.03), **options)
-
-
-def batch_of(n=2, size=5, channels=(3, 2)):
-    random = np.random.default_rng(4)
-    shapes = [(n, size, size, c) for c in channels]
-    return {k: jnp.asarray(random.uniform(-1, 1, s)) for k, s in zip(("input", "target"), shapes, strict=True)}
-
-
-def initial(model, batch, dtype=np.float32):
-    """The state before the first step, its floats in another dtype; one small program, for speed."""
-    state = jit(lambda key, batch: init_train_state(key, model, batch))(jax.random.key(0), batch)
-    wide = lambda leaf: np.asarray(leaf, dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
-    return jax.tree.map(wide, state)
 
 
 def cross_entropy(logits, target):

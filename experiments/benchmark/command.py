@@ -11,19 +11,25 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from experiments import originals
+from experiments import pytorch_original
 from experiments.benchmark import output
 from experiments.benchmark.grow import AXES, measure_growth
 from experiments.benchmark.measure import count_turns, measure_case
 from experiments.benchmark.options import REFERENCE, Case, Contestant, Options, cases, check_options, contestants
 from experiments.benchmark.plots import save_plots
 from experiments.benchmark.pool import WorkerFailed, ask, open_worker
-from p2p_jax.errors import Stopped
-from p2p_jax.experiment import versions
-from p2p_jax.logs import ended_by_sigterm, open_console, progress_bar
-from p2p_jax.options import parse
+from p2p_jax.cli.options import parse
+from p2p_jax.console import open_console, progress_bar
+from p2p_jax.errors import PROGRAM, Stopped
+from p2p_jax.signals import ended_by_sigterm
+from p2p_jax.workdir.record import versions
 
 DRAWN = 200  # pairs, as in data_speed
+
+
+def bench(argv: list[str]) -> int:
+    """The command `p2p-jax bench`; returns its exit code, as `run` does."""
+    return run(argv, f"{PROGRAM} bench")
 
 
 def run(argv: list[str], program: str) -> int:
@@ -32,7 +38,7 @@ def run(argv: list[str], program: str) -> int:
     check_options(options)
     options.output.mkdir(parents=True, exist_ok=True)
     console = open_console()
-    missing = originals.what_is_missing() if options.torch else "--torch was given without a value."
+    missing = pytorch_original.what_is_missing() if options.torch else "--torch was given without a value."
     if missing:
         console.print(f"PyTorch's rows are missing: {missing}")
     with ended_by_sigterm("interrupted.", 128 + signal.SIGTERM), progress_bar(console) as progress:
@@ -117,7 +123,7 @@ def _measure_rows(case: Case, rows: list[Contestant], options: Options, progress
 
     with tempfile.TemporaryDirectory() if "data" in options.parts else nullcontext() as folder:
         if folder:
-            from experiments.data_speed import draw
+            from experiments.benchmark.data_speed import draw
 
             draw(Path(folder), max(DRAWN, 2 * case.batch_size), size=case.image_size)
         found = measure_case(case, rows, options, tell, parts=options.parts, folder=folder)

@@ -11,14 +11,14 @@ from experiments.benchmark import memory
 from experiments.benchmark.layers import OPTIMIZER, profile_layers
 from experiments.benchmark.options import Case, Contestant, make_config
 from experiments.benchmark.work import count_flops
-from p2p_jax import config as configs
 from p2p_jax import pix2pix
+from p2p_jax.config.derived import resolve_length
 from p2p_jax.data.loading import open_dataset, open_reader
-from p2p_jax.feed import make_update, open_store, open_stream, plan_calls
-from p2p_jax.memory import compile_alone
-from p2p_jax.sharding import make_mesh, replicate
+from p2p_jax.devices.memory import compile_and_release
+from p2p_jax.devices.sharding import make_mesh, replicate
 from p2p_jax.state import TrainState
 from p2p_jax.step import Batch, Pix2Pix, init_train_state, make_train_step
+from p2p_jax.training.feed import make_update, open_store, open_stream, plan_calls
 
 SIDES = ("input", "target")
 
@@ -49,9 +49,9 @@ def prepare(case: Case, contestant: Contestant) -> tuple[dict[str, Any], dict[st
     key = jax.random.key(0)
     started = time.perf_counter()
     # Before there is a state, as in training.
-    step = compile_alone(jax.jit(make_train_step(model), donate_argnums=0), jax.eval_shape(init, key, batch), batch)
+    step = compile_and_release(jax.jit(make_train_step(model), donate_argnums=0), jax.eval_shape(init, key, batch), batch)
     compile_seconds = time.perf_counter() - started
-    held = {"state": jax.block_until_ready(step(compile_alone(init, key, batch)(key, batch), batch)[0])}
+    held = {"state": jax.block_until_ready(step(compile_and_release(init, key, batch)(key, batch), batch)[0])}
     first = _peak(before)
     memory.reset_peak()
 
@@ -138,7 +138,7 @@ def _prepare_data(
     """Training from files as the trainer does it, but that nothing decoded is kept."""
     config = make_config(case, contestant.dtype, source="folder", path=folder, threads=workers, cache="none")
     pairs = open_dataset(config).splits["train"]
-    config = configs.resolve(config, pairs.count())
+    config = resolve_length(config, pairs.count())
     reader = open_reader(pairs, config)
     mesh = make_mesh(case.batch_size, jax.local_devices()[:1])
     store = open_store(reader, config, mesh)

@@ -3,7 +3,7 @@
 import resource
 import sys
 
-from p2p_jax.memory import give_back
+from p2p_jax.devices.memory import release_freed_memory
 
 
 def peak() -> int:
@@ -19,7 +19,7 @@ def reset_peak() -> int:
     Returns:
         the new peak, in bytes.
     """
-    give_back()
+    release_freed_memory()
     try:
         with open("/proc/self/clear_refs", "w") as file:
             file.write("5")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from p2p_jax import config as configs
-from p2p_jax.checks import check
+from p2p_jax.config.checks import check_config
 from p2p_jax.errors import Stopped
 
 Dtype = Literal["float32", "bfloat16"]
@@ -107,7 +107,7 @@ def check_options(options: Options) -> None:
     if min(options.batch_sizes) < 1:
         raise Stopped(f"--batch-sizes was given {min(options.batch_sizes)}: each must be at least 1.", 2)
     for case in cases(options):
-        check(make_config(case))
+        check_config(make_config(case))
 
 
 def cases(options: Options) -> list[Case]:

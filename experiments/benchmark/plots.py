@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from experiments.benchmark.grow import UNITS, Point
 from experiments.benchmark.output import GIB, TITLES, Limits, describe_case, find_reference, least_seconds, summarize
-from experiments.fundamentals.plots import BLACK, BLUE, GREY, MARKERS, ORANGE, STYLES
+from experiments.plotting import BLACK, BLUE, GREY, MARKERS, ORANGE, STYLES
 
 COLOURS = {"jax": BLUE, "torch": ORANGE}
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments import data_speed, originals
-from experiments.benchmark import memory
+from experiments import pytorch_original
+from experiments.benchmark import data_speed, memory
 from experiments.benchmark.options import Case, Contestant
 from p2p_jax.discriminators import patchgan_widths
 from p2p_jax.generators import unet_widths
@@ -41,7 +41,7 @@ def prepare(case: Case, contestant: Contestant) -> tuple[dict[str, Any], dict[st
     widths = unet_widths(case.image_size, case.width)
     if case.image_size % 2 ** len(widths):
         raise ValueError(f"its U-Net of {len(widths)} levels takes multiples of {2 ** len(widths)} pixels only")
-    torch, networks = setup(), originals.load()
+    torch, networks = setup(), pytorch_original.load()
     device = pick_device(torch)
     before = memory.reset_peak()
     layout = torch.channels_last if contestant.channels_last else torch.contiguous_format

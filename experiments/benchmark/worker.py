@@ -56,7 +56,7 @@ def _work(case: list[int]) -> dict[str, int]:
 def _prepare(known: dict[str, Callable[..., Any]], case: list[int], contestant: list[Any]) -> dict[str, Any]:
     row = Contestant(*contestant)
     if row.framework == "jax":
-        from experiments.benchmark import jax_side as side
+        pass
     else:
         from experiments.benchmark import torch_side as side
     about, functions = side.prepare(Case(*case), row)

@@ -14,10 +14,7 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from experiments.fundamentals.descents import descend
-from experiments.fundamentals.lesson import (
-    Claim,
-    Numbers,
-)
+from experiments.fundamentals.lesson import Claim, Numbers
 from p2p_jax import losses, ops, step
 from p2p_jax.generators import unet
 from p2p_jax.network import count_parameters, network

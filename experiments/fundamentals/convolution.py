@@ -15,16 +15,15 @@ import optax
 from jax import Array
 
 from experiments.fundamentals.facades import RUN_ONCE, draw_facades, to_pictures, to_values, train_on_l1
-from experiments.fundamentals.lesson import (
-    Claim,
-    Numbers,
-)
-from p2p_jax import convolution, generators, layers, ops, patches
+from experiments.fundamentals.lesson import Claim, Numbers
+from p2p_jax import generators, layers, ops
 from p2p_jax.network import network
+from p2p_jax.ops import convolution
+from p2p_jax.ops.cpu import im2col
 
 TITLE = "Convolution: one small window, everywhere"
 QUESTION = "How can a few weights work on a whole picture, and how are pictures made smaller and larger?"
-HOMES = (ops.conv2d, ops.conv2d_transpose, ops.upsample_nearest, ops.reflect_pad, patches.correlate)
+HOMES = (ops.conv2d, ops.conv2d_transpose, ops.upsample_nearest, ops.reflect_pad, im2col.correlate)
 
 KERNELS = {
     "blur": np.full((3, 3), 1 / 9),
@@ -180,8 +179,8 @@ def _matrix() -> Numbers:
         columns = ops.conv2d(jnp.eye(25).reshape(25, 5, 5, 1), kernel[..., None, None])
         spread = ops.conv2d_transpose(jnp.eye(9).reshape(9, 3, 3, 1), kernel[None, ..., None], stride=1, padding=0)
         windows = ops.conv2d(picture, jnp.eye(9).reshape(3, 3, 1, 9))  # nine kernels that pick one pixel each
-        window = convolution.window_of_conv(photo, layer, stride=2, padding=1)
-        ways = [way.correlate(window, photo, layer) for way in (convolution.PATCHES, convolution.NATIVE)]
+        window = convolution.geometry_of_conv(photo, layer, stride=2, padding=1)
+        ways = [way.correlate(window, photo, layer) for way in (convolution.IM2COL, convolution.NATIVE)]
         return columns, spread, windows, ops.conv2d(picture, kernel[..., None, None]), ways[0] - ways[1]
 
     given = picture[None, ..., None], kernel, jnp.asarray(_photo()), _random(0, 4, 4, 3, 8)

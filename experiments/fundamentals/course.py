@@ -17,12 +17,12 @@ import numpy as np
 
 from experiments.fundamentals import LESSONS, page
 from experiments.fundamentals.lesson import Figure, Lesson, Pictures, holds
-from p2p_jax import cache as programs
+from p2p_jax.cli import compilation_cache as programs
 from p2p_jax.cli import run_command
-from p2p_jax.experiment import versions
-from p2p_jax.logs import open_console, progress_bar
-from p2p_jax.options import parse
-from p2p_jax.samples import save_grid
+from p2p_jax.cli.options import parse
+from p2p_jax.console import open_console, progress_bar
+from p2p_jax.evaluation.samples import save_grid
+from p2p_jax.workdir.record import versions
 
 
 @dataclass(frozen=True)

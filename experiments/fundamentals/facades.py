@@ -10,10 +10,11 @@ import numpy as np
 import optax
 from jax import Array
 
-from p2p_jax import losses, metrics
+from p2p_jax import losses
 from p2p_jax.config import Side
 from p2p_jax.data import values
 from p2p_jax.data.procedural import facade
+from p2p_jax.evaluation import metrics
 from p2p_jax.network import Network
 
 SIDE = Side()  # 8 bits, three channels

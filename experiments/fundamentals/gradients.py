@@ -12,10 +12,7 @@ import optax
 from jax import Array
 
 from experiments.fundamentals.descents import CLIP, METHODS, SURFACES, Loss, descend, make_optimizer
-from experiments.fundamentals.lesson import (
-    Claim,
-    Numbers,
-)
+from experiments.fundamentals.lesson import Claim, Numbers
 from p2p_jax import losses, ops, step
 from p2p_jax.config import Optimizer
 

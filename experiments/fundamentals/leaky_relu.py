@@ -13,10 +13,7 @@ from jax import Array
 
 from experiments.fundamentals import relu
 from experiments.fundamentals.facades import draw_facades, to_values
-from experiments.fundamentals.lesson import (
-    Claim,
-    Numbers,
-)
+from experiments.fundamentals.lesson import Claim, Numbers
 from p2p_jax import discriminators, layers, losses, ops
 from p2p_jax.network import Network, network
 

@@ -11,10 +11,7 @@ from jax import Array
 
 from experiments.fundamentals.descents import descend
 from experiments.fundamentals.facades import to_pictures
-from experiments.fundamentals.lesson import (
-    Claim,
-    Numbers,
-)
+from experiments.fundamentals.lesson import Claim, Numbers
 from p2p_jax import losses, ops
 
 TITLE = "Loss functions: a number to make small"

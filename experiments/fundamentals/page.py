@@ -33,7 +33,7 @@ from experiments.fundamentals.lesson import (
     Widget,
     holds,
 )
-from p2p_jax.experiment import versions
+from p2p_jax.workdir.record import versions
 
 WEB = Path(__file__).parent / "web"
 TITLE = "The ideas behind pix2pix, in eight experiments"

@@ -19,7 +19,7 @@ from p2p_jax import layers, losses, ops, pix2pix
 from p2p_jax.config import Config, Discriminator, Generator, Optimizer
 from p2p_jax.discriminators import patchgan
 from p2p_jax.network import count_parameters, network
-from p2p_jax.state import Model, TrainState
+from p2p_jax.state import NetworkState, TrainState
 from p2p_jax.step import Pix2Pix, discriminator_gradients, generator_gradients, init_train_state, make_train_step
 
 TITLE = "pix2pix: two networks, one game"
@@ -81,11 +81,11 @@ def _step(model: Pix2Pix, seen: dict[str, Array], carry: tuple[TrainState, Array
     return after, curves, carry[2]
 
 
-def _make_judge(model: Pix2Pix) -> Callable[[Model, Array, Array], Array]:
+def _make_judge(model: Pix2Pix) -> Callable[[NetworkState, Array, Array], Array]:
     """How probable a discriminator finds it that pictures are real, in the mean over all patches."""
 
     @partial(jax.jit, compiler_options=RUN_ONCE)
-    def judge(discriminator: Model, labels: Array, pictures: Array) -> Array:
+    def judge(discriminator: NetworkState, labels: Array, pictures: Array) -> Array:
         stacked = jnp.concatenate([labels, pictures], axis=-1)
         logits, _ = model.discriminator.apply(discriminator.params, discriminator.state, stacked, train=False)
         return ops.sigmoid(logits).mean()

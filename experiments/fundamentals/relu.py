@@ -14,10 +14,7 @@ from flax.core import Scope
 from jax import Array
 
 from experiments.fundamentals.facades import draw_facades, to_values
-from experiments.fundamentals.lesson import (
-    Claim,
-    Numbers,
-)
+from experiments.fundamentals.lesson import Claim, Numbers
 from p2p_jax import generators, layers, losses, ops
 from p2p_jax.network import network
 

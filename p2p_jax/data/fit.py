@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from p2p_jax.config import Config, as_size, load_size
+from p2p_jax.errors import UserError
 
 SMALLEST = 16  # pixels a side
 
@@ -70,7 +71,7 @@ def plan(fit: Fit, own: tuple[int, int], name: str) -> Plan:
         name: what to call the picture in messages.
 
     Raises:
-        ValueError: it is smaller than the crop.
+        UserError: it is smaller than the crop.
     """
     height, width = own
     if fit.preprocess == "resize_and_crop":
@@ -93,7 +94,7 @@ def plan(fit: Fit, own: tuple[int, int], name: str) -> Plan:
     if fit.whole:
         return Plan(resized, resized)
     if resized[0] < fit.size[0] or resized[1] < fit.size[1]:
-        raise ValueError(
+        raise UserError(
             f"{name} has {resized[1]} x {resized[0]} pixels, less than the crop of {fit.size[1]} x {fit.size[0]}: give a "
             "smaller --image-size, or --data.preprocess pad or resize_and_crop."
         )
@@ -102,7 +103,7 @@ def plan(fit: Fit, own: tuple[int, int], name: str) -> Plan:
 
 def _refuse_tiny(fit: Fit, size: tuple[int, int], name: str) -> None:
     if min(size) < SMALLEST and not fit.whole:
-        raise ValueError(
+        raise UserError(
             f"{name} reaches the networks with {size[1]} x {size[0]} pixels, but training needs {SMALLEST} a side: "
             "leave it out, or give another --data.preprocess."
         )

@@ -9,15 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from p2p_jax.data.pictures import is_picture
+from p2p_jax.errors import UserError
 
 SPLITS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
+
+
 LISTS = (".csv", ".tsv", ".jsonl")
+
+
 LAYOUTS = "side-by-side pictures (in it, or in train/, val/, test/), or folders A and B with pictures of the same names"
 
+
 # The pictures of a pair: "pair" holds A and B side by side; else A, or A1, A2, … stacked; B likewise; and a mask.
-PART = re.compile(r"[AB](?:[1-9]\d*)?|mask")
+SIDE = re.compile(r"[AB](?:[1-9]\d*)?|mask")
+
+
 OTHER_NAMES = {"input": "A", "target": "B"}
+
+
 SUFFIX = re.compile(r"(?P<name>.*?)[_-](?:(?P<made>fake|rec)[_-])?(?:real[_-])?(?P<part>[AB](?:[1-9]\d*)?|mask)")
+
 
 Files = tuple[str, dict[str, Path]]
 """A pair's name and its pictures: {"pair": file}, or {"A": file, "B": file}, with "A1", "A2", … and "mask" likewise."""
@@ -40,13 +51,13 @@ def find_parts(path: Path, *, alone: list[str] | None = None) -> dict[str, list[
         {"train" | "val" | "test": pairs in the natural order of their names}.
 
     Raises:
-        ValueError: the path is missing, holds no pairs, or a picture lacks its other half.
+        UserError: the path is missing, holds no pairs, or a picture lacks its other half.
     """
     if path.is_file() and path.suffix.lower() in LISTS:
         return _read_list(path, alone)
     if not path.is_dir():
         what = "is a file" if path.exists() else "does not exist"
-        raise ValueError(f"the folder {path} {what}: give a list (.csv, .tsv, .jsonl) or a folder with {LAYOUTS}.")
+        raise UserError(f"the folder {path} {what}: give a list (.csv, .tsv, .jsonl) or a folder with {LAYOUTS}.")
     splits = {}
     for split, words in SPLITS.items():
         for word in words:
@@ -60,7 +71,7 @@ def find_parts(path: Path, *, alone: list[str] | None = None) -> dict[str, list[
         pairs = match_folders(folders, alone=alone) if folders else _in_one(path, alone)
         splits = {"train": pairs} if pairs else {}
     if not splits:
-        raise ValueError(f"the folder {path} holds no pairs: it needs {LAYOUTS}.")
+        raise UserError(f"the folder {path} holds no pairs: it needs {LAYOUTS}.")
     return splits
 
 
@@ -76,7 +87,7 @@ def _folders(root: Path, pattern: str, *, below: str = "") -> dict[str, Path]:
     for folder in sorted(root.glob(pattern)) if root.is_dir() else ():
         part = folder.name.removeprefix(prefix)
         part = OTHER_NAMES.get(part, part)
-        if PART.fullmatch(part) and (folder / below).is_dir():
+        if SIDE.fullmatch(part) and (folder / below).is_dir():
             found[part] = folder / below
     return found if side_parts(found, "A") and side_parts(found, "B") else {}
 
@@ -89,7 +100,7 @@ def match_folders(folders: dict[str, Path], *, alone: list[str] | None = None) -
         alone: as for `find_parts`.
 
     Raises:
-        ValueError: a picture has no counterpart, or two of one folder have the same name.
+        UserError: a picture has no counterpart, or two of one folder have the same name.
     """
     exact = {part: _by_name(folder) for part, folder in folders.items()}
     shortened = {part: _without_ending(named) for part, named in exact.items()}
@@ -105,7 +116,7 @@ def find_inputs(path: Path, parts: list[str]) -> list[Files]:
     """The pictures that are stacked to one input: from folders of the parts' names, or by the endings of names.
 
     Raises:
-        ValueError: the path is no folder, holds no such pictures, or some lack their counterparts.
+        UserError: the path is no folder, holds no such pictures, or some lack their counterparts.
     """
     if all((path / part).is_dir() for part in parts):
         found = match_folders({part: path / part for part in parts})
@@ -114,7 +125,7 @@ def find_inputs(path: Path, parts: list[str]) -> list[Files]:
         _say_alone(_lacking(named, parts), None)
         found = sorted(named.items(), key=lambda item: natural(item[0]))
     if not found:
-        raise ValueError(
+        raise UserError(
             f"{path} does not hold what this network takes, {len(parts)} pictures at once: give a folder with folders "
             f"{', '.join(parts)} of pictures of the same names."
         )
@@ -129,7 +140,7 @@ def _say_alone(sentences: list[str], alone: list[str] | None) -> None:
     if alone is not None:
         alone += sentences
     elif sentences:
-        raise ValueError(f"{sentences[0]} ({len(sentences)} such): add the other half or remove it.")
+        raise UserError(f"{sentences[0]} ({len(sentences)} such): add the other half or remove it.")
 
 
 def _without_ending(named: dict[str, Path]) -> dict[str, Path]:
@@ -180,7 +191,7 @@ def _refuse_halves(folder: Path, pairs: Iterable[str]) -> None:
         below.setdefault(first, set()).add(rest)
     if len(below) == 2 and len(set(map(frozenset, below.values()))) == 1:
         one, other = (folder / name for name in sorted(below))
-        raise ValueError(
+        raise UserError(
             f"{one} and {other} hold pictures of the same names, as halves of pairs do: name the folders A and B, or if "
             "these are side-by-side pictures, put them into one folder."
         )
@@ -208,7 +219,7 @@ def _by_name(folder: Path) -> dict[str, Path]:
             continue
         name = file.relative_to(folder).with_suffix("").as_posix()
         if name in found:
-            raise ValueError(f"{found[name]} and {file} have the same name, so their pair is not clear: remove one.")
+            raise UserError(f"{found[name]} and {file} have the same name, so their pair is not clear: remove one.")
         found[name] = file
     return found
 
@@ -225,24 +236,24 @@ def _read_list(path: Path, alone: list[str] | None) -> dict[str, list[Files]]:
     for number, row in _rows(path):
         where = f"line {number} of {path}"
         values = {columns.get(key, key): value for key, value in row.items() if value not in (None, "")}
-        parts = {k: path.parent / str(v) for k, v in values.items() if PART.fullmatch(str(k)) or k == "pair"}
+        parts = {k: path.parent / str(v) for k, v in values.items() if SIDE.fullmatch(str(k)) or k == "pair"}
         if "pair" not in parts and not (side_parts(parts, "A") and side_parts(parts, "B")):
-            raise ValueError(f"{where} names no pair: it needs A and B (or input and target), or pair for side by side.")
+            raise UserError(f"{where} names no pair: it needs A and B (or input and target), or pair for side by side.")
         missing = [file for file in parts.values() if not file.is_file()]
         if missing and alone is not None:
             alone.append(f"{where} names {missing[0]}, which does not exist")
             continue
         if missing:
-            raise ValueError(f"{where} names {missing[0]}, which does not exist: paths start at the list's folder.")
+            raise UserError(f"{where} names {missing[0]}, which does not exist: paths start at the list's folder.")
         split = words.get(str(values.get("split", "train")))
         if split is None:
-            raise ValueError(f"{where} has the split {values['split']}: it must be train, val or test.")
+            raise UserError(f"{where} has the split {values['split']}: it must be train, val or test.")
         first = next(iter(parts.values()))
         splits.setdefault(split, []).append((os.path.relpath(first.with_suffix(""), path.parent), parts))
     if not splits:
-        raise ValueError(f"{path} lists no pairs: it needs a line for each, with A and B (or input and target).")
+        raise UserError(f"{path} lists no pairs: it needs a line for each, with A and B (or input and target).")
     if len({frozenset(parts) for pairs in splits.values() for _, parts in pairs}) > 1:
-        raise ValueError(f"the pairs of {path} do not all have the same pictures (A, B, mask, …): fill in what is missing.")
+        raise UserError(f"the pairs of {path} do not all have the same pictures (A, B, mask, …): fill in what is missing.")
     return splits
 
 
@@ -250,13 +261,13 @@ def _rows(path: Path) -> Iterable[tuple[int, dict[str, Any]]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise ValueError(f"{path} is not text in UTF-8: save the list as such.") from None
+        raise UserError(f"{path} is not text in UTF-8: save the list as such.") from None
     if path.suffix.lower() != ".jsonl":
         reader = csv.DictReader(text.splitlines(), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
         try:
             yield from ((reader.line_num, row) for row in reader)
         except csv.Error as error:
-            raise ValueError(f"line {reader.line_num + 1} of {path} cannot be read ({error}): correct the list.") from None
+            raise UserError(f"line {reader.line_num + 1} of {path} cannot be read ({error}): correct the list.") from None
         return
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
@@ -266,5 +277,5 @@ def _rows(path: Path) -> Iterable[tuple[int, dict[str, Any]]]:
         except ValueError:
             row = None
         if not isinstance(row, dict):
-            raise ValueError(f"line {number} of {path} is not a JSON object: write {{'A': …, 'B': …}} with double quotes.")
+            raise UserError(f"line {number} of {path} is not a JSON object: write {{'A': …, 'B': …}} with double quotes.")
         yield number, row

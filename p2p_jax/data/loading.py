@@ -22,8 +22,9 @@ from p2p_jax.data.pairs import (
     Replacing,
     Subset,
 )
+from p2p_jax.errors import UserError
 
-WINDOWS = 1  # tells the numbers drawn for crops from those drawn for other ends
+WINDOW_KEY = 1  # tells the numbers drawn for crops from those drawn for other ends
 
 
 class Dataset(NamedTuple):
@@ -42,7 +43,7 @@ def open_dataset(config: Config) -> Dataset:
     """Finds the pairs that a config names; reads none yet.
 
     Raises:
-        ValueError: the pictures are not named, missing, empty, or lack halves or training pairs.
+        UserError: the pictures are not named, missing, empty, or lack halves or training pairs.
     """
     data = config.data
     if data.source == "procedural":
@@ -54,9 +55,9 @@ def open_dataset(config: Config) -> Dataset:
     elif data.tfds is not None:
         splits, fingerprint = _open_prepared(data)
     else:
-        raise ValueError("no pictures were named: give --data.path FOLDER, or --data.source procedural.")
+        raise UserError("no pictures were named: give --data.path FOLDER, or --data.source procedural.")
     if "train" not in splits:
-        raise ValueError(f"{data_help(data)} has {' and '.join(splits)} pairs but none to train on: add train.")
+        raise UserError(f"{data_help(data)} has {' and '.join(splits)} pairs but none to train on: add train.")
     for split, share in (("val", data.val_fraction), ("test", data.test_fraction)):
         if share and split not in splits:
             splits["train"], splits[split] = _split_off(splits["train"], share, config.seed)
@@ -70,12 +71,12 @@ def _open_procedural(config: Config) -> Dataset:
     data = config.data
     for option, given in (("--data.path", data.path), ("--data.tfds", data.tfds)):
         if given is not None:
-            raise ValueError(
+            raise UserError(
                 f"{option} was given {given}, but this experiment draws its own pictures: add --data.source folder."
             )
     for side in (data.input, data.target):
         if side.channels != (3,) or side.depth != "8" or side.range or side.classes or side.palette:
-            raise ValueError("the built-in facades have 3 channels of 8 bits on both sides: leave both as they are.")
+            raise UserError("the built-in facades have 3 channels of 8 bits on both sides: leave both as they are.")
     held_out = max(data.count // 8, 1)
     numbers = {"train": data.count, "val": held_out, "test": held_out}
     splits, first = {}, 0
@@ -86,13 +87,13 @@ def _open_procedural(config: Config) -> Dataset:
 
 
 def _open_prepared(data: Data) -> tuple[dict[str, Records], str]:
-    from p2p_jax.data.sets.prepared import open_prepared
+    from p2p_jax.data.prepared import open_prepared
 
     prepared = open_prepared(str(data.tfds), data.tfds_dir)
     features, known = data.tfds_features, set(next(iter(prepared.splits.values()))[0])
     named = features is None and bool({"pair", "A", "A1"} & known)
     if not named and (features is None or len(features) < 2 or not set(features) <= known):
-        raise ValueError(
+        raise UserError(
             f"{data.tfds} has the features {', '.join(sorted(known))}: name those that are A and B, such as "
             "--data.tfds-features image segmentation_mask."
         )
@@ -187,7 +188,7 @@ def batches(
             return {"index": np.int32(index)}
         share = (0.0, 0.0)
         if reader.fit.crops:
-            down, across = np.random.default_rng((seed, WINDOWS, position)).random(2)
+            down, across = np.random.default_rng((seed, WINDOW_KEY, position)).random(2)
             share = (float(down), float(across))
         example = reader.read(index, share)
         replaced = isinstance(reader.pairs, Replacing) and index in reader.pairs.skipped
@@ -223,7 +224,7 @@ def _note_replaced(reader: Reader, indices: list[int]) -> None:
 def _split_off(records: Records, share: float, seed: int) -> tuple[Records, Records]:
     number = round(share * len(records))
     if not 0 < number < len(records):
-        raise ValueError(f"a share of {share} of {len(records)} pairs leaves one side empty: choose another share.")
+        raise UserError(f"a share of {share} of {len(records)} pairs leaves one side empty: choose another share.")
     chosen = set(np.random.default_rng(seed).permutation(len(records))[:number].tolist())
     rest = tuple(i for i in range(len(records)) if i not in chosen)
     return Subset(records, rest), Subset(records, tuple(sorted(chosen)))

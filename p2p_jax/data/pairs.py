@@ -12,6 +12,7 @@ from p2p_jax.data.layout import Files, side_parts
 from p2p_jax.data.pictures import Encoded, Picture, decode, of_file
 from p2p_jax.data.procedural import facade
 from p2p_jax.data.sides import OR_SKIP, read_mask, read_part, read_side, resize_side, takes_numbers
+from p2p_jax.errors import UserError
 
 Example = dict[str, np.ndarray]
 """{"input": (h, w, c), "target": (h, w, c')}, stored values (see `sides`), and {"weight": (h, w, 1)} uint8 of a mask."""
@@ -165,7 +166,7 @@ class RecordedPairs(NamedTuple):
         """The pair as the networks' size wants it.
 
         Raises:
-            ValueError: a picture cannot be read, does not fit its side, or its other half.
+            UserError: a picture cannot be read, does not fit its side, or its other half.
         """
         parts = self.records.parts(index)
         sides = read_pair(parts, self.data)
@@ -181,7 +182,7 @@ class RecordedPairs(NamedTuple):
             side = Side() if role == "weight" else getattr(self.data, role)
             for name, pixels in pictures:
                 if pixels.shape[:2] != own:
-                    raise ValueError(
+                    raise UserError(
                         f"{first} has {own[1]} x {own[0]} pixels but its other half {name} has {pixels.shape[1]} x "
                         f"{pixels.shape[0]}: make them the same size."
                     )
@@ -195,7 +196,7 @@ def read_pair(parts: dict[str, Encoded], data: Data) -> dict[str, list[tuple[str
     """Decodes a pair: {"input" | "target" | "weight": [(name, stored values at the picture's own size)]}.
 
     Raises:
-        ValueError: a picture cannot be read, or does not fit its side.
+        UserError: a picture cannot be read, or does not fit its side.
     """
     letters = {"input": "A", "target": "B"} if data.direction == "AtoB" else {"input": "B", "target": "A"}
     if "pair" in parts:
@@ -222,7 +223,7 @@ def _read_side_by_side(encoded: Encoded, data: Data, letters: dict[str, str]) ->
     pictures = {flag: decode(encoded, indices=flag, otherwise=OR_SKIP) for flag in set(numbered.values())}
     width = next(iter(pictures.values())).pixels.shape[1]
     if width % 2:
-        raise ValueError(
+        raise UserError(
             f"{encoded.name} is {width} pixels wide, so its halves differ in size: a side-by-side picture holds two "
             "pictures of the same size."
         )
@@ -231,7 +232,7 @@ def _read_side_by_side(encoded: Encoded, data: Data, letters: dict[str, str]) ->
     for role, letter in letters.items():
         side, picture = getattr(data, role), pictures[numbered[role]]
         if len(side.channels) > 1:
-            raise ValueError(
+            raise UserError(
                 f"{encoded.name} holds one picture on each side, but --data.{role}.channels names {len(side.channels)}: "
                 "give one number, or the pictures in folders A1, A2, … and B."
             )
@@ -266,7 +267,7 @@ class Replacing(NamedTuple):
         """The pair at `index`, or the one that replaces it.
 
         Raises:
-            ValueError: no pair can be read.
+            UserError: no pair can be read.
         """
         try:
             return self.pairs.read(index, fit, share)
@@ -277,7 +278,7 @@ class Replacing(NamedTuple):
                 return self.pairs.read(int(other), fit, share)
             except ValueError:
                 continue
-        raise ValueError(f"none of the {self.count()} pairs can be read: {self.skipped[index]}")
+        raise UserError(f"none of the {self.count()} pairs can be read: {self.skipped[index]}")
 
 
 def read_batch(pairs: Pairs, indices: Sequence[int], fit: Fit) -> Example:

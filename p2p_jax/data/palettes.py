@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from p2p_jax.data.cmp import COLOURS
+from p2p_jax.errors import UserError
 
 NAMED = {"cmp": COLOURS}
 LARGEST = 256  # classes: their numbers are kept in uint8
@@ -28,14 +29,14 @@ def read_palette(spec: str | Sequence[str]) -> np.ndarray:
         (n, 3) uint8, n from 1 to 256, no two rows the same.
 
     Raises:
-        ValueError: the file is missing or has another line, a colour is there twice, or there are none or too many.
+        UserError: the file is missing or has another line, a colour is there twice, or there are none or too many.
     """
     words = [spec] if isinstance(spec, str) else list(spec)
     if words and all(HEX.fullmatch(word) for word in words):
         return _checked([(f"colour {i} ({word})", _from_hex(word)) for i, word in enumerate(words)], "the palette")
     if len(words) != 1:
         wrong = next((word for word in words if not HEX.fullmatch(word)), "nothing")
-        raise ValueError(
+        raise UserError(
             f"{wrong} was given among the colours of a palette: write each as #rrggbb, or give one file, or "
             f"{' or '.join(NAMED)}, alone."
         )
@@ -50,9 +51,9 @@ def _read_file(path: Path) -> np.ndarray:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise ValueError(f"the palette {path} is not text in UTF-8: write a line {FORMS} for each class.") from None
+        raise UserError(f"the palette {path} is not text in UTF-8: write a line {FORMS} for each class.") from None
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        raise ValueError(
+        raise UserError(
             f"there is no palette file {path}: give a file with a line {FORMS} for each class, the colours themselves "
             f"(#0000de #ff0000), or {' or '.join(NAMED)}."
         ) from None
@@ -64,7 +65,7 @@ def _read_file(path: Path) -> np.ndarray:
         match = LINE.fullmatch(line)
         colour = _of_line(match) if match else ()
         if not colour or max(colour) > 255:
-            raise ValueError(f"line {number} of the palette {path} is {line!r}: write {FORMS}.")
+            raise UserError(f"line {number} of the palette {path} is {line!r}: write {FORMS}.")
         colours.append((f"line {number} ({line})", colour))
     return _checked(colours, f"the palette {path}")
 
@@ -76,11 +77,11 @@ def _of_line(match: re.Match[str]) -> tuple[int, ...]:
 def _checked(colours: list[tuple[str, tuple[int, ...]]], title: str) -> np.ndarray:
     """An array of named colours: [(what to call it, (R, G, B))]."""
     if not 1 <= len(colours) <= LARGEST:
-        raise ValueError(f"{title} has {len(colours)} colours: it needs one for each class, from 1 to {LARGEST}.")
+        raise UserError(f"{title} has {len(colours)} colours: it needs one for each class, from 1 to {LARGEST}.")
     seen: dict[tuple[int, ...], str] = {}
     for name, colour in colours:
         if colour in seen:
-            raise ValueError(f"{title} has one colour twice, in {seen[colour]} and {name}: each class needs its own.")
+            raise UserError(f"{title} has one colour twice, in {seen[colour]} and {name}: each class needs its own.")
         seen[colour] = name
     return np.array([colour for _, colour in colours], np.uint8)
 

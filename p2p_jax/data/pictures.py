@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from p2p_jax.errors import UserError
+
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".npy", ".npz"})
 SMALLEST = 8  # pixels a side: below it there is nothing to learn from, so it is a mistake
 LARGEST = 2**27  # values in one picture (134 million); what claims more is taken for a decompression bomb
@@ -63,7 +65,7 @@ def decode(encoded: Encoded, *, indices: bool = False, otherwise: str = "") -> P
         otherwise: what else than removing a bad file its user may do, for messages: " or …".
 
     Raises:
-        ValueError: it cannot be read, is no picture, is too small, claims more than `LARGEST` values, holds Python
+        UserError: it cannot be read, is no picture, is too small, claims more than `LARGEST` values, holds Python
             objects, numbers that are not finite, or a kind of number that no picture has.
     """
     name = encoded.name
@@ -71,15 +73,15 @@ def decode(encoded: Encoded, *, indices: bool = False, otherwise: str = "") -> P
         picture = _decode(encoded, indices)
         return picture._replace(pixels=_checked(picture.pixels, name))
     except _Refused as refused:
-        raise ValueError(str(refused)) from None
+        raise UserError(str(refused)) from None
     except UnidentifiedImageError:
-        raise ValueError(f"{name} is not a picture, whatever its name says: remove it{otherwise}.") from None
+        raise UserError(f"{name} is not a picture, whatever its name says: remove it{otherwise}.") from None
     except Image.DecompressionBombError:
-        raise ValueError(_too_large(name)) from None
+        raise UserError(_too_large(name)) from None
     except Exception as error:  # decoders raise anything at all on damaged files
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
         reason = " ".join(reason.split()).rstrip(".").lower()
-        raise ValueError(f"{name} cannot be read ({reason}): replace it or remove it{otherwise}.") from None
+        raise UserError(f"{name} cannot be read ({reason}): replace it or remove it{otherwise}.") from None
 
 
 def _decode(encoded: Encoded, indices: bool) -> Picture:
@@ -245,7 +247,7 @@ def write_picture(path: Path, pixels: np.ndarray, **options: Any) -> None:
         options: of PIL's encoder, such as `quality`.
 
     Raises:
-        ValueError: the format cannot hold so many bits or channels.
+        UserError: the format cannot hold so many bits or channels.
     """
     suffix = path.suffix.lower()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -280,10 +282,10 @@ def _write_with_pil(file: Any, suffix: str, pixels: np.ndarray, options: dict[st
     most = {".png": 4, ".tif": 4, ".tiff": 4, ".webp": 4}.get(suffix, 3)
     grey = suffix != ".webp"
     if suffix not in formats or channels > most or (channels == 2 and most < 4):
-        raise ValueError(f"a picture of {channels} channels cannot be written as {suffix}: write .tiff or .npy.")
+        raise UserError(f"a picture of {channels} channels cannot be written as {suffix}: write .tiff or .npy.")
     if pixels.dtype != np.uint8:
         if suffix != ".png" or pixels.dtype != np.uint16:
-            raise ValueError(f"{pixels.dtype} pictures cannot be written as {suffix}: write .tiff or .npy.")
+            raise UserError(f"{pixels.dtype} pictures cannot be written as {suffix}: write .tiff or .npy.")
         import imagecodecs
 
         file.write(imagecodecs.png_encode(np.ascontiguousarray(pixels[..., 0] if channels == 1 else pixels)))

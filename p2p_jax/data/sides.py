@@ -5,36 +5,25 @@ classes, (h, w, 1) uint8. `values.encode` makes floats in [-1, 1] of them, insid
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
-from p2p_jax.config import Config, Side, count_classes
+from p2p_jax.config import Side, count_classes
 from p2p_jax.data.palettes import nearest_class, read_palette
 from p2p_jax.data.pictures import Encoded, Picture, decode
 from p2p_jax.data.resizing import resize, to_grey
+from p2p_jax.errors import UserError
 
 LIMITS = {"8": (0.0, 255.0), "16": (0.0, 65535.0), "float": (0.0, 1.0)}
+
+
 DTYPES = {"8": np.uint8, "16": np.uint16, "float": np.float32}
+
+
 CONTRAST = np.array([31, 119, 180], np.int64)  # steps between colours of neighbouring classes that have none of their own
 
 
 OR_SKIP = ", or leave such files out with --data.on-error skip"
-
-
-def settle_palettes(config: Config) -> Config:
-    """The config with palettes as the colours themselves, so that nothing outside it is needed later.
-
-    Raises:
-        ValueError: a palette cannot be read.
-    """
-    sides = {name: getattr(config.data, name) for name in ("input", "target")}
-    settled = {
-        name: replace(side, palette=tuple(f"#{r:02x}{g:02x}{b:02x}" for r, g, b in read_palette(side.palette).tolist()))
-        for name, side in sides.items()
-        if side.palette
-    }
-    return replace(config, data=replace(config.data, **settled))
 
 
 def value_range(side: Side) -> tuple[float, float]:
@@ -67,7 +56,7 @@ def read_part(picture: Picture, name: str, side: Side, index: int, *, option: st
         (h, w, channels of this picture), or of a one-hot side the classes (h, w, 1).
 
     Raises:
-        ValueError: the picture has other channels, more bits, or values out of range.
+        UserError: the picture has other channels, more bits, or values out of range.
     """
     if side.palette:
         return nearest_class(_to_channels(picture, name, 3, option, transparency), read_palette(side.palette))[0][..., None]
@@ -76,14 +65,14 @@ def read_part(picture: Picture, name: str, side: Side, index: int, *, option: st
     pixels = _to_channels(picture, name, wanted, option, transparency)
     pixels = _to_depth(pixels, name, side.depth, option)
     if side.classes and pixels.max() >= side.classes:
-        raise ValueError(
+        raise UserError(
             f"{name} holds the class {pixels.max()}, but classes are numbered from 0 to {side.classes - 1}: "
             + _advice(option, f"classes {pixels.max() + 1}", ", or {option}.palette if its values are colours")
         )
     if side.range is not None or side.depth == "float":
         low, high = value_range(side)
         if pixels.min() < low or pixels.max() > high:
-            raise ValueError(
+            raise UserError(
                 f"{name} has values from {pixels.min():g} to {pixels.max():g}, outside of {low:g} to {high:g}: "
                 + _advice(option, "range LOW HIGH", " that holds all pictures")
             )
@@ -94,7 +83,7 @@ def _numbers_of(picture: Picture, name: str, option: str | None) -> Picture:
     """A map of class numbers with one channel; also where grey was saved as RGB, but never from colours."""
     numbers = picture.pixels[..., : picture.pixels.shape[-1] - picture.has_alpha]
     if (numbers != numbers[..., :1]).any():
-        raise ValueError(
+        raise UserError(
             f"{name} has colours, where numbers of classes are expected: "
             + _advice(option, "palette", " for colours, or save the numbers as grey or with a palette")
         )
@@ -111,7 +100,7 @@ def _to_channels(picture: Picture, name: str, wanted: int, option: str | None, t
     if picture.has_alpha and channels != wanted:
         opaque = pixels[..., -1].min() == (1 if pixels.dtype == np.float32 else np.iinfo(pixels.dtype).max)
         if transparency == "refuse" and not opaque:
-            raise ValueError(
+            raise UserError(
                 f"{name} has {channels} channels, one of them transparency, where {wanted} are expected: flatten it, "
                 f"give --data.transparency drop, or, to train on it, {option}.channels {channels}."
             )
@@ -123,7 +112,7 @@ def _to_channels(picture: Picture, name: str, wanted: int, option: str | None, t
     if channels == 3 and wanted == 1:
         return to_grey(pixels)
     expected = "channel is" if wanted == 1 else "channels are"
-    raise ValueError(
+    raise UserError(
         f"{name} has {channels} channels, where {wanted} {expected} expected: {_advice(option, f'channels {channels}')}"
     )
 
@@ -135,7 +124,7 @@ def _to_depth(pixels: np.ndarray, name: str, depth: str, option: str | None) -> 
         return pixels.astype(np.uint16) * 257
     if pixels.dtype != DTYPES[depth]:
         found, give = ("16 bits", "16") if pixels.dtype == np.uint16 else ("real numbers", "float")
-        raise ValueError(
+        raise UserError(
             f"{name} has {found} per channel, where {depth} bits are expected: "
             + _advice(option, f"depth {give}", f", or save it with {depth} bits")
         )
@@ -148,11 +137,11 @@ def read_side(
     """All pictures of a side at their own size: (name, pixels), see `read_part`.
 
     Raises:
-        ValueError: there are more or fewer than the side's channels say, or one of them does not fit.
+        UserError: there are more or fewer than the side's channels say, or one of them does not fit.
     """
     if len(encoded) != len(side.channels):
         several = " ".join("3" for _ in encoded)
-        raise ValueError(
+        raise UserError(
             f"{encoded[0].name} is one of {len(encoded)} pictures on its side of the pair, but {option}.channels names "
             f"{len(side.channels)}: give a number for each, such as {option}.channels {several}."
         )
@@ -167,14 +156,14 @@ def read_mask(picture: Picture, name: str) -> np.ndarray:
     """A mask, (h, w, 1) uint8, 255 where a pixel counts.
 
     Raises:
-        ValueError: it holds real numbers, or only 0 and 1.
+        UserError: it holds real numbers, or only 0 and 1.
     """
     pixels = picture.pixels[..., : picture.pixels.shape[-1] - picture.has_alpha]
     if pixels.dtype == np.float32 or pixels.shape[-1] not in (1, 3):
-        raise ValueError(f"{name} is no mask: a mask is grey, of 8 or 16 bits, and white where a pixel counts.")
+        raise UserError(f"{name} is no mask: a mask is grey, of 8 or 16 bits, and white where a pixel counts.")
     pixels = to_grey(pixels) if pixels.shape[-1] == 3 else pixels
     if pixels.max() == 1:
-        raise ValueError(f"{name} holds only 0 and 1, which is nearly black: a mask is white (255) where a pixel counts.")
+        raise UserError(f"{name} holds only 0 and 1, which is nearly black: a mask is white (255) where a pixel counts.")
     return pixels if pixels.dtype == np.uint8 else np.round(pixels / 257).astype(np.uint8)
 
 

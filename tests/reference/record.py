@@ -1,7 +1,7 @@
 """Records what PyTorch computes, for the parity tests: `python tests/reference/record.py` writes the .npz beside it.
 
 Run it where PyTorch and numpy are installed (nothing else is needed), from anywhere; a few seconds on a CPU. It need only
-run again when `torch_pix2pix.py`, `tests/reference_values.py` or what is recorded here changes. Everything is computed in
+run again when `torch_pix2pix.py`, `tests/helpers/reference_values.py` or what is recorded here changes. Everything is computed in
 float64; networks and steps in float32 too, only to know how far PyTorch's own rounding takes it from the truth: that is
 stored as `noise` and printed. Recorded with torch 2.13.0 (CPU).
 """
@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-import reference_values as values
 import torch
 import torch_pix2pix as reference
+from helpers import reference_values as values
 from torch import Tensor, nn
 from torch.nn import functional
 

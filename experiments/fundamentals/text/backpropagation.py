@@ -7,19 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from experiments.fundamentals.backpropagation import STARTS, STEPS, backward_by_hand, forward, network_loss
-from experiments.fundamentals.lesson import (
-    Block,
-    Choice,
-    Figure,
-    Formula,
-    Numbers,
-    Slider,
-    Source,
-    Table,
-    Widget,
-)
+from experiments.fundamentals.lesson import Block, Choice, Figure, Formula, Numbers, Slider, Source, Table, Widget
 from experiments.fundamentals.page import show_number as show
-from experiments.fundamentals.plots import BLACK, BLUE, ORANGE, draw_lines, new_plot
+from experiments.plotting import BLACK, BLUE, ORANGE, draw_lines, new_plot
 from p2p_jax import ops, step
 
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")

@@ -6,21 +6,11 @@ from typing import Any
 import numpy as np
 
 from experiments.fundamentals.convolution import KERNELS
-from experiments.fundamentals.lesson import (
-    Block,
-    Choice,
-    Figure,
-    Formula,
-    Numbers,
-    Pictures,
-    Slider,
-    Source,
-    Table,
-    Widget,
-)
+from experiments.fundamentals.lesson import Block, Choice, Figure, Formula, Numbers, Pictures, Slider, Source, Table, Widget
 from experiments.fundamentals.page import show_number as show
-from experiments.fundamentals.plots import new_plot
-from p2p_jax import layers, ops, patches
+from experiments.plotting import new_plot
+from p2p_jax import layers, ops
+from p2p_jax.ops.cpu import im2col
 
 
 def tell(numbers: Numbers) -> list[Block]:
@@ -33,8 +23,8 @@ def tell(numbers: Numbers) -> list[Block]:
         *_tell_transposed(numbers),
         *_tell_learned(numbers["learned"]),
         Source(ops.conv2d),
-        Source(patches.correlate),
-        Source(patches.patches),
+        Source(im2col.correlate),
+        Source(im2col.patches),
         Source(ops.conv2d_transpose),
         Source(layers.resize_conv),
     ]

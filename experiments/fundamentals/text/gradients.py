@@ -6,19 +6,9 @@ import numpy as np
 
 from experiments.fundamentals.descents import CLIP, METHODS, SURFACES, descend
 from experiments.fundamentals.gradients import RATES, STEPS, WEIGHT, ends_of, longest_step, needed_steps
-from experiments.fundamentals.lesson import (
-    Block,
-    Choice,
-    Figure,
-    Formula,
-    Numbers,
-    Slider,
-    Source,
-    Table,
-    Widget,
-)
+from experiments.fundamentals.lesson import Block, Choice, Figure, Formula, Numbers, Slider, Source, Table, Widget
 from experiments.fundamentals.page import show_number as show
-from experiments.fundamentals.plots import BLACK, BLUE, GREY, ORANGE, draw_lines, new_plot
+from experiments.plotting import BLACK, BLUE, GREY, ORANGE, draw_lines, new_plot
 
 
 def tell(numbers: Numbers) -> list[Block]:

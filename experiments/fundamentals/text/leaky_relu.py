@@ -4,18 +4,9 @@ import numpy as np
 
 from experiments.fundamentals import relu
 from experiments.fundamentals.leaky_relu import EXAMPLES, MISTAKE, MISTAKE_AT, SLOPES, UNITS
-from experiments.fundamentals.lesson import (
-    Block,
-    Figure,
-    Formula,
-    Numbers,
-    Slider,
-    Source,
-    Table,
-    Widget,
-)
+from experiments.fundamentals.lesson import Block, Figure, Formula, Numbers, Slider, Source, Table, Widget
 from experiments.fundamentals.page import show_number as show
-from experiments.fundamentals.plots import BLACK, draw_lines, new_plot
+from experiments.plotting import BLACK, draw_lines, new_plot
 from p2p_jax import discriminators, ops
 
 

@@ -3,21 +3,10 @@
 import numpy as np
 from jax import Array
 
-from experiments.fundamentals.lesson import (
-    Block,
-    Choice,
-    Figure,
-    Formula,
-    Numbers,
-    Pictures,
-    Slider,
-    Source,
-    Table,
-    Widget,
-)
+from experiments.fundamentals.lesson import Block, Choice, Figure, Formula, Numbers, Pictures, Slider, Source, Table, Widget
 from experiments.fundamentals.losses import PRICES, WRONG_LOGIT
 from experiments.fundamentals.page import show_number as show
-from experiments.fundamentals.plots import BLACK, BLUE, ORANGE, draw_lines, new_plot
+from experiments.plotting import BLACK, BLUE, ORANGE, draw_lines, new_plot
 from p2p_jax import losses
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from experiments.fundamentals.lesson import Block, Figure, Formula, Numbers, Pictures, Source, Table
 from experiments.fundamentals.page import show_number as show
 from experiments.fundamentals.pix2pix import VARIANTS
-from experiments.fundamentals.plots import draw_lines, new_plot
+from experiments.plotting import draw_lines, new_plot
 from p2p_jax.step import discriminator_gradients, generator_gradients, make_train_step
 
 

@@ -2,20 +2,10 @@
 
 import numpy as np
 
-from experiments.fundamentals.lesson import (
-    Block,
-    Choice,
-    Figure,
-    Formula,
-    Numbers,
-    Slider,
-    Source,
-    Table,
-    Widget,
-)
+from experiments.fundamentals.lesson import Block, Choice, Figure, Formula, Numbers, Slider, Source, Table, Widget
 from experiments.fundamentals.page import show_number as show
-from experiments.fundamentals.plots import BLACK, BLUE, ORANGE, draw_lines, new_plot
 from experiments.fundamentals.relu import DEPTHS, EXAMPLES, FEW, KINDS, MANY, WIDTH, reaching_first, spread
+from experiments.plotting import BLACK, BLUE, ORANGE, draw_lines, new_plot
 from p2p_jax import ops
 
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from experiments.fundamentals.lesson import Block, Figure, Numbers, Pictures, Source, Table
 from experiments.fundamentals.page import show_number as show
-from experiments.fundamentals.plots import BLACK, ORANGE, draw_lines, new_plot
 from experiments.fundamentals.skip_connections import NAMES
+from experiments.plotting import BLACK, ORANGE, draw_lines, new_plot
 from p2p_jax import layers
 
 

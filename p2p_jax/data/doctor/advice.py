@@ -8,7 +8,7 @@ import numpy as np
 
 from p2p_jax.data.doctor.findings import Findings, usable
 from p2p_jax.data.doctor.kinds import Advice, advise
-from p2p_jax.options import PROGRAM
+from p2p_jax.errors import PROGRAM
 
 USUAL, LARGEST = 256, 512  # the paper's size; the largest that is trained on as it is, without being asked for
 SMALLEST = 24  # pixels a side: the least that the default discriminator takes

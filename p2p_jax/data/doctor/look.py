@@ -10,6 +10,7 @@ from PIL import Image
 from p2p_jax.data.doctor.match import find_edges
 from p2p_jax.data.pictures import SMALLEST, Picture, decode, of_file
 from p2p_jax.data.resizing import to_grey
+from p2p_jax.errors import UserError
 
 MOST_COLOURS = 64  # a picture of more distinct colours is taken for no label map
 SAMPLE = 2**15  # pixels looked at for what needs no exact answer
@@ -125,7 +126,7 @@ def _look_at_file(part: str, file: Path) -> dict[str, Look]:
     if part == "pair" and width % 2:
         raise _OddWidth(f"{file} is {width} pixels wide, so it has no two halves of the same size")
     if part == "pair" and width // 2 < SMALLEST:
-        raise ValueError(f"{file} is {width} pixels wide: each half needs at least {SMALLEST}.")
+        raise UserError(f"{file} is {width} pixels wide: each half needs at least {SMALLEST}.")
     palette, indices = _palette(file, picture)
     numbers = {} if indices is None else halves(part, Picture(indices))
     return {

@@ -12,64 +12,16 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from p2p_jax.data.layout import natural
+from p2p_jax.errors import UserError
 
 MIRROR = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
 """Folder of the archives, NAME.tar.gz; until 2018 it was people.eecs.berkeley.edu/~tinghuiz/projects/pix2pix/datasets."""
 
+
 MEMBER = re.compile(r"(?:.*/)?(train|val|test)/([^/.][^/]*)\.jpe?g", re.IGNORECASE)
+
+
 CHUNK = 2**20
-
-
-class PaperSet(NamedTuple):
-    """One of the paper's sets.
-
-    Attributes:
-        left, right: what A and B are in its side-by-side pictures.
-        pairs: how many pairs each split has, as published.
-        homepage: where the pictures come from.
-        terms: what is known of their licence.
-        size: of the archive in bytes, None where it was not found; what a mirror has may differ.
-        sha256: of the archive, None where none was published.
-    """
-
-    left: str
-    right: str
-    pairs: dict[str, int]
-    homepage: str
-    terms: str
-    size: int | None = None
-    sha256: str | None = None
-
-
-PAPER_SETS: dict[str, PaperSet] = {
-    "facades": PaperSet(
-        "photo of a facade", "its parts as colours", {"train": 400, "val": 100, "test": 106},
-        "https://cmp.felk.cvut.cz/~tylecr1/facade/", "No licence is in the archive; see the CMP Facade Database.",
-        size=30_168_306,
-    ),
-    "maps": PaperSet(
-        "aerial photo", "map", {"train": 1096, "val": 1098},
-        "https://phillipi.github.io/pix2pix/", "Scraped from Google Maps, whose terms apply.", size=250_242_400,
-    ),
-    "cityscapes": PaperSet(
-        "photo of a street", "its parts as colours", {"train": 2975, "val": 500},
-        "https://www.cityscapes-dataset.com/", "The terms of Cityscapes apply: research that is not commercial.",
-        size=103_441_232,
-    ),
-    "edges2shoes": PaperSet(
-        "edges", "photo of a shoe", {"train": 49_825, "val": 200},
-        "https://vision.cs.utexas.edu/projects/finegrained/utzap50k/",
-        "The terms of UT Zappos50K apply: academic use that is not commercial.",
-    ),
-    "edges2handbags": PaperSet(
-        "edges", "photo of a handbag", {"train": 138_567, "val": 200},
-        "https://github.com/junyanz/iGAN", "Collected from Amazon for iGAN; no licence is in the archive.",
-    ),
-    "night2day": PaperSet(
-        "photo by night", "photo by day", {"train": 17_823, "val": 2287, "test": 2297},
-        "http://transattr.cs.brown.edu/", "From the Transient Attributes set; no licence is in the archive.",
-    ),
-}  # fmt: skip
 
 
 class Damaged(ValueError):
@@ -121,12 +73,12 @@ def spool(archive: Path, folder: Path, on_read: Callable[[int], Any] = lambda si
 
     Raises:
         Damaged: it is damaged, cut off, no archive, or holds none of the splits.
-        ValueError: it does not exist, or holds paths that lead out of it.
+        UserError: it does not exist, or holds paths that lead out of it.
         OSError: it cannot be read, or the disk is full.
     """
     if not archive.is_file():
         what = "is no file" if archive.exists() else "does not exist"
-        raise ValueError(f"the archive {archive} {what}: give the path of a NAME.tar.gz.")
+        raise UserError(f"the archive {archive} {what}: give the path of a NAME.tar.gz.")
     spooled = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (it is handed on open)
     try:
         with archive.open("rb", buffering=0) as raw:
@@ -175,6 +127,6 @@ def _refuse_way_out(archive: Path, member: tarfile.TarInfo) -> None:
     try:
         tarfile.data_filter(member, "/nowhere")
     except tarfile.FilterError:
-        raise ValueError(
+        raise UserError(
             f"the archive {archive} holds {member.name!r}, which is no file inside it: do not use it, get it elsewhere."
         ) from None

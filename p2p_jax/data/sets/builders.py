@@ -16,9 +16,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from p2p_jax.data.layout import Files
-from p2p_jax.data.sets.archives import MIRROR, PAPER_SETS, PaperSet, Spooled, spool
+from p2p_jax.data.paper_sets import PAPER_SETS, PaperSet
+from p2p_jax.data.prepared import SPLITS, count_pairs, data_root, is_prepared, read_record
+from p2p_jax.data.sets.archives import MIRROR, Spooled, spool
 from p2p_jax.data.sets.download import download
-from p2p_jax.data.sets.prepared import SPLITS, count_pairs, data_root, is_prepared, open_prepared, read_record
 from p2p_jax.data.sets.shards import (
     SHARD_BYTES,
     Planned,
@@ -29,8 +30,9 @@ from p2p_jax.data.sets.shards import (
     write_set,
     write_splits,
 )
+from p2p_jax.errors import UserError
 
-__all__ = ["Pix2pix", "Prepared", "open_prepared", "prepare_archive", "prepare_folder"]
+__all__ = ["Pix2pix", "Prepared", "prepare_archive", "prepare_folder"]
 
 VERSION = "1.0.0"
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -138,7 +140,7 @@ def prepare_archive(
         on_progress: see `Progress`.
 
     Raises:
-        ValueError: the archive is none, or damaged; or another process is preparing the set.
+        UserError: the archive is none, or damaged; or another process is preparing the set.
         OSError: the disk is full, or a folder cannot be written.
     """
     root = data_root(data_dir)
@@ -198,7 +200,7 @@ def prepare_folder(
         data_dir, overwrite, shard_bytes, on_progress: as for `prepare_archive`.
 
     Raises:
-        ValueError: the name is no such name or another set's; the pairs do not all have the same parts; a file is gone.
+        UserError: the name is no such name or another set's; the pairs do not all have the same parts; a file is gone.
         OSError: the disk is full, or a file or folder cannot be read or written.
     """
     _check_name(name)
@@ -213,7 +215,7 @@ def prepare_folder(
             if same and not overwrite:
                 return Prepared(final, count_pairs(final), new=False)
         elif any(root.joinpath(name).iterdir()):
-            raise ValueError(f"{root / name} already holds something else: give another --name.")
+            raise UserError(f"{root / name} already holds something else: give another --name.")
         plans = {split: Planned(len(pairs), sizes[split], _read(pairs)) for split, pairs in splits.items()}
         noted = {"folder": str(folder.absolute()), "listing": listing}
         with new_version(final) as fresh:
@@ -224,21 +226,19 @@ def prepare_folder(
 
 def _check_name(name: str) -> None:
     if name == "pix2pix" or name in PAPER_SETS or name == "downloads":
-        raise ValueError(f"--name was given {name}, which is taken: choose another name for your pictures.")
+        raise UserError(f"--name was given {name}, which is taken: choose another name for your pictures.")
     if not NAME.fullmatch(name):
-        raise ValueError(f"--name was given {name!r}: it must be of small letters, digits and _, a letter first.")
+        raise UserError(f"--name was given {name!r}: it must be of small letters, digits and _, a letter first.")
 
 
 def _common_parts(folder: Path, splits: Mapping[str, Sequence[Files]]) -> list[str]:
     """The parts that every pair has."""
     kinds = {frozenset(files) for pairs in splits.values() for _, files in pairs}
     if not kinds:
-        raise ValueError(f"{folder} holds no pairs of pictures: give another folder.")
+        raise UserError(f"{folder} holds no pairs of pictures: give another folder.")
     if len(kinds) > 1 or not all(PART.fullmatch(part) for kind in kinds for part in kind):
         described = ", or ".join(" and ".join(sorted(kind)) for kind in kinds)
-        raise ValueError(
-            f"the pairs of {folder} do not all have the same pictures (some {described}): add what is missing."
-        )
+        raise UserError(f"the pairs of {folder} do not all have the same pictures (some {described}): add what is missing.")
     return sorted(kinds.pop())
 
 
@@ -273,14 +273,12 @@ def _refuse_other(final: Path, name: str, folder: Path, listing: str, overwrite:
     """Whether the set that is there was made of the same files; refuses what must not be replaced."""
     record = read_record(final)
     if "listing" not in record:
-        raise ValueError(f"{final} holds a set that was not made of a folder: give another --name.")
+        raise UserError(f"{final} holds a set that was not made of a folder: give another --name.")
     if record["listing"] == listing or overwrite:
         return record["listing"] == listing
     if record["folder"] == str(folder.absolute()):
-        raise ValueError(
-            f"the pictures in {folder} have changed since {name} was prepared: add --overwrite to do it again."
-        )
-    raise ValueError(
+        raise UserError(f"the pictures in {folder} have changed since {name} was prepared: add --overwrite to do it again.")
+    raise UserError(
         f"{name} holds the pictures of another folder, {record['folder']}: give another --name, or add --overwrite."
     )
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from p2p_jax.errors import UserError
+
 TIMEOUT = 30.0  # seconds without a sign of life, connecting or reading
 TRIES = 5  # in a row that bring nothing new
 WAIT = 1.0  # seconds before the second try; twice as long before each further one
@@ -81,12 +83,12 @@ def download(
         the path.
 
     Raises:
-        ValueError: the address is none, cannot be reached, has no such file, or what came has another size or checksum
+        UserError: the address is none, cannot be reached, has no such file, or what came has another size or checksum
             (a new download is removed then); or the connection broke again and again (what came is kept).
         OSError: the disk is full or the folder cannot be written; what came is kept.
     """
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-        raise ValueError(f"{url} is no address of a file to download: it must start with http:// or https://.")
+        raise UserError(f"{url} is no address of a file to download: it must start with http:// or https://.")
     if path.exists():
         _check(path, f"{path}", sha256, size, f"remove it, so that it is downloaded again, or {INSTEAD}")
         return path
@@ -115,11 +117,11 @@ def _collect(url: str, part: _Partial, size: int | None, on_progress: Callable[[
         except _Broken as broken:
             failures = 1 if part.size() > before else failures + 1
             if broken.unreachable and part.size() == at_first:
-                raise ValueError(
+                raise UserError(
                     f"{urlsplit(url).hostname} cannot be reached ({broken}): check the network, {INSTEAD}."
                 ) from None
             if failures >= TRIES:
-                raise ValueError(
+                raise UserError(
                     f"the download of {url} broke off {failures} times in a row ({broken}) with {part.size()} bytes "
                     f"stored: start the same command later, it goes on from there, or {INSTEAD}."
                 ) from None
@@ -131,7 +133,7 @@ def _fetch(url: str, part: _Partial, size: int | None, on_progress: Callable[[in
 
     Raises:
         _Broken: it ended early.
-        ValueError: there is no point in another try.
+        UserError: there is no point in another try.
     """
     notes, start = part.read_notes(), part.size()
     if start and start == notes.get("total"):
@@ -145,7 +147,7 @@ def _fetch(url: str, part: _Partial, size: int | None, on_progress: Callable[[in
         total = _total(response.headers, start)
         if size is not None and total is not None and total != size:
             part.remove()
-            raise ValueError(f"{url} has {total} bytes, but {size} were expected: {INSTEAD}.")
+            raise UserError(f"{url} has {total} bytes, but {size} were expected: {INSTEAD}.")
         if start == 0:
             headers = response.headers
             part.file.write_bytes(b"")
@@ -177,14 +179,14 @@ def _open(url: str, part: _Partial, notes: dict[str, Any], start: int) -> Any:
             raise _Broken("the file on the server became shorter") from None
         if error.code >= 500:
             raise _Broken(f"the server answers {error.code} {error.reason}") from None
-        raise ValueError(f"{url} cannot be had (the server answers {error.code} {error.reason}): {INSTEAD}.") from None
+        raise UserError(f"{url} cannot be had (the server answers {error.code} {error.reason}): {INSTEAD}.") from None
     except urllib.error.URLError as error:
         reason = getattr(error.reason, "strerror", None) or error.reason
         raise _Broken(str(reason).lower(), unreachable=True) from None
     except (TimeoutError, ConnectionError) as error:
         raise _Broken(_reason(error)) from None
     except (http.client.InvalidURL, UnicodeError):
-        raise ValueError(f"{url} is no address of a file to download: it has characters that must be encoded.") from None
+        raise UserError(f"{url} is no address of a file to download: it has characters that must be encoded.") from None
     except http.client.HTTPException as error:
         raise _Broken(_reason(error)) from None
 
@@ -227,7 +229,7 @@ def _check(path: Path, what: str, sha256: str | None, size: int | None, advice: 
     """Refuses a file of another size or checksum."""
     have = path.stat().st_size
     if size is not None and have != size:
-        raise ValueError(f"{what} has {have} bytes, but {size} were expected: {advice}.")
+        raise UserError(f"{what} has {have} bytes, but {size} were expected: {advice}.")
     if sha256 is not None:
         check_sha256(file_sha256(path), sha256, what, advice)
 
@@ -235,7 +237,7 @@ def _check(path: Path, what: str, sha256: str | None, size: int | None, advice: 
 def check_sha256(found: str, expected: str, what: str, advice: str) -> None:
     """Refuses a checksum other than the expected one; `what` has it, and `advice` says what to do about it."""
     if found != expected.lower():
-        raise ValueError(f"{what} has the SHA-256 checksum {found}, but {expected.lower()} was expected: {advice}.")
+        raise UserError(f"{what} has the SHA-256 checksum {found}, but {expected.lower()} was expected: {advice}.")
 
 
 def file_sha256(path: Path) -> str:

@@ -15,7 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from p2p_jax.data.sets.prepared import RECORD, SPLITS
+from p2p_jax.data.prepared import RECORD, SPLITS
+from p2p_jax.errors import UserError
 
 SHARD_BYTES = 2**28
 
@@ -161,7 +162,7 @@ def locked(final: Path) -> Iterator[None]:
         final: folder of the version; the one above it is made, and removed again if nothing came to be in it.
 
     Raises:
-        ValueError: another process is at work on it.
+        UserError: another process is at work on it.
     """
     import fcntl
 
@@ -173,7 +174,7 @@ def locked(final: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ValueError(f"another process is preparing {folder} at this moment: wait until it is done.") from None
+            raise UserError(f"another process is preparing {folder} at this moment: wait until it is done.") from None
         fresh, old = _aside(final)
         if old.exists() and not final.exists():
             old.rename(final)

@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw
 
 from p2p_jax.data.pictures import Picture
 from p2p_jax.data.resizing import resize, to_grey
+from p2p_jax.errors import UserError
 
 Shape = Literal["rectangle", "random-rectangle", "strokes"]
 EIGHT = np.ones((3, 3), bool)  # pixels that touch at a corner belong together
@@ -27,10 +28,10 @@ def join(a: Picture, b: Picture) -> np.ndarray:
         (h, 2 w, c''), uint8, uint16 or float32.
 
     Raises:
-        ValueError: they differ in size, or in channels or kinds of numbers that cannot be brought together.
+        UserError: they differ in size, or in channels or kinds of numbers that cannot be brought together.
     """
     if a.pixels.shape[:2] != b.pixels.shape[:2]:
-        raise ValueError(
+        raise UserError(
             f"the halves have {_size(a.pixels)} and {_size(b.pixels)} pixels: both pictures of a pair have the same size."
         )
     halves = _same_channels(a, b)
@@ -38,7 +39,7 @@ def join(a: Picture, b: Picture) -> np.ndarray:
     if dtypes == set(WHOLE):
         halves = [half if half.dtype == np.uint16 else half.astype(np.uint16) * np.uint16(257) for half in halves]
     elif len(dtypes) > 1:
-        raise ValueError("one half holds real numbers and the other whole ones: save both as the same kind.")
+        raise UserError("one half holds real numbers and the other whole ones: save both as the same kind.")
     return np.concatenate(halves, axis=1)
 
 
@@ -52,7 +53,7 @@ def _same_channels(a: Picture, b: Picture) -> list[np.ndarray]:
         return [a.pixels, b.pixels]
     colours = [count - picture.has_alpha for count, picture in zip(counts, (a, b), strict=True)]
     if not set(colours) <= {1, 3}:
-        raise ValueError(f"the halves have {counts[0]} and {counts[1]} channels: both must have as many.")
+        raise UserError(f"the halves have {counts[0]} and {counts[1]} channels: both must have as many.")
     halves = []
     for picture in (a, b):
         pixels = to_colour(picture) if max(colours) == 3 else picture.pixels
@@ -74,11 +75,11 @@ def cut(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The two halves (h, w, c) of a side-by-side picture (h, 2 w, c): the reverse of `join`.
 
     Raises:
-        ValueError: the width is odd.
+        UserError: the width is odd.
     """
     width = pixels.shape[1]
     if width % 2:
-        raise ValueError(f"it is {width} pixels wide, so it has no two halves of the same size: pairs lie side by side.")
+        raise UserError(f"it is {width} pixels wide, so it has no two halves of the same size: pairs lie side by side.")
     return pixels[:, : width // 2], pixels[:, width // 2 :]
 
 
@@ -271,11 +272,11 @@ def grey_of(picture: Picture) -> np.ndarray:
     """A picture without its colours: (h, w, 1), or (h, w, 2) with its alpha.
 
     Raises:
-        ValueError: it is neither grey nor RGB.
+        UserError: it is neither grey nor RGB.
     """
     pixels = picture.pixels
     colours = pixels[..., :-1] if picture.has_alpha else pixels
     if colours.shape[-1] not in (1, 3):
-        raise ValueError(f"it has {colours.shape[-1]} channels: colours are needed, red, green and blue.")
+        raise UserError(f"it has {colours.shape[-1]} channels: colours are needed, red, green and blue.")
     grey = to_grey(np.ascontiguousarray(colours)) if colours.shape[-1] == 3 else colours
     return np.concatenate([grey, pixels[..., -1:]], axis=-1) if picture.has_alpha else grey

@@ -11,10 +11,11 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 import tyro
 
+from p2p_jax.console import open_console, progress_bar
 from p2p_jax.data import pictures
 from p2p_jax.data.layout import Files, match_folders
 from p2p_jax.data.pictures import Picture, decode, of_file, write_picture
-from p2p_jax.logs import open_console, progress_bar
+from p2p_jax.errors import UserError
 
 ENCODER: dict[str, dict[str, Any]] = {".jpg": {"quality": 95, "subsampling": 0}, ".webp": {"lossless": True, "exact": True}}
 
@@ -72,12 +73,12 @@ def list_pictures(folder: Path) -> list[tuple[str, Path]]:
     """All pictures of a folder and its sub-folders: (path in it without ending, file), in natural order.
 
     Raises:
-        ValueError: the folder is missing or has none, or two have the same name.
+        UserError: the folder is missing or has none, or two have the same name.
     """
     refuse_no_folder(folder)
     found = [(name, files["picture"]) for name, files in match_folders({"picture": folder})]
     if not found:
-        raise ValueError(f"the folder {folder} holds no pictures: give one with {_suffixes()} files.")
+        raise UserError(f"the folder {folder} holds no pictures: give one with {_suffixes()} files.")
     return found
 
 
@@ -85,13 +86,13 @@ def list_pairs(a: Path, b: Path, alone: list[str] | None) -> list[Files]:
     """The pictures of the same names in two folders, see `layout.match_folders`.
 
     Raises:
-        ValueError: a folder is missing, or no two names match, or a picture has no counterpart.
+        UserError: a folder is missing, or no two names match, or a picture has no counterpart.
     """
     refuse_no_folder(a)
     refuse_no_folder(b)
     found = match_folders({"A": a, "B": b}, alone=alone)
     if not found:
-        raise ValueError(f"no picture in {a} has the name of one in {b}: give two folders with the same names.")
+        raise UserError(f"no picture in {a} has the name of one in {b}: give two folders with the same names.")
     return found
 
 
@@ -99,7 +100,7 @@ def refuse_no_folder(folder: Path) -> None:
     """Raises ValueError if there is no such folder."""
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
-        raise ValueError(f"the folder {folder} {what}: give a folder of pictures.")
+        raise UserError(f"the folder {folder} {what}: give a folder of pictures.")
 
 
 def _suffixes() -> str:
@@ -110,7 +111,7 @@ def simple_jobs(folder: Path, options: Writing, *, under: Sequence[str] = ("",))
     """One job for each picture of a folder, with a target of the same name in every folder named, below the output.
 
     Raises:
-        ValueError: as for `list_pictures`.
+        UserError: as for `list_pictures`.
     """
     return [
         Job(name, (file,), tuple(options.output / part / f"{name}.{options.format}" for part in under))
@@ -143,10 +144,10 @@ def run(
         the notes of the jobs that were done, in order; of a dry run none.
 
     Raises:
-        ValueError: the output lies in an input folder, files exist, or a job failed and `on_error` is not "skip".
+        UserError: the output lies in an input folder, files exist, or a job failed and `on_error` is not "skip".
     """
     if options.workers is not None and options.workers < 1:
-        raise ValueError(f"--workers was given {options.workers}: it must be at least 1.")
+        raise UserError(f"--workers was given {options.workers}: it must be at least 1.")
     _refuse_targets(jobs, options, folders)
     console = open_console()
     if options.dry_run:
@@ -167,7 +168,7 @@ def run(
     failures = [sentence for made, sentence in results if made is None]
     if failures and (options.on_error == "stop" or not done):
         rest = ", and the others were written" if done else ""
-        raise ValueError(f"{failures[0].rstrip('.')} ({len(failures)} of {len(jobs)} could not be used{rest}).")
+        raise UserError(f"{failures[0].rstrip('.')} ({len(failures)} of {len(jobs)} could not be used{rest}).")
     written = sum(len(job.targets) for job, (made, _) in zip(jobs, results, strict=True) if made)
     console.print(f"{written} files written to {options.output}.")
     skipped = [*left_out, *failures]
@@ -198,7 +199,7 @@ def _refuse_targets(jobs: Sequence[Job], options: Writing, folders: Sequence[Pat
     output = options.output.resolve()
     for folder in folders:
         if output == folder.resolve() or folder.resolve() in output.parents:
-            raise ValueError(
+            raise UserError(
                 f"--output was given {options.output}, which lies in the input {folder}, where results would be taken for "
                 "pictures: give a folder beside it."
             )
@@ -209,14 +210,14 @@ def _refuse_targets(jobs: Sequence[Job], options: Writing, folders: Sequence[Pat
         for target in job.targets:
             if target in makers:
                 both = f"{makers[target].sources[0]} and {job.sources[0]}"
-                raise ValueError(f"{both} would both be written to {target}: rename one.")
+                raise UserError(f"{both} would both be written to {target}: rename one.")
             makers[target] = job
             if os.path.lexists(target):
                 existing.append(target)
                 if target.resolve() in sources:
-                    raise ValueError(f"{target} is one of the pictures read: give another --output.")
+                    raise UserError(f"{target} is one of the pictures read: give another --output.")
     if existing and not options.overwrite:
-        raise ValueError(
+        raise UserError(
             f"{existing[0]} exists already, and {len(existing)} of {len(makers)} files do: give another --output, or "
             "--overwrite to replace them."
         )

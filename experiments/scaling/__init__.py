@@ -1,0 +1,1 @@
+"""How training scales over devices, counted from the compiled program."""

@@ -1,0 +1,66 @@
+"""A workdir in a bucket on the command line: the command works on a local copy."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+
+from p2p_jax.cli.options import EvaluateOptions, ExportTorchOptions, ReportOptions, TranslateOptions
+from p2p_jax.errors import UserError
+from p2p_jax.workdir.bucket.fetch import fetched
+from p2p_jax.workdir.bucket.paths import is_url
+
+TRAINING = ("train", "import-torch")
+"""Commands that let no other one send."""
+
+
+READING = ("translate", "evaluate", "report", "export-torch")
+"""Commands whose first argument is a workdir."""
+
+
+@contextmanager
+def local_workdir(argv: list[str]) -> Iterator[list[str]]:
+    """A command line of `p2p-jax` with a folder in the place of a workdir in a bucket.
+
+    Raises:
+        UserError: the bucket cannot be reached, or something else than a workdir was given as a URL.
+        Stopped: not all could be sent; the rest is kept in the folder.
+    """
+    place = _find_url(argv)
+    if place is None:
+        yield argv
+        return
+    option, url = re.fullmatch(r"(--workdir=)?(.*)", argv[place]).groups("")  # pyright: ignore
+    command = argv[0]
+    with fetched(url, sending=command in (*TRAINING, "report"), alone=command in TRAINING) as folder:
+        yield [*argv[:place], f"{option}{folder}", *argv[place + 1 :]]
+
+
+def _find_url(argv: list[str]) -> int | None:
+    """Where in a command line the URL of a workdir is; all other URLs are refused."""
+    found, positionals = None, 0
+    for place, word in enumerate(argv[1:], 1):
+        before = argv[place - 1] if argv[place - 1].startswith("-") and "=" not in argv[place - 1] else ""
+        if word.startswith("-"):
+            before, _, word = word.partition("=")
+        elif not before or before.replace("_", "-") in _FLAGS:
+            before, positionals = "", positionals + 1
+        of_workdir = before == "--workdir" or (not before and positionals == 1 and argv[0] in READING)
+        if of_workdir and re.match(r"[a-z][a-z0-9+.-]*://", word) and not is_url(word):
+            raise UserError(f"{word} was given: a workdir is a folder, or lies in a bucket (gs://, s3:// or az://).")
+        if not is_url(word):
+            continue
+        if not of_workdir:
+            raise UserError(
+                f"{word} was given, but only a workdir can be in a bucket: give a folder (a bucket can be mounted as one)."
+            )
+        found = place
+    return found
+
+
+_FLAGS = {
+    f"--{each.name.replace('_', '-')}"
+    for command in (TranslateOptions, EvaluateOptions, ReportOptions, ExportTorchOptions)
+    for each in fields(command)
+    if each.type is bool
+}

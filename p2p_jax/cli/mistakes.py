@@ -1,0 +1,72 @@
+"""What an error says to the user, and the exit code it ends the program with."""
+
+import errno
+import os
+import traceback
+from pathlib import Path
+from types import TracebackType
+
+from p2p_jax.cli.supervisor import explain_severed
+from p2p_jax.errors import INTERNAL_ERROR, PROGRAM, RESTART, USAGE_ERROR, Stopped, UserError
+from p2p_jax.experiment import IS_EXPERIMENT
+from p2p_jax.workdir.disk import explain
+
+OF_PATHS = (errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EROFS, errno.EISDIR)
+"""Numbers of the errors that a path of the user's causes."""
+
+
+def explain_error(error: Exception) -> tuple[str, int]:
+    """The sentence for an error, and the exit code.
+
+    - A mistake of the user is told in its own words, with the line of the experiment file where it comes out of one.
+    - Any other error out of an experiment file shows its traceback from that file on.
+    - All the rest are mistakes of the program: they show the whole traceback and ask for a report.
+
+    Args:
+        error: with its traceback.
+
+    Returns:
+        the sentence, and the exit code: 2 for the user's mistakes, 70 for the program's, or that of a stopped run.
+    """
+    if isinstance(error, Stopped):
+        return str(error), error.code
+    if (sentence := explain_severed(error)) is not None:
+        return sentence, RESTART
+    if (sentence := explain(error)) is not None:
+        return sentence, USAGE_ERROR
+    if isinstance(error, OSError) and error.errno in OF_PATHS:
+        reason = str(error.strerror).lower()
+        return (
+            f"{error.filename} cannot be written or read ({reason}): give another, or change its permissions.",
+            USAGE_ERROR,
+        )
+    frame = _find_experiment_frame(error.__traceback__)
+    if isinstance(error, UserError):
+        return str(error) if frame is None else f"{_place(frame)}: {error}", USAGE_ERROR
+    if frame is not None:
+        traceback.print_exception(type(error), error, frame)
+        return f"{_place(frame)}: the experiment file failed with {type(error).__name__}: {error}", USAGE_ERROR
+    traceback.print_exception(error)
+    return (
+        "this is a mistake of the program, not yours: please report it with the traceback above, the command, and the "
+        f"output of `{PROGRAM} --version`."
+    ), INTERNAL_ERROR
+
+
+def _find_experiment_frame(trace: TracebackType | None) -> TracebackType | None:
+    """The innermost part of a traceback that begins in an experiment file of the user's."""
+    found = None
+    while trace is not None:
+        if IS_EXPERIMENT in trace.tb_frame.f_globals:
+            found = trace
+        trace = trace.tb_next
+    return found
+
+
+def _place(trace: TracebackType) -> str:
+    """The file, the line and the function in which a traceback begins."""
+    code = trace.tb_frame.f_code
+    where = f", in {code.co_name}" if code.co_name != "<module>" else ""
+    path = Path(code.co_filename)
+    shown = os.path.relpath(path) if path.is_relative_to(Path.cwd()) else path
+    return f"{shown}, line {trace.tb_lineno}{where}"

@@ -1,0 +1,152 @@
+"""The command `p2p-jax`. Every sub-command imports what it needs when it runs, so that help answers at once."""
+
+import atexit
+import gc
+import logging
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import EntryPoint, entry_points
+from types import TracebackType
+from typing import Any
+
+from p2p_jax.cli import compilation_cache, inference, pytorch, train
+from p2p_jax.cli.data import data
+from p2p_jax.cli.mistakes import explain_error
+from p2p_jax.cli.options import suggest
+from p2p_jax.cli.supervisor import needs_parent
+from p2p_jax.errors import EXIT_CODES, PROGRAM, USAGE_ERROR
+
+COMMANDS = "p2p_jax.commands"
+"""Entry-point group by which other packages add commands."""
+
+HELP = """usage: p2p-jax COMMAND ...
+
+Image-to-image translation with conditional GANs (pix2pix) in JAX.
+
+  train NAME|FILE.py      train a translator, or go on with a run (--workdir DIR)
+  translate WORKDIR IN…   translate pictures or folders (--output DIR)
+  evaluate WORKDIR        L1, PSNR and SSIM on a split, beside two baselines
+  report WORKDIR          write the report of a run again
+  summary NAME|FILE.py    layers, shapes and parameters of an experiment's networks
+  data COMMAND            prepare, check and make data sets: p2p-jax data --help
+  import-torch FILE.pth…  checkpoints of the PyTorch original into a workdir (--workdir DIR)
+  export-torch WORKDIR    and back (--output DIR)
+
+  p2p-jax COMMAND --help  the options of a command
+  --version               the version of p2p-jax and of what it runs on
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs a command and returns its exit code: 0 done, 1 training failed, 2 wrong input, 75 and 130 interrupted."""
+    argv = sys.argv[1:] if argv is None else argv
+    known: dict[str, Callable[[list[str]], int]] = {
+        "train": train.train, "translate": inference.translate, "evaluate": inference.evaluate,
+        "report": inference.report, "summary": inference.summary, "import-torch": pytorch.import_torch,
+        "export-torch": pytorch.export_torch, "data": data,
+    }  # fmt: skip
+    if not argv or argv[0] in ("-h", "--help"):
+        print(HELP + f"\nCommands of other installed packages: {', '.join(_find_commands()) or 'none'}.")
+        return 0 if argv else USAGE_ERROR
+    if argv[0] == "--version":
+        return _print_versions()
+    if needs_parent(argv):
+        from p2p_jax.cli.supervisor import supervise
+
+        return supervise(argv, PROGRAM)
+    if argv[0] not in known:
+        others = _find_commands()
+        if argv[0] in others:
+            return run_command(lambda rest: others[argv[0]].load()(rest), argv[1:])
+        return _complain(f"there is no command {argv[0]}{suggest(argv[0], [*known, *others])}; see {PROGRAM} --help.")
+    if any("://" in word for word in argv):
+        return run_command(partial(_in_bucket, known[argv[0]]), argv)
+    return run_command(known[argv[0]], argv[1:])
+
+
+def _find_commands() -> dict[str, EntryPoint]:
+    """Commands that installed packages register in the entry-point group `p2p_jax.commands`, by name.
+
+    Each is a function `(argv) -> exit code`.
+    """
+    return {entry.name: entry for entry in entry_points(group=COMMANDS)}
+
+
+def _in_bucket(command: Callable[[list[str]], int], argv: list[str]) -> int:
+    from p2p_jax.cli import bucket_argument
+
+    with bucket_argument.local_workdir(argv) as changed:
+        return command(changed[1:])
+
+
+def run_command(command: Callable[[list[str]], int], argv: list[str], program: str = PROGRAM) -> int:
+    """Runs a command and returns its exit code, as `main` does.
+
+    A user's mistake is answered with one sentence, which starts with `program`; P2P_JAX_TRACEBACK=1 shows the traceback
+    instead. Any other error shows its traceback and asks for a report.
+    """
+    warnings.showwarning = partial(_show_warning, program)
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # about damaged files, which are named where reading them fails
+    _silence_libraries()
+    _collect_garbage_rarely()
+    try:
+        return command(argv)
+    except KeyboardInterrupt:
+        return _complain("interrupted.", EXIT_CODES[signal.SIGINT], program=program)
+    except Exception as error:
+        if os.environ.get("P2P_JAX_TRACEBACK"):
+            raise
+        sentence, code = explain_error(error)
+        return _complain(sentence, code, program=program)
+
+
+def run_experiment(name: str) -> None:
+    """What `python -m experiments.NAME` does: the same as `p2p-jax train NAME`."""
+    sys.exit(main(["train", name, *sys.argv[1:]]))
+
+
+def _complain(sentence: str, code: int = USAGE_ERROR, *, program: str = PROGRAM) -> int:
+    """Says what is wrong, on stderr, and returns the exit code."""
+    print(f"{program}: {sentence}", file=sys.stderr)
+    return code
+
+
+def _silence_libraries() -> None:
+    """Silences what libraries tell of a failure beside the exception itself, which reaches us, some from own threads."""
+    for name in ("absl", "asyncio", "gcsfs", "tifffile"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+    # What tensorstore still does when a save has failed reaches one of these, depending on the thread.
+    late = "Event loop is closed"
+
+    def on_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if str(error) != late:
+            sys.__excepthook__(kind, error, trace)
+
+    def on_unraisable(what: Any) -> None:
+        if str(what.exc_value) != late:
+            sys.__unraisablehook__(what)
+
+    sys.excepthook, sys.unraisablehook = on_error, on_unraisable
+
+
+def _collect_garbage_rarely() -> None:
+    """Importing and tracing create many lasting objects; scanning them often, and at exit, takes half a second."""
+    gc.set_threshold(100_000, 10, 10)
+    atexit.register(gc.freeze)
+
+
+def _show_warning(program: str, message: Warning | str, category: type[Warning], *_: Any) -> None:
+    if issubclass(category, UserWarning) and not compilation_cache.mend(str(message)):
+        print(f"{program}: warning: {message}", file=sys.stderr)
+
+
+def _print_versions() -> int:
+    from p2p_jax.workdir.record import versions
+
+    print(", ".join(f"{name} {version}" for name, version in versions().items()))
+    return 0

@@ -1,0 +1,38 @@
+"""The commands `import-torch` and `export-torch`."""
+
+from p2p_jax.cli import compilation_cache
+from p2p_jax.cli.options import ExportTorchOptions, ImportTorchOptions, parse
+from p2p_jax.errors import PROGRAM
+
+
+def import_torch(argv: list[str]) -> int:
+    """`p2p-jax import-torch FILE.pth… --workdir DIR`."""
+    options = parse(ImportTorchOptions, argv, f"{PROGRAM} import-torch")
+    compilation_cache.turn_on()
+    from p2p_jax.pytorch.workdirs import import_files
+
+    print(
+        import_files(
+            list(options.files),
+            options.workdir,
+            direction=options.direction,
+            image_size=options.image_size,
+            dropout=options.dropout,
+            overwrite=options.overwrite,
+        )
+    )
+    return 0
+
+
+def export_torch(argv: list[str]) -> int:
+    """`p2p-jax export-torch WORKDIR --output DIR`."""
+    options = parse(ExportTorchOptions, argv, f"{PROGRAM} export-torch")
+    compilation_cache.turn_on()
+    from p2p_jax.pytorch.workdirs import export_files
+
+    written = export_files(
+        options.workdir, options.output, step=options.checkpoint, trust=options.trust, overwrite=options.overwrite
+    )
+    for path in written:
+        print(f"written: {path}")
+    return 0

@@ -1,0 +1,133 @@
+"""Values that no run can have: each is refused by one sentence."""
+
+import math
+
+from p2p_jax.config.derived import as_size, count_classes, load_size
+from p2p_jax.config.schema import Config, Side
+from p2p_jax.config.tree import get_field
+from p2p_jax.errors import UserError
+
+LOWER_BOUNDS = {
+    "batch_size": 1, "model_parallel": 1, "epochs": 1, "steps": 1, "steps_per_call": 1, "seed": 0,
+    "log_every": 1, "sample_every": 1, "checkpoint_every": 1, "keep": 1, "val_pictures": 1,
+    "generator.width": 1, "generator.num_blocks": 0, "generator.dropout": 0,
+    "discriminator.num_layers": 1, "discriminator.width": 1, "optimizer.learning_rate": 0,
+    "data.count": 8, "data.threads": 0, "data.processes": 0, "data.cache_mib": 0, "data.val_fraction": 0,
+    "data.test_fraction": 0, "loss.label_smoothing": 0,
+    "optimizer.discriminator_learning_rate": 0, "optimizer.beta1": 0,
+    "optimizer.beta2": 0, "optimizer.epsilon": 0, "optimizer.clip": 0, "ema_decay": 0,
+    "generator.norm_epsilon": 0, "generator.norm_momentum": 0, "generator.norm_stddev": 0, "generator.leaky_slope": 0,
+    "discriminator.norm_epsilon": 0, "discriminator.norm_momentum": 0, "discriminator.norm_stddev": 0,
+    "discriminator.leaky_slope": 0, "loss.log_epsilon": 0,
+    "loss.reconstruction_weight": 0, "loss.adversarial_weight": 0, "loss.gradient_penalty": 0,
+    "augment.rotate": 0, "augment.zoom": 0, "augment.shift": 0, "data.input.colour_jitter": 0,
+    "data.target.colour_jitter": 0, "data.input.classes": 2, "data.target.classes": 2, "accumulate": 1,
+    "generator.group_size": 1, "discriminator.group_size": 1, "optimizer.warmup_steps": 0,
+}  # fmt: skip
+
+
+FRACTIONS = (
+    "generator.dropout", "loss.label_smoothing", "data.val_fraction", "data.test_fraction", "ema_decay",
+    "optimizer.beta1", "optimizer.beta2", "generator.norm_momentum", "discriminator.norm_momentum",
+    "augment.zoom", "augment.shift", "data.input.colour_jitter", "data.target.colour_jitter",
+)  # fmt: skip
+
+
+def check_config(config: Config) -> None:
+    """Refuses values that no run can have.
+
+    Raises:
+        UserError: naming the field, its value and what it should be.
+    """
+    for name, low in LOWER_BOUNDS.items():
+        value = get_field(config, name)
+        if value is not None and not value >= low:
+            raise UserError(f"{_option(name)} was given {value}: it must be at least {low}.")
+    for name in FRACTIONS:
+        value = get_field(config, name)
+        if value is not None and not value < 1:
+            raise UserError(f"{_option(name)} was given {value}: it is a share and must be below 1.")
+    for name in ("generator.widths", "discriminator.widths", "data.input.channels", "data.target.channels"):
+        value = get_field(config, name)
+        if value is not None and min(value, default=0) < 1:
+            raise UserError(f"{_option(name)} was given {value}: each must be at least 1.")
+    _check_batch(config)
+    _check_sizes(config)
+    _check_side(config.data.input, "data.input")
+    _check_side(config.data.target, "data.target")
+
+
+def _check_batch(config: Config) -> None:
+    size, parts = config.batch_size, config.accumulate
+    if size % parts:
+        raise UserError(f"--accumulate was given {parts}: it must divide --batch-size {size}.")
+    each = f"--batch-size {size}" if parts == 1 else f"the {size // parts} pairs of each part, --batch-size / --accumulate"
+    for name in ("generator", "discriminator"):
+        group, statistics = get_field(config, f"{name}.group_size"), get_field(config, f"{name}.statistics")
+        if group is not None and statistics != "group":
+            raise UserError(
+                f"--{name}.group-size was given {group}, but --{name}.statistics is {statistics}: give group, or --{name}."
+                "group-size None."
+            )
+        if group is not None and size // parts % group:
+            raise UserError(f"--{name}.group-size was given {group}: it must divide {each}.")
+
+
+def _check_sizes(config: Config) -> None:
+    height, width = as_size(config.image_size)
+    if min(height, width) < 16:
+        raise UserError(f"--image-size was given {config.image_size}: each side must be at least 16.")
+    loaded, data = load_size(config), config.data
+    if data.preprocess == "resize_and_crop" and (loaded[0] < height or loaded[1] < width):
+        raise UserError(
+            f"--data.load-size was given {data.load_size}: it must be at least the image size {height} x {width}."
+        )
+    if data.preprocess == "scale_width_and_crop" and loaded[1] < width:
+        raise UserError(
+            f"--data.load-size was given {data.load_size}: its width must be at least that of the crop, {width}."
+        )
+    if config.augment.quarter_turns and (height != width or loaded[0] != loaded[1] or varies(config)):
+        raise UserError("--augment.quarter-turns was given, but the pictures are not square: leave it out.")
+    if varies(config) and config.batch_size > 1:
+        raise UserError(
+            f"--data.preprocess {data.preprocess} keeps pictures of different sizes, which do not fit into one batch of "
+            f"{config.batch_size}: give --batch-size 1, or a preprocess that crops."
+        )
+    if varies(config) and (config.steps_per_call or 1) > 1:
+        raise UserError(
+            f"--steps-per-call was given {config.steps_per_call}, but --data.preprocess {data.preprocess} keeps pictures "
+            "of different sizes, which do not fit into one call: leave it out, or give a preprocess that crops."
+        )
+
+
+def varies(config: Config) -> bool:
+    """Whether pictures reach the networks with sizes of their own."""
+    return config.data.preprocess in ("scale_width", "none")
+
+
+def _check_side(side: Side, name: str) -> None:
+    option, classes = _option(name), count_classes(side)
+    if side.kind != "labels" and classes:
+        raise UserError(f"{option}.classes or .palette was given without {option}.kind labels: give that as well.")
+    if side.kind == "labels" and side.colour_jitter:
+        raise UserError(f"{option}.colour-jitter was given for labels, whose colours stand for classes: leave it out.")
+    if classes and (len(side.channels) > 1 or classes > 256 or side.depth != "8"):
+        raise UserError(
+            f"{option} is to have {classes} classes: that takes one picture a pair, of 8 bits and at most 256 classes."
+        )
+    if side.palette and side.classes not in (None, len(side.palette)):
+        raise UserError(f"{option}.classes was given {side.classes}, but the palette has {len(side.palette)} colours.")
+    if side.range is not None:
+        low, high = side.range
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise UserError(f"{option}.range was given {low:g} {high:g}: both must be finite and the first the smaller.")
+        most = {"8": 255, "16": 65535}.get(side.depth)
+        if most is not None and (low < 0 or high > most):
+            raise UserError(
+                f"{option}.range was given {low:g} {high:g}, but {side.depth} bits hold 0 to {most}: give another range or "
+                f"another {option}.depth."
+            )
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")

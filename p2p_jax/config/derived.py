@@ -1,0 +1,74 @@
+"""Values that follow from a config: sizes, channels, length in steps."""
+
+import dataclasses
+
+from p2p_jax.config.schema import Config, Side, Size
+from p2p_jax.errors import UserError
+
+
+def resolve_length(config: Config, num_pairs: int) -> Config:
+    """Fills in `steps` and `steps_per_epoch`, which the learning-rate schedule needs.
+
+    Args:
+        config: with either `epochs` or `steps`.
+        num_pairs: in the training split.
+
+    Raises:
+        UserError: neither epochs nor steps are given, or both, or the batch is larger than the training set.
+    """
+    if config.epochs is None and config.steps is None:
+        raise UserError("no length was given: give epochs or steps.")
+    per_epoch = num_pairs // config.batch_size
+    if per_epoch == 0:
+        raise UserError(
+            f"the batch size {config.batch_size} is larger than the {num_pairs} training pairs: make it smaller."
+        )
+    steps = config.steps if config.epochs is None else config.epochs * per_epoch
+    if config.steps not in (None, steps):
+        raise UserError(f"both epochs {config.epochs} and steps {config.steps} were given: give one of the two.")
+    return dataclasses.replace(config, steps=steps, steps_per_epoch=per_epoch)
+
+
+def resolve_group_sizes(config: Config, devices: int) -> Config:
+    """Fills in the sizes of groups that share statistics: as many pictures as a device has at a time.
+
+    Stored with the run, they stay what they are on another number of devices, and so do its figures.
+
+    Args:
+        config: of the run.
+        devices: that share every batch, each an equal part of it.
+    """
+    size = config.batch_size // config.accumulate // devices
+    settled = {
+        name: dataclasses.replace(network, group_size=size)
+        for name, network in (("generator", config.generator), ("discriminator", config.discriminator))
+        if network.statistics == "group" and network.group_size is None
+    }
+    return dataclasses.replace(config, **settled)
+
+
+def steps_per_unit(config: Config) -> int:
+    """Steps between two changes of the learning rate: an epoch if the length was given in epochs, else one step."""
+    return 1 if config.epochs is None else config.steps_per_epoch or 1
+
+
+def as_size(size: Size) -> tuple[int, int]:
+    """(height, width) of a size that may be given as one number."""
+    return (size, size) if isinstance(size, int) else size
+
+
+def load_size(config: Config) -> tuple[int, int]:
+    """(height, width) before the random crop: the paper's 286 for 256, in proportion."""
+    height, width = as_size(config.image_size)
+    given = config.data.load_size
+    return (round(height * 286 / 256), round(width * 286 / 256)) if given is None else as_size(given)
+
+
+def count_classes(side: Side) -> int | None:
+    """Classes of a one-hot side, or None for any other."""
+    return len(side.palette) if side.palette else side.classes
+
+
+def count_channels(side: Side) -> int:
+    """Channels of a side as the networks see it."""
+    return count_classes(side) or sum(side.channels)

@@ -1,0 +1,1 @@
+"""Devices and processes: meshes and shardings, communication between processes, memory."""

@@ -1,0 +1,1 @@
+"""Evaluation: metrics, figures on a split, sample grids, the report."""

@@ -1,0 +1,50 @@
+"""How close a picture is to its target, as the field measures it: on the scale 0 to 255, one figure per picture."""
+
+import jax.numpy as jnp
+from jax import Array
+
+from p2p_jax.errors import UserError
+
+
+def l1(picture: Array, target: Array) -> Array:
+    """Mean absolute difference in the scale [-1, 1] of training: (n, h, w, c) in 0..255 twice to (n,) float32 in [0, 2]."""
+    return jnp.abs(picture.astype(jnp.float32) - target).mean((1, 2, 3)) / 127.5
+
+
+def psnr(picture: Array, target: Array) -> Array:
+    """Peak signal-to-noise ratio in decibels, data range 255: (n, h, w, c) twice to (n,); equal ones give inf."""
+    error = jnp.square(picture.astype(jnp.float32) - target).mean((1, 2, 3))
+    return 10 * jnp.log10(255.0**2 / error)
+
+
+def ssim(picture: Array, target: Array) -> Array:
+    """Structural similarity, 1 for equal pictures: (n, h, w, c) in 0..255 twice to (n,) float32 in [-1, 1].
+
+    Gaussian window of 11 x 11 pixels and sigma 1.5, data range 255, mean over all window positions inside the picture
+    and over the channels.
+
+    Raises:
+        UserError: a side is below 11 pixels.
+
+    Source: Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity, 2004.
+    """
+    if min(picture.shape[1:3]) < 11:
+        raise UserError(f"ssim was given pictures of shape {picture.shape}: each side needs at least 11 pixels.")
+    offsets = jnp.arange(11) - 5
+    window = jnp.exp(-(offsets**2) / (2 * 1.5**2))
+    window = window / window.sum()
+
+    def blur(x: Array) -> Array:
+        for axis in (1, 2):
+            length = x.shape[axis] - 10
+            shifted = [window[i] * jnp.take(x, jnp.arange(length) + i, axis=axis) for i in range(11)]
+            x = jnp.stack(shifted).sum(0)
+        return x
+
+    x, y = picture.astype(jnp.float32), target.astype(jnp.float32)
+    mean_x, mean_y = blur(x), blur(y)
+    var_x, var_y = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2
+    covariance = blur(x * y) - mean_x * mean_y
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    return (similarity / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))).mean((1, 2, 3))

@@ -1,0 +1,192 @@
+"""The report of a run: one page of HTML that needs nothing outside itself."""
+
+import base64
+import html
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from p2p_jax import config as configs
+from p2p_jax.config.derived import as_size
+from p2p_jax.config.tree import to_dict
+from p2p_jax.data.fit import fit_of_evaluation
+from p2p_jax.data.loading import data_help, open_dataset
+from p2p_jax.devices import processes
+from p2p_jax.evaluation import evaluate
+from p2p_jax.evaluation.samples import sample_columns, save_grid
+from p2p_jax.experiment import Experiment
+from p2p_jax.workdir.disk import atomic_write
+from p2p_jax.workdir.metrics_file import read_rows, share_time
+from p2p_jax.workdir.record import read_record
+
+SHOWN = 12  # test pictures side by side
+
+
+CURVES = {
+    "Generator: distance to the target (L1)": ("generator_l1", "val_l1"),
+    "Adversarial losses": ("generator_gan", "discriminator_loss"),
+    "Discriminator: share judged rightly": ("discriminator_real_accuracy", "discriminator_fake_accuracy"),
+    "Structural similarity on validation pairs": ("val_ssim",),
+    "Learning rate": ("learning_rate", "discriminator_learning_rate"),
+    "Pictures per second": ("pictures_per_second",),
+}
+
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; }
+h1, h2 { line-height: 1.2; } img { max-width: 100%; height: auto; } figure { margin: 1rem 0; }
+table { border-collapse: collapse; } td, th { padding: .25rem .75rem; border-bottom: 1px solid #ccc; text-align: left; }
+td.number { text-align: right; font-variant-numeric: tabular-nums; } figcaption { color: #444; }
+.wide { overflow-x: auto; } .pixels { image-rendering: pixelated; }
+"""
+
+
+def write_report(workdir: Path, experiment: Experiment, translate: evaluate.Translate, step: int) -> Path:
+    """Evaluates, and writes WORKDIR/report: index.html, curves.png, test.png and figures.json; of several processes, the
+    first writes.
+
+    Args:
+        workdir: of the run.
+        experiment: with its resolved config.
+        translate: the generator: stored values of inputs (n, h, w, c) to those of targets (n, h, w, c').
+        step: of the checkpoint it is from.
+
+    Returns:
+        the path of the page.
+    """
+    folder = workdir / "report"
+    page = folder / "index.html"
+    config = experiment.config
+    result = evaluate.evaluate(config, translate)
+    if not processes.is_first():
+        return page
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_write(folder / "figures.json") as unfinished:
+        unfinished.write_text(json.dumps({"step": step, **result}, indent=2) + "\n")
+    pairs = open_dataset(config).splits[result["split"]]
+    examples = [pairs.read(index, fit_of_evaluation(config)) for index in range(min(SHOWN, pairs.count()))]
+    save_grid(folder / "test.png", sample_columns(examples, evaluate.translate_all(translate, examples), config.data))
+    rows = read_rows(workdir / "metrics.jsonl")
+    plot_curves(rows, folder / "curves.png")
+    with atomic_write(page) as unfinished:
+        unfinished.write_text(_page(workdir, experiment, result, step, rows))
+    return page
+
+
+def plot_curves(rows: list[dict[str, float]], path: Path) -> None:
+    """Draws the metrics against steps, a small plot for each group that has values."""
+    from matplotlib.figure import Figure
+
+    groups = {title: [name for name in names if any(name in row for row in rows)] for title, names in CURVES.items()}
+    groups = {title: names for title, names in groups.items() if names}
+    figure = Figure(figsize=(11, 3 * max(1, -(-len(groups) // 2))), layout="constrained")
+    for index, (title, names) in enumerate(groups.items(), start=1):
+        axes = figure.add_subplot(-(-len(groups) // 2), 2, index)
+        for name, style in zip(names, ("-", "--"), strict=False):
+            points = [(row["step"], row[name]) for row in rows if name in row]
+            marker = "o" if len(points) < 20 else None
+            axes.plot(*zip(*points, strict=True), style, marker=marker, markersize=3, label=name)
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel("step", fontsize=9)
+        axes.tick_params(labelsize=8)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+    with atomic_write(path) as unfinished:
+        figure.savefig(unfinished, dpi=110, format="png")
+
+
+def _page(workdir: Path, experiment: Experiment, result: dict[str, Any], step: int, rows: list[dict[str, float]]) -> str:
+    config, record = experiment.config, read_record(workdir)
+    title = f"p2p_jax: {experiment.name}"
+    rate = np.median([row["pictures_per_second"] for row in rows]) if rows else None
+    speed = f", {rate:.1f} pictures per second" if rate else ""
+    body = [
+        f"<h1>{html.escape(title)}</h1>",
+        f"<p>{step} steps of batch {config.batch_size} at {_size(config)} pixels on "
+        f"{html.escape(data_help(config.data))}, direction {config.data.direction}{speed}.</p>",
+        "<h2>Figures</h2>",
+        _figures_table(result),
+        f"<p>{html.escape(evaluate.remark(result))}</p>",
+        f"<h2>Pictures of the split '{result['split']}'</h2>",
+        _picture(workdir / "report" / "test.png", "Columns: input, output of the translator, target."),
+        "<h2>Curves</h2>",
+        _picture(workdir / "report" / "curves.png", "Losses and other metrics against training steps."),
+        *_time_table(rows),
+        *_left_out(rows),
+        "<h2>The same pairs over time</h2>",
+        *(
+            _picture(path, f"Step {int(path.stem.removeprefix('step_'))}: input, output, target.")
+            for path in _spread(sorted((workdir / "samples").glob("step_*.png")), 5)
+        ),
+        "<h2>Config</h2>",
+        _table(_flatten(to_dict(config))),
+        "<h2>Versions</h2>",
+        _table(record["versions"]),
+    ]
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{STYLE}</style></head>\n<body>\n" + "\n".join(body) + "\n</body></html>\n"
+    )
+
+
+def _size(config: configs.Config) -> str:
+    height, width = as_size(config.image_size)
+    return str(height) if height == width else f"{height} x {width}"
+
+
+def _figures_table(result: dict[str, Any]) -> str:
+    rows = [
+        f"<tr><td>{html.escape(name)}</td>"
+        + "".join(
+            f'<td class="number">{value:.{digits}f}</td>' for value, digits in zip(figures.values(), (4, 2, 4), strict=True)
+        )
+        + "</tr>"
+        for name, figures in result["figures"].items()
+    ]
+    return f"<table><tr><th></th><th>L1</th><th>PSNR</th><th>SSIM</th></tr>{''.join(rows)}</table>"
+
+
+def _time_table(rows: list[dict[str, float]]) -> list[str]:
+    shares = {name: f"{100 * share:.1f} %" for name, share in share_time(rows).items()}
+    minutes = sum(row.get("seconds", 0.0) for row in rows) / 60
+    return ["<h2>Where the time went</h2>", _table(shares), f"<p>Of {minutes:.1f} minutes.</p>"] if shares else []
+
+
+def _left_out(rows: list[dict[str, float]]) -> list[str]:
+    number = int(rows[-1].get("left_out", 0)) if rows else 0
+    return [f"<p>{number} batches were left out: with them, losses or networks were not finite.</p>"] if number else []
+
+
+def _table(values: dict[str, Any]) -> str:
+    rows = (f"<tr><td>{html.escape(k)}</td><td>{html.escape(str(v))}</td></tr>" for k, v in values.items())
+    return f"<table>{''.join(rows)}</table>"
+
+
+def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat
+
+
+def _spread(items: list[Path], count: int) -> list[Path]:
+    """At most `count` of the items, first and last among them, evenly apart."""
+    if len(items) <= count:
+        return items
+    return [items[round(i * (len(items) - 1) / (count - 1))] for i in range(count)]
+
+
+def _picture(path: Path, caption: str) -> str:
+    data = path.read_bytes()
+    with Image.open(io.BytesIO(data)) as picture:
+        width, height = picture.size
+    source = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    return (
+        f'<figure class="wide"><img src="{source}" width="{width}" height="{height}" alt="{html.escape(caption)}">'
+        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+    )

@@ -1,0 +1,1 @@
+"""Inference: a trained generator as a function of pictures, and over files."""

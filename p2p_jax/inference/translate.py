@@ -1,0 +1,170 @@
+"""Using a trained generator: pictures in, pictures out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from p2p_jax.config import Data, Side
+from p2p_jax.data.fit import Fit, fit_of_translation
+from p2p_jax.data.sides import DTYPES, stored_channels
+from p2p_jax.data.values import decode, encode
+from p2p_jax.errors import UserError
+from p2p_jax.network import Network
+from p2p_jax.workdir import checkpoint
+from p2p_jax.workdir.bucket import fetch
+from p2p_jax.workdir.bucket.paths import is_url
+from p2p_jax.workdir.record import load_experiment
+
+Mode = Literal["picture", "running", "reference"]
+
+
+LARGEST_MULTIPLE = 4096
+
+
+def make_translate(
+    generator: Network, mode: Mode = "picture", *, input: Side = Side(), target: Side = Side()
+) -> Callable[[Any, Any, Array, Array], Array]:
+    """Makes the jitted function `(params, state, key, pictures) -> pictures` of a generator.
+
+    Every picture goes through by itself, so that its result does not depend on what else is in the batch.
+
+    Args:
+        generator: the network.
+        mode: "picture" and "running": no dropout (which statistics are used is the network's own matter); "reference":
+            dropout as in training, each picture with a key of its own, and truncation to whole numbers.
+        input, target: what both sides are.
+
+    Returns:
+        a function of params, state, a key and pictures: stored values (see `data.sides`) of inputs (n, h, w, c) to those
+        of targets (n, h, w, c'), uint8 where nothing else was said.
+    """
+
+    def one(params: Any, state: Any, key: Array, picture: Array) -> Array:
+        dropout_key = key if mode == "reference" else None
+        fake, _ = generator.apply(params, state, encode(input, picture)[None], train=False, key=dropout_key)
+        return decode(target, fake[0], truncate=mode == "reference")
+
+    def translate(params: Any, state: Any, key: Array, pictures: Array) -> Array:
+        keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(pictures.shape[0]))
+        return jax.vmap(one, (None, None, 0, 0))(params, state, keys, pictures)
+
+    return jax.jit(translate)
+
+
+@dataclass(frozen=True)
+class Translator:
+    """A trained generator as a function of arrays.
+
+    Attributes:
+        params, state: of the generator.
+        apply: `(params, state, key, pictures) -> pictures`, jitted.
+        data: what both sides are.
+        fit: how pictures are brought to size.
+        step: of the checkpoint.
+        native_by_default: whether files are translated at their own scale if nothing else is said.
+    """
+
+    params: Any
+    state: Any
+    apply: Callable[[Any, Any, Array, Array], Array]
+    data: Data
+    fit: Fit
+    step: int
+    native_by_default: bool = False
+    _multiples: dict[tuple[int, int], int] = field(default_factory=dict, repr=False)
+
+    @property
+    def input_channels(self) -> int:
+        """Channels of the stored values that it takes."""
+        return stored_channels(self.data.input)
+
+    def __call__(self, pictures: np.ndarray, *, seed: int = 0) -> np.ndarray:
+        """Translates pictures at the size they have.
+
+        Args:
+            pictures: (n, h, w, c) or (h, w, c), stored values: uint8, of deeper sides uint16 or float32; of a one-hot
+                side the numbers of the classes, c 1.
+            seed: of the dropout in mode "reference"; unused in the others.
+
+        Returns:
+            stored values of the target, the same axes.
+
+        Raises:
+            UserError: wrong dtype, number of axes or channels, or a size that the network cannot take.
+        """
+        pictures, dtype, channels = np.asarray(pictures), np.dtype(DTYPES[self.data.input.depth]), self.input_channels
+        if pictures.dtype != dtype or pictures.ndim not in (3, 4) or pictures.shape[-1] != channels:
+            raise UserError(
+                f"the translator was given {pictures.dtype} of shape {pictures.shape}: it expects {dtype} (n, h, w, "
+                f"{channels}) or (h, w, {channels})."
+            )
+        single = pictures.ndim == 3
+        batch = pictures[None] if single else pictures
+        made = np.asarray(self.apply(self.params, self.state, jax.random.key(seed), jnp.asarray(batch)))
+        return made[0] if single else made
+
+    def native(self, picture: np.ndarray, *, seed: int = 0) -> np.ndarray:
+        """Translates one picture (h, w, c) at its own scale: mirrored to a size the network takes, cut off again.
+
+        Raises:
+            UserError: as for calling it, or no multiple up to 4096 pixels suits the network.
+        """
+        height, width = picture.shape[:2]
+        multiple = self._find_multiple(height, width)
+        pads = ((0, -height % multiple), (0, -width % multiple), (0, 0))
+        made = self(np.pad(picture, pads, mode="reflect"), seed=seed)
+        return made[:height, :width]
+
+    def _find_multiple(self, height: int, width: int) -> int:
+        """The smallest power of two such that the network takes, and gives back, the size filled up to it."""
+        if (height, width) not in self._multiples:
+            multiple = 1
+            while not self._fits(height + -height % multiple, width + -width % multiple):
+                multiple *= 2
+                if multiple > LARGEST_MULTIPLE:
+                    raise UserError(f"the network takes no picture of about {height} x {width} pixels.")
+            self._multiples[height, width] = multiple
+        return self._multiples[height, width]
+
+    def _fits(self, height: int, width: int) -> bool:
+        picture = jax.ShapeDtypeStruct((1, height, width, self.input_channels), DTYPES[self.data.input.depth])
+        try:
+            made = jax.eval_shape(self.apply, self.params, self.state, jax.random.key(0), picture)
+        except (ValueError, TypeError):
+            return False
+        return made.shape[1:3] == (height, width)
+
+
+def load(
+    workdir: str | Path, *, checkpoint_step: int | str = "latest", mode: Mode = "picture", trust: bool = False
+) -> Translator:
+    """Loads the translator that a run has trained.
+
+    Args:
+        workdir: of the run; a folder, or a URL of a bucket.
+        checkpoint_step: "latest", "best" or a step number.
+        mode: "picture": statistics of each picture by itself, no dropout, deterministic; "running": the running
+            statistics of training (the reference's --eval); "reference": as the reference tests, with dropout.
+        trust: run an experiment file that somebody else put into the workdir.
+
+    Raises:
+        UserError: the folder is no workdir, has no such checkpoint, or holds code that is not trusted.
+    """
+    if is_url(str(workdir)):
+        with fetch.fetched(str(workdir)) as folder:
+            return load(folder, checkpoint_step=checkpoint_step, mode=mode, trust=trust)
+    workdir = Path(workdir)
+    found = load_experiment(workdir, trust=trust)
+    config = found.config
+    statistics = "running" if mode == "running" else "batch"
+    model = found.build(replace(config, generator=replace(config.generator, statistics=statistics)))
+    params, state, step = checkpoint.restore_params(workdir, checkpoint_step, best_metric=config.best_metric)
+    apply = make_translate(model.generator, mode, input=config.data.input, target=config.data.target)
+    return Translator(params, state, apply, config.data, fit_of_translation(config), step, config.native)

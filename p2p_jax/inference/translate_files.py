@@ -1,0 +1,168 @@
+"""Files through a trained translator: found, brought to size, translated, and written at their own size."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from p2p_jax.config import Data, Side
+from p2p_jax.data.fit import Fit, plan, to_canvas
+from p2p_jax.data.layout import find_inputs
+from p2p_jax.data.palettes import read_palette
+from p2p_jax.data.pictures import is_picture, of_file, suffix_for, write_picture
+from p2p_jax.data.sides import read_side, resize_side
+from p2p_jax.errors import UserError
+from p2p_jax.inference.translate import Translator
+
+
+class Inputs(NamedTuple):
+    """What one result is made from.
+
+    Attributes:
+        files: a picture, or where the network's input is stacked of several, each of them in order.
+        name: path of the result below the output folder; its ending is replaced.
+    """
+
+    files: tuple[Path, ...]
+    name: Path
+
+
+def find_pictures(inputs: Sequence[Path], data: Data = Data()) -> list[Inputs]:
+    """All pictures of files and folders, with their sub-folders.
+
+    Where the network's input has several pictures, each folder given holds folders A1, A2, … (B1, B2, … with BtoA) of
+    the same names, or names that end in _A1, _A2, ….
+
+    Raises:
+        UserError: there are no inputs, one is missing or is a folder without pictures, or two results would have the same
+            name.
+    """
+    if not inputs:
+        raise UserError("no pictures were named: give pictures or folders after the workdir.")
+    several = len(data.input.channels)
+    letter = "A" if data.direction == "AtoB" else "B"
+    found: list[Inputs] = []
+    for path in inputs:
+        if several > 1:
+            parts = [f"{letter}{number}" for number in range(1, several + 1)]
+            found += [Inputs(tuple(one[part] for part in parts), Path(name)) for name, one in find_inputs(path, parts)]
+        elif path.is_dir():
+            below = sorted(file for file in path.rglob("*") if file.is_file() and is_picture(file))
+            if not below:
+                raise UserError(f"the folder {path} holds no pictures: give a folder of PNG, JPEG, WebP, BMP or TIFF.")
+            found += [Inputs((file,), file.relative_to(path)) for file in below]
+        elif path.is_file():
+            found.append(Inputs((path,), Path(path.name)))
+        else:
+            raise UserError(f"{path} does not exist: give a picture or a folder of pictures.")
+    seen: dict[Path, Path] = {}
+    for files, name in found:
+        key = name if several > 1 else name.with_suffix("")
+        if key in seen:
+            raise UserError(f"{seen[key]} and {files[0]} would both be written as {key}: translate them separately.")
+        seen[key] = files[0]
+    return found
+
+
+def leave_out_existing(files: Sequence[Inputs], output: Path, suffix: str | None) -> list[Inputs]:
+    """Those of the files whose results are not in a folder yet, in any format that `translate_files` might choose."""
+    suffixes = (".png", ".tiff") if suffix is None else (suffix,)
+    return [one for one in files if not any(_target(output / one.name, one, end).exists() for end in suffixes)]
+
+
+class _Placed(NamedTuple):
+    """An input brought to size: its values, where they lie on the canvas, and the size of the picture, in pixels."""
+
+    pixels: np.ndarray
+    resized: tuple[int, int]
+    own: tuple[int, int]
+
+
+def translate_files(
+    translator: Translator,
+    files: Sequence[Inputs],
+    output: Path,
+    *,
+    batch_size: int = 8,
+    native: bool = False,
+    suffix: str | None = None,
+    seed: int = 0,
+    on_unreadable: Callable[[str], Any] | None = None,
+) -> Iterator[Path]:
+    """Translates files one batch at a time and writes each result, at its picture's own size, under its own name.
+
+    Args:
+        translator: from `load`.
+        files: from `find_pictures`.
+        output: folder of the results.
+        batch_size: pictures at once; does not change the results (but for "reference", whose dropout follows the order).
+        native: keep the scale instead of resizing to the size of training and back.
+        suffix: of the files written, which chooses their format; None for .png, or .tiff where that cannot hold them.
+        seed: of the dropout in mode "reference".
+        on_unreadable: called with what is wrong with a picture, which is then left out; None stops at the first.
+
+    Yields:
+        each file written.
+
+    Raises:
+        UserError: a picture cannot be read, a result would replace its own input, or the format cannot hold it.
+    """
+    if translator.data.target.kind == "labels" and suffix in (".jpg", ".webp"):
+        raise UserError(f"labels cannot be written as {suffix}, which changes their values: write .png, .tiff or .npy.")
+    fit = translator.fit._replace(preprocess="none", whole=True) if native else translator.fit
+    at_once = batch_size if fit.fixed else 1
+    for start in range(0, len(files), at_once):
+        chunk, placed = [], []
+        for one in files[start : start + at_once]:
+            try:
+                placed.append(_place(one, fit, translator.data))
+                chunk.append(one)
+            except ValueError as error:
+                if on_unreadable is None:
+                    raise
+                on_unreadable(str(error))
+        if not placed:
+            continue
+        if fit.fixed:
+            # Filled up to whole batches, so that one compiled program serves them all.
+            filled = np.stack([item.pixels for item in placed] + [placed[-1].pixels] * (batch_size - len(placed)))
+            made = translator(filled, seed=seed + start)[: len(chunk)]
+        else:
+            made = [translator.native(placed[0].pixels, seed=seed + start)]
+        for one, item, result in zip(chunk, placed, made, strict=True):
+            yield _write(output / one.name, one, _undo(result, item, translator.data.target), suffix)
+
+
+def _place(inputs: Inputs, fit: Fit, data: Data) -> _Placed:
+    pictures = read_side([of_file(file) for file in inputs.files], data.input, option=None, transparency="drop")
+    first, own = pictures[0][0], pictures[0][1].shape[:2]
+    for name, pixels in pictures:
+        if pixels.shape[:2] != own:
+            raise UserError(f"{first} and {name} differ in size: pictures that are stacked need the same.")
+    sizes = plan(fit, own, first)
+    placed = [
+        to_canvas(resize_side(pixels, sizes.resized, data.input, data.resize), sizes.canvas, (0, 0))
+        for _, pixels in pictures
+    ]
+    return _Placed(np.concatenate(placed, axis=-1), sizes.resized, own)
+
+
+def _undo(result: np.ndarray, item: _Placed, target: Side) -> np.ndarray:
+    """The result at the size of its picture, classes in their colours."""
+    height, width = item.resized
+    result = resize_side(result[:height, :width], item.own, target, "bicubic")
+    return read_palette(target.palette)[result[..., 0]] if target.palette else result
+
+
+def _target(place: Path, inputs: Inputs, suffix: str) -> Path:
+    kept = place if len(inputs.files) > 1 else place.with_suffix("")
+    return kept.with_name(kept.name + suffix)
+
+
+def _write(place: Path, inputs: Inputs, result: np.ndarray, suffix: str | None) -> Path:
+    target = _target(place, inputs, suffix or suffix_for(result))
+    if any(target.resolve() == file.resolve() for file in inputs.files):
+        raise UserError(f"{target} would replace its own input: give another --output folder.")
+    write_picture(target, result)
+    return target

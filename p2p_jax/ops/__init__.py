@@ -1,0 +1,16 @@
+"""Pure functions of arrays: convolution, activations, normalization, resampling. No Flax, no state."""
+
+from p2p_jax.ops.activations import dropout as dropout
+from p2p_jax.ops.activations import leaky_relu as leaky_relu
+from p2p_jax.ops.activations import relu as relu
+from p2p_jax.ops.activations import sigmoid as sigmoid
+from p2p_jax.ops.activations import tanh as tanh
+from p2p_jax.ops.convolution import conv2d as conv2d
+from p2p_jax.ops.convolution import conv2d_transpose as conv2d_transpose
+from p2p_jax.ops.normalization import moments as moments
+from p2p_jax.ops.normalization import normalize as normalize
+from p2p_jax.ops.normalization import standardize as standardize
+from p2p_jax.ops.resampling import concat_channels as concat_channels
+from p2p_jax.ops.resampling import reflect_pad as reflect_pad
+from p2p_jax.ops.resampling import resize as resize
+from p2p_jax.ops.resampling import upsample_nearest as upsample_nearest

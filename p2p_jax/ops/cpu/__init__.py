@@ -1,0 +1,1 @@
+"""How a CPU computes convolutions. Accelerators use none of it."""

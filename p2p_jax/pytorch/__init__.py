@@ -1,0 +1,1 @@
+"""The PyTorch original: its files, its layer names, and conversion in both directions."""

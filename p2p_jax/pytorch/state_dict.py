@@ -1,0 +1,243 @@
+"""State_dicts, tensors by name as PyTorch's torch.save writes them: read and written without PyTorch.
+
+The pickle in a file is never run, see `tensor_pickle`.
+"""
+
+import math
+import mmap
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from p2p_jax.errors import UserError
+from p2p_jax.pytorch.safe_pickle import ADVICE, DAMAGED, DTYPES, Refused, Tensor, kind, show, unpickle
+
+MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # what the legacy format, of PyTorch before 1.6, begins with
+
+
+MAX_EXPANSION = (
+    16  # times its size is the most that the tensors of a file take: they may share numbers, but hardly so often
+)
+
+
+COMPRESSED = "is a compressed or encrypted zip file, which torch.save never writes: unpack it, or save it again"
+
+
+ENDIAN = "was saved on a big-endian machine, which is not supported: load it in PyTorch on another and save it again"
+
+
+Places = dict[str, tuple[int, int]]  # by a storage's key, where its bytes begin and how many they are
+
+
+def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
+    """Reads a bare state_dict in either of torch.save's formats: zip, and the legacy one of PyTorch before 1.6.
+
+    Nothing in the file is executed.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The tensors by name, in their order, contiguous, each in memory of its own and in the dtype it was saved with;
+        numpy lacks bfloat16, which becomes float32 of the same value.
+
+    Raises:
+        UserError: the file cannot be read, is damaged or none of torch.save's, asks for what tensors do not need, or
+            holds something other than tensors by name.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise Refused("is a folder: give the file that torch.save wrote")
+        if not path.exists():
+            raise Refused("does not exist: give the file that torch.save wrote")
+        if not path.stat().st_size:
+            raise Refused("is empty: download it or save it again")
+        with path.open("rb") as file:
+            return _read(file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except Refused as refused:
+        raise UserError(f"{path} {refused}.") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(f"{path} cannot be read ({reason}): give a file that can be.") from None
+
+
+def write_state_dict(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes what `torch.load(path, weights_only=True)` reads as an OrderedDict of tensors: same order, dtypes and bits.
+
+    The same arrays make the same bytes, and the file appears whole or not at all.
+
+    Args:
+        path: the file, replaced if it exists; its folder is made if it does not.
+        arrays: by name, of any shape; float16, 32 or 64, bfloat16, int8, 16, 32 or 64, uint8 or bool.
+
+    Raises:
+        UserError: an array has another dtype, or the path cannot be that of a file.
+    """
+    path = Path(path)
+    storages = {dtype: name.replace(".", "\n") for name, dtype in DTYPES.items()}
+    empty = b"ccollections\nOrderedDict\n)R"
+    program, contents = [b"\x80\x02", empty, b"("], []
+    for name, value in arrays.items():
+        array = np.asarray(value)
+        if array.dtype.name not in storages:
+            raise UserError(f"{path} cannot hold {name} of dtype {array.dtype}: convert it, to float32 perhaps.")
+        strides = [math.prod(array.shape[axis + 1 :]) for axis in range(array.ndim)]
+        program += [_text(name), b"ctorch._utils\n_rebuild_tensor_v2\n((", _text("storage")]
+        program += [f"c{storages[array.dtype.name]}\n".encode(), _text(str(len(contents))), _text("cpu")]
+        program += [_integer(array.size), b"tQ", _integer(0), b"(", *map(_integer, array.shape), b"t("]
+        program += [*map(_integer, strides), b"t\x89", empty, b"tR"]
+        if array.dtype.name != "bfloat16":
+            array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        contents.append(array.reshape(-1).view(np.uint8).data)
+    entries = {"data.pkl": b"".join([*program, b"u."]), "byteorder": b"little", "version": b"3\n"}
+    entries |= {f"data/{key}": content for key, content in enumerate(contents)}
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: give the name of a file to write.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UserError(f"{path} cannot be written, for {path.parent} is no folder: give another name.") from None
+    partial = path.with_name(path.name + ".tmp")
+    try:
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+            for name, content in entries.items():
+                info = zipfile.ZipInfo("archive/" + name)  # dated 1980, whenever it is written
+                info.create_system = 3
+                archive.writestr(info, content)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _text(text: str) -> bytes:
+    data = text.encode("utf-8", "surrogatepass")
+    return b"X" + struct.pack("<I", len(data)) + data
+
+
+def _integer(number: int) -> bytes:
+    return b"\x8a\x08" + struct.pack("<q", number)
+
+
+def _read(file: BinaryIO, data: mmap.mmap) -> dict[str, np.ndarray]:
+    if b"PK\3\4".startswith(data[:4]):
+        value, places = _read_zip(file, data)
+    elif data[0] == 0x80:
+        value, places = _read_legacy(data)
+    elif data[257:262] == b"ustar":
+        raise Refused("is a tar file, as PyTorch before 0.1.10 wrote: load it in PyTorch and save its state_dict again")
+    elif data[8:9] == b"{":
+        raise Refused("is a safetensors file: save what safetensors.torch.load_file reads from it with torch.save")
+    else:
+        raise Refused("is not a file of torch.save, but something else or a failed download: give a state_dict")
+    taken = 0
+    for name, tensor in value.items():
+        _check_tensor(name, tensor, places)
+        taken += math.prod(tensor.size) * tensor.storage.kept.itemsize
+    if taken > MAX_EXPANSION * len(data):
+        raise Refused(f"repeats its numbers until they take over {MAX_EXPANSION} times its size: {ADVICE}")
+    return {name: _array(tensor, data, places) for name, tensor in value.items()}
+
+
+def _read_zip(file: BinaryIO, data: mmap.mmap) -> tuple[Any, Places]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            entries = archive.infolist()
+    except Exception:  # of many kinds, for a damaged directory
+        raise Refused(DAMAGED) from None
+    folders = {entry.filename[:-8] for entry in entries if f"/{entry.filename}".endswith("/data.pkl")}
+    if len(folders) != 1:
+        raise Refused(f"is a zip file, but not one of torch.save, which has a data.pkl: {ADVICE}")
+    if sum(entry.compress_size for entry in entries) > len(data):  # they overlap: checking them could take forever
+        raise Refused(DAMAGED)
+    folder = folders.pop()
+    found = {entry.filename.removeprefix(folder): _find_entry(entry, data) for entry in entries}
+    start, size = found.get("byteorder", (0, 0))
+    if size and data[start : start + size] != b"little":
+        raise Refused(ENDIAN)
+    start, size = found["data.pkl"]
+    value, _ = unpickle(data[start : start + size])
+    _check_names(value)
+    return value, {name[5:]: place for name, place in found.items() if name.startswith("data/")}
+
+
+def _find_entry(entry: zipfile.ZipInfo, data: mmap.mmap) -> tuple[int, int]:
+    """Where the bytes of an entry begin and how many they are; they are checked against their CRC."""
+    if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
+        raise Refused(COMPRESSED)
+    start, size = entry.header_offset, entry.file_size
+    if size != entry.compress_size or not 0 <= start <= len(data) - 30 or data[start : start + 4] != b"PK\3\4":
+        raise Refused(DAMAGED)
+    start += 30 + sum(struct.unpack_from("<HH", data, start + 26))
+    if start + size > len(data) or entry.CRC not in (0, zlib.crc32(memoryview(data)[start : start + size])):
+        raise Refused(DAMAGED)  # a CRC of 0 is one that PyTorch was told to leave out
+    return start, size
+
+
+def _read_legacy(data: mmap.mmap) -> tuple[Any, Places]:
+    """Pickles follow one another, and then the storages, each after its count."""
+    magic, _ = unpickle(data)
+    if type(magic) is not int or magic != MAGIC:
+        raise Refused(f"is a pickle, but not one of torch.save: {ADVICE}")
+    if unpickle(data)[0] != PROTOCOL:
+        raise Refused(f"has another protocol version than {PROTOCOL}, the one that can be read: {ADVICE}")
+    system, _ = unpickle(data)
+    if type(system) is not dict or system.get("little_endian") is not True:
+        raise Refused(ENDIAN)
+    value, storages = unpickle(data)
+    _check_names(value)
+    keys, _ = unpickle(data)
+    start, places = data.tell(), {}
+    for key in keys if type(keys) is list else [None]:
+        if type(key) is not str or key not in storages or start + 8 > len(data):
+            raise Refused(DAMAGED)
+        (count,) = struct.unpack_from("<q", data, start)
+        places[key] = (start + 8, count * storages[key].kept.itemsize)
+        start = sum(places[key])
+        if count < 0 or start > len(data):
+            raise Refused(DAMAGED)
+    return value, places
+
+
+def _check_names(value: Any) -> None:
+    """That it is tensors by name."""
+    wanted = "where a bare state_dict, tensors by name, is expected"
+    if type(value) is not dict:
+        raise Refused(f"holds one value of type {kind(value)}, {wanted}: {ADVICE}")
+    wrong = [name for name, item in value.items() if type(name) is not str or type(item) is not Tensor]
+    if wrong:
+        held = ", ".join(map(show, list(value)[:6])) + (f" and {len(value) - 6} more" if len(value) > 6 else "")
+        parts = [name for name in wrong if type(value[name]) is dict and Tensor in map(type, value[name].values())]
+        advice = f"save the part {show(parts[0])} alone with torch.save and give that file" if parts else ADVICE
+        raise Refused(f"holds {held}, of which {show(wrong[0])} is of type {kind(value[wrong[0]])}, {wanted}: {advice}")
+
+
+def _check_tensor(name: str, tensor: Tensor, places: Places) -> None:
+    """That its numbers are in the file, and that it has no more of them than its storage."""
+    storage, offset, size, stride = tensor
+    sides = (offset, *size, *stride) if type(size) is type(stride) is tuple else (None,)
+    if any(type(side) is not int or not 0 <= side < 2**63 for side in sides) or not len(size) == len(stride) <= 64:
+        raise Refused(f"is damaged: its tensor {show(name)} has no possible size; download it or save it again")
+    count, area = math.prod(size), math.prod(max(side, 1) for side in size)
+    last = offset + sum((side - 1) * step for side, step in zip(size, stride, strict=True)) if count else 0
+    there = places.get(storage.key, (0, -1))[1] == storage.stored * storage.kept.itemsize
+    if not there or count > storage.count or (count and last >= storage.count) or area >= 2**58:
+        raise Refused(f"is damaged: its tensor {show(name)} needs numbers that are not there; download it or save it again")
+
+
+def _array(tensor: Tensor, data: mmap.mmap, places: Places) -> np.ndarray:
+    storage, offset, size, stride = tensor
+    kept, wide = storage.kept, storage.dtype == "bfloat16"
+    if 0 in size:
+        return np.empty(size, np.float32 if wide else storage.dtype)
+    start = places[storage.key][0] + (storage.first + offset) * kept.itemsize
+    steps = [step * kept.itemsize if side > 1 else 0 for side, step in zip(size, stride, strict=True)]
+    array = np.ndarray(size, kept, data, start, steps)
+    if wide:
+        return np.asarray(array.astype(np.uint32, order="C") << 16).view(np.float32)
+    return array.astype(storage.dtype, order="C")

@@ -1,0 +1,217 @@
+"""Workdirs made of checkpoints of the PyTorch original, and such checkpoints written from workdirs."""
+
+import json
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from p2p_jax import experiment
+from p2p_jax.config import Config, Data, Discriminator, Generator, Side, as_size, count_channels
+from p2p_jax.errors import UserError
+from p2p_jax.pytorch import convert
+from p2p_jax.pytorch.convert import Converted
+from p2p_jax.pytorch.state_dict import read_state_dict, write_state_dict
+from p2p_jax.workdir import checkpoint
+from p2p_jax.workdir.bucket.paths import display_name
+from p2p_jax.workdir.cleaning import clear_workdir
+from p2p_jax.workdir.init_from import IMPORTED, read_imported
+from p2p_jax.workdir.record import RECORD, load_experiment, save_record
+
+EXPERIMENT = "pix2pix"
+
+
+FILES = {"generator": "latest_net_G.pth", "discriminator": "latest_net_D.pth"}
+
+
+def import_files(
+    files: list[Path],
+    workdir: Path,
+    *,
+    direction: Literal["AtoB", "BtoA"] = "AtoB",
+    image_size: int | None = None,
+    dropout: float = 0.5,
+    overwrite: bool = False,
+) -> str:
+    """Makes a workdir whose checkpoint 0 holds the networks of some files.
+
+    Args:
+        files: state_dicts: one generator, and if there is one its discriminator, in any order.
+        workdir: to make.
+        direction: of the data they were trained on.
+        image_size: pixels a side that they were trained at; by default 256, or 128 for a unet of 7 levels.
+        dropout: rate where the original may have dropout.
+        overwrite: remove a run that is there.
+
+    Returns:
+        one line that says what was imported.
+
+    Raises:
+        UserError: a file cannot be read or is of no known network, the files do not belong together, or the workdir holds
+            a run.
+    """
+    if not files:
+        raise UserError("no files were named: give the generator's file, such as latest_net_G.pth.")
+    if not 0 <= dropout < 1:
+        raise UserError(f"--dropout was given {dropout}: it is a share, at least 0 and below 1.")
+    if workdir.exists() and not workdir.is_dir():
+        raise UserError(f"the workdir {workdir} is a file: give a folder.")
+    if (workdir / RECORD).exists() and not overwrite:
+        raise UserError(f"{workdir} already holds a run: give another --workdir, or --overwrite to remove it.")
+    networks = _read_networks(files, dropout)
+    config = _config_of(networks, direction, image_size)
+    _write_workdir(workdir, files, networks, config)
+    _warn_if_not_finite(networks)
+    return (
+        f"{'; '.join(map(_describe, networks.values()))}. Written to {display_name(workdir)}, for pictures of "
+        f"{config.image_size} x {config.image_size} pixels (--image-size) and dropout "
+        f"{config.generator.dropout} in training (--dropout)."
+    )
+
+
+def _write_workdir(workdir: Path, files: list[Path], networks: dict[str, Converted], config: Config) -> None:
+    """Makes everything in a folder inside the workdir, and moves it up: what was there is removed only after that."""
+    unfinished = workdir / ".importing"
+    if unfinished.exists():  # an import was killed, perhaps between two moves
+        shutil.rmtree(unfinished)
+        if not (workdir / RECORD).exists():
+            shutil.rmtree(workdir / "checkpoints", ignore_errors=True)
+    trees = {name: {"params": converted.params, "state": converted.state} for name, converted in networks.items()}
+    checkpoint.save_networks(unfinished, trees)
+    counts = {name: converted.counts for name, converted in networks.items()}
+    text = json.dumps({"files": [str(path) for path in files], "counts": counts}, indent=2)
+    (unfinished / IMPORTED).write_text(text + "\n")
+    save_record(unfinished, experiment.find(EXPERIMENT)._replace(config=config), None)
+    clear_workdir(workdir)
+    for name in ("checkpoints", IMPORTED, RECORD):
+        (unfinished / name).rename(workdir / name)
+    unfinished.rmdir()
+
+
+def export_files(
+    workdir: Path, output: Path, *, step: int | str = "latest", trust: bool = False, overwrite: bool = False
+) -> list[Path]:
+    """Writes the networks of a run, the moving average of the generator if there is one, as the original's files.
+
+    Args:
+        workdir: of the run.
+        output: folder of `latest_net_G.pth` and `latest_net_D.pth`.
+        step: of the checkpoint: "latest", "best" or a number.
+        trust: run an experiment file that somebody else put into the workdir.
+        overwrite: replace files that are there.
+
+    Returns:
+        the files written.
+
+    Raises:
+        UserError: there is no such checkpoint, the original has no such network, or a file of that name is there.
+    """
+    there = [output / name for name in FILES.values() if (output / name).exists()]
+    if there and not overwrite:
+        raise UserError(f"{there[0]} exists already: give another --output, or --overwrite to replace it.")
+    found = load_experiment(workdir, trust=trust)
+    config = found.config
+    items, step = checkpoint.restore_items(workdir, (*FILES, "ema"), step, best_metric=config.best_metric)
+    items["generator"]["params"] = items.pop("ema", items["generator"]["params"])
+    counts = read_imported(workdir)
+    # A step shows the generator one batch; the discriminator one fake and one real, and the fake again once it is updated.
+    batches = {"generator": step, "discriminator": (3 if config.optimizer.update == "sequential" else 2) * step}
+    arrays = {}
+    for name, item in items.items():
+        options = getattr(config, name)
+        seen = {key: count + batches[name] for key, count in counts.get(name, {}).items()}
+        arrays[name] = convert.to_torch(options, item["params"], item["state"], counts=seen or batches[name])
+    if found.build is not experiment.build_paper:
+        model = found.build(config)
+        for name in arrays:
+            _check_alike(name, getattr(model, name), items[name], arrays[name], config)
+    output.mkdir(parents=True, exist_ok=True)
+    for name, state_dict in arrays.items():
+        write_state_dict(output / FILES[name], state_dict)
+    return [output / FILES[name] for name in arrays]
+
+
+def _read_networks(files: list[Path], dropout: float) -> dict[str, Converted]:
+    """The generator and, if it is among the files, the discriminator."""
+    networks: dict[str, Converted] = {}
+    for path in files:
+        arrays = read_state_dict(path)
+        try:
+            converted = convert.from_torch(arrays, dropout=dropout)
+        except ValueError as error:
+            raise UserError(f"{path} cannot be imported: {error}") from None
+        name = "generator" if isinstance(converted.options, Generator) else "discriminator"
+        if name in networks:
+            raise UserError(f"{path} is a second {name}: give one generator and at most one discriminator.")
+        networks[name] = converted
+    if "generator" not in networks:
+        raise UserError(f"{files[0]} is a discriminator: give the generator's file too, such as latest_net_G.pth.")
+    generator, judge = networks["generator"], networks.get("discriminator")
+    both = generator.in_channels + generator.out_channels
+    if judge is not None and judge.in_channels != both:
+        raise UserError(
+            f"the discriminator takes {judge.in_channels} channels, but the generator makes {generator.out_channels} of "
+            f"{generator.in_channels}, together {both}: the files are of different runs."
+        )
+    return {name: networks[name] for name in FILES if name in networks}
+
+
+def _config_of(networks: dict[str, Converted], direction: Literal["AtoB", "BtoA"], image_size: int | None) -> Config:
+    generator = networks["generator"]
+    options = generator.options
+    assert isinstance(options, Generator)
+    judge = networks["discriminator"].options if "discriminator" in networks else Discriminator(norm=options.norm)
+    assert isinstance(judge, Discriminator)
+    multiple = 2 ** len(options.widths) if options.widths else 4
+    size = (128 if multiple == 128 else max(256, multiple)) if image_size is None else image_size
+    least = max(16, multiple // 2 + 1)
+    if size < least:
+        raise UserError(f"--image-size was given {size}: this network needs at least {least}.")
+    data = Data(
+        direction=direction,
+        input=Side(channels=(generator.in_channels,)),
+        target=Side(channels=(generator.out_channels,)),
+    )
+    return Config(image_size=size, generator=options, discriminator=judge, data=data, native=True)
+
+
+def _warn_if_not_finite(networks: dict[str, Converted]) -> None:
+    for name, converted in networks.items():
+        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((converted.params, converted.state))):
+            warnings.warn(
+                f"the {name} holds values that are not finite: what it computes will not be either.", stacklevel=2
+            )
+
+
+def _describe(converted: Converted) -> str:
+    options = converted.options
+    if isinstance(options, Generator):
+        amount = f"{len(options.widths)} levels" if options.widths else f"{options.num_blocks} blocks"
+    else:
+        amount = f"{options.num_layers} layers" if options.architecture == "patchgan" else "3 layers"
+    channels = f"{converted.in_channels} to {converted.out_channels} channels"
+    return f"{options.architecture} of {amount}, width {options.width}, {options.norm} norm, {channels}"
+
+
+def _check_alike(name: str, network: Any, item: Any, arrays: dict[str, np.ndarray], config: Config) -> None:
+    """Refuses a network that has the original's names and shapes but computes something else, as an own composition may.
+
+    Raises:
+        UserError: the outputs on random pictures differ.
+    """
+    channels = count_channels(config.data.input) + (0 if name == "generator" else count_channels(config.data.target))
+    pictures = jax.random.uniform(jax.random.key(0), (1, *as_size(config.image_size), channels), minval=-1.0)
+    original = convert.from_torch(arrays)
+    results = [
+        jax.jit(lambda params, state, x, apply=apply: apply(params, state, x, train=False)[0])(params, state, pictures)
+        for apply, params, state in (
+            (network.apply, item["params"], item["state"]),
+            (original.network.apply, original.params, original.state),
+        )
+    ]
+    if results[0].shape != results[1].shape or not jnp.allclose(*results, atol=1e-2):
+        raise UserError(f"the {name} computes something else than the PyTorch original's: it cannot be converted to it.")

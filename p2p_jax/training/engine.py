@@ -1,0 +1,66 @@
+"""What runs the steps of a run: the devices, what lies on them, and the compiled programs."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+from jax.sharding import Mesh
+
+from p2p_jax.config import Config
+from p2p_jax.config.checks import varies
+from p2p_jax.data.loading import Reader
+from p2p_jax.devices.memory import compile_and_release
+from p2p_jax.devices.sharding import gather_params
+from p2p_jax.state import TrainState
+from p2p_jax.step import Metrics, Pix2Pix
+from p2p_jax.training.feed import Store, describe_call, make_update, open_store
+from p2p_jax.training.stopwatch import Interval, losing
+
+
+class Engine(NamedTuple):
+    """What stays the same for all steps.
+
+    Attributes:
+        mesh: the devices.
+        reader: of the training pairs.
+        store: the training pairs, where they lie on the devices.
+        update: from `feed.make_update`.
+        programs: of its calls, by the shapes and dtypes of their batches.
+    """
+
+    mesh: Mesh
+    reader: Reader
+    store: Store
+    update: partial[tuple[TrainState, Metrics]]
+    programs: dict[Any, Callable[..., tuple[TrainState, Metrics]]]
+
+
+def open_engine(model: Pix2Pix, config: Config, mesh: Mesh, reader: Reader, like: TrainState) -> Engine:
+    """Makes what runs the steps of a state of such shapes, dtypes and places; nothing is compiled yet."""
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, like)
+    store = open_store(reader, config, mesh)
+    update = make_update(gather_params(model, mesh, shardings), config, mesh, store, shardings)
+    return Engine(mesh, reader, store, update, {})
+
+
+def compile_ahead(engine: Engine, config: Config, like: TrainState, done: int, window: Interval) -> None:
+    """Compiles what most calls of a run need, before there is a state beside which it would need memory.
+
+    Where pictures have sizes of their own, or less than one whole call is left after step `done`, nothing is compiled.
+    """
+    if varies(config) or done + (config.steps_per_call or 1) > (config.steps or 0):
+        return
+    batch = describe_call(engine.reader, config, engine.mesh, picked=engine.store is not None)
+    find_program(engine, like, batch, window)
+
+
+def find_program(
+    engine: Engine, state: TrainState, batch: Any, window: Interval
+) -> Callable[..., tuple[TrainState, Metrics]]:
+    """The program of a call on such a batch, compiled if it is the first one of its kind; shapes will do."""
+    kind = tuple((name, values.shape, values.dtype) for name, values in sorted(batch.items()))
+    if kind not in engine.programs:
+        with losing(window, "compilation"):
+            engine.programs[kind] = compile_and_release(engine.update.func, state, batch, **engine.update.keywords)
+    return engine.programs[kind]

@@ -1,0 +1,181 @@
+"""How batches reach the step: read ahead on the host, or picked from pictures that lie on the device already.
+
+One call of the device does `steps_per_call` steps, on so many batches along a new first axis.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+
+from p2p_jax.config import Config
+from p2p_jax.data.augment import augment
+from p2p_jax.data.fit import fit_of_evaluation
+from p2p_jax.data.loading import Reader, batches
+from p2p_jax.data.pairs import stack
+from p2p_jax.devices import processes
+from p2p_jax.devices.sharding import batch_sharding, replicate, split_batch
+from p2p_jax.state import TrainState, all_finite
+from p2p_jax.step import AUGMENTATION, Metrics, Pix2Pix, make_train_step
+from p2p_jax.training.skipped_batches import as_array, drop_skipped, next_index
+
+NETWORKS_FINITE = "networks_finite"
+"""Among the metrics of a step: whether the networks hold finite numbers only after it."""
+
+
+Store = dict[str, jax.Array] | None
+"""All training pairs on the device, {"input": (pairs, h, w, c), …}; None where each batch comes from the host."""
+
+
+def open_store(reader: Reader, config: Config, mesh: Mesh) -> Store:
+    """Puts the training pairs on every device, where they are kept in memory whole and have one size.
+
+    With `cache` "auto" only on accelerators, for a CPU's own memory is the host's, and for one process alone, for several
+    read no more than their shares.
+    """
+    auto = config.data.cache == "auto" and jax.default_backend() != "cpu" and processes.count() == 1
+    wanted = config.data.cache == "device" or auto
+    if not wanted or reader.cache is None or reader.fit.crops or not reader.fit.fixed:
+        return None
+    return replicate(mesh, stack([reader.cache[index] for index in range(reader.pairs.count())]))
+
+
+def _steps_per_call(config: Config) -> int:
+    return config.steps_per_call or 1  # where nothing is settled, as outside of training, single steps
+
+
+def plan_calls(config: Config, done: int) -> Iterator[int]:
+    """How many steps each call does, from step `done` to the end of the run.
+
+    Calls begin at multiples of `steps_per_call`, so that a run that is taken up again makes the same calls; the last one
+    does what is left.
+    """
+    whole, end = _steps_per_call(config), config.steps or 0
+    while done < end:
+        count = min(whole - done % whole, end - done)
+        yield count
+        done += count
+
+
+def open_stream(
+    reader: Reader,
+    config: Config,
+    mesh: Mesh,
+    *,
+    start: int,
+    counts: Iterable[int],
+    picked: bool,
+    left_out: Iterable[int] = (),
+) -> Iterator[Any]:
+    """What each call is given: batches on the devices, split over them; of several processes, each reads its own share.
+
+    Args:
+        reader: of the training pairs.
+        config: of the run.
+        mesh: the devices.
+        start: index of the first batch.
+        counts: how many batches each call takes, as `plan_calls` gives them; they lie along a new first axis where
+            `steps_per_call` is more than 1.
+        picked: give only which pairs are in a batch, for a store.
+        left_out: indices of batches that are not given.
+    """
+    data = config.data
+    stream = batches(
+        reader,
+        seed=config.seed,
+        batch_size=config.batch_size,
+        start=start,
+        share=(jax.process_index(), processes.count()),
+        threads=data.threads,
+        processes=0 if reader.cache is not None else data.processes,
+        read=not picked,
+    )
+    stream = drop_skipped(stream, start, left_out)
+    for count in counts:
+        if _steps_per_call(config) == 1:
+            yield split_batch(mesh, next(stream))
+        else:
+            taken = list(islice(stream, count))
+            yield split_batch(mesh, {name: np.stack([batch[name] for batch in taken]) for name in taken[0]}, axis=1)
+
+
+def describe_call(reader: Reader, config: Config, mesh: Mesh, *, picked: bool) -> Any:
+    """Shapes, dtypes and places of what `open_stream` gives to a call of `steps_per_call` steps; pictures have one size.
+
+    Args:
+        reader: of the training pairs; one of them is read.
+        config: of the run.
+        mesh: the devices.
+        picked: as for `open_stream`.
+    """
+    count = _steps_per_call(config)
+    several = () if count == 1 else (count,)
+    split = batch_sharding(mesh, axis=len(several))
+    example = {"index": np.zeros((), np.int32)} if picked else reader.read(0)
+    return {
+        name: jax.ShapeDtypeStruct((*several, config.batch_size, *values.shape), values.dtype, sharding=split)
+        for name, values in example.items()
+    }
+
+
+def make_vote(mesh: Mesh) -> Callable[[bool], jax.Array | bool]:
+    """A function of what this process says that tells, once its result is looked at, whether any process said True.
+
+    It waits for nobody: the answer comes over the devices, after the calls that were handed over before.
+    """
+    if processes.count() == 1:
+        return lambda said: said
+    own = len(mesh.local_devices) // mesh.shape["model"]
+    either = jax.jit(jax.numpy.any, out_shardings=NamedSharding(mesh, jax.P()))
+    return lambda said: either(split_batch(mesh, np.full(own, said)))
+
+
+def make_update(
+    model: Pix2Pix, config: Config, mesh: Mesh, store: Store = None, shardings: Any = None
+) -> partial[tuple[TrainState, Metrics]]:
+    """The jitted function of one call on what `open_stream` gives: augmentation and training steps in one program.
+
+    Args:
+        model: what is trained.
+        config: of the run.
+        mesh: the devices.
+        store: from `open_store`.
+        shardings: of the state, a tree of its form; None where all of it is on every device.
+
+    Returns:
+        `update(state, batch)`, which also takes `skipped`, from `as_array`: batches that are not given. Its metrics are
+        scalars, or where `steps_per_call` is more than 1 arrays of one value for each step. Where batches may be left out,
+        NETWORKS_FINITE is one of them: 1 or 0.
+    """
+    step, fit = make_train_step(model, accumulate=config.accumulate), fit_of_evaluation(config)
+    jitter = partial(
+        augment,
+        size=fit.size if fit.fixed else None,
+        options=config.augment,
+        input=config.data.input,
+        target=config.data.target,
+    )
+
+    def update(state: TrainState, batch: Any, store: Store, skipped: Any) -> tuple[TrainState, Metrics]:
+        state = replace(state, batch_index=next_index(state.batch_index, skipped))
+        key = jax.random.fold_in(jax.random.fold_in(state.key, state.batch_index), AUGMENTATION)
+        if store is not None:
+            batch = {name: pictures[batch["index"]] for name, pictures in store.items()}
+        state, metrics = step(state, jitter(key, batch))
+        if config.on_nan == "skip":
+            # Behind a barrier, lest the compiler mixes the question into the step.
+            metrics |= {NETWORKS_FINITE: all_finite(jax.lax.optimization_barrier(state)).astype("float32")}
+        return state, metrics
+
+    def update_in_turn(state: TrainState, batches: Any, store: Store, skipped: Any) -> tuple[TrainState, Metrics]:
+        return jax.lax.scan(lambda state, batch: update(state, batch, store, skipped), state, batches)
+
+    call = update if _steps_per_call(config) == 1 else update_in_turn
+    replicated = NamedSharding(mesh, jax.P())
+    compiled = jax.jit(call, donate_argnums=0, out_shardings=(shardings or replicated, replicated))
+    return partial(compiled, store=store, skipped=as_array(()))

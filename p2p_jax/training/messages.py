@@ -1,0 +1,73 @@
+"""What the user is told about a training run."""
+
+import jax
+
+from p2p_jax.data.loading import Reader, batches
+from p2p_jax.data.pairs import Replacing
+from p2p_jax.devices import processes
+from p2p_jax.errors import NotFinite, Stopped
+from p2p_jax.training.run import Run
+from p2p_jax.workdir.bucket.paths import display_name
+from p2p_jax.workdir.cleaning import REPLACED
+from p2p_jax.workdir.disk import atomic_write
+
+NAMED = 10  # unreadable pairs named on the screen
+
+
+def explain_not_finite(run: Run, fault: NotFinite) -> Stopped:
+    """The exception that ends a run whose losses or networks are no longer finite."""
+    kept = run.manager.latest_step()
+    kept = "no checkpoint had been written yet" if kept is None else f"the checkpoint of step {kept} is kept"
+    tried = f" though {len(run.left_out)} batches were left out before" if run.left_out else ""
+    return Stopped(
+        f"{fault}{tried}, so training stopped; {kept}. Try a lower --optimizer.learning-rate, --optimizer.clip 1, or "
+        "--dtype float32.",
+        1,
+    )
+
+
+def name_pairs(run: Run, reader: Reader, index: int) -> str:
+    """The first pairs of a batch by name."""
+    config = run.experiment.config
+    only = batches(reader, seed=config.seed, batch_size=config.batch_size, start=index, threads=0, read=False)
+    names = [reader.pairs.name(int(pair)) for pair in next(only)["index"]]
+    return ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")
+
+
+def announce_run(run: Run, used: int) -> None:
+    """Prints what is trained, for how long, on which devices and where.
+
+    Args:
+        run: that begins.
+        used: devices that share each batch.
+    """
+    config, devices = run.experiment.config, jax.devices()
+    splits = ", ".join(f"{pairs.count()} {name}" for name, pairs in run.dataset.splits.items())
+    kind = devices[0].device_kind
+    where = f"{used} x {kind}" + (f" of {processes.count()} processes" if processes.count() > 1 else "")
+    run.console.print(
+        f"{run.experiment.name}: {splits} pairs, {config.steps} steps on {where}, in {display_name(run.workdir)}"
+    )
+    if used < len(devices):
+        part = f"{'batch' if config.accumulate == 1 else 'part'} of {config.batch_size // config.accumulate}"
+        run.console.print(
+            f"{used} of {len(devices)} devices are used: a {part} splits over no more; "
+            f"give --batch-size {len(devices) * config.accumulate} or a multiple of it.",
+            style="yellow",
+        )
+
+
+def report_replaced(run: Run) -> None:
+    """Names the unreadable pairs that others stood in for, all of them in WORKDIR/replaced.txt."""
+    replaced = [some.skipped for some in run.dataset.splits.values() if isinstance(some, Replacing)]
+    sentences = processes.gather_lines([skipped[index] for skipped in replaced for index in sorted(skipped)])
+    if not sentences or not processes.is_first():
+        return
+    path = run.workdir / REPLACED
+    with atomic_write(path) as unfinished:
+        unfinished.write_text("".join(f"{sentence}\n" for sentence in sentences))
+    run.console.print(f"{len(sentences)} pairs could not be read and were replaced:", style="yellow")
+    for sentence in sentences[:NAMED]:
+        run.console.print(f"  {sentence}", style="yellow")
+    if len(sentences) > NAMED:
+        run.console.print(f"  and {len(sentences) - NAMED} more; all are named in {display_name(path)}.", style="yellow")

@@ -1,0 +1,41 @@
+"""Sample grids and validation during training."""
+
+from collections.abc import Callable
+
+from p2p_jax.data.fit import fit_of_evaluation
+from p2p_jax.devices import processes
+from p2p_jax.evaluation import evaluate
+from p2p_jax.evaluation.samples import sample_columns, save_grid
+from p2p_jax.state import TrainState
+from p2p_jax.training.run import Run, Submit, translate_with
+
+SAMPLES = 6
+
+
+def validate(run: Run, state: TrainState) -> dict[str, float]:
+    """Figures on the validation split, if there is one."""
+    if "val" not in run.dataset.splits:
+        return {}
+    config = run.experiment.config
+    translate = translate_with(run, state)
+    figures = evaluate.score(
+        run.dataset.splits["val"], translate, fit_of_evaluation(config), config.data.target, count=config.val_pictures
+    )
+    return {f"val_{name}": value for name, value in figures.items()}
+
+
+def make_sampler(run: Run, submit: Submit) -> Callable[[TrainState, int], None]:
+    """A function that has the sample grid of a step drawn and written, always of the same pairs."""
+    config = run.experiment.config
+    pairs = run.dataset.splits[evaluate.sample_split(run.dataset.splits)]
+    examples = [pairs.read(index, fit_of_evaluation(config)) for index in range(min(SAMPLES, pairs.count()))]
+
+    def draw_samples(state: TrainState, step: int) -> None:
+        translate = translate_with(run, state)
+        if not processes.is_first():
+            return
+        made = evaluate.translate_all(translate, examples)
+        path = run.workdir / "samples" / f"step_{step:08d}.png"
+        submit(lambda: save_grid(path, sample_columns(examples, made, config.data)))
+
+    return draw_samples

@@ -1,0 +1,1 @@
+"""Workdirs in a bucket (gs://, s3://, az://)."""

@@ -1,0 +1,28 @@
+"""Buckets: which URLs are supported, and which folder is the local copy of a remote workdir."""
+
+import re
+from pathlib import Path
+
+from p2p_jax.workdir.bucket.local_copy import URL_FILE
+
+
+def is_url(word: str) -> bool:
+    """Whether a word names a place in a bucket."""
+    return re.match(rf"({'|'.join(EXTRAS)})://", word) is not None
+
+
+def is_local_copy(folder: Path) -> bool:
+    """Whether a folder stands for a workdir in a bucket."""
+    return (folder / URL_FILE).is_file()
+
+
+def display_name(path: Path) -> str:
+    """A path as a person knows it: in a folder that stands for a workdir in a bucket, the URL."""
+    for folder in (path, *path.parents):
+        if is_local_copy(folder):
+            return "/".join(((folder / URL_FILE).read_text(), *path.relative_to(folder).parts))
+    return str(path)
+
+
+EXTRAS = {"gs": "gcs", "s3": "s3", "az": "azure", "file": None}
+"""By scheme, the extra of this package with which fsspec reaches it."""

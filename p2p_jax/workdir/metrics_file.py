@@ -1,0 +1,100 @@
+"""What a run says while it goes on: progress, metrics.jsonl, TensorBoard; and how it hears Ctrl-C and SIGTERM."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+from p2p_jax.errors import UserError
+
+SHOWN_WITHIN = 30.0  # seconds until TensorBoard sees a row
+
+
+def read_rows(path: Path) -> list[dict[str, float]]:
+    """The rows of metrics.jsonl; a last line cut off by a crash is left out."""
+    rows = []
+    for line in path.read_text().splitlines() if path.is_file() else []:
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            break
+    return rows
+
+
+def describe(row: dict[str, float]) -> str:
+    """A row of metrics in a few words."""
+    short = {"generator_l1": "L1", "generator_gan": "GAN", "discriminator_loss": "D", "val_ssim": "val SSIM"}
+    parts = [f"{label} {row[name]:.3f}" for name, label in short.items() if name in row]
+    return " ".join([*parts, f"{row['pictures_per_second']:.1f} pictures/s"])
+
+
+@contextmanager
+def metrics_writer(workdir: Path, *, tensorboard: bool) -> Iterator[Callable[[dict[str, float]], None]]:
+    """A function that appends a row to metrics.jsonl, and to TensorBoard if asked for."""
+    board = _events_writer(workdir / "tensorboard") if tensorboard else nullcontext(lambda row: None)
+    with board as write_event, (workdir / "metrics.jsonl").open("a") as file:
+
+        def write(row: dict[str, float]) -> None:
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+            write_event(row)
+
+        yield write
+
+
+@contextmanager
+def _events_writer(folder: Path) -> Iterator[Callable[[dict[str, float]], None]]:
+    """A function that writes a row as an event of TensorBoard.
+
+    It writes by itself: the package's own SummaryWriter leaves that to a thread, and waits for ever once that thread has
+    met a full disk.
+
+    Raises:
+        UserError: tensorboardX is not installed.
+    """
+    try:
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import Event  # pyright: ignore
+        from tensorboardX.proto.summary_pb2 import Summary  # pyright: ignore
+    except ImportError:
+        raise UserError(
+            "--tensorboard needs the package tensorboardX: install p2p-jax[tensorboard], or leave the option out."
+        ) from None
+    folder.mkdir(parents=True, exist_ok=True)
+    # Numbered, for the package names files by the second.
+    events = EventsWriter(str(folder / "events"), f".{len(list(folder.iterdir()))}")
+    flushed = time.monotonic()
+
+    def write(row: dict[str, float]) -> None:
+        nonlocal flushed
+        values = [Summary.Value(tag=name, simple_value=value) for name, value in row.items()]
+        events.write_event(Event(wall_time=time.time(), step=int(row["step"]), summary=Summary(value=values)))
+        if time.monotonic() - flushed > SHOWN_WITHIN:
+            events.flush()
+            flushed = time.monotonic()
+
+    try:
+        yield write
+    finally:
+        events.close()
+
+
+LOST = {
+    "data": "waiting for data",
+    "compilation": "compiling",
+    "sample": "translating for sample grids",
+    "validation": "validating",
+    "checkpoint": "handing over checkpoints",
+}
+"""What time is lost to, in words; a row has the share of each as NAME_wait."""
+
+
+def share_time(rows: list[dict[str, float]]) -> dict[str, float]:
+    """What the time of all rows went to: {"training", and each of `LOST` in words: share in [0, 1]}; {} without rows."""
+    total = sum(row.get("seconds", 0.0) for row in rows)
+    if not total:
+        return {}
+    seconds = {name: sum(row.get(f"{name}_wait", 0.0) * row.get("seconds", 0.0) for row in rows) for name in LOST}
+    lost = {LOST[name]: value / total for name, value in seconds.items()}
+    return {"training": 1 - sum(lost.values()), **lost}

@@ -1,0 +1,122 @@
+"""The report is one page that needs nothing outside itself."""
+
+import base64
+import io
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from helpers.runs import finished_run
+from PIL import Image
+
+from p2p_jax.cli import main
+from p2p_jax.evaluation import report
+from p2p_jax.workdir.metrics_file import read_rows, share_time
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished_run(), tmp_path / "run"))
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return (finished_run() / "report" / "index.html").read_text()
+
+
+def test_the_page_needs_nothing_outside_itself(page):
+    assert not re.search(r"https?:|//[a-z]", re.sub(r"base64,[A-Za-z0-9+/=]+", "", page))
+    assert "<script" not in page
+    assert "<link" not in page
+    sources = re.findall(r'src="([^"]*)', page)
+    assert sources
+    assert all(source.startswith("data:image/png;base64,") for source in sources)
+
+
+def test_the_pictures_in_the_page_are_whole_and_described(page):
+    pictures = re.findall(r'<img src="data:image/png;base64,([^"]+)" width="(\d+)" height="(\d+)" alt="([^"]+)"', page)
+    assert len(pictures) == 2 + 2  # test, curves and two samples
+    for data, width, height, text in pictures:
+        with Image.open(io.BytesIO(base64.b64decode(data))) as picture:
+            picture.load()
+            assert picture.size == (int(width), int(height))
+        assert len(text) > 10
+
+
+def test_the_page_is_well_formed(page):
+    class Balance(HTMLParser):
+        opened: list[str] = []  # noqa: RUF012
+
+        def handle_starttag(self, tag, attrs):
+            if tag not in ("meta", "img", "br"):
+                self.opened.append(tag)
+
+        def handle_endtag(self, tag):
+            assert self.opened.pop() == tag
+
+    parser = Balance()
+    parser.feed(page)
+    assert parser.opened == []
+    assert page.startswith("<!doctype html>")
+
+
+def test_the_page_has_figures_config_and_versions(page):
+    figures = json.loads((finished_run() / "report" / "figures.json").read_text())
+    assert figures["step"] == 8
+    for name, values in figures["figures"].items():
+        assert f"<td>{name}</td>" in page
+        assert f'<td class="number">{values["l1"]:.4f}</td>' in page
+    record = json.loads((finished_run() / "experiment.json").read_text())
+    assert "<td>generator.widths</td><td>" in page
+    assert f"<td>data.load_size</td><td>{record['config']['data']['load_size']}</td>" in page
+    for package, version in record["versions"].items():
+        assert f"<td>{package}</td><td>{version}</td>" in page
+
+
+def test_the_command_writes_it_again(finished, capsys):
+    shutil.rmtree(finished / "report")
+    assert main(["report", str(finished), "--checkpoint", "6"]) == 0
+    assert str(finished / "report" / "index.html") in capsys.readouterr().out
+    assert json.loads((finished / "report" / "figures.json").read_text())["step"] == 6
+
+
+def test_a_row_cut_off_by_a_crash_is_left_out(finished, tmp_path):
+    whole = read_rows(finished / "metrics.jsonl")
+    with (finished / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 9, "generator_l1": 0.')
+    assert read_rows(finished / "metrics.jsonl") == whole
+    report.plot_curves(read_rows(finished / "metrics.jsonl"), tmp_path / "curves.png")
+    assert Image.open(tmp_path / "curves.png").format == "PNG"
+    assert main(["report", str(finished)]) == 0
+
+
+def test_a_report_without_rows_is_written(finished):
+    (finished / "metrics.jsonl").unlink()
+    assert main(["report", str(finished)]) == 0
+
+
+def test_names_cannot_become_markup(finished):
+    record = json.loads((finished / "experiment.json").read_text())
+    record["versions"]["<script>"] = "<b>&"
+    (finished / "experiment.json").write_text(json.dumps(record))
+    assert main(["report", str(finished)]) == 0
+    page = (finished / "report" / "index.html").read_text()
+    assert "&lt;script&gt;" in page
+    assert "<script>" not in page
+
+
+def test_the_page_tells_where_the_time_went(page):
+    assert re.search(r"<td>training</td><td>[\d.]+ %</td>.*<td>compiling</td><td>[\d.]+ %</td>", page)
+
+
+def test_shares_of_time_count_rows_by_their_length():
+    rows = [{"seconds": 1.0, "data_wait": 0.5}, {"seconds": 3.0, "data_wait": 0.1, "sample_wait": 0.2}, {"step": 9}]
+    shares = share_time(rows)
+    assert shares["waiting for data"] == pytest.approx((0.5 + 0.3) / 4)
+    assert shares["translating for sample grids"] == pytest.approx(0.6 / 4)
+    assert shares["training"] == pytest.approx(1 - 1.4 / 4)
+    assert sum(shares.values()) == pytest.approx(1)
+    assert share_time([]) == share_time([{"step": 1}]) == {}

@@ -1,0 +1,35 @@
+"""Numbers of devices and processes, and where the state lives, change nothing but the last digits of float64."""
+
+import numpy as np
+import pytest
+
+from experiments.checks.equalities import BOUND, GROUPS, Case, Equalities, all_cases, compare, differences
+
+
+def test_all_that_is_promised_is_compared():
+    cases = [case for case in all_cases(Equalities()) if case.dtype == "float64"]
+    for devices in (1, 2, 4, 8):
+        for sharding in ("replicated", "sharded"):
+            assert (Case(devices, 1, sharding, 1, "float64") in cases) == (devices > 1 or sharding == "replicated")
+            assert (Case(devices, 2, sharding, 1, "float64") in cases) == (devices > 1)
+    assert any(case.model > 1 for case in cases)
+
+
+def test_differences_are_found_where_they_are():
+    expected = {"generator_l1": np.ones(3), ".generator.params['a']": np.full(2, 10.0), ".generator.opt_state": np.zeros(2)}
+    assert differences(expected, expected) == dict.fromkeys(GROUPS, 0.0)
+    found = {**expected, ".generator.params['a']": np.array([10.0, 11.0])}
+    assert differences(found, expected) == {"losses": 0.0, "parameters": pytest.approx(0.1), "rest": 0.0}
+    assert differences({**expected, "generator_l1": np.array([1, np.nan, 1])}, expected)["losses"] == np.inf
+
+
+@pytest.mark.slow
+def test_devices_processes_and_shardings_train_alike_and_the_same_line_gives_the_same_bits():
+    rows = compare(Equalities(devices=(1, 4), dtypes=("float64",)))
+    assert [(row["devices"], row["processes"], row["sharding"], row["model"]) for row in rows] == [
+        (1, 1, "replicated", 1), (4, 1, "replicated", 1), (4, 1, "sharded", 1), (4, 2, "replicated", 1),
+        (4, 2, "sharded", 1), (4, 1, "sharded", 2),
+    ]  # fmt: skip
+    for row in rows:
+        for name in GROUPS:
+            assert row[name] <= (0 if row["again"] else BOUND), row

@@ -1,0 +1,37 @@
+"""Two small networks, a batch and a state, for tests of one training step."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from p2p_jax import layers, ops
+from p2p_jax.step import init_train_state
+
+pixelwise = partial(layers.conv, kernel=1, stride=1, padding=0, init=layers.normal(1.0))
+
+
+def make_picture(scope, x, *, train, norm=layers.batch_norm):
+    """A generator of two layers with everything that matters to a step: statistics and dropout."""
+    x = scope.child(norm, "norm")(scope.child(pixelwise, "conv0")(x, 4), train=train)
+    x = scope.child(layers.dropout, "dropout")(ops.relu(x), 0.5)
+    return ops.tanh(scope.child(pixelwise, "conv1")(x, 2))
+
+
+def judge(scope, x, *, train, norm=layers.batch_norm):
+    x = scope.child(norm, "norm")(scope.child(pixelwise, "conv0")(x, 4), train=train)
+    return scope.child(pixelwise, "conv1")(ops.leaky_relu(x), 1)
+
+
+def batch_of(n=2, size=5, channels=(3, 2)):
+    random = np.random.default_rng(4)
+    shapes = [(n, size, size, c) for c in channels]
+    return {k: jnp.asarray(random.uniform(-1, 1, s)) for k, s in zip(("input", "target"), shapes, strict=True)}
+
+
+def initial(model, batch, dtype=np.float32):
+    """The state before the first step, its floats in another dtype; one small program, for speed."""
+    state = jax.jit(lambda key, batch: init_train_state(key, model, batch))(jax.random.key(0), batch)
+    wide = lambda leaf: np.asarray(leaf, dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+    return jax.tree.map(wide, state)

@@ -1,0 +1,66 @@
+"""Pictures that are damaged while a run trains on them."""
+
+import pytest
+from helpers.cases import mostly_slow
+from helpers.runs import TINY, folder_of_pairs, leaves_of, steps_of, stop_after, train
+
+from p2p_jax.training import trainer
+
+
+@pytest.fixture(autouse=True)
+def no_report(monkeypatch):
+    monkeypatch.setattr(trainer, "_write_report", lambda *_: None)
+
+
+def start(tmp_path, *options, workdir="run"):
+    options = (*("--data.source", "folder", "--data.path", str(tmp_path / "pairs"), "--data.cache", "none"), *options)
+    return train(tmp_path / workdir, *TINY, "--steps", "30", "--checkpoint-every", "3", *options)
+
+
+@pytest.fixture
+def victim(tmp_path):
+    """One of the six pairs of tmp_path / "pairs"."""
+    return folder_of_pairs(tmp_path / "pairs") / "3.png"
+
+
+DAMAGES = {
+    "overwritten": lambda path: path.write_bytes(b"x" * path.stat().st_size),
+    "cut off": lambda path: path.write_bytes(path.read_bytes()[:1000]),
+    "removed": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", mostly_slow([*DAMAGES]))
+def test_a_picture_damaged_in_a_later_epoch_ends_the_run_which_goes_on_once_it_is_repaired(
+    tmp_path, victim, monkeypatch, capsys, damage
+):
+    good = victim.read_bytes()
+    with monkeypatch.context() as patch:
+        stop_after(patch, 13, lambda: DAMAGES[damage](victim))
+        assert start(tmp_path) == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert str(victim) in message
+    kept = steps_of(tmp_path / "run")
+    assert len(kept) == 2
+    assert kept[-1] >= 12
+    victim.write_bytes(good)
+    assert start(tmp_path) == 0
+    assert start(tmp_path, workdir="whole") == 0
+    assert leaves_of(tmp_path / "run") == leaves_of(tmp_path / "whole")
+
+
+def test_a_run_that_met_one_may_go_on_without_it(tmp_path, victim, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        stop_after(patch, 13, lambda: DAMAGES["overwritten"](victim))
+        assert start(tmp_path) == 2
+    assert "--data.on-error skip" in capsys.readouterr().err
+    assert start(tmp_path, "--data.on-error", "skip") == 0
+    assert "1 pairs could not be read and were replaced" in capsys.readouterr().out
+
+
+def test_one_that_is_to_be_skipped_is_told_at_the_end(tmp_path, victim, monkeypatch, capsys):
+    stop_after(monkeypatch, 13, lambda: DAMAGES["overwritten"](victim))
+    assert start(tmp_path, "--data.on-error", "skip") == 0
+    assert "1 pairs could not be read and were replaced" in capsys.readouterr().out
+    assert str(victim) in (tmp_path / "run" / "replaced.txt").read_text()

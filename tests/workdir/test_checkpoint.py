@@ -1,0 +1,289 @@
+"""Checkpoints: all of a state and bit for bit, damage noticed, the right ones kept and found."""
+
+import shutil
+import warnings
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers.runs import finished_run
+
+from p2p_jax.devices.sharding import make_mesh, replicate
+from p2p_jax.state import NetworkState, TrainState, all_finite
+from p2p_jax.workdir import checkpoint
+from p2p_jax.workdir.checksums import _sum_on_devices, checksums
+
+
+def make_state(seed: int, step: int = 5, *, ema: bool = False) -> TrainState:
+    """A state with every kind of array: names like those of networks, counts, halves, empty and flags."""
+    random = np.random.default_rng(seed)
+
+    def normal(*shape):
+        return jnp.asarray(random.normal(size=shape), jnp.float32)
+
+    def model() -> NetworkState:
+        params = {"down_0": {"kernel": normal(4, 4, 16, 16), "bias": normal(4)}}
+        state = {"statistics": {"norm": {"mean": normal(4), "half": normal(4).astype(jnp.bfloat16)}}}
+        moments = [jax.tree.map(lambda leaf: normal(*leaf.shape), params) for _ in range(2)]
+        return NetworkState(
+            params, state, ({"count": jnp.int32(seed), "mu": moments[0], "nu": moments[1]}, {"flag": jnp.asarray(True)})
+        )
+
+    generator = model()
+    average = jax.tree.map(lambda leaf: normal(*leaf.shape), generator.params) if ema else None
+    return TrainState(jnp.int32(step), jnp.int32(step + 2), jax.random.key(seed), generator, model(), average)
+
+
+def plain(state: TrainState) -> TrainState:
+    return state.replace(key=jax.random.key_data(state.key))
+
+
+def same(first: TrainState, second: TrainState) -> bool:
+    one, two = (jax.tree_util.tree_leaves_with_path(plain(state)) for state in (first, second))
+    return len(one) == len(two) and all(
+        a[0] == b[0] and a[1].dtype == b[1].dtype and np.asarray(a[1]).tobytes() == np.asarray(b[1]).tobytes()
+        for a, b in zip(one, two, strict=True)
+    )
+
+
+def save_all(workdir: Path, states: list[TrainState], metrics=None, **options) -> None:
+    with checkpoint.open_manager(workdir, **{"keep": 9, **options}) as manager:
+        for index, state in enumerate(states):
+            checkpoint.save(manager, state, None if metrics is None else metrics[index])
+        manager.wait_until_finished()
+
+
+def restore(workdir: Path, like: TrainState, **options) -> TrainState | None:
+    with checkpoint.open_manager(workdir, **{"keep": 9, **options}) as manager:
+        return checkpoint.restore(manager, like)
+
+
+def damage(folder: Path) -> None:
+    """Flips the bits of one byte in the middle of the largest file, where the numbers are."""
+    file = max((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 255
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize("ema", [False, True])
+def test_a_state_comes_back_bit_for_bit(tmp_path, ema):
+    state = make_state(3, ema=ema)
+    save_all(tmp_path, [state])
+    found = restore(tmp_path, make_state(1, ema=ema))
+    assert same(found, state)
+    assert not same(found, make_state(1, ema=ema))
+    assert jax.tree.structure(plain(found)) == jax.tree.structure(plain(state))
+    assert (found.ema is not None) == ema
+    assert jax.random.bits(found.key) == jax.random.bits(state.key)
+
+
+def test_there_is_nothing_to_restore_before_the_first_save(tmp_path):
+    assert restore(tmp_path, make_state(0)) is None
+
+
+def test_the_newest_is_restored(tmp_path):
+    save_all(tmp_path, [make_state(step, step) for step in (1, 2, 10)])
+    assert int(restore(tmp_path, make_state(0)).step) == 10
+
+
+@pytest.mark.parametrize("item", ["generator", "discriminator", "training", "meta"])
+def test_a_flipped_byte_is_noticed_and_the_checkpoint_before_it_used(tmp_path, item):
+    states = [make_state(step, step) for step in (1, 2)]
+    save_all(tmp_path, states)
+    damage(tmp_path / "checkpoints" / "2" / item)
+    with pytest.warns(UserWarning, match=r"checkpoint 2 in .* is damaged"):
+        found = restore(tmp_path, make_state(0))
+    assert same(found, states[0])
+
+
+def test_a_flipped_byte_of_the_average_is_noticed(tmp_path):
+    states = [make_state(step, step, ema=True) for step in (1, 2)]
+    save_all(tmp_path, states)
+    damage(tmp_path / "checkpoints" / "2" / "ema")
+    with pytest.warns(UserWarning, match="damaged"):
+        assert checkpoint.restore_params(tmp_path)[2] == 1
+
+
+@pytest.mark.parametrize("missing", ["generator", "training", "meta"])
+def test_a_missing_part_is_noticed(tmp_path, missing):
+    states = [make_state(step, step) for step in (1, 2)]
+    save_all(tmp_path, states)
+    shutil.rmtree(tmp_path / "checkpoints" / "2" / missing)
+    with pytest.warns(UserWarning, match="damaged"):
+        assert same(restore(tmp_path, make_state(0)), states[0])
+
+
+def test_values_that_are_readable_but_not_those_saved_are_noticed(tmp_path):
+    """What no file format can notice: the arrays of another state in its place."""
+    save_all(tmp_path, [make_state(1, 1), make_state(2, 2)])
+    for item in ("generator", "training"):
+        shutil.rmtree(tmp_path / "checkpoints" / "2" / item)
+        shutil.copytree(tmp_path / "checkpoints" / "1" / item, tmp_path / "checkpoints" / "2" / item)
+    with pytest.warns(UserWarning, match=r"damaged \(generator, training\)"):
+        assert int(restore(tmp_path, make_state(0)).step) == 1
+
+
+def test_if_all_are_damaged_it_is_said(tmp_path):
+    save_all(tmp_path, [make_state(1, 1), make_state(2, 2)])
+    for step in "12":
+        damage(tmp_path / "checkpoints" / step / "generator")
+    with pytest.warns(UserWarning, match="damaged"), pytest.raises(ValueError, match="none of the 2 checkpoints"):
+        restore(tmp_path, make_state(0))
+    with pytest.warns(UserWarning, match="damaged"), pytest.raises(ValueError, match="can be read whole"):
+        checkpoint.restore_params(tmp_path)
+
+
+def test_a_sum_changes_with_any_single_value():
+    array = np.random.default_rng(0).normal(size=(2, 3, 5)).astype(np.float32)
+    first = checksums({"a": array})
+    for index in np.ndindex(array.shape):
+        changed = array.copy()
+        changed[index] = np.nextafter(changed[index], 9)
+        assert checksums({"a": changed}) != first, index
+
+
+def test_a_sum_changes_when_two_values_change_places():
+    array = np.arange(1, 13, dtype=np.float32).reshape(3, 4)
+    first = checksums([array])
+    for index in range(1, 12):
+        changed = array.copy().reshape(-1)
+        changed[[0, index]] = changed[[index, 0]]
+        assert checksums([changed.reshape(3, 4)]) != first
+
+
+def test_a_sum_changes_with_a_sign_of_zero():
+    assert checksums([np.zeros(3, np.float32)]) != checksums([np.array([0, -0.0, 0], np.float32)])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32, np.uint32, jnp.bfloat16, np.float16, np.uint8, np.int8, np.bool_])
+def test_sums_take_every_type(dtype):
+    one, two = jnp.zeros(4, dtype), jnp.asarray([0, 0, 1, 0], dtype)
+    assert checksums([one]) == [0]
+    assert checksums([two]) != [0]
+
+
+@pytest.mark.parametrize("dtype", [*(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
+                                   "float16", "bfloat16", "float32", "float64", "bool"])  # fmt: skip
+def test_sums_by_numpy_are_those_of_the_devices(dtype):
+    values = np.random.default_rng(0).normal(size=(3, 5, 2)) * 50
+    leaves = [
+        values.astype(jnp.dtype(dtype)),
+        values[:, ::2].astype(jnp.dtype(dtype)).T,
+        values[:0].astype(jnp.dtype(dtype)),
+    ]
+    assert checksums(leaves) == np.asarray(_sum_on_devices(leaves)).tolist()
+    assert checksums(leaves) == checksums([jnp.asarray(leaf) for leaf in leaves])
+
+
+def test_sums_are_one_per_array_in_order_and_there_may_be_none():
+    one, two = np.float32(1.5), np.arange(3)
+    assert checksums([one, two]) == checksums([one]) + checksums([two])
+    assert checksums({}) == []
+
+
+def test_sums_do_not_depend_on_how_arrays_lie_on_devices():
+    devices = jax.devices()
+    assert len(devices) == 2
+    array = jax.random.normal(jax.random.key(0), (4, 6))
+    mesh = make_mesh(2)
+    places = [jax.P(), jax.P("data"), jax.P(None, "data")]
+    sums = {tuple(checksums([jax.device_put(array, jax.NamedSharding(mesh, place))])) for place in places}
+    sums |= {tuple(checksums([jax.device_put(array, device)])) for device in devices}
+    assert len(sums) == 1
+
+
+@pytest.mark.parametrize(("saved", "restored"), [(2, 1), (1, 2)])
+def test_the_number_of_devices_may_change(tmp_path, saved, restored):
+    state = make_state(0)
+    save_all(tmp_path, [replicate(make_mesh(saved), state)])
+    found = restore(tmp_path, replicate(make_mesh(restored), make_state(1)))
+    assert same(found, state)
+    assert {len(leaf.sharding.device_set) for leaf in jax.tree.leaves(plain(found))} == {restored}
+    params, *_ = checkpoint.restore_params(tmp_path)
+    assert {len(leaf.sharding.device_set) for leaf in jax.tree.leaves(params)} == {1}
+
+
+def test_the_newest_are_kept(tmp_path):
+    save_all(tmp_path, [make_state(step, step) for step in range(1, 6)], keep=2)
+    assert sorted(path.name for path in (tmp_path / "checkpoints").glob("[0-9]*")) == ["4", "5"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "best"), [("val_ssim", (0.2, 0.9, 0.1, 0.3), 2), ("val_l1", (0.2, 0.9, 0.1, 0.3), 3)]
+)
+def test_the_best_is_kept_besides_and_found(tmp_path, metric, values, best):
+    metrics = [{metric: value} for value in values]
+    save_all(tmp_path, [make_state(step, step) for step in range(1, 5)], metrics, keep=1, best_metric=metric)
+    assert sorted(path.name for path in (tmp_path / "checkpoints").glob("[0-9]*")) == sorted({str(best), "4"})
+    params, _, step = checkpoint.restore_params(tmp_path, "best", best_metric=metric)
+    assert step == best
+    assert checksums(params) == checksums(make_state(best).generator.params)
+
+
+def test_the_generator_is_found_by_number_and_latest(tmp_path):
+    save_all(tmp_path, [make_state(step, step) for step in (1, 2, 10)])
+    for asked, step in (("latest", 10), (2, 2), ("1", 1)):
+        params, state, found = checkpoint.restore_params(tmp_path, asked)
+        assert found == step
+        assert checksums((params, state)) == checksums(
+            (make_state(step).generator.params, make_state(step).generator.state)
+        )
+
+
+def test_the_average_is_what_is_used_where_there_is_one(tmp_path):
+    state = make_state(0, ema=True)
+    save_all(tmp_path, [state])
+    assert checksums(checkpoint.restore_params(tmp_path)[0]) == checksums(state.ema)
+
+
+@pytest.mark.parametrize("asked", [7, "7", "newest", "-1"])
+def test_a_checkpoint_that_is_not_there_is_refused_with_those_that_are(tmp_path, asked):
+    save_all(tmp_path, [make_state(1, 1), make_state(2, 2)])
+    with pytest.raises(ValueError, match=f"no checkpoint {asked}: it has 2, 1"):
+        checkpoint.restore_params(tmp_path, asked)
+
+
+def test_no_best_without_validation(tmp_path):
+    save_all(tmp_path, [make_state(1, 1)])
+    with pytest.raises(ValueError, match="no best checkpoint"):
+        checkpoint.restore_params(tmp_path, "best")
+
+
+def test_a_folder_without_checkpoints_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="holds no checkpoints"):
+        checkpoint.restore_params(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(ValueError, match="no checkpoint yet"):
+        checkpoint.restore_params(tmp_path)
+
+
+def test_left_overs_of_an_interrupted_save_are_no_checkpoint_and_are_removed(tmp_path):
+    save_all(tmp_path, [make_state(1, 1)])
+    left_over = tmp_path / "checkpoints" / "2.orbax-checkpoint-tmp"
+    shutil.copytree(tmp_path / "checkpoints" / "1", left_over)
+    (left_over / "commit_success.txt").unlink(missing_ok=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert checkpoint.restore_params(tmp_path)[2] == 1
+        assert int(restore(tmp_path, make_state(0)).step) == 1
+    assert not left_over.exists()
+
+
+@pytest.mark.parametrize("network", ["generator", "discriminator"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_one_value_that_is_no_number_is_found(network, bad):
+    state = make_state(0)
+    assert all_finite(state)
+    model = getattr(state, network)
+    bias = model.params["down_0"]["bias"].at[3].set(bad)
+    model = model.replace(params={"down_0": {**model.params["down_0"], "bias": bias}})
+    assert not all_finite(state.replace(**{network: model}))
+
+
+@pytest.mark.slow
+def test_the_checkpoints_of_a_run_hold_different_states():
+    sums = {str(checksums(checkpoint.restore_items(finished_run(), ("training",), step)[0])) for step in (3, 6, 8)}
+    assert len(sums) == 3

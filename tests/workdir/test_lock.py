@@ -1,0 +1,159 @@
+"""Two runs cannot train in one workdir at once, and nothing is left locked by one that is gone."""
+
+import errno
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from helpers.runs import (
+    DRAWN,
+    SMALL,
+    crash,
+    finished_run,
+    leaves_of,
+    quick_experiment,
+    rows_of,
+    steps_of,
+    stop_after,
+    train,
+)
+
+from p2p_jax.training import trainer
+from p2p_jax.workdir import lock
+
+
+@pytest.fixture(autouse=True)
+def no_report(monkeypatch):
+    monkeypatch.setattr(trainer, "_write_report", lambda *_: None)
+
+
+HOLDER = "import sys, time; from pathlib import Path; from p2p_jax import lock\n"
+HOLDER += "with lock.hold(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that holds the lock of tmp_path / "run"."""
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path / "run")], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+@pytest.mark.parametrize("options", [(), ("--overwrite",)])
+def test_a_second_run_is_refused_and_told_by_whom(tmp_path, holder, capsys, options):
+    before = sorted((tmp_path / "run").iterdir())
+    assert train(tmp_path / "run", *SMALL, "--steps", "2", *options) == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert f"{tmp_path / 'run'} is in use by process {holder.pid} on {socket.gethostname()}" in message
+    assert sorted((tmp_path / "run").iterdir()) == before
+
+
+def test_a_process_that_was_killed_holds_nothing(tmp_path, holder):
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    assert f"process {holder.pid} on" in (tmp_path / "run" / "lock").read_text()
+    with lock.hold(tmp_path / "run"):
+        assert (tmp_path / "run" / "lock").read_text() == f"process {os.getpid()} on {socket.gethostname()}\n"
+
+
+def test_a_run_is_locked_until_it_ends(tmp_path, monkeypatch):
+    tried = []
+
+    def try_it():
+        tried.append(train(tmp_path, *SMALL, "--steps", "4", "--overwrite"))
+
+    stop_after(monkeypatch, 2, try_it)
+    assert train(tmp_path, *SMALL, "--steps", "4") == 0
+    assert tried == [2], "within the same process too"
+    assert steps_of(tmp_path) == [3, 4]
+    monkeypatch.undo()
+    monkeypatch.setattr(trainer, "_write_report", lambda *_: None)
+    stop_after(monkeypatch, 1, crash)
+    with pytest.raises(RuntimeError, match="a crash"):
+        train(tmp_path, *SMALL, "--steps", "4", "--overwrite")
+    with lock.hold(tmp_path):
+        pass
+
+
+def test_overwriting_keeps_the_lock(tmp_path, monkeypatch):
+    assert train(tmp_path, *SMALL, "--steps", "1") == 0
+    inode = (tmp_path / "lock").stat().st_ino
+    assert train(tmp_path, *SMALL, "--steps", "1", "--overwrite") == 0
+    assert (tmp_path / "lock").stat().st_ino == inode
+
+
+def test_a_mistake_leaves_no_folder_behind(tmp_path, capsys):
+    assert train(tmp_path / "new", *DRAWN, "--batch-size", "100") == 2
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "mine").mkdir()
+    assert train(tmp_path / "mine", *DRAWN, "--batch-size", "100") == 2
+    assert (tmp_path / "mine").is_dir()
+
+
+def test_a_lock_whose_file_was_removed_is_none(tmp_path, monkeypatch):
+    """Who waited for the file of a holder that removed it tries again, with the file that others see."""
+    real, removed = lock._lock, []
+
+    def lock_late(file):
+        if not removed:
+            removed.append((tmp_path / "lock").unlink())
+        real(file)
+
+    monkeypatch.setattr(lock, "_lock", lock_late)
+    with lock.hold(tmp_path):
+        assert (tmp_path / "lock").read_text().startswith("process")
+        with pytest.raises(ValueError, match="is in use by process"), lock.hold(tmp_path):
+            pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_where_there_are_no_locks_it_is_said_and_gone_on(tmp_path, monkeypatch, number):
+    def refuse(file):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(lock, "_lock", refuse)
+    with pytest.warns(UserWarning, match="knows no locks"), lock.hold(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+def test_a_workdir_that_cannot_be_written_is_refused(tmp_path, monkeypatch, capsys, number):
+    real = os.open
+
+    def refuse(path, *args, **options):
+        if str(path).endswith("lock"):
+            raise OSError(number, os.strerror(number), str(path))
+        return real(path, *args, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+    quick = quick_experiment(tmp_path)
+    assert train(tmp_path / "run", name=quick) == 2
+    message = capsys.readouterr().err
+    assert f"the workdir {tmp_path / 'run'} cannot be written ({os.strerror(number).lower()})" in message
+    assert message.count("\n") == 1
+
+
+def test_nothing_depends_on_the_clock(tmp_path, monkeypatch):
+    """It runs backwards: the same checkpoints are kept, and times are those of a clock that cannot."""
+    started, now, options = time.monotonic(), [2e9], (*SMALL, "--keep", "2", "--optimizer.schedule", "linear")
+
+    def backwards():
+        now[0] -= 3600
+        return now[0]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", backwards)
+        assert train(tmp_path, *options, "--steps", "8") == 0
+        assert steps_of(tmp_path)[-2:] == [6, 8]
+        assert train(tmp_path) == 0
+    assert now[0] < 2e9 - 3600
+    assert leaves_of(tmp_path) == leaves_of(finished_run())
+    assert 0 < sum(row["seconds"] for row in rows_of(tmp_path)) < time.monotonic() - started
