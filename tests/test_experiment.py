@@ -164,17 +164,17 @@ def test_a_damaged_record_is_refused_by_name(tmp_path, text):
 
 def test_a_record_of_a_later_version_is_refused(tmp_path):
     save(tmp_path, experiment.find("maps"))
-    record = json.loads((tmp_path / "experiment.json").read_text())
-    (tmp_path / "experiment.json").write_text(json.dumps(record | {"format": 2}))
+    stored = json.loads((tmp_path / "experiment.json").read_text())
+    (tmp_path / "experiment.json").write_text(json.dumps(stored | {"format": 2}))
     with pytest.raises(ValueError, match="has format 2"):
         record.load_experiment(tmp_path)
 
 
 def test_a_field_that_is_no_longer_known_is_refused(tmp_path):
     save(tmp_path, experiment.find("maps"))
-    record = json.loads((tmp_path / "experiment.json").read_text())
-    record["config"]["generator"]["old"] = 1
-    (tmp_path / "experiment.json").write_text(json.dumps(record))
+    stored = json.loads((tmp_path / "experiment.json").read_text())
+    stored["config"]["generator"]["old"] = 1
+    (tmp_path / "experiment.json").write_text(json.dumps(stored))
     with pytest.raises(ValueError, match=r"field generator\.old"):
         record.load_experiment(tmp_path)
 

@@ -19,6 +19,7 @@ from p2p_jax.cli.argv import typed_value
 from p2p_jax.config import Config, Data, Discriminator, Generator
 from p2p_jax.config.presets import apply_preset
 from p2p_jax.data.pictures import decode, of_file, write_picture
+from p2p_jax.errors import INTERNAL_ERROR
 from p2p_jax.pytorch import convert
 from p2p_jax.pytorch.state_dict import read_state_dict, write_state_dict
 from p2p_jax.state import NetworkState, TrainState
@@ -159,8 +160,8 @@ def test_training_goes_on_from_imported_networks_in_place_and_again(tmp_path, ca
     # Nothing is trained before there is a checkpoint: all but the networks may still change.
     with pytest.MonkeyPatch.context() as patch:
         stop_after(patch, 0, crash)
-        with pytest.raises(RuntimeError):
-            run(*line, "--steps", 500)
+        assert run(*line, "--steps", 500) == INTERNAL_ERROR
+    assert "RuntimeError: a crash" in capsys.readouterr().err
     assert "imported with generator.width 2, not 3" in refused(capsys, *line, "--generator.width", 3)
     assert run(*line, "--steps", 2, "--checkpoint-every", 1, "--keep", 5) == 0
     assert steps_of(workdir) == [0, 1, 2]

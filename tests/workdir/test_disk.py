@@ -11,6 +11,7 @@ import pytest
 from helpers.cases import mostly_slow
 from helpers.runs import LINEAR, crash, fill, finished_run, leaves_of, rows_of, small_disk, steps_of, stop_after, train
 
+from p2p_jax.errors import INTERNAL_ERROR
 from p2p_jax.evaluation import report
 from p2p_jax.training import loop, trainer
 from p2p_jax.workdir import checkpoint, cleaning, disk, record
@@ -178,11 +179,11 @@ def test_events_that_cannot_be_written_end_the_run(tmp_path, monkeypatch, capsys
     assert steps_of(tmp_path / "run") == [3]
 
 
-def test_what_a_killed_run_left_unfinished_is_removed_by_the_next(tmp_path):
+def test_what_a_killed_run_left_unfinished_is_removed_by_the_next(tmp_path, capsys):
     with pytest.MonkeyPatch.context() as patch:
         stop_after(patch, 4, crash)
-        with pytest.raises(RuntimeError, match="a crash"):
-            train(tmp_path, *LINEAR)
+        assert train(tmp_path, *LINEAR) == INTERNAL_ERROR
+    assert "RuntimeError: a crash" in capsys.readouterr().err
     (tmp_path / "checkpoints" / "6.orbax-checkpoint-tmp" / "generator.orbax-checkpoint-tmp").mkdir(parents=True)
     for name in ("experiment.json.tmp", "metrics.jsonl.tmp", "samples/step_00000004.png.tmp", "mine.tmp"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
