@@ -25,7 +25,8 @@ def train(argv: list[str]) -> int:
 
     found = experiment.find(argv[0])
     workdir = find_workdir(argv, found.name)
-    stored = resume.stored_run(workdir, found, argv)
+    trust = "--trust" in argv
+    stored = resume.stored_run(workdir, found, overwrite="--overwrite" in argv, trust=trust)
     defaults = (stored or found).config
     preset, init_from = typed_value(argv, "--preset"), typed_value(argv, "--init-from")
     defaults = apply_preset(defaults, preset)
@@ -34,7 +35,7 @@ def train(argv: list[str]) -> int:
     elif stored is not None:
         init_from = None
     if init_from:
-        defaults = networks_of(defaults, Path(init_from), trust="--trust" in argv)
+        defaults = networks_of(defaults, Path(init_from), trust=trust)
         if preset:
             print(f"The networks are those of {init_from}; losses, optimizers and data are as in {preset}.")
     options = parse(train_options(found.name, defaults), argv[1:], f"{PROGRAM} train {argv[0]}")
@@ -42,7 +43,8 @@ def train(argv: list[str]) -> int:
     if stored is not None:
         if options.init_from and options.init_from.absolute() != recorded_source(workdir):
             raise UserError(f"{workdir} already holds a run: --init-from is for a new one; give another --workdir.")
-        resume.refuse_differences(workdir, stored, config)
+        if (notice := resume.refuse_differences(workdir, stored, config)) is not None:
+            print(notice)
     from p2p_jax.devices import processes
 
     processes.start(options.distributed)

@@ -1,6 +1,6 @@
-"""Going on with a run: the stored values hold, and only what was typed is compared with them.
+"""Resuming: finds the run that a workdir holds and refuses options that would make it another run.
 
-Here too is what a workdir holds of a run: starting from another one, dropping what is later than a checkpoint, clearing.
+Stored values are the defaults of a resumed run, so only options that were typed can differ from them.
 """
 
 from pathlib import Path
@@ -12,18 +12,28 @@ from p2p_jax.experiment import Experiment
 from p2p_jax.workdir.init_from import has_checkpoint, read_imported, refuse_other_networks, refuse_to_remove_imported
 from p2p_jax.workdir.record import RECORD, hash_file, load_experiment, read_record
 
+LENGTH = ("steps", "epochs", "steps_per_epoch")
+"""Fields that may change when a run is resumed, as long as the run does not become shorter."""
 
-def stored_run(workdir: Path, found: Experiment, argv: list[str]) -> Experiment | None:
-    """The run that a workdir holds, or None.
+
+def stored_run(workdir: Path, found: Experiment, *, overwrite: bool, trust: bool) -> Experiment | None:
+    """Returns the run that a workdir holds, or None if training starts from the beginning.
+
+    Args:
+        workdir: of the run; may not exist yet.
+        found: the experiment that was asked for.
+        overwrite: remove a run that is there.
+        trust: run the experiment file in the workdir even though it was put there by somebody else.
 
     Raises:
-        UserError: it is of another experiment, or of another file.
+        UserError: the workdir is a file, holds a run of another experiment or of another file, or holds imported networks
+            that `overwrite` would remove.
     """
     if workdir.exists() and not workdir.is_dir():
         raise UserError(f"the workdir {workdir} is a file: give a folder.")
-    if "--overwrite" in argv:
+    if overwrite:
         refuse_to_remove_imported(workdir)
-    if "--overwrite" in argv or not (workdir / RECORD).exists():
+    if overwrite or not (workdir / RECORD).exists():
         return None
     record = read_record(workdir)
     if record["name"] != found.name or (record["sha256"] is None) != (found.file is None):
@@ -35,44 +45,57 @@ def stored_run(workdir: Path, found: Experiment, argv: list[str]) -> Experiment 
         raise UserError(
             f"{found.file} has changed since the run in {workdir} was started: give another --workdir, or --overwrite."
         )
-    return load_experiment(workdir, trust="--trust" in argv)
+    return load_experiment(workdir, trust=trust)
 
 
-def refuse_differences(workdir: Path, stored: Experiment, config: Any) -> None:
-    """Refuses to go on with a run under another identity.
+def refuse_differences(workdir: Path, stored: Experiment, config: Any) -> str | None:
+    """Refuses to resume a run with options that change what it computes. Only its length may change.
+
+    Args:
+        workdir: of the run.
+        stored: the run as `stored_run` returned it.
+        config: the config that was asked for.
+
+    Returns:
+        a sentence that announces a change of length, or None.
 
     Raises:
-        UserError: naming what differs.
+        UserError: some options differ; the message names each with both values.
     """
-    length = {"steps", "epochs", "steps_per_epoch"}
     different = differences(stored.config, config)
     imported = read_imported(workdir)
     if imported and not has_checkpoint(workdir):
         refuse_other_networks(workdir, imported, different)
-        return
+        return None
     fixed = [
         f"{name} is {old}, not {new}"
         for name, (old, new, runtime) in different.items()
-        if not runtime and name not in length
+        if not runtime and name not in LENGTH
     ]
     if fixed:
         raise UserError(
-            f"the run in {workdir} was started with other options ({'; '.join(fixed)}): leave them out to go on, or give "
-            "another --workdir, or --overwrite."
+            f"the run in {workdir} was started with other options ({'; '.join(fixed)}): leave them out to resume it, or "
+            "give another --workdir, or --overwrite."
         )
     old = stored.config.steps
     new = config.steps if config.epochs is None else config.epochs * stored.config.steps_per_epoch
     if new < old:
-        raise UserError(f"the run in {workdir} has steps {old}: it may grow, but {new} is less.")
+        raise UserError(f"the run in {workdir} has {old} steps, and {new} is less: give at least {old} steps.")
     if new > old or (config.epochs is None) != (stored.config.epochs is None):
-        print(f"The length changes from {old} to {new} steps, and the learning-rate schedule with it.")
+        return f"The length changes from {old} to {new} steps, and the learning-rate schedule with it."
+    return None
 
 
 def data_changed(workdir: Path, fingerprint: str, *, accept: bool) -> bool:
-    """Whether the pictures have changed since the run in a workdir was started, and that is accepted.
+    """Whether the pictures have changed since the run in a workdir was started.
+
+    Args:
+        workdir: of the run; may hold none.
+        fingerprint: of the data set as it is now.
+        accept: whether a change is allowed.
 
     Raises:
-        UserError: they have changed, and it is not accepted.
+        UserError: the pictures have changed, and that is not accepted.
     """
     if not (workdir / RECORD).is_file() or (read_imported(workdir) and not has_checkpoint(workdir)):
         return False
@@ -80,6 +103,7 @@ def data_changed(workdir: Path, fingerprint: str, *, accept: bool) -> bool:
     if changed and not accept:
         raise UserError(
             f"the pictures have changed since the run in {workdir} was started (names, number or sizes of the files): put "
-            "them back, go on with --accept-changed-data, or start anew with another --workdir or --overwrite."
+            "the old files back, resume with --accept-changed-data, or start a new run with another --workdir or "
+            "--overwrite."
         )
     return changed

@@ -176,7 +176,7 @@ def test_what_is_not_typed_is_as_it_was_stored(finished):
 
 def test_fewer_steps_are_refused(finished, capsys):
     assert train(finished, "--steps", "5") == 2
-    assert "has steps 8: it may grow, but 5 is less" in capsys.readouterr().err
+    assert "has 8 steps, and 5 is less: give at least 8 steps" in capsys.readouterr().err
 
 
 def test_fewer_steps_in_epochs_are_refused(finished, capsys, monkeypatch):
