@@ -17,9 +17,10 @@ import numpy as np
 
 from experiments.fundamentals import LESSONS, page
 from experiments.fundamentals.lesson import Figure, Lesson, Pictures, holds
+from experiments.fundamentals.prose import compose, read_text
 from p2p_jax.cli import compilation_cache as programs
 from p2p_jax.cli import run_command
-from p2p_jax.cli.options import parse
+from p2p_jax.cli.parsing import parse
 from p2p_jax.console import open_console, progress_bar
 from p2p_jax.evaluation.samples import save_grid
 from p2p_jax.workdir.record import versions
@@ -80,7 +81,8 @@ def make_lesson(name: str, **options: Any) -> Lesson:
     module = importlib.import_module(f"experiments.fundamentals.{name}")
     with jax.default_matmul_precision("highest"):  # on accelerators, too, as exact as what is said
         numbers = to_host(module.measure(**options))
-    blocks = importlib.import_module(f"experiments.fundamentals.text.{name}").tell(numbers)
+    told = importlib.import_module(f"experiments.fundamentals.text.{name}").tell(numbers)
+    blocks = compose(read_text(name), told)
     return Lesson(name, module.TITLE, module.QUESTION, module.HOMES, numbers, module.claims(numbers), blocks)
 
 
@@ -145,7 +147,8 @@ def hash_code() -> str:
     """A hash of the package's and the course's files and of the versions of what they run on."""
     here = Path(__file__).parent
     package = Path(importlib.import_module("p2p_jax").__path__[0])
-    files = sorted(path for root in (here, package) for path in root.rglob("*") if path.suffix in (".py", ".js", ".css"))
+    kinds = (".py", ".md", ".js", ".css")
+    files = sorted(path for root in (here, package) for path in root.rglob("*") if path.suffix in kinds)
     digest = hashlib.sha256(json.dumps(versions()).encode())
     for path in files:
         digest.update(str(path).encode() + b"\0" + path.read_bytes())

@@ -23,7 +23,7 @@ class Surface(NamedTuple):
 
 
 def _cliff(w: Array) -> Array:
-    face = 0.5 * (jax.nn.softplus(40 * w[0]) - jax.nn.softplus(40 * (w[0] - 1)))  # rises by 20 where w[0] is 0 to 1
+    face = 0.5 * (jax.nn.softplus(40 * w[0]) - jax.nn.softplus(40 * (w[0] - 1)))  # rises by 20 between w[0] = 0 and 1
     return 0.05 * (w[0] + 1.5) ** 2 + 0.2 * w[1] ** 2 + face
 
 

@@ -1,4 +1,4 @@
-"""What a lesson is made of: data, no behaviour. `page.py` turns it into HTML."""
+"""What a lesson is made of: data, no behaviour. `prose.py` composes its blocks, `page.py` makes a page of them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -11,12 +11,12 @@ Numbers = dict[str, Any]
 
 
 class Claim(NamedTuple):
-    """A sentence that the lesson says, and the number that bears it out.
+    """A sentence that the lesson says, and the number that proves it.
 
     Attributes:
         text: the sentence.
         value: what was measured.
-        relation: how it has to compare with `bound`.
+        relation: the comparison of `value` with `bound` that must hold.
         bound: a number, often another measured one.
         within: the largest distance that "=" allows.
     """
@@ -29,77 +29,29 @@ class Claim(NamedTuple):
 
 
 def holds(claim: Claim) -> bool:
-    """Whether the number is what the sentence says."""
+    """Whether the claim's number fulfils its comparison."""
     if claim.relation == "=":
         return abs(claim.value - claim.bound) <= claim.within
     return claim.value < claim.bound if claim.relation == "<" else claim.value > claim.bound
 
 
-# The blocks of a lesson's text. A plain string is Markdown.
+# What `tell` gives for the places in a lesson's Markdown, besides matplotlib figures and the rows of tables.
 
 
-class Formula(NamedTuple):
-    """A formula on a line of its own.
-
-    Attributes:
-        latex: what is shown, without dollars: matplotlib's mathtext, which knows no environments.
-        words: the same in words, shown below and read out.
-    """
-
-    latex: str
-    words: str
-
-
-class Figure(NamedTuple):
-    """One plot; several in a row stand side by side where there is room.
+class Grid(NamedTuple):
+    """Small pictures in a table.
 
     Attributes:
-        name: of its file, without the ending.
-        caption: what to look at; Markdown.
-        alt: what it shows, for those who cannot see it.
-        drawing: made by `plots.new_plot`.
-    """
-
-    name: str
-    caption: str
-    alt: str
-    drawing: Drawing
-
-
-class Pictures(NamedTuple):
-    """A table of small pictures.
-
-    Attributes:
-        name: of its file, without the ending.
-        caption: what to look at; Markdown.
-        alt: what it shows, for those who cannot see it.
         columns: title to pictures, uint8 (h, w, 1) or (h, w, 3), one for each row.
         rows: titles of the rows, or nothing.
     """
 
-    name: str
-    caption: str
-    alt: str
     columns: Mapping[str, Sequence[np.ndarray]]
     rows: Sequence[str] = ()
 
 
-class Table(NamedTuple):
-    """Numbers in rows; the first column heads each row."""
-
-    caption: str
-    header: Sequence[str]
-    rows: Sequence[Sequence[Any]]
-
-
-class Source(NamedTuple):
-    """The source of a function, unfolded on request."""
-
-    function: Callable[..., Any]
-
-
 class Slider(NamedTuple):
-    """A number that the reader moves from `low` to `high`; with `power`, those and `step` are of its power of ten."""
+    """A number that the reader sets from `low` to `high`. With `power`, the value is 10 to the power of that number."""
 
     name: str
     label: str
@@ -111,23 +63,106 @@ class Slider(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """One of several, (value, label) each; the first is chosen at the start."""
+    """A choice among options, (value, label) each; the first is chosen at the start."""
 
     name: str
     label: str
     options: Sequence[tuple[str, str]]
 
 
-class Widget(NamedTuple):
-    """Something to move: `web/NAME.js` computes from the controls what Python would compute, draws and says it.
+class Controls(NamedTuple):
+    """The controls of a widget.
 
     Attributes:
-        name: of the file in `web`.
-        title: of the box.
-        task: what to try; Markdown.
         controls: sliders and choices.
-        data: further constants that the script is given.
+        data: constants for the script.
         play: the name of a slider that a button moves by itself, or None.
+    """
+
+    controls: Sequence[Slider | Choice]
+    data: Mapping[str, Any] = {}
+    play: str | None = None
+
+
+Rows = Sequence[Sequence[Any]]
+"""Rows of a table; the first cell heads the row. A cell is a number or a line of Markdown."""
+
+
+class Told(NamedTuple):
+    """What a lesson's Markdown names.
+
+    Attributes:
+        values: numbers and texts, {name: value}.
+        parts: what stands at the fenced blocks, {name: part}.
+    """
+
+    values: Mapping[str, Any]
+    parts: Mapping[str, Drawing | Grid | Controls | Rows]
+
+
+# The blocks of a lesson, as the page shows them. A plain string is HTML; so are captions, titles of columns and tasks.
+
+
+class Formula(NamedTuple):
+    """A formula on a line of its own.
+
+    Attributes:
+        latex: without dollars: matplotlib's mathtext, which knows no environments.
+        words: the same in words, shown below and read out.
+    """
+
+    latex: str
+    words: str
+
+
+class Figure(NamedTuple):
+    """A plot; consecutive plots are shown side by side where there is room.
+
+    Attributes:
+        name: of its file, without the ending.
+        caption: what to look at.
+        alt: a description for those who cannot see the plot.
+        drawing: made by `new_plot`.
+    """
+
+    name: str
+    caption: str
+    alt: str
+    drawing: Drawing
+
+
+class Pictures(NamedTuple):
+    """A table of small pictures: `name`, `caption` and `alt` as in `Figure`, `columns` and `rows` as in `Grid`."""
+
+    name: str
+    caption: str
+    alt: str
+    columns: Mapping[str, Sequence[np.ndarray]]
+    rows: Sequence[str] = ()
+
+
+class Table(NamedTuple):
+    """Numbers in rows."""
+
+    caption: str
+    header: Sequence[str]
+    rows: Rows
+
+
+class Source(NamedTuple):
+    """The source of a function, which the reader can unfold."""
+
+    function: Callable[..., Any]
+
+
+class Widget(NamedTuple):
+    """A box with controls: `web/NAME.js` computes what Python would compute, draws it and says it in words.
+
+    Attributes:
+        name: of the script in `web`.
+        title: of the box.
+        task: what to try.
+        controls, data, play: as in `Controls`.
     """
 
     name: str
@@ -146,11 +181,11 @@ class Lesson(NamedTuple):
 
     Attributes:
         name: of its module.
-        title, question: what it is called and what it answers.
-        homes: the functions of the package that the idea lives in.
+        title, question: the lesson's title and the question that it answers.
+        homes: the functions of the package that the lesson is about.
         numbers: what `measure` returned.
-        claims: what is said of them.
-        blocks: how it is told.
+        claims: what the lesson says of them.
+        blocks: what the page shows.
     """
 
     name: str

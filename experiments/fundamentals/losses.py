@@ -1,4 +1,4 @@
-"""What a loss measures: squared error, log loss, L1 and L2, each with what it makes of data.
+"""What a loss measures: squared error, log loss, L1 and L2, and what a program learns with each.
 
 python -m experiments.fundamentals.losses
 """
@@ -15,26 +15,27 @@ from experiments.fundamentals.lesson import Claim, Numbers
 from p2p_jax import losses, ops
 
 TITLE = "Loss functions: a number to make small"
-QUESTION = "How does a program know how wrong it is, and why does the measure decide what it learns?"
+QUESTION = "How does a program know how wrong it is, and how does the loss decide what it learns?"
 HOMES = (losses.l1, losses.l2, losses.binary_cross_entropy, ops.sigmoid)
 
-WRONG_LOGIT = -6.0  # a judge that is nearly certain, and wrong
+WRONG_LOGIT = -6.0  # of an answer that is nearly certain and wrong
 PRICES = np.array([1.0, 2.0, 2.5, 3.0, 9.0])
 
 
 def measure() -> Numbers:
     """Fits a line, separates two clouds, and compares the losses."""
     return {
-        "line": _line(),
-        "clouds": _clouds(),
-        "curves": _curves(),
-        "race": _race(),
-        "centre": _centre(),
-        "edges": _edges(),
+        "line": measure_line(),
+        "clouds": measure_clouds(),
+        "curves": measure_curves(),
+        "race": measure_race(),
+        "centre": measure_centre(),
+        "edges": measure_edges(),
     }
 
 
-def _line() -> Numbers:
+def measure_line() -> Numbers:
+    """Fits a line to forty points by descent, and by algebra."""
     random = np.random.default_rng(0)
     x = np.linspace(-1, 1, 40)
     y = 2 * x + 1 + 0.3 * random.standard_normal(40)
@@ -47,7 +48,8 @@ def _line() -> Numbers:
     return {"x": x, "y": y, "path": path, "loss": values, "by_algebra": by_algebra}
 
 
-def _clouds() -> Numbers:
+def measure_clouds() -> Numbers:
+    """Separates two clouds of points by descent on the log loss."""
     random = np.random.default_rng(1)
     real = random.standard_normal((60, 2)) * 0.7 + (1, 0.7)
     fake = random.standard_normal((60, 2)) * 0.7 - (1, 0.7)
@@ -63,20 +65,22 @@ def _clouds() -> Numbers:
 
 
 def _of_logit(logit: Array) -> tuple[Array, Array]:
-    """Squared error after the sigmoid, and log loss, of an answer whose truth is 1."""
+    """Squared error after the sigmoid, and log loss, of an answer whose target is 1."""
     return losses.l2(ops.sigmoid(logit), jnp.ones(())), losses.binary_cross_entropy(logit, 1.0)
 
 
-def _curves() -> Numbers:
+def measure_curves() -> Numbers:
+    """Squared error and log loss against the logit of an answer, with their slopes, and log loss by probability."""
     logits = jnp.linspace(-8, 8, 161)
     squared, log = jax.vmap(_of_logit)(logits)
     squared_slope, log_slope = jax.vmap(jax.jacrev(_of_logit))(logits)
     named = {"squared": squared, "log": log, "squared_slope": squared_slope, "log_slope": log_slope}
-    told = {p: losses.binary_cross_entropy(jnp.log(p) - jnp.log1p(-p), 1.0) for p in (0.99, 0.5, 0.1, 0.01, 0.001)}
-    return {"logit": logits, "probability": ops.sigmoid(logits), **named, "of_probability": told}
+    costs = {p: losses.binary_cross_entropy(jnp.log(p) - jnp.log1p(-p), 1.0) for p in (0.99, 0.5, 0.1, 0.01, 0.001)}
+    return {"logit": logits, "probability": ops.sigmoid(logits), **named, "of_probability": costs}
 
 
-def _race() -> Numbers:
+def measure_race() -> Numbers:
+    """How many steps squared error and log loss need from a wrong answer to one of 90 % for the truth."""
     start, result = jnp.array(WRONG_LOGIT), {}
     for index, name in enumerate(("squared", "log")):
         path, _ = descend(lambda logit, index=index: _of_logit(logit)[index], optax.sgd(1.0), start, 3000)
@@ -86,7 +90,8 @@ def _race() -> Numbers:
     return result
 
 
-def _centre() -> Numbers:
+def measure_centre() -> Numbers:
+    """The single guess for five prices with the smallest L1 and with the smallest L2."""
     guesses = np.linspace(0, 10, 201)
     result: Numbers = {"prices": PRICES, "guesses": guesses, "mean": PRICES.mean(), "median": np.median(PRICES)}
     for name, loss in (("l1", losses.l1), ("l2", losses.l2)):
@@ -95,8 +100,8 @@ def _centre() -> Numbers:
     return result
 
 
-def _edges() -> Numbers:
-    """Pictures of a wall beside the sky whose edge is never at the same place, and the best single answer to all."""
+def measure_edges() -> Numbers:
+    """The single picture with the smallest L1, and with the smallest L2, for pictures whose one edge varies in position."""
     random = np.random.default_rng(2)
     edges = random.permutation(np.repeat(np.arange(10, 23), 3))
     pictures = jnp.asarray(np.where(np.arange(32) < edges[:, None], -0.6, 0.8))[:, None, :].repeat(16, axis=1)
@@ -109,35 +114,42 @@ def _edges() -> Numbers:
 
 
 def claims(numbers: Numbers) -> list[Claim]:
-    """What the text says, with its numbers."""
-    line, clouds, told = numbers["line"], numbers["clouds"], numbers["curves"]["of_probability"]
-    race, centre, edges = numbers["race"], numbers["centre"], numbers["edges"]
+    """The claims of the text, with their numbers."""
+    return [*_descent_claims(numbers), *_log_loss_claims(numbers), *_preference_claims(numbers)]
+
+
+def _descent_claims(numbers: Numbers) -> list[Claim]:
+    line, clouds = numbers["line"], numbers["clouds"]
     start, end, best = line["loss"][0], line["loss"][-1], line["by_algebra"]
     return [
         Claim("Descent lowers the squared error of the line to less than a tenth.", end / start, "<", 0.1),
-        Claim("Its slope is the one that algebra gives.", line["path"][-1][0], "=", best[0], 0.001),
-        Claim("So is its height at x = 0.", line["path"][-1][1], "=", best[1], 0.001),
+        Claim("The line's slope is the one that algebra gives.", line["path"][-1][0], "=", best[0], 0.001),
+        Claim("The line's height at x = 0 is the one that algebra gives.", line["path"][-1][1], "=", best[1], 0.001),
         Claim("Log loss starts at log 2, where every answer is one half.", clouds["loss"][0], "=", np.log(2), 1e-5),
-        Claim(
-            "The line between the clouds has more than 95 of 100 points on the right side.", clouds["accuracy"], ">", 0.95
-        ),
-        Claim("An answer of one half costs log 2.", told[0.5], "=", np.log(2), 1e-5),
-        Claim("An answer of 1 % that was right after all costs log 100.", told[0.01], "=", np.log(100), 1e-3),
-        Claim("Every tenfold surer wrong answer costs log 10 more.", told[0.001] - told[0.01], "=", np.log(10), 1e-2),
-        Claim(
-            "At a logit of −6 squared error has hardly a slope.", abs(float(race["squared"]["slope_at_start"])), "<", 0.01
-        ),
-        Claim("Log loss has nearly its steepest there.", abs(float(race["log"]["slope_at_start"])), ">", 0.99),
-        Claim(
-            "Squared error needs more than ten times as many steps to get from there to 90 %.",
-            race["squared"]["steps_to_90_percent"] / race["log"]["steps_to_90_percent"],
-            ">",
-            10,
-        ),
+        Claim("More than 95 of 100 points are on the right side of the line.", clouds["accuracy"], ">", 0.95),
+    ]
+
+
+def _log_loss_claims(numbers: Numbers) -> list[Claim]:
+    costs, squared, log = numbers["curves"]["of_probability"], numbers["race"]["squared"], numbers["race"]["log"]
+    steps = squared["steps_to_90_percent"] / log["steps_to_90_percent"]
+    return [
+        Claim("The log loss of an answer of one half is log 2.", costs[0.5], "=", np.log(2), 1e-5),
+        Claim("The log loss of 1 % for the truth is log 100.", costs[0.01], "=", np.log(100), 1e-3),
+        Claim("A tenth of the probability adds log 10 to the loss.", costs[0.001] - costs[0.01], "=", np.log(10), 1e-2),
+        Claim("At a logit of −6 squared error has a slope near 0.", abs(float(squared["slope_at_start"])), "<", 0.01),
+        Claim("There log loss is nearly as steep as it can be.", abs(float(log["slope_at_start"])), ">", 0.99),
+        Claim("Squared error needs over ten times as many steps from there to 90 %.", steps, ">", 10),
+    ]
+
+
+def _preference_claims(numbers: Numbers) -> list[Claim]:
+    centre, edges = numbers["centre"], numbers["edges"]
+    return [
         Claim("The guess with the smallest L1 is the median.", centre["l1"]["found"], "=", centre["median"], 0.05),
         Claim("The guess with the smallest L2 is the mean.", centre["l2"]["found"], "=", centre["mean"], 0.001),
-        Claim("L1's answer keeps the edge in one step.", edges["l1"]["steepest"] / edges["height"], ">", 0.9),
-        Claim("L2's answer has no step of even a fifth of it.", edges["l2"]["steepest"] / edges["height"], "<", 0.2),
+        Claim("L1's answer has nearly the whole edge in one step.", edges["l1"]["steepest"] / edges["height"], ">", 0.9),
+        Claim("L2's answer has no step of even a fifth of the edge.", edges["l2"]["steepest"] / edges["height"], "<", 0.2),
     ]
 
 

@@ -1,21 +1,18 @@
-"""One page of HTML that needs nothing outside itself: lessons with their figures, formulas and sliders."""
+"""Makes one self-contained page of HTML from lessons, with their figures, formulas and sliders."""
 
 import base64
 import html
 import inspect
 import io
 import json
-import math
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any, SupportsFloat
+from typing import Any
 
 import numpy as np
-from markdown_it import MarkdownIt
 from matplotlib.font_manager import FontProperties
 from matplotlib.mathtext import math_to_image
 from PIL import Image
@@ -33,24 +30,11 @@ from experiments.fundamentals.lesson import (
     Widget,
     holds,
 )
+from experiments.fundamentals.prose import read_text, render, render_inline, show_number
 from p2p_jax.workdir.record import versions
 
 WEB = Path(__file__).parent / "web"
 TITLE = "The ideas behind pix2pix, in eight experiments"
-INTRODUCTION = """
-**pix2pix** is a program that learns from pairs of pictures to turn one into the other: a plan of a building into a photo of
-it, for example. This course goes through the ideas that it is made of. You need school algebra, and to be able to read a
-little Python. Every lesson is an experiment that ran on the machine that made this page, with the very functions that
-pix2pix itself calls; every number in the text was measured by it, and each lesson ends with the list of what was checked.
-
-To a program, a picture is an **array**: a block of numbers with a height, a width and a depth. The depth holds the
-**channels**: three numbers for each **pixel**, its red, green and blue. Inside this package they go from -1 (none of it)
-to 1 (all of it).
-
-Change something and see: every lesson names the functions that it is about. Edit one, run the lesson again, and look at
-what happens to its numbers.
-"""
-RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
@@ -68,7 +52,7 @@ def render_page(articles: Mapping[str, str]) -> str:
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">
 <style>{style}</style></head>
 <body><a class="skip" href="#lessons">Skip to the lessons</a>
-<header><h1>{TITLE}</h1>{_markdown(INTRODUCTION)}</header>
+<header><h1>{TITLE}</h1>{render(read_text("introduction"))}</header>
 <nav aria-label="Lessons"><ul>{links}</ul></nav>
 <main id="lessons">
 {body}
@@ -84,8 +68,8 @@ def render_article(lesson: Lesson, folder: Path, *, number: int) -> str:
 
     Args:
         lesson: that was run.
-        folder: where its figures lie as PNG.
-        number: in the course, from 1.
+        folder: of its figures, PNG files.
+        number: its number in the course, from 1.
     """
     name = lesson.name
     homes = ", ".join(f"<code>{html.escape(home)}</code>" for home in dict.fromkeys(map(_home, lesson.homes)))
@@ -93,7 +77,8 @@ def render_article(lesson: Lesson, folder: Path, *, number: int) -> str:
         f'<article id="{name}" aria-labelledby="{name}-title">',
         f'<h2 id="{name}-title">{number}. {html.escape(lesson.title)}</h2>',
         f'<p class="question">{html.escape(lesson.question)}</p>',
-        f'<p class="where">Lives in {homes}. Run it alone: <code>python -m experiments.fundamentals.{name}</code></p>',
+        f'<p class="where">The code is in {homes}. '
+        f"Run this lesson alone: <code>python -m experiments.fundamentals.{name}</code></p>",
     ]
     for kind, blocks in groupby(lesson.blocks, type):
         rendered = [_render(block, folder) for block in blocks]
@@ -107,27 +92,17 @@ def _read_web(name: str) -> str:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Writes a text file so that there is never half of it."""
+    """Writes a text file in one step, so that no reader sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")  # two runs at a time do not share one
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")  # a name of its own for each process
     partial.write_text(text, encoding="utf-8")
     partial.replace(path)
-
-
-def show_number(value: SupportsFloat) -> str:
-    """A number as the page shows it: four figures, thousands apart, a true minus; also what is none, in words."""
-    value = float(value)
-    if not math.isfinite(value):
-        return "no number" if math.isnan(value) else "infinite" if value > 0 else "minus infinite"
-    text = f"{value:,.0f}" if value == round(value) and abs(value) < 1e9 else f"{value:.4g}"
-    mantissa, _, exponent = text.replace("-", "−").partition("e")
-    return f"{mantissa} × 10{str(int(exponent.replace('−', '-'))).translate(RAISED)}" if exponent else mantissa
 
 
 def _render(block: Block, folder: Path) -> str:
     match block:
         case str():
-            return _markdown(block)
+            return block
         case Formula(latex, words):
             return f'<div class="formula">{_formula(latex, words)}</div>'
         case Figure(name, caption, alt):
@@ -141,19 +116,6 @@ def _render(block: Block, folder: Path) -> str:
             return f"<details><summary>{html.escape(_home(function))}</summary><pre><code>{code}</code></pre></details>"
         case Widget():
             return _widget(block)
-
-
-@cache
-def _parser() -> MarkdownIt:
-    return MarkdownIt("commonmark")
-
-
-def _markdown(text: str) -> str:
-    return _parser().render(inspect.cleandoc(text))
-
-
-def _inline(text: str) -> str:
-    return _parser().renderInline(inspect.cleandoc(text))
 
 
 def _home(function: Callable[..., Any]) -> str:
@@ -176,15 +138,15 @@ def _formula(latex: str, words: str) -> str:
 
 
 def _figure(content: str, caption: str, kind: str = "plot") -> str:
-    return f'<figure class="{kind}">{content}<figcaption>{_inline(caption)}</figcaption></figure>'
+    return f'<figure class="{kind}">{content}<figcaption>{caption}</figcaption></figure>'
 
 
 def _pictures(block: Pictures) -> str:
     corner = "<td></td>" if block.rows else ""
-    head = corner + "".join(f'<th scope="col">{_inline(title)}</th>' for title in block.columns)
+    head = corner + "".join(f'<th scope="col">{render_inline(title)}</th>' for title in block.columns)
     body = ""
     for index, cells in enumerate(zip(*block.columns.values(), strict=True)):
-        row = f'<th scope="row">{_inline(block.rows[index])}</th>' if block.rows else ""
+        row = f'<th scope="row">{render_inline(block.rows[index])}</th>' if block.rows else ""
         row += "".join(f"<td>{_image(_png(cell), '')}</td>" for cell in cells)
         body += f"<tr>{row}</tr>"
     wide = f"min-width: {4 * len(block.columns)}rem"
@@ -201,21 +163,21 @@ def _png(picture: np.ndarray) -> bytes:
 
 
 def _table(caption: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    head = "".join(f'<th scope="col">{_inline(title)}</th>' for title in header)
+    head = "".join(f'<th scope="col">{title}</th>' for title in header)
     body = ""
     for first, *rest in rows:
         cells = "".join(f"<td>{_cell(value)}</td>" for value in rest)
         body += f'<tr><th scope="row">{_cell(first)}</th>{cells}</tr>'
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    label = html.escape(re.sub("[*`]", "", caption))
+    label = re.sub("<[^>]+>", "", caption)
     return (
-        f'<figure class="table"><figcaption>{_inline(caption)}</figcaption>'
+        f'<figure class="table"><figcaption>{caption}</figcaption>'
         f'<div class="wide" tabindex="0" role="region" aria-label="{label}">{table}</div></figure>'
     )
 
 
 def _cell(value: Any) -> str:
-    return _inline(value) if isinstance(value, str) else show_number(value)
+    return render_inline(value) if isinstance(value, str) else show_number(value)
 
 
 def _widget(block: Widget) -> str:
@@ -226,15 +188,15 @@ def _widget(block: Widget) -> str:
     given = given.replace("</", "<\\/")  # so that no text in it can end the script
     return (
         f'<section class="widget" data-widget="{block.name}" aria-label="{html.escape(block.title)}">'
-        f'<p class="title" aria-hidden="true">{html.escape(block.title)}</p>{_markdown(block.task)}'
-        "<noscript><p>This box moves only where scripts are allowed to run.</p></noscript>"
+        f'<p class="title" aria-hidden="true">{html.escape(block.title)}</p>{block.task}'
+        "<noscript><p>This box needs JavaScript.</p></noscript>"
         f'<script type="application/json">{given}</script></section>'
     )
 
 
 def _claims(claims: Sequence[Claim]) -> str:
     items = "".join(
-        f"<li>{_inline(claim.text)} <span>{compare(claim)}"
+        f"<li>{render_inline(claim.text)} <span>{compare(claim)}"
         f"{'' if holds(claim) else ' <strong>This does not hold here.</strong>'}</span></li>"
         for claim in claims
     )

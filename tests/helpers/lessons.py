@@ -10,12 +10,13 @@ import jax
 from py_mini_racer import MiniRacer
 
 from experiments.fundamentals.course import to_host, to_json
-from experiments.fundamentals.lesson import Slider, Widget, holds
+from experiments.fundamentals.lesson import Block, Slider, Widget, holds
 from experiments.fundamentals.page import WEB
+from experiments.fundamentals.prose import compose, read_text
 
 
 def assert_claims_hold(lesson: ModuleType, numbers: dict[str, Any]) -> None:
-    """Every claim of the lesson holds, by a finite number."""
+    """Checks that every claim of the lesson holds and has a finite number."""
     claims = lesson.claims(numbers)
     assert claims
     for claim in claims:
@@ -24,8 +25,8 @@ def assert_claims_hold(lesson: ModuleType, numbers: dict[str, Any]) -> None:
 
 
 def broken_claims(lesson: ModuleType, numbers: dict[str, Any], **parts: Callable[[], Any]) -> str:
-    """The claims that do not hold when these parts of the numbers are measured anew, one on a line."""
-    jax.clear_caches()  # what was compiled before the idea was broken
+    """The claims that fail when these parts of the numbers are measured again, one on a line."""
+    jax.clear_caches()  # drops what was compiled before the test broke the idea
     try:
         again = to_host({name: measure() for name, measure in parts.items()})
     finally:
@@ -33,10 +34,14 @@ def broken_claims(lesson: ModuleType, numbers: dict[str, Any], **parts: Callable
     return "\n".join(claim.text for claim in lesson.claims({**numbers, **again}) if not holds(claim))
 
 
+def compose_lesson(name: str, numbers: dict[str, Any]) -> list[Block]:
+    """The blocks of a lesson from its numbers; fails where the Markdown and `tell` do not name the same things."""
+    return compose(read_text(name), importlib.import_module(f"experiments.fundamentals.text.{name}").tell(numbers))
+
+
 def assert_told(name: str, numbers: dict[str, Any]) -> None:
-    """The lesson can be told from its numbers, and its widgets work at both ends of every slider and with every choice."""
-    blocks = importlib.import_module(f"experiments.fundamentals.text.{name}").tell(numbers)
-    for block in blocks:
+    """Fills the lesson's Markdown, and tries its widgets at both ends of every slider and with every choice."""
+    for block in compose_lesson(name, numbers):
         if isinstance(block, Widget):
             for values in _settings(block):
                 run_widget(block.name, values, to_json(dict(block.data)))
@@ -60,7 +65,7 @@ def _settings(widget: Widget) -> Iterator[dict[str, Any]]:
 
 
 def run_widget(name: str, values: dict[str, Any], data: dict[str, Any] | None = None) -> dict[str, Any]:
-    """What the script of a widget computes; that it draws and says something is checked as well."""
+    """What the script of a widget computes. Checks that it also draws and says something."""
     engine = MiniRacer()
     for script in ("plot", name):
         engine.eval((WEB / f"{script}.js").read_text() + "\nnull;")

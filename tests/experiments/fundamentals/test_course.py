@@ -1,4 +1,4 @@
-"""How the lessons are run, written, kept and joined into a page; with lessons of a few numbers."""
+"""Lessons are run, written, kept and joined into a page; tried with a lesson of a few numbers."""
 
 import importlib
 import itertools
@@ -13,25 +13,57 @@ import pytest
 from py_mini_racer import MiniRacer
 
 from experiments.fundamentals import LESSONS, course, page
-from experiments.fundamentals.lesson import Claim, Figure, Formula, Numbers, Pictures, Slider, Source, Table, Widget, holds
+from experiments.fundamentals.lesson import Claim, Controls, Grid, Numbers, Slider, Told, holds
+from experiments.fundamentals.prose import read_text
 from experiments.plotting import draw_lines, new_plot
 from p2p_jax import ops
 
 GREY = np.full((8, 8, 3), 128, np.uint8)
 
 
-def tell(numbers: Numbers):
+TEXT = r"""
+Some **text** with {value}.
+
+```formula
+latex: y = \dfrac{1}{x}
+words: y is 1 divided by x
+```
+
+```figure line
+caption: A *line*.
+alt: A line that says "rises" & falls.
+```
+
+```pictures grey
+caption: Grey.
+alt: A grey picture.
+```
+
+```table numbers
+caption: A `table`
+columns: name | number
+```
+
+```source p2p_jax.ops.relu
+```
+
+```widget best_guess
+title: A box
+task: Move it.
+```
+"""
+
+
+def tell(numbers: Numbers) -> Told:
     figure, axes = new_plot("x", "y", title="A line")
     draw_lines(axes, {"a": ([0, 1], [0, numbers["value"]]), "b": ([0, 1], [1, 0])})
-    return [
-        f"Some **text** with {numbers['value']}.",
-        Formula(r"y = \dfrac{1}{x}", "y is 1 divided by x"),
-        Figure("line", "A *line*.", 'A line that says "rises" & falls.', figure),
-        Pictures("grey", "Grey.", "A grey picture.", {"grey": [numbers["picture"]], "again": [GREY[..., :1]]}, ["row"]),
-        Table("A table", ("name", "number"), [("first", 1234.5678), ("second", "text")]),
-        Source(ops.relu),
-        Widget("best_guess", "A box", "Move it.", [Slider("guess", "Guess:", 0, 10, 0.1, 6)], {"prices": [1, 2]}),
-    ]
+    parts = {
+        "line": figure,
+        "grey": Grid({"grey": [numbers["picture"]], "again": [GREY[..., :1]]}, ["row"]),
+        "numbers": [("first", 1234.5678), ("second", "text")],
+        "best_guess": Controls([Slider("guess", "Guess:", 0, 10, 0.1, 6)], {"prices": [1, 2]}),
+    }
+    return Told({"value": numbers["value"]}, parts)
 
 
 def small_lesson(value: float = 1.0) -> ModuleType:
@@ -54,6 +86,7 @@ def install(monkeypatch, module: ModuleType) -> None:
     monkeypatch.setitem(sys.modules, "experiments.fundamentals.small", module)
     monkeypatch.setitem(sys.modules, "experiments.fundamentals.text.small", text)
     monkeypatch.setattr(course, "LESSONS", ("small",))
+    monkeypatch.setattr(course, "read_text", {"small": TEXT}.__getitem__)
 
 
 @pytest.fixture
@@ -90,7 +123,7 @@ def test_what_a_lesson_writes(lesson, monkeypatch, tmp_path):
     }  # fmt: skip
 
 
-def test_the_page_needs_nothing_outside_itself(lesson, monkeypatch, tmp_path):
+def test_the_page_is_self_contained(lesson, monkeypatch, tmp_path):
     run(monkeypatch, "--workdir", str(tmp_path))
     text = (tmp_path / "small" / "index.html").read_text()
     assert "http:" not in text
@@ -137,16 +170,16 @@ def test_kept_until_the_code_changes(lesson, monkeypatch, tmp_path, capsys):
         assert lesson.calls == calls
 
 
-def test_a_claim_that_does_not_hold_is_told(monkeypatch, tmp_path, capsys):
+def test_a_broken_claim_is_reported(monkeypatch, tmp_path, capsys):
     install(monkeypatch, small_lesson(-1.0))
-    for _ in range(2):  # measured, and kept
+    for _ in range(2):  # measured, then kept
         assert run(monkeypatch, "--workdir", str(tmp_path)) == 1
         assert "It is above zero. −1 is above 0." in capsys.readouterr().out
     assert "This does not hold here." in (tmp_path / "small" / "index.html").read_text()
 
 
 @pytest.mark.parametrize(("value", "shown"), [(float("nan"), "no number"), (float("inf"), "infinite")])
-def test_what_is_no_number_is_told(monkeypatch, tmp_path, capsys, value, shown):
+def test_a_number_that_is_not_finite_is_reported(monkeypatch, tmp_path, capsys, value, shown):
     module = small_lesson(value)
     module.claims = lambda numbers: [Claim("It is one.", numbers["value"], "=", 1)]
     install(monkeypatch, module)
@@ -176,8 +209,8 @@ def test_every_lesson_has_its_parts(name):
 
 @pytest.mark.parametrize("path", sorted(page.WEB.glob("*.js")), ids=lambda path: path.stem)
 def test_every_script_is_used(path):
-    lessons = (page.WEB.parent / "text" / f"{name}.py" for name in LESSONS)
-    assert path.stem in ("plot", "run") or any(f'"{path.stem}"' in lesson.read_text() for lesson in lessons)
+    used = any(f"```widget {path.stem}\n" in read_text(name) for name in LESSONS)
+    assert path.stem in ("plot", "run") or used
 
 
 @pytest.mark.parametrize(
@@ -193,13 +226,6 @@ def test_every_script_is_used(path):
 )
 def test_holds(relation, bound, within, expected):
     assert holds(Claim("", 1.0, relation, bound, within)) is expected
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"), [(0.5, "0.5"), (-3, "−3"), (12288, "12,288"), (1.25e-7, "1.25 × 10⁻⁷"), (0.123456, "0.1235")]
-)
-def test_show_number(value, expected):
-    assert page.show_number(value) == expected
 
 
 def test_numbers_and_ticks_of_the_scripts():

@@ -1,4 +1,4 @@
-"""The lesson on gradients: every claim holds, and no longer does when the idea is broken."""
+"""The lesson on gradients: every claim holds, and fails when the idea is broken."""
 
 import jax
 import jax.numpy as jnp
@@ -78,8 +78,8 @@ def test_descents_are_the_rules_of_the_text(numbers):
 
 def test_steps_needed_counts_to_where_the_path_stays():
     path = np.array([[100.0, 0], [0.5, 0], [3, 0], [0.9, 0], [0.1, 0]])
-    assert lesson._steps_needed(path) == 3
-    assert lesson._steps_needed(path[:3]) == 3  # never, within the path
+    assert lesson.count_steps_needed(path) == 3
+    assert lesson.count_steps_needed(path[:3]) == 3  # never, within the path
 
 
 @pytest.mark.parametrize(
