@@ -1,19 +1,20 @@
-"""p2p_jax and PyTorch side by side in one run: speed, memory, and how near they come to what the machine can do.
+"""The benchmark: speed and memory of p2p_jax and PyTorch in one run, compared with what the machine can do at best.
 
-    python -m experiments.benchmark                                      # or: p2p-jax bench
-    python -m experiments.benchmark --image-sizes 64 --width 16          # a minute on a laptop
-    python -m experiments.benchmark --image-sizes 256 512 --batch-sizes 1 16
-    python -m experiments.benchmark --parts step --grow                  # how time and memory grow
+    p2p-jax bench                                      # or: python -m experiments.benchmark
+    p2p-jax bench --image-sizes 64 --width 16          # a minute on a laptop
+    p2p-jax bench --image-sizes 256 512 --batch-sizes 1 16
+    p2p-jax bench --parts step --grow                  # how time and memory grow
 
-On CPU, GPU or TPU. PyTorch's rows need PyTorch (pip install torch) and a checkout of the project, for the networks are
-those of tests/reference/torch_pix2pix.py.
+It runs on CPU, GPU or TPU. The rows of PyTorch need PyTorch (`pip install torch`) and a checkout of the project, because
+their networks come from tests/reference/torch_pix2pix.py.
 
-Contestants take turns, round after round, each in a process of its own that is warm: so peaks of memory belong to one
-alone, and a machine that slows down slows all of them. Figures are medians over the rounds; benchmark.json has every round.
+Each contestant has a process of its own, which stays warm, and the contestants take turns, round after round. So each peak
+of memory belongs to one contestant, and a machine that slows down slows all of them. Tables show medians over the rounds;
+benchmark.json holds every round.
 
-- Step: one whole training step of the U-Net for the size and the 70-pixel PatchGAN, on a batch that lies on the device.
+- Step: one training step of the U-Net for the size and the 70-pixel PatchGAN, on a batch that is on the device already.
 - Forward: the generator in training mode, without gradients.
-- From disk: JPEG pairs decoded, augmented and trained on, by this package's reader and by a DataLoader.
-- Limit: the best matrix product of the machine, in either framework, measured before and after each case. A step cannot
-  take less than its multiply-adds divided by that.
+- From disk: JPEG pairs are decoded, augmented and trained on; p2p_jax uses its reader, PyTorch a DataLoader.
+- Limit: the rate of the machine's best matrix product in either framework, measured before and after each case. A step of
+  direct convolutions takes at least its multiply-adds divided by that rate.
 """

@@ -1,4 +1,4 @@
-"""`python -m experiments.benchmark`."""
+"""Runs the benchmark: `python -m experiments.benchmark`, the same as `p2p-jax bench`."""
 
 import sys
 

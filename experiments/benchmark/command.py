@@ -1,4 +1,4 @@
-"""The command: limits first, then every case, then growth; tables as they come, JSON and plots at the end."""
+"""The command: measures the limits, each case and growth; prints tables as they come, writes JSON and plots at the end."""
 
 import signal
 import tempfile
@@ -9,36 +9,49 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 
 from experiments import pytorch_original
 from experiments.benchmark import output
 from experiments.benchmark.grow import AXES, measure_growth
-from experiments.benchmark.measure import count_turns, measure_case
-from experiments.benchmark.options import REFERENCE, Case, Contestant, Options, cases, check_options, contestants
+from experiments.benchmark.measure import OnProgress, count_answers, measure_case
+from experiments.benchmark.options import ORIGINAL, Case, Contestant, Options, cases, check_options, contestants
 from experiments.benchmark.plots import save_plots
-from experiments.benchmark.pool import WorkerFailed, ask, open_worker
-from p2p_jax.cli.options import parse
+from experiments.benchmark.pool import Worker, WorkerFailed, ask, open_worker
+from p2p_jax.cli.parsing import parse
 from p2p_jax.console import open_console, progress_bar
 from p2p_jax.errors import PROGRAM, Stopped
 from p2p_jax.signals import ended_by_sigterm
 from p2p_jax.workdir.record import versions
 
-DRAWN = 200  # pairs, as in data_speed
+DRAWN_PAIRS = 200
+"""Pairs of pictures that are drawn for the part `data`."""
 
 
 def bench(argv: list[str]) -> int:
-    """The command `p2p-jax bench`; returns its exit code, as `run` does."""
+    """Runs the command `p2p-jax bench` and returns its exit code."""
     return run(argv, f"{PROGRAM} bench")
 
 
 def run(argv: list[str], program: str) -> int:
-    """Measures, prints and writes; 1 where a contestant failed."""
+    """Measures, prints tables, and writes benchmark.json and the plots.
+
+    Args:
+        argv: the words after the command.
+        program: the command as messages name it.
+
+    Returns:
+        the exit code: 1 if a contestant failed, else 0.
+
+    Raises:
+        UserError: an option is wrong.
+        Stopped: the program was told to end, or could not count the work of a case.
+    """
     options = parse(Options, argv, program)
     check_options(options)
     options.output.mkdir(parents=True, exist_ok=True)
     console = open_console()
-    missing = pytorch_original.what_is_missing() if options.torch else "--torch was given without a value."
+    missing = pytorch_original.why_unavailable() if options.torch else "--torch was given without a value."
     if missing:
         console.print(f"PyTorch's rows are missing: {missing}")
     with ended_by_sigterm("interrupted.", 128 + signal.SIGTERM), progress_bar(console) as progress:
@@ -51,9 +64,18 @@ def run(argv: list[str], program: str) -> int:
 
 
 def measure(options: Options, console: Console, progress: Progress, *, torch: bool) -> dict[str, Any]:
-    """Everything that benchmark.json holds but for the command; prints each table when it is known.
+    """Measures everything and prints each table as soon as it is complete.
 
     The limits are measured before and after each case.
+
+    Args:
+        options: of the command.
+        console: for the tables.
+        progress: for the progress bars.
+        torch: whether PyTorch is measured.
+
+    Returns:
+        the contents of benchmark.json except the command.
     """
     measure_again = partial(measure_limits, options, console, progress, torch=torch)
     limits = measure_again({})
@@ -67,9 +89,9 @@ def measure(options: Options, console: Console, progress: Progress, *, torch: bo
         "growth": [],
     }
     with open_worker(options.patience, JAX_PLATFORMS="cpu") as counter:
-        count_work = partial(_count_work, counter)
+        count = partial(count_work, counter)
         for case in cases(options):
-            found = {**case._asdict(), "work": count_work(case)}
+            found = {**case._asdict(), "work": count(case)}
             found["rows"] = _measure_rows(case, rows, options, progress)
             results["cases"].append(found)
             limits = results["limits"] = measure_again(limits)
@@ -79,8 +101,8 @@ def measure(options: Options, console: Console, progress: Progress, *, torch: bo
                 if "layers" in row and "failed" not in row:
                     output.print_layers(console, row["name"], row["layers"])
         if options.grow:
-            curves = [row for row in rows if row.framework == "jax"][:1] + [row for row in rows if row.name == REFERENCE]
-            results["growth"] = _measure_curves(curves, options, lambda case: count_work(case)["step"], progress)
+            curves = [row for row in rows if row.framework == "jax"][:1] + [row for row in rows if row.name == ORIGINAL]
+            results["growth"] = _measure_curves(curves, options, lambda case: count(case)["step"], progress)
             output.print_growth(console, results["growth"])
     return results
 
@@ -88,9 +110,16 @@ def measure(options: Options, console: Console, progress: Progress, *, torch: bo
 def measure_limits(
     options: Options, console: Console, progress: Progress, known: dict[str, Any], *, torch: bool
 ) -> dict[str, Any]:
-    """What the machine can do, by framework, at best: now, or when it was known before, for other work may slow it down.
+    """Measures the limits of each framework, and returns the highest rates so far: other work may slow the machine down.
 
-    A framework that cannot tell is named and left out.
+    A framework that fails is reported and has no limits.
+
+    Args:
+        options: of the command.
+        console: for failures.
+        progress: for the progress bars.
+        known: the limits that were measured before.
+        torch: whether PyTorch is measured.
     """
     limits = {}
     for framework in ("jax", "torch") if torch else ("jax",):
@@ -107,7 +136,12 @@ def measure_limits(
     return {**known, **limits}
 
 
-def _count_work(counter: Any, case: Case) -> dict[str, int]:
+def count_work(counter: Worker, case: Case) -> dict[str, int]:
+    """Asks a worker for the FLOPs of a step and of a forward pass: {"step", "forward"}.
+
+    Raises:
+        Stopped: the worker failed.
+    """
     try:
         return ask(counter, "work", case=case)
     except WorkerFailed as error:
@@ -116,17 +150,15 @@ def _count_work(counter: Any, case: Case) -> dict[str, int]:
 
 def _measure_rows(case: Case, rows: list[Contestant], options: Options, progress: Progress) -> list[dict[str, Any]]:
     title = output.describe_case(case._asdict())
-    task = progress.add_task(title, total=count_turns(rows, options))
-
-    def tell(what: str) -> None:
-        progress.update(task, advance=1, description=f"{title}: {what}")
+    task = progress.add_task(title, total=count_answers(rows, options))
+    advance = _make_advance(progress, task, f"{title}: ")
 
     with tempfile.TemporaryDirectory() if "data" in options.parts else nullcontext() as folder:
         if folder:
-            from experiments.benchmark.data_speed import draw
+            from experiments.benchmark.data_speed import write_facades
 
-            draw(Path(folder), max(DRAWN, 2 * case.batch_size), size=case.image_size)
-        found = measure_case(case, rows, options, tell, parts=options.parts, folder=folder)
+            write_facades(Path(folder), max(DRAWN_PAIRS, 2 * case.batch_size), size=case.image_size)
+        found = measure_case(case, rows, options, advance, parts=options.parts, folder=folder)
     progress.remove_task(task)
     return found
 
@@ -135,6 +167,13 @@ def _measure_curves(
     curves: list[Contestant], options: Options, count_work: Callable[[Case], int], progress: Progress
 ) -> list[dict[str, Any]]:
     task = progress.add_task("growth", total=len(curves) * sum(map(len, AXES.values())))
-    found = measure_growth(curves, options, count_work, lambda what: progress.update(task, advance=1, description=what))
+    found = measure_growth(curves, options, count_work, _make_advance(progress, task))
     progress.remove_task(task)
     return found
+
+
+def _make_advance(progress: Progress, task: TaskID, prefix: str = "") -> OnProgress:
+    def advance(what: str) -> None:
+        progress.update(task, advance=1, description=prefix + what)
+
+    return advance

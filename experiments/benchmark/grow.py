@@ -1,9 +1,9 @@
-"""How time and memory grow with picture size, batch and width, each with the other two fixed at small values."""
+"""How time and memory grow with picture size, batch size and width; the other two stay at small values."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from experiments.benchmark.measure import measure_case, steps_per_turn
+from experiments.benchmark.measure import OnProgress, measure_case, steps_per_turn
 from experiments.benchmark.options import Case, Contestant, Options
 
 BASE = Case(64, 1, 16)
@@ -15,23 +15,23 @@ AXES: dict[str, tuple[int, ...]] = {
 UNITS = {"image_size": "pixels a side", "batch_size": "pictures a step", "width": "features of the first layer"}
 
 Point = dict[str, Any]
-"""{"axis", "value", "name", "work": FLOPs of a step, and "seconds" and "peak" bytes, or "skipped": why}."""
+"""{"axis", "value", "name", "work": FLOPs of a step}, and either {"seconds", "peak": bytes} or {"skipped": reason}."""
 
 
 def measure_growth(
     contestants: Sequence[Contestant],
     options: Options,
     count_work: Callable[[Case], int],
-    tell: Callable[[str], None],
+    on_progress: OnProgress,
     axes: Mapping[str, Sequence[int]] = AXES,
 ) -> list[Point]:
-    """Measures the training step along each axis; what would take too long or too much memory is left out.
+    """Measures the training step along each axis, and skips what would take too much time or memory.
 
     Args:
-        contestants: each a curve.
+        contestants: a curve for each.
         options: with the limits on seconds and GiB.
-        count_work: FLOPs of a step.
-        tell: called after every point.
+        count_work: returns the FLOPs of a step.
+        on_progress: called after each point.
         axes: the values of each axis, from small to large.
     """
     points: list[Point] = []
@@ -43,16 +43,16 @@ def measure_growth(
                 point = {"axis": axis, "value": value, "name": contestant.name, "work": count_work(case)}
                 reason = predict(curve, point, options)
                 curve.append(point | ({"skipped": reason} if reason else measure_point(case, contestant, options)))
-                tell(f"{contestant.name}: {value} {UNITS[axis]}")
+                on_progress(f"{contestant.name}: {value} {UNITS[axis]}")
             points += curve
     return points
 
 
 def predict(curve: Sequence[Point], point: Point, options: Options) -> str | None:
-    """Why a point is left out, or None.
+    """Returns the reason for skipping a point, or None.
 
-    Time and memory are taken to grow like the work from the last point that was measured, which memory never exceeds;
-    where a point failed, larger ones would fail as well.
+    The prediction lets time and memory grow in proportion to the work, from the last point that was measured; memory never
+    grows faster than that. After a point that failed, larger ones are skipped: they would fail, too.
     """
     if not curve:
         return None
@@ -69,7 +69,7 @@ def predict(curve: Sequence[Point], point: Point, options: Options) -> str | Non
 
 
 def measure_point(case: Case, contestant: Contestant, options: Options) -> Point:
-    """The rounds of one contestant by itself, and how long they took, compilation apart."""
+    """Measures the rounds of one contestant, and how long they took in all without compilation."""
     row = measure_case(case, [contestant], options, lambda _: None, parts=("step",))[0]
     if "failed" in row:
         return {"skipped": f"failed: {row['failed']}"}

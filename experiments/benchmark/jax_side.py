@@ -1,4 +1,4 @@
-"""p2p_jax in a worker process: each function of `prepare` answers one kind of request."""
+"""p2p_jax in a worker process: `prepare` returns the functions that answer the requests."""
 
 import time
 from collections.abc import Callable
@@ -24,7 +24,7 @@ SIDES = ("input", "target")
 
 
 def count_work(case: Case) -> dict[str, int]:
-    """FLOPs of one step and of one forward pass, by their definition; nothing is compiled or run."""
+    """Returns the FLOPs of one training step and of one forward pass; nothing is compiled or run."""
     model = pix2pix.build(make_config(case))
     shape = jax.ShapeDtypeStruct((case.batch_size, case.image_size, case.image_size, 3), "float32")
     batch = dict.fromkeys(SIDES, shape)
@@ -39,7 +39,8 @@ def prepare(case: Case, contestant: Contestant) -> tuple[dict[str, Any], dict[st
     """Compiles the training step and runs it once.
 
     Returns:
-        what there is to say of it, and the functions that answer requests: `step`, `forward`, `data`, `memory`, `layers`.
+        facts about the device and the program, and the functions that answer requests: `step`, `forward`, `data`, `memory`,
+        `layers`.
     """
     before = memory.reset_peak()
     config = make_config(case, contestant.dtype)
@@ -48,7 +49,7 @@ def prepare(case: Case, contestant: Contestant) -> tuple[dict[str, Any], dict[st
     init = jax.jit(lambda key, batch: init_train_state(key, model, batch))
     key = jax.random.key(0)
     started = time.perf_counter()
-    # Before there is a state, as in training.
+    # The step is compiled before there is a state, as in training.
     step = compile_and_release(jax.jit(make_train_step(model), donate_argnums=0), jax.eval_shape(init, key, batch), batch)
     compile_seconds = time.perf_counter() - started
     held = {"state": jax.block_until_ready(step(compile_and_release(init, key, batch)(key, batch), batch)[0])}
@@ -58,8 +59,8 @@ def prepare(case: Case, contestant: Contestant) -> tuple[dict[str, Any], dict[st
     def run(count: int) -> float:
         return _time_steps(held, step, [batch] * count)
 
-    forward = _make_once(lambda: _prepare_forward(model, held, batch["input"]))
-    data = _make_once(lambda folder, workers: _prepare_data(case, contestant, held, folder, workers))
+    forward = _prepare_lazily(lambda: _prepare_forward(model, held, batch["input"]))
+    data = _prepare_lazily(lambda folder, workers: _prepare_data(case, contestant, held, folder, workers))
     device = jax.devices()[0]
     about = {"platform": device.platform, "device": device.device_kind, "compile_seconds": compile_seconds}
     return about | {"first_peak": first} | _describe_program(step), {
@@ -72,7 +73,7 @@ def prepare(case: Case, contestant: Contestant) -> tuple[dict[str, Any], dict[st
 
 
 def _name_optimizers(model: Pix2Pix) -> Pix2Pix:
-    """The same, whose profile tells what the optimizers do."""
+    """Returns the same model with named optimizers, so that the profile shows their time."""
 
     def named(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
         return optax.GradientTransformation(optimizer.init, jax.named_scope(OPTIMIZER)(optimizer.update))
@@ -83,14 +84,14 @@ def _name_optimizers(model: Pix2Pix) -> Pix2Pix:
     )
 
 
-def _make_once(make: Callable[..., Any]) -> Callable[..., Any]:
-    """What `make` makes when it is asked for first, kept."""
-    made = []
+def _prepare_lazily(prepare: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a function that calls `prepare` the first time, and returns the same result each time."""
+    prepared = []
 
     def get(*args: Any) -> Any:
-        if not made:
-            made.append(make(*args))
-        return made[0]
+        if not prepared:
+            prepared.append(prepare(*args))
+        return prepared[0]
 
     return get
 
@@ -102,7 +103,7 @@ def _random_batch(case: Case) -> Batch:
 
 
 def _time_steps(held: dict[str, TrainState], step: Callable[..., Any], batches: Any) -> float:
-    """Seconds of one step after the other, the last one finished."""
+    """Returns the seconds of one step for each batch, until the last result is computed."""
     started = time.perf_counter()
     for batch in batches:
         held["state"], _ = step(held["state"], batch)
@@ -125,8 +126,8 @@ def _prepare_forward(model: Pix2Pix, held: dict[str, TrainState], x: jax.Array) 
     def run(count: int) -> float:
         started = time.perf_counter()
         for _ in range(count):
-            made = forward(held["state"], x)
-        jax.block_until_ready(made)
+            fake = forward(held["state"], x)
+        jax.block_until_ready(fake)
         return time.perf_counter() - started
 
     return run
@@ -135,7 +136,7 @@ def _prepare_forward(model: Pix2Pix, held: dict[str, TrainState], x: jax.Array) 
 def _prepare_data(
     case: Case, contestant: Contestant, held: dict[str, TrainState], folder: str, workers: int
 ) -> Callable[[int], float]:
-    """Training from files as the trainer does it, but that nothing decoded is kept."""
+    """Prepares training from files as the trainer does it, but without a cache of decoded pictures."""
     config = make_config(case, contestant.dtype, source="folder", path=folder, threads=workers, cache="none")
     pairs = open_dataset(config).splits["train"]
     config = resolve_length(config, pairs.count())
@@ -147,21 +148,21 @@ def _prepare_data(
     held["state"] = replicate(mesh, held["state"])
 
     def run(count: int) -> float:
-        for _ in range(2 * workers):  # what was read while others had their turn
+        for _ in range(2 * workers):  # skips batches that were read during the turns of others
             next(stream)
         return _time_steps(held, update, (next(stream) for _ in range(count)))
 
-    run(2)  # compilation, and what the threads read ahead
+    run(2)  # compiles, and uses up what the threads read ahead
     return run
 
 
 def _peak(before: int) -> int:
-    """Bytes at most: of the accelerator's memory, or of this process beyond what it held before."""
+    """Returns the peak in bytes: of the accelerator's memory, or of what this process holds in addition to `before`."""
     stats = None if jax.default_backend() == "cpu" else jax.devices()[0].memory_stats()
     return (memory.peak() - before) if not stats else stats["peak_bytes_in_use"]
 
 
 def _describe_program(compiled: Any) -> dict[str, float]:
-    """FLOPs and bytes as the compiler counts them in its program, where it does."""
+    """Returns the FLOPs and bytes that XLA counts in its program; 0 if it does not count them."""
     costs = compiled.cost_analysis() or {}
     return {"program_flops": costs.get("flops", 0.0), "program_bytes": costs.get("bytes accessed", 0.0)}

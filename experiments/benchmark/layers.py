@@ -1,4 +1,4 @@
-"""Where the time of a step goes, layer by layer: the profiler's events, matched by name with the program's instructions."""
+"""The time of a step by layer: the profiler's events, matched by name with the instructions of the compiled program."""
 
 import glob
 import gzip
@@ -11,25 +11,30 @@ from typing import Any, NamedTuple
 
 import jax
 
-CONTAINERS = ("call", "while", "conditional")  # what runs in them has events of its own
+CONTAINERS = ("call", "while", "conditional")
+"""Instructions that are not counted, because those inside them have events of their own."""
+
 PRODUCTS = ("dot", "convolution")
 LIBRARIES = re.compile(r"custom_call_target=\"[^\"]*(matmul|gemm|conv|dot)", re.IGNORECASE)
 OPTIMIZER = "optimizer"
 THE_REST = "the rest"
 COPIES = "copies"
-BY_THEMSELVES = (OPTIMIZER, "norms", "dropout", COPIES, THE_REST)
+OTHER_ROWS = (OPTIMIZER, "norms", "dropout", COPIES, THE_REST)
+"""Rows of the table that are no layers of a network, in their order."""
+
 CALLED = re.compile(r"(?:calls|to_apply|body|condition)=%?([\w.\-]+)")
 PRODUCT_NAME = re.compile(r'op_name="[^"]*(?:dot_general|conv_general_dilated)"')
-DEEPEST = 20  # computations within computations
+MAX_NESTING = 20
+"""How many computations that call each other are followed from the inside out."""
 
 
 class Instruction(NamedTuple):
-    """What there is to know of one instruction of a compiled program.
+    """An instruction of a compiled program.
 
     Attributes:
         opcode: dot, fusion, ...
-        product: whether it is a convolution or matrix product, or has one in it.
-        layer: of the network; or one of `BY_THEMSELVES`.
+        product: whether it is, or contains, a convolution or a matrix product.
+        layer: the layer of the network that it belongs to, or one of `OTHER_ROWS`.
         backward: whether it belongs to the backward pass.
     """
 
@@ -40,19 +45,19 @@ class Instruction(NamedTuple):
 
 
 Row = dict[str, Any]
-"""A layer: {"layer", "backward", "product": seconds of products per step, "rest": of all else}."""
+"""The time of a layer: {"layer", "backward", "product": seconds of products per step, "rest": seconds of all else}."""
 
 
 def profile_layers(program: str, run: Callable[[], Any], count: int = 1) -> list[Row]:
-    """Runs something under the profiler and sums up its events by layer and pass.
+    """Runs a program under the profiler and adds up its events by layer and pass.
 
     Args:
-        program: `compiled.as_text()` of what runs.
-        run: runs it `count` times and waits.
-        count: how many times.
+        program: `compiled.as_text()` of the program.
+        run: runs it `count` times and waits for the result.
+        count: how many times it runs.
 
     Returns:
-        seconds of one time; empty where no event bears the name of an instruction.
+        seconds per run; empty if no event has the name of an instruction.
     """
     with tempfile.TemporaryDirectory() as folder:
         with jax.profiler.trace(folder):
@@ -65,7 +70,7 @@ def profile_layers(program: str, run: Callable[[], Any], count: int = 1) -> list
 
 
 class _Line(NamedTuple):
-    """One instruction as it stands in the text: its opcode, its line, and the computation that it is in."""
+    """An instruction in the text of a program: its opcode, its line, and the name of the computation around it."""
 
     opcode: str
     text: str
@@ -73,7 +78,7 @@ class _Line(NamedTuple):
 
 
 def read_program(text: str) -> dict[str, Instruction]:
-    """Every instruction of a program by its name."""
+    """Returns all instructions of a program by their names."""
     lines: dict[str, _Line] = {}
     bodies: dict[str, list[_Line]] = defaultdict(list)
     callers: dict[str, _Line] = {}
@@ -93,14 +98,13 @@ def _read_instruction(line: _Line, bodies: dict[str, list[_Line]], callers: dict
     inner = [other for called in CALLED.findall(line.text) for other in bodies[called] if line.opcode == "fusion"]
     product = any(one.opcode in PRODUCTS for one in [line, *inner]) or PRODUCT_NAME.search(line.text) is not None
     product = product or (line.opcode == "custom-call" and LIBRARIES.search(line.text) is not None)
-    if (
-        line.opcode == "copy" and "op_name" not in line.text
-    ):  # the compiler's own, such as of what it could not change in place
+    # A copy without a name is the compiler's own: an array that it could not update in place.
+    if line.opcode == "copy" and "op_name" not in line.text:
         return Instruction(line.opcode, False, COPIES, False)
-    # A fusion bears the name of what comes last in it: where that says nothing, what else is in it may; and what is called
-    # has names that begin anew, so what calls it may.
+    # A fusion has the name of its last instruction; if that names no layer, another instruction inside may. The names in a
+    # called computation start anew, so the instruction that calls it may name the layer.
     outer, body = [], line.body
-    while body in callers and len(outer) < DEEPEST:
+    while body in callers and len(outer) < MAX_NESTING:
         outer.append(callers[body])
         body = callers[body].body
     places = [_place(one.text) for one in [line, *inner, *outer]]
@@ -109,7 +113,7 @@ def _read_instruction(line: _Line, bodies: dict[str, list[_Line]], callers: dict
 
 
 def _place(line: str) -> tuple[str, bool]:
-    """Layer and pass by op_name, such as "jit(train_step)/transpose(jvp(up3))/...": ("up3", True)."""
+    """Reads layer and pass from op_name: "jit(train_step)/transpose(jvp(up3))/..." belongs to ("up3", True)."""
     named = re.search(r'op_name="([^"]*)"', line)
     parts = named[1].split("/")[:-1] if named else []
     backward = any(part.startswith("transpose(") for part in parts)
@@ -127,7 +131,7 @@ def _place(line: str) -> tuple[str, bool]:
 
 
 def sum_layers(program: dict[str, Instruction], events: list[dict[str, Any]], count: int) -> list[Row]:
-    """Seconds by layer and pass from the events of a trace, for one of `count` times."""
+    """Returns the seconds of one run by layer and pass, from the events of a trace of `count` runs."""
     seconds: dict[tuple[str, bool], dict[str, float]] = defaultdict(lambda: {"product": 0.0, "rest": 0.0})
     for name, event in _choose_events(program, events):
         found = program[name]
@@ -138,7 +142,11 @@ def sum_layers(program: dict[str, Instruction], events: list[dict[str, Any]], co
 
 
 def _choose_events(program: dict[str, Instruction], events: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-    """Events with the instruction of each; on an accelerator only its own, for the host may tell of them too."""
+    """Returns the events that belong to instructions, each with the name of its instruction.
+
+    An accelerator's operations can appear in several places of a trace: on its own line of operations, on its streams, and
+    on the host. Only the first of these that has events counts.
+    """
     found = []
     for event in events:
         name = event.get("args", {}).get("hlo_op", event.get("name"))
@@ -153,9 +161,10 @@ def _choose_events(program: dict[str, Instruction], events: list[dict[str, Any]]
 
 
 def _order(item: tuple[tuple[str, bool], Any]) -> Any:
+    """Sort key: the U-Net from its input to its output, the discriminator, the other rows."""
     (layer, backward), _ = item
-    if layer in BY_THEMSELVES:
-        return 3, BY_THEMSELVES.index(layer), backward
+    if layer in OTHER_ROWS:
+        return 3, OTHER_ROWS.index(layer), backward
     number = int(re.sub(r"\D", "", layer))
     place = {"down": (0, number), "up": (1, -number), "conv": (2, number)}[re.sub(r"\d", "", layer)]
     return *place, backward

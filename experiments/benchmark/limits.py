@@ -1,4 +1,4 @@
-"""What the machine can do at best: matrix products and copies, measured here and now in either framework."""
+"""What the machine can do at best: the rates of matrix products and of copies, measured in either framework."""
 
 import time
 from collections.abc import Callable
@@ -11,12 +11,12 @@ REPEATS = 7
 
 
 class Sizes(NamedTuple):
-    """How much is computed at a time.
+    """The size of one measurement.
 
     Attributes:
-        side: of the square matrices.
-        values: of the array that is copied.
-        calls: in a row before the clock is read, so that launching them takes no time of its own.
+        side: rows and columns of the square matrices.
+        values: number of float32 values in the array that is copied.
+        calls: calls between two readings of the clock; several hide the time that a dispatch takes.
     """
 
     side: int
@@ -27,27 +27,15 @@ class Sizes(NamedTuple):
 ON_CPU, ON_ACCELERATOR = Sizes(2048, 2**26, 1), Sizes(8192, 2**28, 20)
 
 
-def _rates(sizes: Sizes, products: dict[str, Callable[[], Any]], copy: Callable[[], Any], wait: Any) -> dict[str, float]:
-    rates = {name: 2 * sizes.side**3 / _best(call, sizes.calls, wait) for name, call in products.items()}
-    # Every value is read and written.
-    return {**rates, "copy": 2 * 4 * sizes.values / _best(copy, sizes.calls, wait)}
-
-
-def _best(call: Callable[[], Any], calls: int, wait: Callable[[Any], Any]) -> float:
-    """The least seconds of one call."""
-    wait(call())
-    seconds = []
-    for _ in range(REPEATS):
-        started = time.perf_counter()
-        for _ in range(calls):
-            result = call()
-        wait(result)
-        seconds.append((time.perf_counter() - started) / calls)
-    return min(seconds)
-
-
 def measure_jax(sizes: Sizes | None = None) -> dict[str, Any]:
-    """FLOP/s of products of float32 and of bfloat16 (results in float32), and bytes/s of `x + 1` in place."""
+    """Measures JAX: FLOP/s of float32 and bfloat16 products (results in float32), and bytes/s of `x + 1` in place.
+
+    Args:
+        sizes: of the measurement; by default those for the platform.
+
+    Returns:
+        {"device", "platform", "version", "float32", "bfloat16", "copy"}.
+    """
     import jax
     import jax.numpy as jnp
 
@@ -57,8 +45,8 @@ def measure_jax(sizes: Sizes | None = None) -> dict[str, Any]:
     matrix = np.random.default_rng(0).standard_normal((sizes.side, sizes.side), np.float32)
     products = {}
     for dtype in ("float32", "bfloat16"):
-        given = jnp.asarray(matrix, dtype)
-        products[dtype] = partial(product, given, given)
+        factor = jnp.asarray(matrix, dtype)
+        products[dtype] = partial(product, factor, factor)
     held = [jnp.zeros(sizes.values)]
     add = jax.jit(lambda x: x + 1, donate_argnums=0)
 
@@ -66,12 +54,15 @@ def measure_jax(sizes: Sizes | None = None) -> dict[str, Any]:
         held.append(add(held.pop()))
         return held[0]
 
-    rates = _rates(sizes, products, copy, jax.block_until_ready)
+    rates = _measure_rates(sizes, products, copy, jax.block_until_ready)
     return {"device": device.device_kind, "platform": device.platform, "version": jax.__version__, **rates}
 
 
 def measure_torch(sizes: Sizes | None = None) -> dict[str, Any]:
-    """The same in PyTorch, whose products of bfloat16 have results in bfloat16; TF32 is allowed, as it is in XLA."""
+    """Measures PyTorch as `measure_jax` measures JAX; products of bfloat16 have results in bfloat16.
+
+    TF32 is allowed, as it is in XLA.
+    """
     from experiments.benchmark import torch_side
 
     torch = torch_side.setup()
@@ -81,9 +72,30 @@ def measure_torch(sizes: Sizes | None = None) -> dict[str, Any]:
     matrix = torch.randn(sizes.side, sizes.side, device=device)
     products = {}
     for dtype in ("float32", "bfloat16"):
-        given = matrix.to(getattr(torch, dtype))
-        products[dtype] = partial(torch.mm, given, given)
+        factor = matrix.to(getattr(torch, dtype))
+        products[dtype] = partial(torch.mm, factor, factor)
     array = torch.zeros(sizes.values, device=device)
-    rates = _rates(sizes, products, lambda: array.add_(1), lambda _: torch_side.wait(torch, device))
+    rates = _measure_rates(sizes, products, lambda: array.add_(1), lambda _: torch_side.wait(torch, device))
     name = torch.cuda.get_device_name() if device == "cuda" else device
     return {"device": name, "platform": device, "version": torch.__version__, **rates}
+
+
+def _measure_rates(
+    sizes: Sizes, products: dict[str, Callable[[], Any]], copy: Callable[[], Any], wait: Callable[[Any], Any]
+) -> dict[str, float]:
+    rates = {name: 2 * sizes.side**3 / _min_seconds(call, sizes.calls, wait) for name, call in products.items()}
+    # Every value is read and written: 2 times 4 bytes.
+    return {**rates, "copy": 2 * 4 * sizes.values / _min_seconds(copy, sizes.calls, wait)}
+
+
+def _min_seconds(call: Callable[[], Any], calls: int, wait: Callable[[Any], Any]) -> float:
+    """Seconds of one call, the least of several measurements."""
+    wait(call())
+    seconds = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        for _ in range(calls):
+            result = call()
+        wait(result)
+        seconds.append((time.perf_counter() - started) / calls)
+    return min(seconds)

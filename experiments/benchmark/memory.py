@@ -1,4 +1,4 @@
-"""How much memory this process has needed at most."""
+"""Peak memory of this process."""
 
 import resource
 import sys
@@ -7,14 +7,14 @@ from p2p_jax.devices.memory import release_freed_memory
 
 
 def peak() -> int:
-    """Bytes of memory that this process held at most since it began, or since `reset_peak`."""
+    """Returns the most memory, in bytes, that this process held since it began or since `reset_peak`."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def reset_peak() -> int:
-    """Counts the peak anew from what is held now, where the system allows it: Linux does.
+    """Restarts the count of the peak from what is held now. Only Linux allows that; elsewhere the old peak stays.
 
-    Freed memory, most of it a compiler's, is given back first, as training does it.
+    Freed memory, most of it the compiler's, goes back to the system first, as it does in training.
 
     Returns:
         the new peak, in bytes.

@@ -1,4 +1,4 @@
-"""What to measure: the options of the command, and the contestants and cases that follow from them."""
+"""The options of the benchmark, and the contestants and cases that follow from them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,66 +6,70 @@ from typing import Any, Literal, NamedTuple
 
 from p2p_jax import config as configs
 from p2p_jax.config.checks import check_config
-from p2p_jax.errors import Stopped
+from p2p_jax.errors import UserError
 
 Dtype = Literal["float32", "bfloat16"]
 Part = Literal["step", "forward", "data", "layers"]
 Variant = Literal["reference", "tuned", "autocast", "autocast-tuned"]
 
-REFERENCE = "PyTorch as the reference"
+ORIGINAL = "PyTorch original"
+"""The row that the others are compared with: PyTorch, run as the PyTorch original runs it."""
+
 VARIANTS: dict[str, dict[str, Any]] = {
-    "reference": {"name": REFERENCE},
+    "reference": {"name": ORIGINAL},
     "tuned": {"name": "PyTorch tuned", "channels_last": True, "fused": True},
     "autocast": {"name": "PyTorch autocast", "dtype": "bfloat16"},
     "autocast-tuned": {"name": "PyTorch autocast tuned", "dtype": "bfloat16", "channels_last": True, "fused": True},
 }
-LEAST_SIZE = 24  # of the 70-pixel PatchGAN
+MIN_IMAGE_SIZE = 24
+"""Pixels a side that the 70-pixel PatchGAN needs."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Measure p2p_jax and, where it is installed, PyTorch, side by side."""
+    """Measure p2p_jax and, if it is installed, PyTorch, in one run."""
 
     image_sizes: tuple[int, ...] = (256,)
-    """Pixels a side; each with each batch size."""
+    """Pixels a side; each is measured with each batch size."""
     batch_sizes: tuple[int, ...] = (1,)
+    """Pictures a step."""
     dtypes: tuple[Dtype, ...] = ("float32", "bfloat16")
-    """Of p2p_jax, a row each."""
+    """Dtypes of p2p_jax's activations, a row for each."""
     torch: tuple[Variant, ...] = ("reference", "tuned", "autocast", "autocast-tuned")
-    """Of PyTorch, a row each; without a value PyTorch is left out. reference: eager, NCHW, plain Adam; tuned: channels_last
-    and fused Adam; autocast: to bfloat16; autocast-tuned: both."""
+    """Ways to run PyTorch, a row for each; no value measures no PyTorch. reference: as the PyTorch original runs it, eager,
+    NCHW, plain Adam; tuned: channels_last and fused Adam; autocast: to bfloat16; autocast-tuned: both."""
     compile: bool = False
-    """Also measure torch.compile of what is tuned; on CUDA it is always measured."""
+    """Also measure the tuned rows with torch.compile; on CUDA they are always measured."""
     parts: tuple[Part, ...] = ("step", "forward", "data", "layers")
-    """step: of training; forward: of the generator; data: from disk to weights; layers: where p2p_jax spends the time."""
+    """step: a training step; forward: the generator alone; data: training from files; layers: p2p_jax's time by layer."""
     width: int = 64
     """Features of the first layer of both networks; the paper's 64."""
     rounds: int = 5
-    """Turns that each contestant has."""
+    """Turns of each contestant."""
     steps: int | None = None
-    """Steps a turn; by default 3 on a CPU and 20 on an accelerator."""
+    """Steps a turn; the default is 3 on a CPU and 20 on an accelerator."""
     workers: int = 2
-    """Threads that read pictures here, processes of the DataLoader there."""
+    """Threads of p2p_jax's reader, and worker processes of PyTorch's DataLoader."""
     grow: bool = False
     """Also measure how time and memory grow with picture size, batch and width."""
     seconds: float = 60.0
-    """Leave out points of --grow that would take longer."""
+    """Skip points of --grow that would take longer than this."""
     gib: float = 8.0
-    """Leave out points of --grow that would need more memory."""
+    """Skip points of --grow that would need more memory than this, in GiB."""
     patience: float = 1800.0
-    """Seconds after which a contestant that does not answer is given up."""
+    """Seconds that a contestant may take to answer before it counts as failed."""
     output: Path = Path("runs/benchmark")
-    """Folder of benchmark.json and the plots."""
+    """Folder for benchmark.json and the plots."""
 
 
 class Contestant(NamedTuple):
-    """One row: a framework, and how it is run.
+    """A row of the tables: a framework and how it is run.
 
     Attributes:
-        name: in tables.
+        name: its name in tables.
         framework: jax or torch.
-        dtype: of the activations; bfloat16 in PyTorch by autocast.
-        channels_last, fused, compiled: PyTorch's memory layout, its fused Adam, torch.compile.
+        dtype: dtype of the activations; PyTorch gets bfloat16 by autocast.
+        channels_last, fused, compiled: whether PyTorch uses that memory layout, fused Adam, torch.compile.
     """
 
     name: str
@@ -77,7 +81,7 @@ class Contestant(NamedTuple):
 
 
 class Case(NamedTuple):
-    """What all contestants are given at a time: pixels a side, pictures per step, features of the first layers."""
+    """The size of the task for all contestants: pixels a side, pictures a step, features of the first layers."""
 
     image_size: int
     batch_size: int
@@ -85,43 +89,43 @@ class Case(NamedTuple):
 
 
 def check_options(options: Options) -> None:
-    """Refuses what cannot be measured.
+    """Refuses options that cannot be measured.
 
     Raises:
-        Stopped: with the sentence for the user.
+        UserError: an option is missing a value, or has a wrong one.
     """
-    named = {"--image-sizes": options.image_sizes, "--batch-sizes": options.batch_sizes, "--dtypes": options.dtypes}
-    for option, values in (named | {"--parts": options.parts}).items():
+    lists = {"--image-sizes": options.image_sizes, "--batch-sizes": options.batch_sizes, "--dtypes": options.dtypes}
+    for option, values in (lists | {"--parts": options.parts}).items():
         if not values:
-            raise Stopped(f"{option} was given without a value: give at least one.", 2)
+            raise UserError(f"{option} was given without a value: give at least one.")
     counts = {"--width": options.width, "--rounds": options.rounds, "--steps": options.steps, "--workers": options.workers}
     for option, value in counts.items():
         if value is not None and value < 1:
-            raise Stopped(f"{option} was given {value}: it must be at least 1.", 2)
+            raise UserError(f"{option} was given {value}: it must be at least 1.")
     for option, limit in {"--seconds": options.seconds, "--gib": options.gib, "--patience": options.patience}.items():
         if not limit > 0:
-            raise Stopped(f"{option} was given {limit:g}: it must be above 0.", 2)
-    if min(options.image_sizes) < LEAST_SIZE:
+            raise UserError(f"{option} was given {limit:g}: it must be above 0.")
+    if min(options.image_sizes) < MIN_IMAGE_SIZE:
         sizes = min(options.image_sizes)
-        raise Stopped(f"--image-sizes was given {sizes}: the PatchGAN needs at least {LEAST_SIZE} pixels a side.", 2)
+        raise UserError(f"--image-sizes was given {sizes}: the PatchGAN needs at least {MIN_IMAGE_SIZE} pixels a side.")
     if min(options.batch_sizes) < 1:
-        raise Stopped(f"--batch-sizes was given {min(options.batch_sizes)}: each must be at least 1.", 2)
+        raise UserError(f"--batch-sizes was given {min(options.batch_sizes)}: each must be at least 1.")
     for case in cases(options):
         check_config(make_config(case))
 
 
 def cases(options: Options) -> list[Case]:
-    """Each picture size with each batch size."""
+    """Returns each picture size with each batch size."""
     return [Case(size, batch, options.width) for size in options.image_sizes for batch in options.batch_sizes]
 
 
 def contestants(options: Options, *, torch: bool, cuda: bool = False) -> list[Contestant]:
-    """The rows, in the order of their turns.
+    """Returns the rows in the order of their turns.
 
     Args:
         options: of the command.
-        torch: whether PyTorch takes part.
-        cuda: whether it runs on CUDA, where torch.compile takes part too.
+        torch: whether PyTorch is measured.
+        cuda: whether PyTorch runs on CUDA, where rows with torch.compile are always measured.
     """
     rows = [Contestant(f"p2p_jax {dtype}", "jax", dtype) for dtype in dict.fromkeys(options.dtypes)]
     if torch:
@@ -132,13 +136,13 @@ def contestants(options: Options, *, torch: bool, cuda: bool = False) -> list[Co
 
 
 def make_config(case: Case, dtype: Dtype = "float32", **data: Any) -> configs.Config:
-    """The run of a case; `data` are fields of `config.Data`."""
+    """Returns the config of a case; `data` are fields of `config.Data`."""
     return configs.Config(
         image_size=case.image_size,
         batch_size=case.batch_size,
         dtype=dtype,
         epochs=None,
-        steps=100_000,  # the learning rate stays what it is at first
+        steps=100_000,  # so many that the learning rate does not decay while steps are measured
         generator=configs.Generator(width=case.width),
         discriminator=configs.Discriminator(width=case.width),
         data=configs.Data(**{"source": "procedural", **data}),

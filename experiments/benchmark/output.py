@@ -1,4 +1,4 @@
-"""What was measured, as tables on the terminal and as JSON; plots are in `plots.py`."""
+"""The results as tables on the terminal and as JSON; `plots.py` draws them."""
 
 import json
 import os
@@ -12,30 +12,30 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.benchmark.grow import UNITS, Point
-from experiments.benchmark.layers import BY_THEMSELVES
+from experiments.benchmark.layers import OTHER_ROWS
 from experiments.benchmark.layers import Row as LayerRow
 from experiments.benchmark.measure import TURNS, Row
-from experiments.benchmark.options import REFERENCE
+from experiments.benchmark.options import ORIGINAL
 
 TITLES = {"step": "training step", "forward": "generator forward", "data": "from disk to weights"}
 GIB = 2**30
 
 Limits = Mapping[str, Mapping[str, Any]]
-"""{framework: rates, as `limits.measure_jax` gives them}."""
+"""{framework: rates}, as `limits.measure_jax` returns them."""
 
 
-def summarize(row: Row, reference: Row | None, case: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
-    """Figures of a row, from its rounds.
+def summarize(row: Row, baseline: Row | None, case: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
+    """Returns the figures of a row.
 
     Args:
         row: of `measure.measure_case`.
-        reference: the row that others are compared with, if it is there.
+        baseline: the row that all rows are compared with, or None if there is none.
         case: {"image_size", "batch_size", "width", "work": {"step", "forward"}}.
         limits: what the machine can do.
 
     Returns:
-        for each part measured: `seconds` (the median), `pictures` per second, `ratio` (how often as fast as the reference),
-        `limit` (in pictures per second) and `share` of it. Nothing that was not measured.
+        for each part that was measured: `seconds` (median of the rounds), `pictures` per second, `ratio` (speed divided by
+        the baseline's), `limit` (pictures per second) and `fraction` of the limit. Unknown figures are missing.
     """
     found: dict[str, Any] = {}
     for part in TURNS:
@@ -43,26 +43,26 @@ def summarize(row: Row, reference: Row | None, case: Mapping[str, Any], limits: 
             continue
         seconds = statistics.median(row[part])
         figures = {"seconds": seconds, "pictures": case["batch_size"] / seconds}
-        if reference and reference.get(part):
-            figures["ratio"] = statistics.median(reference[part]) / seconds
-        # What a framework does on a CPU is not measured by what another one could do on an accelerator.
+        if baseline and baseline.get(part):
+            figures["ratio"] = statistics.median(baseline[part]) / seconds
+        # A framework that runs on the CPU is not compared with the limit of an accelerator that only the other one uses.
         near = {name: rates for name, rates in limits.items() if (rates["platform"] == "cpu") == (row["platform"] == "cpu")}
-        least = least_seconds(row["dtype"], case["work"]["forward" if part == "forward" else "step"], near)
+        least = min_seconds(row["dtype"], case["work"]["forward" if part == "forward" else "step"], near)
         if least:
-            figures |= {"share": least / seconds, "limit": case["batch_size"] / least}
+            figures |= {"fraction": least / seconds, "limit": case["batch_size"] / least}
         found[part] = figures
     return found
 
 
-def least_seconds(dtype: str, work: int, limits: Limits) -> float | None:
-    """Seconds that the work takes where all of it runs like the fastest matrix product of that dtype."""
+def min_seconds(dtype: str, work: int, limits: Limits) -> float | None:
+    """Returns the seconds that so many FLOPs take at the rate of the fastest matrix product of a dtype."""
     rates = [rates[dtype] for rates in limits.values() if dtype in rates]
     return work / max(rates) if rates else None
 
 
-def find_reference(rows: Sequence[Row]) -> Row | None:
-    """The row of PyTorch as the reference runs it."""
-    return next((row for row in rows if row["name"] == REFERENCE), None)
+def find_baseline(rows: Sequence[Row]) -> Row | None:
+    """Returns the row of PyTorch run as the PyTorch original runs it, or None if it was not measured."""
+    return next((row for row in rows if row["name"] == ORIGINAL), None)
 
 
 def print_limits(console: Console, limits: Limits) -> None:
@@ -75,10 +75,10 @@ def print_limits(console: Console, limits: Limits) -> None:
 
 
 def print_case(console: Console, case: Mapping[str, Any], limits: Limits) -> None:
-    """Prints a table of each part, what it costs, and why rows are missing."""
+    """Prints a table for each part, compilation and memory, failures, and the traffic of the compiled step."""
     rows: Sequence[Row] = case["rows"]
-    work, reference = case["work"], find_reference(rows)
-    figures = {row["name"]: summarize(row, reference, case, limits) for row in rows}
+    work, baseline = case["work"], find_baseline(rows)
+    figures = {row["name"]: summarize(row, baseline, case, limits) for row in rows}
     for part in TURNS:
         if not any(part in found for found in figures.values()):
             continue
@@ -98,19 +98,20 @@ def print_case(console: Console, case: Mapping[str, Any], limits: Limits) -> Non
 
 
 def describe_case(case: Mapping[str, Any]) -> str:
-    """A case in words."""
+    """Returns a case in words."""
     return f"{case['image_size']} pixels, batch {case['batch_size']}, width {case['width']}"
 
 
 def _cells(found: Mapping[str, float]) -> list[str]:
     ratio = f"{found['ratio']:.2f}" if "ratio" in found else ""
-    share = f"{100 * found['share']:.1f} %" if "share" in found else ""
-    return [f"{1e3 * found['seconds']:,.4g}", f"{found['pictures']:,.4g}", ratio, share]
+    fraction = f"{100 * found['fraction']:.1f} %" if "fraction" in found else ""
+    return [f"{1e3 * found['seconds']:,.4g}", f"{found['pictures']:,.4g}", ratio, fraction]
 
 
 def print_costs(console: Console, rows: Sequence[Row]) -> None:
-    """Prints what a contestant takes before its first step, and in memory."""
-    table = Table("", "compilation or first step, s", "memory up to it, GiB", "memory in steps, GiB", title="What it takes")
+    """Prints how long each contestant compiles, and its peaks of memory."""
+    heads = ("compilation or first step, s", "memory up to it, GiB", "memory in steps, GiB")
+    table = Table("", *heads, title="Compilation and memory")
     for row in rows:
         if "compile_seconds" in row:
             peaks = (f"{row[name] / GIB:.2f}" if row.get(name) else "" for name in ("first_peak", "peak"))
@@ -124,21 +125,21 @@ def _print_traffic(console: Console, row: Row, limits: Limits) -> None:
         return
     least = row["program_bytes"] / limits[row["framework"]]["copy"]
     console.print(
-        f"{row['name']}: the compiled step counts {row['program_flops'] / 1e9:,.4g} GFLOP and "
-        f"{row['program_bytes'] / 1e9:,.4g} GB, which take {1e3 * least:,.4g} ms at the speed of copies."
+        f"{row['name']}: XLA counts {row['program_flops'] / 1e9:,.4g} GFLOP and {row['program_bytes'] / 1e9:,.4g} GB of "
+        f"memory traffic in the compiled step; the traffic takes {1e3 * least:,.4g} ms at the speed of copies."
     )
 
 
 def print_layers(console: Console, name: str, rows: Sequence[LayerRow]) -> None:
-    """Prints where the time of a step goes: each layer's share, forward and backward, products and all else."""
+    """Prints the percentage of a step's time that each layer takes, by pass, for products and for all else."""
     total = sum(row["product"] + row["rest"] for row in rows)
     if not total:
-        console.print(f"{name}: the profiler's events bear no names of the program's instructions here, so no layers.")
+        console.print(f"{name}: no table of layers, because the profiler's events here have no names of instructions.")
         return
     heads = ("forward: products", "other", "backward: products", "other", "sum")
     table = Table("", *heads, title=f"{name}: % of {1e3 * total:,.4g} ms a step in the profiler")
     for layer in dict.fromkeys(row["layer"] for row in rows):
-        if layer == BY_THEMSELVES[0]:
+        if layer == OTHER_ROWS[0]:
             table.add_section()
         cells = [0.0] * 4
         for row in rows:
@@ -152,7 +153,7 @@ def print_layers(console: Console, name: str, rows: Sequence[LayerRow]) -> None:
 
 
 def print_growth(console: Console, points: Sequence[Point]) -> None:
-    """Prints time and memory along each axis, and what was left out."""
+    """Prints time and memory along each axis, and which points were skipped."""
     for axis, unit in UNITS.items():
         here = [point for point in points if point["axis"] == axis]
         table = Table(unit, "", "GFLOP", "ms a step", "memory, GiB", title=f"How cost grows with {unit}")
@@ -166,11 +167,11 @@ def print_growth(console: Console, points: Sequence[Point]) -> None:
             skipped = [point for point in here if point["name"] == name and "skipped" in point]
             if skipped:
                 values = ", ".join(str(point["value"]) for point in skipped)
-                console.print(f"{name}, {values} {unit}: left out, for {skipped[0]['value']} {skipped[0]['skipped']}.")
+                console.print(f"{name}, {values} {unit}: skipped, because {skipped[0]['value']} {skipped[0]['skipped']}.")
 
 
 def describe_host() -> dict[str, Any]:
-    """The machine, as far as it says."""
+    """Returns the processor, the number of cores and the operating system of this machine."""
     model = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -181,7 +182,7 @@ def describe_host() -> dict[str, Any]:
 
 
 def write_results(folder: Path, results: Mapping[str, Any]) -> Path:
-    """Writes benchmark.json into a folder that is made where it is not there, and returns its path."""
+    """Writes benchmark.json into a folder, which is created if necessary, and returns the file's path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "benchmark.json"
     path.write_text(json.dumps(results, indent=1, allow_nan=False, default=str) + "\n")

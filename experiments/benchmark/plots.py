@@ -1,4 +1,4 @@
-"""Plots of what was measured: bars beside the limit, and curves of growth."""
+"""Plots of the results: bars of speed with the limit, and curves of growth."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -11,19 +11,19 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from experiments.benchmark.grow import UNITS, Point
-from experiments.benchmark.output import GIB, TITLES, Limits, describe_case, find_reference, least_seconds, summarize
+from experiments.benchmark.output import GIB, TITLES, Limits, describe_case, find_baseline, min_seconds, summarize
 from experiments.plotting import BLACK, BLUE, GREY, MARKERS, ORANGE, STYLES
 
 COLOURS = {"jax": BLUE, "torch": ORANGE}
 
 
 def draw_case(case: Mapping[str, Any], limits: Limits) -> Figure:
-    """Pictures per second of every contestant, a panel for each part, and what the limit of its dtype would give."""
+    """Draws pictures per second of each contestant, with the limit of its dtype, in a panel for each part."""
     rows = [row for row in case["rows"] if any(row.get(part) for part in TITLES)]
     parts = [part for part in TITLES if any(row.get(part) for row in rows)]
     figure = Figure(figsize=(2.6 + 3.6 * len(parts), 1.6 + 0.42 * len(rows)), layout="constrained")
-    reference = find_reference(rows)
-    figures = {row["name"]: summarize(row, reference, case, limits) for row in rows}
+    baseline = find_baseline(rows)
+    figures = {row["name"]: summarize(row, baseline, case, limits) for row in rows}
     for index, part in enumerate(parts):
         axes = figure.add_subplot(1, len(parts), index + 1)
         for place, row in enumerate(rows):
@@ -33,7 +33,7 @@ def draw_case(case: Mapping[str, Any], limits: Limits) -> Figure:
         axes.set(title=TITLES[part], xlabel="pictures per second", xlim=(0, 1.05 * widest), ylim=(len(rows) - 0.4, -0.6))
         axes.set_yticks(range(len(rows)), [row["name"] for row in rows] if index == 0 else [""] * len(rows))
         axes.spines[["top", "right"]].set_visible(False)
-    note = "black line: as fast as the machine's best matrix product of that dtype"
+    note = "black line: the rate of the machine's best matrix product of that dtype"
     figure.suptitle(f"{describe_case(case)}\n{note}", fontsize=10)
     return figure
 
@@ -43,11 +43,11 @@ def _draw_bar(axes: Axes, place: int, row: Mapping[str, Any], found: Mapping[str
         axes.text(0, place, " failed" if "failed" in row else " not measured", va="center", fontsize=9, color=GREY)
         return
     axes.barh(place, found["pictures"], color=COLOURS[row["framework"]], height=0.7)
-    share = ""
+    fraction = ""
     if "limit" in found:
         axes.plot([found["limit"]] * 2, [place - 0.45, place + 0.45], color=BLACK, linewidth=2)
-        share = f" ({_short(100 * found['share'])} % of {_short(found['limit'])})"
-    text = f"{_short(found['pictures'])}{share}"
+        fraction = f" ({_short(100 * found['fraction'])} % of {_short(found['limit'])})"
+    text = f"{_short(found['pictures'])}{fraction}"
     axes.text(1.02, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9)
 
 
@@ -56,7 +56,7 @@ def _short(number: float) -> str:
 
 
 def draw_growth(points: Sequence[Point], limits: Limits) -> Figure:
-    """Time and memory along each axis, log-log, beside the time that the work counted would take at the limit."""
+    """Draws time and memory along each axis, log-log, with the time that the counted work takes at the limit."""
     axes_names = [axis for axis in UNITS if any(point["axis"] == axis and "seconds" in point for point in points)]
     figure = Figure(figsize=(4.2 * max(len(axes_names), 1), 6.4), layout="constrained")
     for index, axis in enumerate(axes_names):
@@ -78,7 +78,7 @@ def draw_growth(points: Sequence[Point], limits: Limits) -> Figure:
 
 
 def _draw_work(axes: Axes, points: Sequence[Point], limits: Limits) -> None:
-    work = {point["value"]: least_seconds("float32", point["work"], limits) for point in points}
+    work = {point["value"]: min_seconds("float32", point["work"], limits) for point in points}
     known = {value: seconds for value, seconds in work.items() if seconds}
     if known:
         axes.plot(list(known), list(known.values()), color=GREY, linestyle=(0, (1, 1)), label="work at the float32 limit")
@@ -97,7 +97,7 @@ def _finish(axes: Axes, points: Sequence[Point], **options: Any) -> None:
 
 
 def save_plots(folder: Path, results: Mapping[str, Any]) -> list[Path]:
-    """Writes all plots of a run and returns their paths."""
+    """Writes all plots and returns their paths."""
     drawings = {}
     for case in results["cases"]:
         if any(row.get(part) for row in case["rows"] for part in TITLES):

@@ -1,4 +1,4 @@
-"""Worker processes, from outside: started, asked one thing at a time, and ended whatever happens."""
+"""Worker processes, seen from the program: started, sent one request at a time, and ended in every case."""
 
 import json
 import os
@@ -16,11 +16,17 @@ ROOT = Path(__file__).parents[2]
 
 
 class WorkerFailed(Exception):
-    """A worker could not do what it was asked to; the message says why in one sentence."""
+    """A worker did not do what it was asked for; the message gives the reason in one sentence."""
 
 
 class Worker(NamedTuple):
-    """A process, what it prints beside its answers, and how many seconds an answer may take."""
+    """A worker process.
+
+    Attributes:
+        process: with pipes for requests and answers.
+        log: file of what the process prints to stderr.
+        patience: seconds that an answer may take.
+    """
 
     process: subprocess.Popen[str]
     log: IO[str]
@@ -29,15 +35,15 @@ class Worker(NamedTuple):
 
 @contextmanager
 def open_worker(patience: float, **environment: str) -> Iterator[Worker]:
-    """A worker that is ended afterwards, with all processes that it started.
+    """Starts a worker, and ends it afterwards together with all processes that it started.
 
     Args:
         patience: seconds that an answer may take.
-        environment: variables of its environment beside ours.
+        environment: variables that are set in addition to this process's own.
     """
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    # Contestants share an accelerator's memory, so none may take it all at once.
-    given = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "PYTHONPATH": os.pathsep.join(paths), **environment}
+    # Contestants use one accelerator at the same time, so none may allocate all of its memory in advance.
+    variables = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "PYTHONPATH": os.pathsep.join(paths), **environment}
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "experiments.benchmark.worker"],
@@ -45,8 +51,8 @@ def open_worker(patience: float, **environment: str) -> Iterator[Worker]:
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            env={**os.environ, **given},
-            start_new_session=True,  # Ctrl-C is ours to handle
+            env={**os.environ, **variables},
+            start_new_session=True,  # Ctrl-C reaches only this program, which ends its workers
         )
         worker = Worker(process, log, patience)
         try:
@@ -55,25 +61,25 @@ def open_worker(patience: float, **environment: str) -> Iterator[Worker]:
             stop(worker)
 
 
-def ask(worker: Worker, what: str, **given: Any) -> Any:
-    """The answer to a request.
+def ask(worker: Worker, request: str, **arguments: Any) -> Any:
+    """Sends a request and returns the answer.
 
     Raises:
-        WorkerFailed: the worker could not do it, died or took too long; it is of no more use then.
+        WorkerFailed: the worker reported an error, died or took too long. Stop it then: it cannot be asked again.
     """
     process = worker.process
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        process.stdin.write(json.dumps({"do": what, **given}) + "\n")
+        process.stdin.write(json.dumps({"do": request, **arguments}) + "\n")
         process.stdin.flush()
     except (BrokenPipeError, ValueError):
-        raise WorkerFailed(_say_how_it_ended(worker)) from None
+        raise WorkerFailed(_describe_end(worker)) from None
     if not select.select([process.stdout], [], [], worker.patience)[0]:
         raise WorkerFailed(f"no answer in {worker.patience:g} s; see --patience")
     line = process.stdout.readline()
     if not line:
-        raise WorkerFailed(_say_how_it_ended(worker))
+        raise WorkerFailed(_describe_end(worker))
     answer = json.loads(line)
     if "error" in answer:
         raise WorkerFailed(answer["error"])
@@ -81,20 +87,21 @@ def ask(worker: Worker, what: str, **given: Any) -> Any:
 
 
 def stop(worker: Worker) -> None:
-    """Ends a worker and all that it started; nothing happens to one that has been ended."""
+    """Kills a worker and all processes that it started; does nothing if it was stopped before."""
     if worker.process.returncode is None:
         with suppress(ProcessLookupError):
             os.killpg(worker.process.pid, signal.SIGKILL)
         worker.process.wait()
         for pipe in (worker.process.stdin, worker.process.stdout):
-            with suppress(BrokenPipeError):  # of a request that it did not live to read
+            with suppress(BrokenPipeError):  # a request was still in the pipe
                 if pipe is not None:
                     pipe.close()
 
 
-def _say_how_it_ended(worker: Worker) -> str:
+def _describe_end(worker: Worker) -> str:
+    """How a worker process ended, with the last line that it printed."""
     code = worker.process.wait()
     worker.log.seek(0)
-    said = [line.strip() for line in worker.log if line.strip()]
+    printed = [line.strip() for line in worker.log if line.strip()]
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-    return f"its process {how}" + (f": {said[-1][:300]}" if said else "")
+    return f"its process {how}" + (f": {printed[-1][:300]}" if printed else "")

@@ -1,4 +1,4 @@
-"""PyTorch in a worker process: the project's one PyTorch file, run in several ways."""
+"""PyTorch in a worker process: runs the networks of tests/reference/torch_pix2pix.py in several ways."""
 
 import contextlib
 import importlib
@@ -16,31 +16,35 @@ from p2p_jax.generators import unet_widths
 
 
 def setup() -> Any:
-    """PyTorch on all cores; neither a dependency nor known to the type checker."""
-    torch = importlib.import_module("torch")
+    """Imports PyTorch and lets it use all cores."""
+    torch = importlib.import_module("torch")  # not a dependency, and unknown to the type checker
     torch.set_num_threads(os.cpu_count() or 1)
-    torch.backends.cudnn.benchmark = True  # as the reference has it
+    torch.backends.cudnn.benchmark = True  # as the PyTorch original sets it
     return torch
 
 
 def pick_device(torch: Any) -> str:
-    """The device that PyTorch computes on."""
+    """Returns the device that PyTorch computes on: cuda, mps or cpu."""
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def wait(torch: Any, device: str) -> None:
-    """Waits until all is computed."""
+    """Waits until the device has finished."""
     if device != "cpu":
         getattr(torch, device).synchronize()
 
 
 def prepare(case: Case, contestant: Contestant) -> tuple[dict[str, Any], dict[str, Callable[..., Any]]]:
-    """Builds both networks and runs a first step; the counterpart of `jax_side.prepare`."""
+    """Builds both networks and runs a first step; returns what `jax_side.prepare` returns, without `layers`.
+
+    Raises:
+        ValueError: PyTorch's U-Net does not accept the picture size.
+    """
     widths = unet_widths(case.image_size, case.width)
     if case.image_size % 2 ** len(widths):
-        raise ValueError(f"its U-Net of {len(widths)} levels takes multiples of {2 ** len(widths)} pixels only")
+        raise ValueError(f"its U-Net of {len(widths)} levels needs a multiple of {2 ** len(widths)} pixels a side")
     torch, networks = setup(), pytorch_original.load()
     device = pick_device(torch)
     before = memory.reset_peak()
@@ -65,7 +69,7 @@ def prepare(case: Case, contestant: Contestant) -> tuple[dict[str, Any], dict[st
     first_seconds = run(1)
     first = _peak(torch, device, before)
     memory.reset_peak()
-    run(1)  # autotuning is over, the optimizers' state is made
+    run(1)  # the first step after autotuning, with the optimizers' state allocated
     name = torch.cuda.get_device_name() if device == "cuda" else device
     forward = _make_forward(torch, device, contestant, called[0], batch[0])
     return {"platform": device, "device": name, "compile_seconds": first_seconds, "first_peak": first}, {
@@ -99,14 +103,14 @@ def _make_forward(torch: Any, device: str, contestant: Contestant, generator: An
 
 
 def _make_data(torch: Any, device: str, case: Case, step: Callable[[list[Any]], None]) -> Callable[..., float]:
-    """Training from files by a DataLoader, which is made at the first call."""
+    """Returns a function that trains from files; the DataLoader starts at its first call."""
     streams: list[Any] = []
 
     def run(count: int, folder: str, workers: int) -> float:
         if not streams:
             options = data_speed.Options(batch_size=case.batch_size, workers=workers)
-            streams.append(data_speed.there(Path(folder), options, size=case.image_size))
-        for _ in range(2 * workers):  # what was read while others had their turn
+            streams.append(data_speed.torch_batches(Path(folder), options, size=case.image_size))
+        for _ in range(2 * workers):  # skips batches that were read during the turns of others
             next(streams[0])
         return _time(torch, device, lambda: step(list(next(streams[0]).values())), count)
 

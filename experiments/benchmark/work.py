@@ -1,8 +1,8 @@
-"""How much there is to compute: the multiply-adds of a function, counted from its jaxpr and not from what a compiler made.
+"""The work of a function: its multiply-adds, counted in its jaxpr and not in the program that a compiler made of it.
 
-Every sub-function is walked into; of a `cond` its last branch counts, which `lax.platform_dependent` makes the default one
-(XLA's own convolutions). What is computed twice from the same values counts once and what nobody reads not at all, as a
-compiler does it: a convolution's backward pass may offer gradients that nobody wants.
+Sub-functions are counted, too. Of a `cond` the last branch counts: `lax.platform_dependent` puts the default there,
+which is XLA's own convolutions. Equal operations on the same values count once, and operations without a use do not
+count, as in compiled programs: a convolution's backward pass may return gradients that are not used.
 """
 
 import math
@@ -13,17 +13,17 @@ import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 Value = int
-"""A value by its number: equal numbers are equal values."""
+"""The number of a value: equal numbers are equal values."""
 
 SUBFUNCTIONS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
 
 
 class Graph(NamedTuple):
-    """What was computed so far.
+    """The operations so far.
 
     Attributes:
-        known: {what was computed, from which values: the values it gave}.
-        makers: for each value its operation: FLOPs, the values read, and the first value given, which names it.
+        known: {(operation, the values it read): its results}.
+        makers: for each value its operation: FLOPs, the values read, and its first result, which identifies the operation.
     """
 
     known: dict[Any, list[Value]]
@@ -31,10 +31,10 @@ class Graph(NamedTuple):
 
 
 def count_flops(function: Callable[..., Any], *args: Any) -> int:
-    """2 x multiply-adds of all convolutions and products in one call of a function.
+    """Returns 2 x the multiply-adds of all convolutions and matrix products in one call of a function.
 
     Args:
-        function: of arrays; it is traced, never run.
+        function: a function of arrays; it is traced, never run.
         args: arrays or `jax.ShapeDtypeStruct`s.
     """
     return _count(jax.make_jaxpr(function)(*args))
@@ -62,7 +62,7 @@ def _new_value(graph: Graph, flops: int = 0, read: Sequence[Value] = (), first: 
 
 
 def _walk(graph: Graph, closed: ClosedJaxpr, inputs: Sequence[Value]) -> list[Value]:
-    """The values that a jaxpr gives for these inputs, each operation added to the graph."""
+    """Adds the operations of a jaxpr to the graph, and returns its outputs for these inputs."""
     jaxpr = closed.jaxpr
     values: dict[Any, Value] = dict(zip(jaxpr.invars, inputs, strict=True))
     for variable, constant in zip(jaxpr.constvars, closed.consts, strict=True):
@@ -79,9 +79,9 @@ def _read(graph: Graph, values: dict[Any, Value], atom: Any) -> Value:
     return values[atom]
 
 
-def _compute(graph: Graph, what: Any, results: int, read: Sequence[Value], flops: int) -> list[Value]:
-    """The values of an operation: new ones, or those it gave when it was first done."""
-    key = (what, tuple(read))
+def _compute(graph: Graph, operation: Any, results: int, read: Sequence[Value], flops: int) -> list[Value]:
+    """Returns the results of an operation: new values, or those of the same operation on the same values."""
+    key = (operation, tuple(read))
     if key not in graph.known:
         first = len(graph.makers)
         graph.known[key] = [_new_value(graph, flops, read, first) for _ in range(results)]
@@ -93,14 +93,14 @@ def _apply(graph: Graph, eqn: Any, read: list[Value]) -> list[Value]:
     if name == "cond":
         return _walk(graph, params["branches"][-1], read[1:])
     if name in ("scan", "while"):
-        # Opaque: nothing inside is shared with what is outside. How often a `while` runs is not known: it counts once.
+        # Operations inside are not compared with those outside. How often a `while` runs is unknown: it counts once.
         flops = params.get("length", 1) * _count(params["jaxpr" if name == "scan" else "body_jaxpr"])
         return _compute(graph, (name, id(eqn)), len(eqn.outvars), read, flops)
     inner = next((params[key] for key in SUBFUNCTIONS if isinstance(params.get(key), ClosedJaxpr | Jaxpr)), None)
     if inner is not None:
         return _walk(graph, inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ()), read)
-    what = (name, str(sorted(params.items(), key=lambda item: item[0])))
-    return _compute(graph, what, len(eqn.outvars), read, _flops(eqn))
+    operation = (name, str(sorted(params.items(), key=lambda item: item[0])))
+    return _compute(graph, operation, len(eqn.outvars), read, _flops(eqn))
 
 
 def _flops(eqn: Any) -> int:
@@ -119,15 +119,15 @@ def _convolution_flops(eqn: Any) -> int:
     flops = 2 * result[numbers.out_spec[0]] * result[numbers.out_spec[1]] * right[numbers.rhs_spec[1]]
     for axis in range(2, len(result)):
         sizes = left[numbers.lhs_spec[axis]], right[numbers.rhs_spec[axis]], result[numbers.out_spec[axis]]
-        flops *= _meetings(*sizes)
+        flops *= _count_products(*sizes)
     return flops
 
 
-def _meetings(size: int, taps: int, results: int) -> int:
-    """How often, along one axis, a value of the input meets a tap of the kernel in a result.
+def _count_products(size: int, taps: int, results: int) -> int:
+    """Returns how many products of an input value and a kernel tap one axis of a convolution needs.
 
-    Any two of the three name the third, so the least product of two is all that can meet: zeros that dilation puts in are
-    none of them, and a convolution and both of its gradients, which are the same three in other roles, come out equal.
-    Padding counts, as whoever multiplies whole patches computes it.
+    Any two of input position, tap and output position determine the third, so the smallest product of two sizes bounds the
+    count. Zeros that dilation inserts therefore do not count, and a convolution and both of its gradients, which have the
+    same three sizes in other roles, count the same. Products with padding count, because im2col computes them.
     """
     return min(size * taps, taps * results, size * results)

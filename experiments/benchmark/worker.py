@@ -1,8 +1,9 @@
-"""The process of one contestant: reads requests from its standard input, a line of JSON each, and answers on its output.
+"""The process of one contestant: reads requests from standard input, a line of JSON each, and writes answers to stdout.
 
-It ends when its input does, so nothing of it is left when the program that started it is gone.
+The process ends when its input does, so it never outlives the program that started it.
 """
 
+import importlib
 import json
 import os
 import sys
@@ -11,23 +12,25 @@ from typing import Any, TextIO
 
 from experiments.benchmark.options import Case, Contestant
 
+SIDES = {"jax": "experiments.benchmark.jax_side", "torch": "experiments.benchmark.torch_side"}
+
 
 def main() -> None:
-    """Answers until the input ends."""
-    # What libraries print must not get between the answers: it goes where errors go.
+    """Answers requests until the input ends."""
+    # Libraries print to stdout, too: what they print goes to stderr, so that stdout holds answers only.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     serve(sys.stdin, answers)
 
 
 def serve(requests: TextIO, answers: TextIO) -> None:
-    """Answers each {"do": name, ...} by {"answer": value}, or by {"error": sentence}."""
-    known: dict[str, Callable[..., Any]] = {"limits": _limits, "work": _work}
-    known["prepare"] = lambda **given: _prepare(known, **given)
+    """Answers each {"do": name, ...} with {"answer": value}, or with {"error": sentence}."""
+    functions: dict[str, Callable[..., Any]] = {"limits": _limits, "work": _work}
+    functions["prepare"] = lambda **arguments: _prepare(functions, **arguments)
     for line in requests:
         request = json.loads(line)
         try:
-            answer = {"answer": known[request.pop("do")](**request)}
+            answer = {"answer": functions[request.pop("do")](**request)}
         except Exception as error:
             answer = {"error": describe(error)}
         answers.write(json.dumps(answer) + "\n")
@@ -35,7 +38,7 @@ def serve(requests: TextIO, answers: TextIO) -> None:
 
 
 def describe(error: Exception) -> str:
-    """An exception in one line."""
+    """Returns the type and the first line of an exception."""
     lines = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {lines[0][:300]}".rstrip(": ")
 
@@ -53,14 +56,12 @@ def _work(case: list[int]) -> dict[str, int]:
     return jax_side.count_work(Case(*case))
 
 
-def _prepare(known: dict[str, Callable[..., Any]], case: list[int], contestant: list[Any]) -> dict[str, Any]:
+def _prepare(functions: dict[str, Callable[..., Any]], case: list[int], contestant: list[Any]) -> dict[str, Any]:
+    """Prepares a contestant, and adds the functions that measure it to those that can be asked for."""
     row = Contestant(*contestant)
-    if row.framework == "jax":
-        pass
-    else:
-        from experiments.benchmark import torch_side as side
-    about, functions = side.prepare(Case(*case), row)
-    known.update(functions)
+    side = importlib.import_module(SIDES[row.framework])
+    about, measuring = side.prepare(Case(*case), row)
+    functions.update(measuring)
     return about
 
 

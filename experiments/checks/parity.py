@@ -77,7 +77,7 @@ def main() -> int:
     options = tyro.cli(
         Annotated[Steps, tyro.conf.subcommand("steps")] | Annotated[Networks, tyro.conf.subcommand("networks")]
     )
-    missing = pytorch_original.what_is_missing()
+    missing = pytorch_original.why_unavailable()
     if missing:
         print(f"this compares with PyTorch, but {missing}", file=sys.stderr)
         return 2
