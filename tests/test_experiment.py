@@ -139,10 +139,10 @@ def test_a_changed_or_missing_file_is_refused(file, tmp_path, trust):
     save(tmp_path / "run", experiment.find(str(file)))
     copy = tmp_path / "run" / "experiment.py"
     copy.write_text(FILE + "\n")
-    with pytest.raises(ValueError, match="is not the file this run was made with"):
+    with pytest.raises(ValueError, match="is missing or is not the file that this run was made with"):
         record.load_experiment(tmp_path / "run", trust=trust)
     copy.unlink()
-    with pytest.raises(ValueError, match="is not the file this run was made with"):
+    with pytest.raises(ValueError, match="is missing or is not the file that this run was made with"):
         record.load_experiment(tmp_path / "run", trust=trust)
 
 

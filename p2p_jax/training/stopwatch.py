@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from p2p_jax.step import Pix2Pix
-from p2p_jax.workdir.metrics_file import LOST
+from p2p_jax.workdir.metrics_file import WAITS
 
 PAUSES = ("compilation", "sample", "validation", "checkpoint")
 """Those in which no step is on its way."""
@@ -26,12 +26,12 @@ class Interval:
 
     metrics: list[dict[str, float]] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
-    lost: dict[str, float] = field(default_factory=lambda: dict.fromkeys(LOST, 0.0))
+    lost: dict[str, float] = field(default_factory=lambda: dict.fromkeys(WAITS, 0.0))
 
 
 @contextmanager
 def losing(window: Interval, name: str) -> Iterator[None]:
-    """Counts the time of what is done within as lost to one of `LOST`."""
+    """Counts the time of what is done within as lost to one of `WAITS`."""
     started = time.perf_counter()
     yield
     window.lost[name] += time.perf_counter() - started
@@ -48,7 +48,7 @@ def make_row(window: Interval, step: int, model: Pix2Pix, batch_size: int) -> di
 
     Returns:
         the metrics, the learning rates, `pictures_per_second` (pauses left out), `seconds` of the window, and of them the
-        share in [0, 1] lost to each of `LOST`.
+        share in [0, 1] lost to each of `WAITS`.
     """
     seconds = time.perf_counter() - window.started
     row: dict[str, float] = {"step": step}

@@ -208,7 +208,7 @@ def _first_state(run: Run, like: TrainState, start_anew: Callable[[], TrainState
         run.console.print(f"Going on from step {step} of {run.experiment.config.steps}.")
     if processes.is_first():
         drop_later(run.workdir, step)
-    left_out = {*run.left_out, *checkpoint.read_left_out(run.manager, step)}
+    left_out = {*run.left_out, *checkpoint.read_skipped(run.manager, step)}
     return run._replace(left_out=tuple(sorted(left_out))), state
 
 

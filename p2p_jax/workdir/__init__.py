@@ -1,1 +1,1 @@
-"""The workdir of a run: record, checkpoints, metrics, and how a run is resumed."""
+"""The workdir of a run: its record, checkpoints and metrics, and how the run is resumed."""

@@ -1,8 +1,8 @@
-"""Checkpoints: atomic, asynchronous, checksummed. The only module that knows orbax.
+"""Checkpoints: atomic, asynchronous, checksummed. The only module that imports orbax.
 
 A checkpoint holds the items `generator` and `discriminator` (params and state of each), `ema` (if there is one),
-`training` (all the rest of the train state) and `meta` (JSON: format version, a checksum per array, validation figures).
-A checkpoint whose arrays do not add up to their checksums is left out, with a warning, and the one before it is used.
+`training` (the rest of the train state) and `meta` (JSON: format version, a checksum per array, validation figures).
+A checkpoint whose arrays do not match their checksums is skipped with a warning, and the one before it is used.
 """
 
 import warnings
@@ -31,14 +31,14 @@ Manager = ocp.CheckpointManager
 
 
 def open_manager(workdir: Path, *, keep: int, best_metric: str | None = None) -> Manager:
-    """Opens the checkpoints of a workdir; left-overs of an interrupted save are removed.
+    """Opens the checkpoints of a workdir and removes what an interrupted save has left.
 
     Args:
-        workdir: of the run; its folder `checkpoints` is used.
-        keep: newest checkpoints kept.
-        best_metric: name of the metric by which one more, the best, is kept, or None.
+        workdir: of the run; checkpoints lie in its folder `checkpoints`.
+        keep: number of newest checkpoints to keep.
+        best_metric: metric whose best checkpoint is kept too, or None.
     """
-    # Checkpoint 0, where there is one, holds imported networks: see `save_networks`.
+    # Checkpoint 0, if it exists, holds imported networks: see `save_networks`.
     imported = preservation_policy.CustomSteps([0])
     policies: list[preservation_policy.PreservationPolicy] = [preservation_policy.LatestN(keep), imported]
     score = partial(_score, best_metric) if best_metric else None
@@ -51,48 +51,47 @@ def open_manager(workdir: Path, *, keep: int, best_metric: str | None = None) ->
     )
     if is_local_copy(workdir):
         (workdir / "checkpoints").mkdir(exist_ok=True)
-        _work_alone(options)
-    return _manager(workdir / "checkpoints", options)
+        _use_this_process_only(options)
+    return _make_manager(workdir / "checkpoints", options)
 
 
-def save(
-    manager: Manager, state: TrainState, metrics: dict[str, float] | None = None, left_out: Iterable[int] = ()
-) -> None:
-    """Writes the state in the background, under its step number; of several processes all have to.
+def save(manager: Manager, state: TrainState, metrics: dict[str, float] | None = None, skipped: Iterable[int] = ()) -> None:
+    """Writes the state in the background, under its step number. Every process has to call it.
 
     Args:
         manager: from `open_manager`.
-        state: what is saved; its arrays may be given back (donated) as soon as this returns.
-        metrics: validation figures, for the choice of the best.
-        left_out: indices of the batches that the run has left out.
+        state: to save; its arrays may be donated as soon as this returns.
+        metrics: validation figures, from which the best checkpoint is chosen.
+        skipped: indices of the batches that the run has skipped.
 
     Raises:
         OSError: an earlier save failed, for example for lack of space.
-        RuntimeError: the checkpoint was not taken.
+        RuntimeError: orbax did not accept the checkpoint.
     """
     items = to_items(state)
     if processes.count() > 1 and is_local_copy(Path(manager.directory).parent):
-        # One by one, for together they may not fit; and orbax takes a process's own arrays from NumPy alone.
+        # One array at a time, because all of them may not fit into memory. orbax saves arrays of a single process only
+        # from NumPy.
         items = jax.tree.map(lambda leaf: jax.device_get(on_one_device(leaf)), items)
-    _save(manager, int(state.step), items, metrics, left_out)
+    _save(manager, int(state.step), items, metrics, skipped)
 
 
 def save_networks(workdir: Path, networks: dict[str, Any]) -> None:
-    """Writes trained networks, without what their training left, as the checkpoint 0 that a run starts from.
+    """Writes trained networks, without optimizer state, as the checkpoint 0 that a run starts from.
 
     Args:
         workdir: without checkpoints.
-        networks: {"generator": {"params", "state"}}, and "discriminator" if there is one.
+        networks: {"generator": {"params", "state"}}, and the same for "discriminator" if there is one.
     """
     with open_manager(workdir, keep=1) as manager:
         _save(manager, 0, networks, None)
 
 
 def _save(
-    manager: Manager, step: int, items: dict[str, Any], metrics: dict[str, float] | None, left_out: Iterable[int] = ()
+    manager: Manager, step: int, items: dict[str, Any], metrics: dict[str, float] | None, skipped: Iterable[int] = ()
 ) -> None:
     sums = {name: checksums(item) for name, item in items.items()}
-    meta = {"format": FORMAT, "checksums": sums, "validation": metrics, "left_out": sorted(left_out)}
+    meta = {"format": FORMAT, "checksums": sums, "validation": metrics, "left_out": sorted(skipped)}
     meta["checksum"] = sum_json(meta)
     args = {name: ocp.args.StandardSave(item) for name, item in items.items()}
     if not manager.save(step, args=ocp.args.Composite(**args, meta=ocp.args.JsonSave(meta)), metrics=metrics):
@@ -100,62 +99,57 @@ def _save(
 
 
 def restore(manager: Manager, like: TrainState) -> TrainState | None:
-    """The newest checkpoint whose checksums hold, or None where there is none at all; newer, damaged ones are removed.
+    """Restores the newest checkpoint whose checksums match, and removes newer, damaged ones.
 
-    Checkpoint 0 is no state of training: it holds networks to start from, see `start_from`. It does not matter on how many
-    devices or by how many processes it was written.
+    Checkpoint 0 is skipped, because it holds networks to start from (see `start_from`) and no state of training. The
+    number of devices and processes may differ from those that wrote the checkpoint.
 
     Args:
         manager: from `open_manager`.
-        like: a state of the same shapes, dtypes and places on devices, or these alone, as `jax.ShapeDtypeStruct`.
+        like: a state, or a tree of `jax.ShapeDtypeStruct`, with the shapes, dtypes and shardings to restore.
+
+    Returns:
+        the state, or None if there is no checkpoint.
 
     Raises:
-        UserError: there are checkpoints, but none is good, or the processes see different ones.
+        UserError: there are checkpoints, but all are damaged, or the processes see different ones.
     """
     steps = sorted((step for step in manager.all_steps() if step), reverse=True)
     if len(processes.gather_lines([f"{steps}"])) > 1:
         raise UserError(f"the processes see different checkpoints in {manager.directory}: give all of them one workdir.")
-    with _reader(Path(manager.directory)) as reader:
+    with _open_reader(Path(manager.directory)) as reader:
         for index, step in enumerate(steps):
-            items = _restore_good(reader, step, jax.eval_shape(to_items, like))
+            items = _restore_verified(reader, step, jax.eval_shape(to_items, like))
             if processes.all_agree(items is not None):
                 for damaged in steps[:index]:
-                    manager.delete(damaged)  # or its step could not be saved when it is reached again
+                    manager.delete(damaged)  # orbax would refuse to save this step again
                 return place(from_items(items or {}), jax.tree.map(lambda leaf: leaf.sharding, like))
     if steps:
-        raise UserError(
-            f"none of the {len(steps)} checkpoints in {manager.directory} can be read whole: start anew with --overwrite."
-        )
+        raise UserError(f"every checkpoint in {manager.directory} is damaged: start a new run with --overwrite.")
     return None
 
 
-def read_left_out(manager: Manager, step: int) -> tuple[int, ...]:
-    """The indices of the batches that the run of a checkpoint had left out; none before the first checkpoint."""
-    with _reader(Path(manager.directory)) as reader:
+def read_skipped(manager: Manager, step: int) -> tuple[int, ...]:
+    """The indices of the batches that the run had skipped by a checkpoint; () if there is no such checkpoint."""
+    with _open_reader(Path(manager.directory)) as reader:
         return tuple(_read_meta(reader, step).get("left_out", ())) if step in reader.all_steps() else ()
 
 
 def refuse_newer(workdir: Path) -> None:
-    """Refuses checkpoints of a format that this version does not know.
+    """Refuses checkpoints of a newer format than this version reads.
 
     Raises:
-        UserError: naming both formats.
+        UserError: a checkpoint has a newer format.
     """
-    with _reader(workdir / "checkpoints") as reader:
+    with _open_reader(workdir / "checkpoints") as reader:
         for step in reader.all_steps():
             _refuse_newer(reader, step)
 
 
 def restore_params(workdir: Path, step: int | str = "latest", *, best_metric: str = "val_ssim") -> tuple[Any, Any, int]:
-    """The generator alone: (params, state, step), with the moving average of the params if there is one.
+    """Restores the generator as (params, state, step); params are the moving average if there is one.
 
-    Args:
-        workdir: of the run.
-        step: a number, "latest" or "best" (the best by validation, where there is a validation split).
-        best_metric: by which "best" is meant.
-
-    Raises:
-        UserError: there is no such checkpoint, or none whose checksums hold.
+    Arguments and errors are those of `restore_items`.
     """
     items, found = restore_items(workdir, ("generator", "ema"), step, best_metric=best_metric)
     generator = items["generator"]
@@ -165,43 +159,52 @@ def restore_params(workdir: Path, step: int | str = "latest", *, best_metric: st
 def restore_items(
     workdir: Path, names: tuple[str, ...], step: int | str = "latest", *, best_metric: str = "val_ssim"
 ) -> tuple[dict[str, Any], int]:
-    """Some items of a checkpoint, those of `names` that it has, on one device: ({name: tree}, step).
+    """Restores some items of a checkpoint to one device.
+
+    Args:
+        workdir: of the run.
+        names: of the items; those that the checkpoint lacks are ignored.
+        step: of the checkpoint: a number, "latest" or "best" (by `best_metric`, if there is a validation split).
+        best_metric: name of the validation figure.
+
+    Returns:
+        ({name: tree}, step of the checkpoint).
 
     Raises:
-        UserError: there is no such checkpoint, or none whose checksums hold.
+        UserError: there is no such checkpoint, or it is damaged.
     """
     folder = workdir / "checkpoints"
     if not folder.is_dir():
         raise UserError(f"{workdir} holds no checkpoints: give the folder of a training run.")
-    with _reader(folder) as manager:
-        for candidate in _choose(manager, workdir, step, best_metric):
-            if (items := _restore_good(manager, candidate, dict.fromkeys(names))) is not None:
+    with _open_reader(folder) as manager:
+        for candidate in _candidates(manager, workdir, step, best_metric):
+            if (items := _restore_verified(manager, candidate, dict.fromkeys(names))) is not None:
                 found = {name: items[name] for name in names if name in items}
                 return jax.device_put(found, jax.local_devices()[0]), candidate
-    raise UserError(f"no checkpoint in {folder} can be read whole: train again, or give another --checkpoint.")
+    raise UserError(f"no undamaged checkpoint was found in {folder}: train again, or give another --checkpoint.")
 
 
-def _reader(folder: Path) -> Manager:
-    """A manager for reading. Each process reads by itself, and waits for no other where a file cannot be read."""
+def _open_reader(folder: Path) -> Manager:
+    """A read-only manager. Each process reads by itself, so an unreadable file makes no other process wait."""
     options = ocp.CheckpointManagerOptions(read_only=True)
-    _work_alone(options)
-    return _manager(folder, options)
+    _use_this_process_only(options)
+    return _make_manager(folder, options)
 
 
-def _work_alone(options: ocp.CheckpointManagerOptions) -> None:
-    """Changes options so that this process has to do with no other."""
+def _use_this_process_only(options: ocp.CheckpointManagerOptions) -> None:
+    """Sets options so that orbax does not synchronise with other processes."""
     index = jax.process_index()
     if processes.count() > 1:
-        options.create = False  # a folder is made by all processes together
+        options.create = False  # because orbax makes a folder in all processes together
         options.multiprocessing_options = ocp.options.MultiprocessingOptions(
             primary_host=index, active_processes={index}, barrier_sync_key_prefix=f"process_{index}"
         )
-        # Otherwise threads of a save wait for words that all processes take for their own.
+        # Otherwise the threads of a save wait for a signal whose key all processes share.
         options.async_options = ocp.options.AsyncOptions(create_directories_asynchronously=False)
 
 
-def _manager(folder: Path, options: ocp.CheckpointManagerOptions) -> Manager:
-    # Handlers are named so that the shapes of a checkpoint can be read before it is restored.
+def _make_manager(folder: Path, options: ocp.CheckpointManagerOptions) -> Manager:
+    # With named handlers the shapes of a checkpoint can be read before it is restored.
     items = ("generator", "discriminator", "ema", "training")
     handlers: dict[str, Any] = {name: ocp.StandardCheckpointHandler() for name in items}
     handlers["meta"] = ocp.JsonCheckpointHandler()
@@ -214,7 +217,7 @@ def _read_meta(manager: Manager, step: int) -> dict[str, Any]:
 
 def _refuse_newer(manager: Manager, step: int) -> None:
     written = 0
-    with suppress(Exception):  # it is damaged, which is said where it is restored
+    with suppress(Exception):  # a damaged checkpoint is reported where it is restored
         written = int(_read_meta(manager, step)["format"])
     if written > FORMAT:
         raise UserError(
@@ -223,19 +226,20 @@ def _refuse_newer(manager: Manager, step: int) -> None:
         )
 
 
-def _restore_good(manager: Manager, step: int, like: dict[str, Any]) -> dict[str, Any] | None:
-    """The items of one checkpoint, in the host's memory, or None with a warning if it is damaged.
+def _restore_verified(manager: Manager, step: int, like: dict[str, Any]) -> dict[str, Any] | None:
+    """Restores items of one checkpoint into the host's memory; returns None, with a warning, if it is damaged.
 
-    What `like` gives as None is restored as it was saved, if the checkpoint has it; all else in the form that it gives.
+    `like` maps each item to a tree with the shapes and dtypes to restore, or to None, which restores the item as it was
+    saved, if the checkpoint has it.
 
     Raises:
-        UserError: a newer version wrote it.
+        UserError: a newer version wrote the checkpoint.
     """
     _refuse_newer(manager, step)
     try:
         saved = manager.item_metadata(step)
         targets = {
-            name: _in_host_memory(saved[name].tree if tree is None else tree)
+            name: _host_targets(saved[name].tree if tree is None else tree)
             for name, tree in like.items()
             if tree is not None or saved.get(name) is not None
         }
@@ -244,38 +248,39 @@ def _restore_good(manager: Manager, step: int, like: dict[str, Any]) -> dict[str
         expected = found["meta"]["checksums"]
         items = {name: found[name] for name in targets}
         damaged = [name for name, item in items.items() if checksums(item) != expected[name]]
-        meta_sum = found["meta"].pop("checksum", None)  # absent in checkpoints of older versions
+        meta_sum = found["meta"].pop("checksum", None)  # which older versions did not write
         if meta_sum not in (None, sum_json(found["meta"])):
             damaged.append("meta")
-    except Exception as error:  # orbax and tensorstore raise many kinds; whichever it is, this checkpoint is no use
+    except Exception as error:  # orbax and tensorstore raise many kinds, and each means a damaged checkpoint
         damaged = [f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"]
     if damaged:
         warnings.warn(
-            f"checkpoint {step} in {manager.directory} is damaged ({', '.join(damaged)}): it is left out.", stacklevel=2
+            f"checkpoint {step} in {manager.directory} is damaged ({', '.join(damaged)}): it is skipped.", stacklevel=2
         )
         return None
     return items | {"meta": found["meta"]}
 
 
-def _in_host_memory(tree: Any) -> Any:
-    """What arrays to restore: of the shapes and dtypes in a tree, on a device of the host's, where checksums are quick."""
+def _host_targets(tree: Any) -> Any:
+    """The shapes and dtypes of a tree on a CPU device, where checksums are computed fastest."""
     sharding = SingleDeviceSharding(jax.local_devices(backend="cpu")[0])
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree)
 
 
-def _choose(manager: Manager, workdir: Path, step: int | str, best_metric: str) -> list[int]:
+def _candidates(manager: Manager, workdir: Path, step: int | str, best_metric: str) -> list[int]:
+    """The checkpoints that a choice allows, the preferred one first."""
     steps = sorted(manager.all_steps(), reverse=True)
     if not steps:
         raise UserError(f"{workdir} holds no checkpoint yet: train on until the first one is written.")
     if step == "latest":
         return steps
     if step == "best":
-        metas = {n: _restore_good(manager, n, {}) for n in steps}
+        metas = {n: _restore_verified(manager, n, {}) for n in steps}
         validation = {n: items["meta"]["validation"] for n, items in metas.items() if items}
         scores = {n: _score(best_metric, metrics) for n, metrics in validation.items() if metrics}
         if not scores:
             raise UserError(
-                f"{workdir} has no best checkpoint, for it has no validation split: give latest or a step number."
+                f"{workdir} has no best checkpoint, because it has no validation split: give latest or a step number."
             )
         return sorted(scores, key=scores.__getitem__, reverse=True)
     if not str(step).isdigit() or int(step) not in steps:
@@ -284,5 +289,5 @@ def _choose(manager: Manager, workdir: Path, step: int | str, best_metric: str) 
 
 
 def _score(metric: str, metrics: dict[str, float]) -> float:
-    """Higher is better, whatever the metric."""
+    """A score that is higher for a better checkpoint, whatever the metric."""
     return -metrics[metric] if metric.endswith("l1") else metrics[metric]

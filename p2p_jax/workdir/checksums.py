@@ -1,4 +1,4 @@
-"""Checksums of arrays, computed where they are, to find damaged checkpoints."""
+"""Checksums of arrays, computed where the arrays lie, to find damaged checkpoints."""
 
 import json
 import zlib
@@ -11,24 +11,31 @@ from jax import Array
 
 
 def checksums(tree: Any) -> list[int]:
-    """One number per array, in the tree's order: its bits as uint32, each times its odd-made position, added up.
+    """One checksum per array, in the tree's order.
 
-    Whole numbers modulo 2 ** 32 add up to the same in any order, so devices and shardings do not matter; every single
-    changed value changes the sum.
+    The checksum is the sum over all values of (bits as uint32) x (2 x position + 1), modulo 2 ** 32. Integer sums do not
+    depend on their order, so devices and shardings do not matter. Because the factors are odd, every single changed value
+    changes the sum.
+
+    Args:
+        tree: of NumPy or JAX arrays; a value of 64 bits counts as two of 32.
+
+    Returns:
+        integers from 0 to 2 ** 32 - 1.
     """
     leaves = jax.tree.leaves(tree)
     if all(_is_in_memory(leaf) for leaf in leaves):
         return _sum_in_memory(leaves)
-    return [int(value) for value in np.asarray(_sum_on_devices(leaves))]
+    return [int(value) for value in np.asarray(sum_on_devices(leaves))]
 
 
 def sum_json(value: Any) -> int:
-    """One number for what JSON can hold, the same after it was written and read."""
+    """The CRC-32 of a value as JSON; it stays the same when the value is written and read."""
     return zlib.crc32(json.dumps(value, sort_keys=True).encode())
 
 
 def _is_in_memory(leaf: Any) -> bool:
-    """Whether NumPy can read an array where it is."""
+    """Whether NumPy can read an array without a copy from another device or process."""
     if not isinstance(leaf, Array):
         return True
     return (leaf.is_fully_addressable or leaf.is_fully_replicated) and all(
@@ -37,7 +44,7 @@ def _is_in_memory(leaf: Any) -> bool:
 
 
 def _sum_in_memory(leaves: list[Any]) -> list[int]:
-    """The checksums by NumPy: compiling a sum for each shape takes longer than adding up a whole network."""
+    """Computes checksums with NumPy: compiling a sum for each shape takes longer than summing all of a network."""
     sums = []
     for leaf in leaves:
         array = np.asarray(leaf)
@@ -49,7 +56,9 @@ def _sum_in_memory(leaves: list[Any]) -> list[int]:
 
 
 @jax.jit
-def _sum_on_devices(leaves: list[Array]) -> Array:
+def sum_on_devices(leaves: list[Array]) -> Array:
+    """The checksums of arrays, computed on their devices: uint32 (number of arrays,)."""
+
     def one(leaf: Array) -> Array:
         leaf = jnp.asarray(leaf)
         if leaf.dtype == jnp.bool_:

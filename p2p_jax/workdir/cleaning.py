@@ -1,4 +1,4 @@
-"""Removing files of a run from its workdir."""
+"""Removes files of a run from its workdir."""
 
 import json
 import shutil
@@ -13,10 +13,10 @@ from p2p_jax.workdir.metrics_file import read_rows
 from p2p_jax.workdir.record import RECORD
 
 REPLACED = "replaced.txt"
-"""Names the unreadable pairs for which others stood in."""
+"""The file that lists unreadable pairs and the pairs that replaced them."""
 
 
-LATE = 5.0  # seconds until what is written late by a save that failed is on the disk
+LATE_WRITES = 5.0  # seconds for which the threads of a failed save may still write
 
 
 OWN_FILES = (
@@ -29,13 +29,13 @@ OWN_FILES = (
     "experiment.py",
     REPLACED,
     IMPORTED,
-    RECORD,  # last: without it the rest would not be known as a run's
+    RECORD,  # removed last, because a folder without it does not count as a workdir
 )
-"""All but the lock, which whoever clears a workdir holds."""
+"""All files and folders of a run, except the lock, which is held while a workdir is cleared."""
 
 
 def clear_workdir(workdir: Path) -> None:
-    """Removes what a run wrote, and nothing else, from a workdir; a folder that holds no run is left as it is."""
+    """Removes the files of a run, and no others, from its workdir. A folder without a run is not changed."""
     if not (workdir / RECORD).is_file():
         return
     for name in OWN_FILES:
@@ -48,7 +48,7 @@ def clear_workdir(workdir: Path) -> None:
 
 @contextmanager
 def clean_unfinished(workdir: Path) -> Iterator[None]:
-    """Removes what is unfinished before and after: it takes room, which the next start may lack on a full disk."""
+    """Removes unfinished files at the start and at the end, so that they take no space on a full disk."""
     _remove_unfinished(workdir)
     try:
         yield
@@ -57,8 +57,8 @@ def clean_unfinished(workdir: Path) -> Iterator[None]:
 
 
 def _remove_unfinished(workdir: Path) -> None:
-    # Where a save has failed, others of its arrays may still be on their way to the disk, and make a folder anew.
-    end = time.monotonic() + LATE
+    # After a failed save, its threads may still write other arrays, and make a removed folder again.
+    end = time.monotonic() + LATE_WRITES
     while (left := list((workdir / "checkpoints").glob("*.orbax-checkpoint-tmp*"))) and time.monotonic() < end:
         for path in left:
             shutil.rmtree(path, ignore_errors=True)
@@ -69,7 +69,7 @@ def _remove_unfinished(workdir: Path) -> None:
 
 
 def drop_later(workdir: Path, step: int) -> None:
-    """Removes rows and samples later than a step, which will be made again."""
+    """Removes the rows of metrics.jsonl and the samples after a step, because the run writes them again."""
     path = workdir / "metrics.jsonl"
     if path.is_file():
         rows = [row for row in read_rows(path) if row["step"] <= step]

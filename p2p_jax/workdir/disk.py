@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and what a person is told where a disk takes no more."""
+"""Atomic writes, and sentences for errors of the disk."""
 
 import errno
 import os
@@ -8,32 +8,32 @@ from contextlib import contextmanager
 from pathlib import Path
 
 UNFINISHED = ".tmp"
-"""Of the names of unfinished files."""
+"""The ending of the names of unfinished files."""
 
 
-TRY_AGAIN = "then start the same command again; what was saved is kept."
+TRY_AGAIN = "then start the same command again; saved checkpoints are kept."
 
 
 SENTENCES = {
-    errno.ENOSPC: f"there is no space left on the disk: free some, {TRY_AGAIN}",
-    getattr(errno, "EDQUOT", None): f"your share of the disk is used up (disk quota exceeded): free some, {TRY_AGAIN}",
+    errno.ENOSPC: f"there is no space left on the disk: free some space, {TRY_AGAIN}",
+    getattr(errno, "EDQUOT", None): f"your disk quota is exceeded: free some space, {TRY_AGAIN}",
     errno.EFBIG: (
-        f"a file grew larger than the file system, or ulimit -f, lets it: give another disk or raise it, {TRY_AGAIN}"
+        f"a file is larger than the file system or ulimit -f allows: use another disk or raise the limit, {TRY_AGAIN}"
     ),
-    errno.EMFILE: f"more files would be open than the system allows: raise ulimit -n, {TRY_AGAIN}",
-    errno.EIO: f"the disk failed (input/output error): see that it is there and sound, {TRY_AGAIN}",
+    errno.EMFILE: f"too many files are open: raise the limit with ulimit -n, {TRY_AGAIN}",
+    errno.EIO: f"the disk failed (input/output error): check that it is connected and undamaged, {TRY_AGAIN}",
 }
-"""What to say, by the number of the error."""
+"""The sentence for each error number."""
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A path to write to, which takes the place of `path` in the end; where that fails, nothing is left of it."""
+    """Yields a temporary path to write to, which replaces `path` at the end; after an error it is removed."""
     unfinished = path.with_name(path.name + UNFINISHED)
     try:
         yield unfinished
         with unfinished.open("r+b") as file:
-            os.fsync(file.fileno())  # or after a power failure there may be an empty file in the old one's place
+            os.fsync(file.fileno())  # otherwise a power failure may leave an empty file in place of the old one
         unfinished.replace(path)
     except BaseException:
         unfinished.unlink(missing_ok=True)
@@ -41,11 +41,15 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def explain(error: BaseException) -> str | None:
-    """One sentence where a disk takes no more, in whatever words a library says so; or None."""
+    """Returns a sentence if an error, or a cause of it, is an error of the disk, in whatever form a library reports it.
+
+    Returns:
+        one sentence that says what to do, or None for every other error.
+    """
     seen: BaseException | None = error
     while seen is not None:
-        told = re.search(r"os_error_code='(\d+)'", str(seen))
-        number = int(told[1]) if told else getattr(seen, "errno", None)
+        code = re.search(r"os_error_code='(\d+)'", str(seen))  # as tensorstore writes it
+        number = int(code[1]) if code else getattr(seen, "errno", None)
         for each, sentence in SENTENCES.items():
             if each is not None and (number == each or os.strerror(each) in str(seen)):
                 return sentence

@@ -1,4 +1,4 @@
-"""Starting a run from the networks of another run, or from imported networks."""
+"""Starts a run from the networks of another run, or from imported networks."""
 
 import json
 from dataclasses import replace
@@ -15,46 +15,53 @@ from p2p_jax.state import TrainState
 from p2p_jax.workdir.checkpoint import restore_items
 from p2p_jax.workdir.record import RECORD, load_experiment, read_record
 
+IMPORTED = "imported.json"
+"""The file that an import writes beside the record: {"files": [...], "counts": {network: {batch norm: batches seen}}}.
+
+Until training has written a checkpoint, all options but those of the imported networks may still change.
+"""
+
+CHANGEABLE = ("dropout", "statistics", "group_size", "norm_momentum", "norm_stddev", "remat")
+"""Fields of an imported network that may change, because they do not change what its weights mean."""
+
 
 def start_from(workdir: Path, fresh: TrainState) -> TrainState:
-    """A fresh state with the networks of another run, its moving average if it has one; the optimizers start anew.
+    """Returns a fresh state with the networks of another run. The optimizers start from the beginning.
 
-    A discriminator that the other run has not, since it was imported without one, starts anew too.
+    Args:
+        workdir: of the other run. The generator's moving average is used if there is one. If the networks were imported
+            without a discriminator, the fresh state's discriminator is kept.
+        fresh: the state at the start of the new run.
 
     Raises:
-        UserError: there is no checkpoint, or its networks have other layers than the fresh state's.
+        UserError: there is no checkpoint, or its networks have other layers than those of the fresh state.
     """
     items, _ = restore_items(workdir, ("generator", "discriminator", "ema"))
-    models = []
-    for name, model in (("generator", fresh.generator), ("discriminator", fresh.discriminator)):
+    networks = []
+    for name, network in (("generator", fresh.generator), ("discriminator", fresh.discriminator)):
         if name not in items:
-            models.append(model)
+            networks.append(network)
             continue
         params, state = items[name]["params"], items[name]["state"]
         params = items.get("ema", params) if name == "generator" else params
-        if jax.tree.map(jnp.shape, (params, state)) != jax.tree.map(jnp.shape, (model.params, model.state)):
+        if jax.tree.map(jnp.shape, (params, state)) != jax.tree.map(jnp.shape, (network.params, network.state)):
             raise UserError(
                 f"the {name} in {workdir} has other layers than this run's: give the options that it was trained with."
             )
         params, state = (
             place(tree, jax.tree.map(lambda leaf: leaf.sharding, old))
-            for tree, old in ((params, model.params), (state, model.state))
+            for tree, old in ((params, network.params), (state, network.state))
         )
-        models.append(replace(model, params=params, state=state))
-    ema = None if fresh.ema is None else jax.tree.map(jnp.copy, models[0].params)
-    return replace(fresh, generator=models[0], discriminator=models[1], ema=ema)
-
-
-IMPORTED = "imported.json"
-"""What an import leaves beside the record: {"files": [...], "counts": {network: {batch norm: batches seen}}}. Until there
-is a checkpoint of training, everything but the imported networks may still change."""
+        networks.append(replace(network, params=params, state=state))
+    ema = None if fresh.ema is None else jax.tree.map(jnp.copy, networks[0].params)
+    return replace(fresh, generator=networks[0], discriminator=networks[1], ema=ema)
 
 
 def read_imported(workdir: Path) -> dict[str, dict[str, int]]:
-    """Of each imported network, the batches that its batch norms have seen; {} for a run that imported none.
+    """Returns, for each imported network, how many batches each of its batch norms has seen; {} if none was imported.
 
     Raises:
-        UserError: what the import left is damaged.
+        UserError: the file that the import wrote is damaged.
     """
     path = workdir / IMPORTED
     try:
@@ -64,30 +71,38 @@ def read_imported(workdir: Path) -> dict[str, dict[str, int]]:
 
 
 def refuse_to_remove_imported(workdir: Path) -> None:
-    """Refuses to train anew in a workdir that holds imported networks.
+    """Refuses `--overwrite` in a workdir that holds imported networks.
 
     Raises:
-        UserError: it does.
+        UserError: the workdir holds some.
     """
     if read_imported(workdir):
         raise UserError(
-            f"--overwrite would remove the imported networks in {workdir}: leave it out to train them on, or give another "
-            f"--workdir, with --init-from {workdir}."
+            f"--overwrite would remove the imported networks in {workdir}: leave the option out to train them further, or "
+            f"give another --workdir, with --init-from {workdir}."
         )
 
 
 def refuse_other_networks(workdir: Path, imported: Any, different: dict[str, tuple[Any, Any, bool]]) -> None:
-    """Of networks that were imported and not trained here yet, what they compute is fixed, and nothing else."""
-    free = ("dropout", "statistics", "group_size", "norm_momentum", "norm_stddev", "remat")
+    """Refuses options that change what imported networks compute, while these have not been trained here.
+
+    Args:
+        workdir: that holds the networks.
+        imported: from `read_imported`.
+        different: {field: (stored value, value asked for, whether it is a runtime option)}.
+
+    Raises:
+        UserError: such an option was given.
+    """
     for name, (old, new, _) in different.items():
         part, _, field = name.partition(".")
-        shape = field.removeprefix("input.").removeprefix("target.") in ("channels", "classes", "palette")
-        if (part in imported and field not in free) or (part == "data" and shape):
+        is_shape = field.removeprefix("input.").removeprefix("target.") in ("channels", "classes", "palette")
+        if (part in imported and field not in CHANGEABLE) or (part == "data" and is_shape):
             raise UserError(f"the {part} in {workdir} was imported with {name} {old}, not {new}: leave that option out.")
 
 
 def recorded_source(workdir: Path) -> Path | None:
-    """The workdir that the run in this one started from, or None."""
+    """The workdir whose networks a run started from, or None."""
     if not (workdir / RECORD).is_file():
         return None
     source = read_record(workdir)["init_from"]
@@ -95,17 +110,22 @@ def recorded_source(workdir: Path) -> Path | None:
 
 
 def has_checkpoint(workdir: Path) -> bool:
-    """Whether a checkpoint of training was written whole; one that is half written has a longer name than its step."""
+    """Whether a checkpoint of training is complete. The folder of an incomplete one has a longer name than its step."""
     return any(path.name.isdigit() and path.name != "0" for path in (workdir / "checkpoints").glob("*"))
 
 
 def imported_source(workdir: Path) -> Path | None:
-    """This workdir, if it holds imported networks to start from."""
+    """The workdir itself if it holds imported networks to start from, or None."""
     return workdir if read_imported(workdir) else None
 
 
 def networks_of(config: Any, init_from: Path, *, trust: bool) -> Any:
-    """A config with the networks, channels and picture size of the run that it is to start from.
+    """Returns a config with the networks, channels and picture size of another run, from which a run is to start.
+
+    Args:
+        config: of the new run.
+        init_from: workdir of the other run.
+        trust: run the experiment file in that workdir even though it was put there by somebody else.
 
     Raises:
         UserError: the folder is no workdir, or holds code that is not trusted.
@@ -116,7 +136,7 @@ def networks_of(config: Any, init_from: Path, *, trust: bool) -> Any:
         from p2p_jax.generators import unet_widths
 
         generator = replace(generator, widths=unet_widths(min(as_size(other.image_size)), generator.width))
-    # A group belongs to the batch that it was chosen for, and so below does a load size to the picture size.
+    # A group size belongs to the batch size that it was chosen for, and a load size to the picture size.
     generator = replace(generator, group_size=config.generator.group_size)
     discriminator = replace(other.discriminator, group_size=config.discriminator.group_size)
     sides = {name: getattr(other.data, name) for name in ("input", "target")}

@@ -1,4 +1,4 @@
-"""One run at a time in a workdir: a lock that the system gives back by itself when the process ends, however it ends."""
+"""The lock of a workdir: only one run may train in it. The system releases the lock whenever the process ends."""
 
 import errno
 import os
@@ -11,27 +11,28 @@ from pathlib import Path
 
 from p2p_jax.errors import UserError
 
-NAME = "lock"
-"""The file in a workdir that is locked; it stays there. It names the process that holds the lock, or was the last to."""
+LOCK_FILE = "lock"
+"""The file in a workdir that is locked. It is never removed, and names the last process that held the lock."""
 
+LOCK_OFFSET = 2**30
+"""The byte that is locked on Windows: locked bytes cannot be read there, and the holder's name has to stay readable."""
 
-FAR = 2**30  # bytes into the file: on Windows what is locked cannot be read, and its holder's name has to be
-
-
-HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK, getattr(errno, "EDEADLOCK", errno.EDEADLK))
+LOCKED_BY_OTHER = (errno.EACCES, errno.EAGAIN, errno.EDEADLK, getattr(errno, "EDEADLOCK", errno.EDEADLK))
+"""Error numbers that mean that another process holds the lock."""
 
 
 @contextmanager
 def hold(workdir: Path) -> Iterator[None]:
-    """Holds the lock of a workdir, which is made if it does not exist, and removed again if nothing is put into it.
+    """Holds the lock of a workdir.
 
-    A file system that knows no locks is told of by a warning.
+    The folder is made if it does not exist, and removed at the end if nothing else was put into it. If the file system
+    does not support locks, a warning says so.
 
     Raises:
-        UserError: another process holds it, or nothing can be written there.
+        UserError: another process holds the lock, or the folder cannot be written.
     """
     made = [folder for folder in (workdir, *workdir.parents) if not folder.exists()]
-    path = workdir / NAME
+    path = workdir / LOCK_FILE
     try:
         file = _open_locked(path)
     except OSError as error:
@@ -40,7 +41,7 @@ def hold(workdir: Path) -> Iterator[None]:
         reason = str(error.strerror).lower()
         raise UserError(f"the workdir {workdir} cannot be written ({reason}): give another --workdir.") from None
     try:
-        _name_holder(file)
+        _write_holder(file)
         yield
     finally:
         if made and list(workdir.glob("*")) == [path]:
@@ -52,47 +53,49 @@ def hold(workdir: Path) -> Iterator[None]:
 
 
 def _open_locked(path: Path) -> int:
-    """The descriptor of the file, which is locked until it is closed."""
+    """Opens and locks the file; the lock is held until the returned descriptor is closed."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            _lock(file)
+            try_lock(file)
         except OSError as error:
-            if error.errno in HELD:
+            if error.errno in LOCKED_BY_OTHER:
                 holder = _read_holder(path)
                 os.close(file)
                 raise UserError(
-                    f"{path.parent} is in use by {holder}, which trains there: wait for its end, stop it, or give another "
-                    "--workdir."
+                    f"{path.parent} is in use by {holder}, which trains there: wait until it ends, stop it, or give "
+                    "another --workdir."
                 ) from None
             warnings.warn(
-                f"the file system of {path.parent} knows no locks ({str(error.strerror).lower()}): see to it yourself that "
-                "no two runs train there at once.",
+                f"the file system of {path.parent} does not support locks ({str(error.strerror).lower()}): make sure that "
+                "no two runs train there at the same time.",
                 stacklevel=2,
             )
             return file
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file), path.stat()):
                 return file
-        os.close(file)  # its holder has just removed it: this is the lock of a file that is no more
+        os.close(file)  # the holder has just removed this file, so its lock protects nothing: open a new one
 
 
 if sys.platform == "win32":
     import msvcrt
 
-    def _lock(file: int) -> None:
-        os.lseek(file, FAR, os.SEEK_SET)
+    def try_lock(file: int) -> None:
+        """Locks an open file, or raises OSError at once."""
+        os.lseek(file, LOCK_OFFSET, os.SEEK_SET)
         msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
 
 else:
     import fcntl
 
-    def _lock(file: int) -> None:
+    def try_lock(file: int) -> None:
+        """Locks an open file, or raises OSError at once."""
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _name_holder(file: int) -> None:
+def _write_holder(file: int) -> None:
     os.ftruncate(file, 0)
     os.lseek(file, 0, os.SEEK_SET)
     os.write(file, f"process {os.getpid()} on {socket.gethostname()}\n".encode())

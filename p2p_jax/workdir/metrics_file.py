@@ -1,4 +1,4 @@
-"""What a run says while it goes on: progress, metrics.jsonl, TensorBoard; and how it hears Ctrl-C and SIGTERM."""
+"""The metrics of a run: metrics.jsonl, TensorBoard, and where the time went."""
 
 import json
 import time
@@ -8,11 +8,11 @@ from pathlib import Path
 
 from p2p_jax.errors import UserError
 
-SHOWN_WITHIN = 30.0  # seconds until TensorBoard sees a row
+FLUSH_INTERVAL = 30.0  # seconds between two flushes of TensorBoard's events
 
 
 def read_rows(path: Path) -> list[dict[str, float]]:
-    """The rows of metrics.jsonl; a last line cut off by a crash is left out."""
+    """Reads the rows of metrics.jsonl; a last line that a crash has cut off is ignored."""
     rows = []
     for line in path.read_text().splitlines() if path.is_file() else []:
         try:
@@ -23,7 +23,7 @@ def read_rows(path: Path) -> list[dict[str, float]]:
 
 
 def describe(row: dict[str, float]) -> str:
-    """A row of metrics in a few words."""
+    """A row of metrics as a short text for the console."""
     short = {"generator_l1": "L1", "generator_gan": "GAN", "discriminator_loss": "D", "val_ssim": "val SSIM"}
     parts = [f"{label} {row[name]:.3f}" for name, label in short.items() if name in row]
     return " ".join([*parts, f"{row['pictures_per_second']:.1f} pictures/s"])
@@ -31,7 +31,11 @@ def describe(row: dict[str, float]) -> str:
 
 @contextmanager
 def metrics_writer(workdir: Path, *, tensorboard: bool) -> Iterator[Callable[[dict[str, float]], None]]:
-    """A function that appends a row to metrics.jsonl, and to TensorBoard if asked for."""
+    """Yields a function that appends a row to metrics.jsonl, and to TensorBoard's events if `tensorboard` is set.
+
+    Raises:
+        UserError: tensorboardX is needed and not installed.
+    """
     board = _events_writer(workdir / "tensorboard") if tensorboard else nullcontext(lambda row: None)
     with board as write_event, (workdir / "metrics.jsonl").open("a") as file:
 
@@ -45,10 +49,10 @@ def metrics_writer(workdir: Path, *, tensorboard: bool) -> Iterator[Callable[[di
 
 @contextmanager
 def _events_writer(folder: Path) -> Iterator[Callable[[dict[str, float]], None]]:
-    """A function that writes a row as an event of TensorBoard.
+    """Yields a function that writes a row as an event of TensorBoard.
 
-    It writes by itself: the package's own SummaryWriter leaves that to a thread, and waits for ever once that thread has
-    met a full disk.
+    Events are written directly: the package's SummaryWriter writes in a thread, and blocks forever once that thread has
+    failed on a full disk.
 
     Raises:
         UserError: tensorboardX is not installed.
@@ -62,7 +66,7 @@ def _events_writer(folder: Path) -> Iterator[Callable[[dict[str, float]], None]]
             "--tensorboard needs the package tensorboardX: install p2p-jax[tensorboard], or leave the option out."
         ) from None
     folder.mkdir(parents=True, exist_ok=True)
-    # Numbered, for the package names files by the second.
+    # Numbered, because the package names files by the second, so two of one second would have the same name.
     events = EventsWriter(str(folder / "events"), f".{len(list(folder.iterdir()))}")
     flushed = time.monotonic()
 
@@ -70,7 +74,7 @@ def _events_writer(folder: Path) -> Iterator[Callable[[dict[str, float]], None]]
         nonlocal flushed
         values = [Summary.Value(tag=name, simple_value=value) for name, value in row.items()]
         events.write_event(Event(wall_time=time.time(), step=int(row["step"]), summary=Summary(value=values)))
-        if time.monotonic() - flushed > SHOWN_WITHIN:
+        if time.monotonic() - flushed > FLUSH_INTERVAL:
             events.flush()
             flushed = time.monotonic()
 
@@ -80,21 +84,28 @@ def _events_writer(folder: Path) -> Iterator[Callable[[dict[str, float]], None]]
         events.close()
 
 
-LOST = {
+WAITS = {
     "data": "waiting for data",
     "compilation": "compiling",
     "sample": "translating for sample grids",
     "validation": "validating",
-    "checkpoint": "handing over checkpoints",
+    "checkpoint": "saving checkpoints",
 }
-"""What time is lost to, in words; a row has the share of each as NAME_wait."""
+"""What training waits for, in words. A row of metrics has the fraction of its time that each took as NAME_wait."""
 
 
 def share_time(rows: list[dict[str, float]]) -> dict[str, float]:
-    """What the time of all rows went to: {"training", and each of `LOST` in words: share in [0, 1]}; {} without rows."""
+    """Computes where the time of a run went.
+
+    Args:
+        rows: of metrics.jsonl.
+
+    Returns:
+        {"training": fraction in [0, 1], and the same for each of `WAITS` in words}; {} if no row has a time.
+    """
     total = sum(row.get("seconds", 0.0) for row in rows)
     if not total:
         return {}
-    seconds = {name: sum(row.get(f"{name}_wait", 0.0) * row.get("seconds", 0.0) for row in rows) for name in LOST}
-    lost = {LOST[name]: value / total for name, value in seconds.items()}
-    return {"training": 1 - sum(lost.values()), **lost}
+    seconds = {name: sum(row.get(f"{name}_wait", 0.0) * row.get("seconds", 0.0) for row in rows) for name in WAITS}
+    waited = {WAITS[name]: value / total for name, value in seconds.items()}
+    return {"training": 1 - sum(waited.values()), **waited}

@@ -1,4 +1,4 @@
-"""The record of a run, `WORKDIR/experiment.json`, from which every later command rebuilds what ran."""
+"""The record of a run, `WORKDIR/experiment.json`, from which every later command rebuilds the run."""
 
 import hashlib
 import importlib.machinery
@@ -19,13 +19,13 @@ RECORD = "experiment.json"
 
 
 def save_record(workdir: Path, experiment: Experiment, fingerprint: str | None, *, init_from: Path | None = None) -> None:
-    """Writes `experiment.json`, and the experiment's file if it was given as one.
+    """Writes `experiment.json`, and a copy of the experiment's file if it was given as one.
 
     Args:
         workdir: of the run; made if it does not exist.
         experiment: with its resolved config.
-        fingerprint: of the data set; None for imported networks that were not trained here yet.
-        init_from: the workdir whose networks the run starts from.
+        fingerprint: of the data set; None for imported networks that have not been trained here.
+        init_from: workdir whose networks the run starts from, or None.
     """
     workdir.mkdir(parents=True, exist_ok=True)
     record = {
@@ -42,13 +42,13 @@ def save_record(workdir: Path, experiment: Experiment, fingerprint: str | None, 
         if experiment.file.resolve() != copy.resolve():
             shutil.copyfile(experiment.file, copy)
         record["sha256"] = hash_file(copy)
-        _trust(record["sha256"])
+        trust_hash(record["sha256"])
     with atomic_write(workdir / RECORD) as unfinished:
         unfinished.write_text(json.dumps(record, indent=2) + "\n")
 
 
 def read_record(workdir: Path) -> dict[str, Any]:
-    """What `save_record` wrote.
+    """Reads what `save_record` wrote.
 
     Raises:
         UserError: the folder is no workdir, or its record cannot be read.
@@ -63,18 +63,18 @@ def read_record(workdir: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError):
         record, known, missing = {}, True, {"format"}
     if known and missing:
-        raise UserError(f"{path} is damaged: restore it from a copy, or train anew with --overwrite.")
+        raise UserError(f"{path} is damaged: restore it from a copy, or start a new run with --overwrite.")
     if not known:
         raise UserError(f"{path} has format {record['format']}, but this version reads 1: use the version that wrote it.")
     return record
 
 
 def load_experiment(workdir: Path, *, trust: bool = False) -> Experiment:
-    """Rebuilds the experiment of a run, with the config it ran with.
+    """Rebuilds the experiment of a run, with the config of that run.
 
     Args:
         workdir: of the run.
-        trust: run the Python file in it even though it was not put there by this user.
+        trust: run the experiment file in the workdir even though it was put there by somebody else.
 
     Raises:
         UserError: the folder is no workdir, or its code is not trusted or was changed.
@@ -85,8 +85,8 @@ def load_experiment(workdir: Path, *, trust: bool = False) -> Experiment:
     else:
         path = workdir / "experiment.py"
         if not path.is_file() or hash_file(path) != record["sha256"]:
-            raise UserError(f"{path} is not the file this run was made with: put the original back.")
-        if not trust and record["sha256"] not in _trusted():
+            raise UserError(f"{path} is missing or is not the file that this run was made with: put that file back.")
+        if not trust and record["sha256"] not in trusted_hashes():
             raise UserError(
                 f"{path} is code that you did not put there: read it, then give --trust to let it run on this machine."
             )
@@ -95,7 +95,7 @@ def load_experiment(workdir: Path, *, trust: bool = False) -> Experiment:
 
 
 def versions() -> dict[str, str]:
-    """The versions of what a run depends on."""
+    """The versions of Python and of the packages that a run depends on."""
     packages = ("p2p-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "pillow")
     found = {"python": platform.python_version()}
     for package in packages:
@@ -116,17 +116,18 @@ def _trust_file() -> Path:
     return Path(home) / "p2p_jax" / "trusted"
 
 
-def _trusted() -> set[str]:
+def trusted_hashes() -> set[str]:
+    """The SHA-256 of all experiment files that this user has trained with."""
     path = _trust_file()
     return set(path.read_text().split()) if path.is_file() else set()
 
 
-def _trust(sha256: str) -> None:
-    """Remembers that this user ran this code; where the home folder cannot be written, --trust will be asked for."""
+def trust_hash(sha256: str) -> None:
+    """Remembers that this user trained with a file; if the home folder cannot be written, --trust is asked for later."""
     path = _trust_file()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as unfinished:
-            unfinished.write_text("\n".join(sorted(_trusted() | {sha256})) + "\n")
+            unfinished.write_text("\n".join(sorted(trusted_hashes() | {sha256})) + "\n")
     except OSError:
         return

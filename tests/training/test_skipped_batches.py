@@ -224,8 +224,8 @@ def test_checkpoints_of_older_versions_have_left_out_none(tmp_path):
     kept = {name: value for name, value in json.loads(meta.read_text()).items() if name not in ("left_out", "checksum")}
     meta.write_text(json.dumps(kept))
     with checkpoint.open_manager(tmp_path / "run", keep=9) as manager:
-        assert checkpoint.read_left_out(manager, 12) == ()
-        assert checkpoint.read_left_out(manager, 8) == (3, 6)
+        assert checkpoint.read_skipped(manager, 12) == ()
+        assert checkpoint.read_skipped(manager, 8) == (3, 6)
     assert checkpoint.restore_params(tmp_path / "run")[2] == 12
 
 

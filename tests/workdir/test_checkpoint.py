@@ -13,7 +13,7 @@ from helpers.runs import finished_run
 from p2p_jax.devices.sharding import make_mesh, replicate
 from p2p_jax.state import NetworkState, TrainState, all_finite
 from p2p_jax.workdir import checkpoint
-from p2p_jax.workdir.checksums import _sum_on_devices, checksums
+from p2p_jax.workdir.checksums import checksums, sum_on_devices
 
 
 def make_state(seed: int, step: int = 5, *, ema: bool = False) -> TrainState:
@@ -130,9 +130,9 @@ def test_if_all_are_damaged_it_is_said(tmp_path):
     save_all(tmp_path, [make_state(1, 1), make_state(2, 2)])
     for step in "12":
         damage(tmp_path / "checkpoints" / step / "generator")
-    with pytest.warns(UserWarning, match="damaged"), pytest.raises(ValueError, match="none of the 2 checkpoints"):
+    with pytest.warns(UserWarning, match="damaged"), pytest.raises(ValueError, match=r"every checkpoint in .* is damaged"):
         restore(tmp_path, make_state(0))
-    with pytest.warns(UserWarning, match="damaged"), pytest.raises(ValueError, match="can be read whole"):
+    with pytest.warns(UserWarning, match="damaged"), pytest.raises(ValueError, match="no undamaged checkpoint was found"):
         checkpoint.restore_params(tmp_path)
 
 
@@ -174,7 +174,7 @@ def test_sums_by_numpy_are_those_of_the_devices(dtype):
         values[:, ::2].astype(jnp.dtype(dtype)).T,
         values[:0].astype(jnp.dtype(dtype)),
     ]
-    assert checksums(leaves) == np.asarray(_sum_on_devices(leaves)).tolist()
+    assert checksums(leaves) == np.asarray(sum_on_devices(leaves)).tolist()
     assert checksums(leaves) == checksums([jnp.asarray(leaf) for leaf in leaves])
 
 

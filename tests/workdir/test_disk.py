@@ -83,7 +83,8 @@ def unfinished_in(workdir):
 
 def assert_ended_in_one_sentence(capsys):
     message = capsys.readouterr().err
-    assert "no space left on the disk: free some, then start the same command again; what was saved is kept." in message
+    advice = "free some space, then start the same command again; saved checkpoints are kept."
+    assert f"no space left on the disk: {advice}" in message
     assert message.count("\n") == 1
 
 
@@ -199,10 +200,10 @@ def test_what_a_killed_run_left_unfinished_is_removed_by_the_next(tmp_path, caps
 
 
 def test_the_list_of_trusted_code_survives_a_full_disk(tmp_path, monkeypatch):
-    record._trust("a" * 64)
+    record.trust_hash("a" * 64)
     monkeypatch.setattr(Path, "write_text", full)
-    record._trust("b" * 64)
-    assert record._trusted() == {"a" * 64}
+    record.trust_hash("b" * 64)
+    assert record.trusted_hashes() == {"a" * 64}
 
 
 def test_what_is_written_late_is_removed_too(tmp_path, monkeypatch):

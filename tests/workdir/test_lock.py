@@ -101,14 +101,14 @@ def test_a_mistake_leaves_no_folder_behind(tmp_path, capsys):
 
 def test_a_lock_whose_file_was_removed_is_none(tmp_path, monkeypatch):
     """Who waited for the file of a holder that removed it tries again, with the file that others see."""
-    real, removed = lock._lock, []
+    real, removed = lock.try_lock, []
 
     def lock_late(file):
         if not removed:
             removed.append((tmp_path / "lock").unlink())
         real(file)
 
-    monkeypatch.setattr(lock, "_lock", lock_late)
+    monkeypatch.setattr(lock, "try_lock", lock_late)
     with lock.hold(tmp_path):
         assert (tmp_path / "lock").read_text().startswith("process")
         with pytest.raises(ValueError, match="is in use by process"), lock.hold(tmp_path):
@@ -120,8 +120,8 @@ def test_where_there_are_no_locks_it_is_said_and_gone_on(tmp_path, monkeypatch, 
     def refuse(file):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(lock, "_lock", refuse)
-    with pytest.warns(UserWarning, match="knows no locks"), lock.hold(tmp_path):
+    monkeypatch.setattr(lock, "try_lock", refuse)
+    with pytest.warns(UserWarning, match="does not support locks"), lock.hold(tmp_path):
         pass
 
 
