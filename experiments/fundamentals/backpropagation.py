@@ -1,4 +1,4 @@
-"""Backpropagation: the slope of the loss by every weight of a network, from one pass forward and one back.
+"""Backpropagation: the slope of the loss for every weight of a network, from one forward and one backward pass.
 
 python -m experiments.fundamentals.backpropagation
 """
@@ -20,7 +20,7 @@ from p2p_jax.generators import unet
 from p2p_jax.network import count_parameters, network
 
 TITLE = "Backpropagation: who is to blame, and how much"
-QUESTION = "A network has many weights and makes one mistake. How does each weight learn its share of it?"
+QUESTION = "A network has many weights and makes one mistake. How does each weight learn its part in it?"
 HOMES = (step.discriminator_gradients, step.generator_gradients, ops.tanh, losses.binary_cross_entropy)
 
 Params = dict[str, Array]
@@ -32,7 +32,7 @@ UNITS, STARTS, STEPS = (0, 2, 3, 4, 8), 200, 300
 
 
 def forward(params: Params, x: Array) -> Params:
-    """A network with one hidden layer: all that it computes on the way to its logit.
+    """A network with one hidden layer, from its inputs to its logit.
 
     Args:
         params: w (inputs, units), b (units,), v (units,) and c ().
@@ -52,38 +52,38 @@ def network_loss(params: Params, x: Array, target: float) -> Array:
 
 
 def backward_by_hand(params: Params, x: Array, target: float) -> Params:
-    """The slope of `network_loss` by every value, from the last to the first, for one example x (inputs,)."""
+    """The slope of `network_loss` for every value, from the last to the first, for one example x (inputs,)."""
     value = forward(params, x)
-    slope = {"z": ops.sigmoid(value["z"]) - target}  # log loss: probability minus truth
-    slope["c"] = slope["z"]  # a sum hands its slope on, unchanged, to all that was added
-    slope["v"] = slope["z"] * value["h"]  # a product hands it on times the other factor
-    slope["h"] = slope["z"] * params["v"]  # so for its other factor
-    slope["s"] = slope["h"] * (1 - value["h"] ** 2)  # tanh hands it on times its own slope
+    slope = {"z": ops.sigmoid(value["z"]) - target}  # log loss: probability minus target
+    slope["c"] = slope["z"]  # a sum: each term gets its slope, unchanged
+    slope["v"] = slope["z"] * value["h"]  # a product: each factor gets its slope times the other factor
+    slope["h"] = slope["z"] * params["v"]  # the other factor of the same product
+    slope["s"] = slope["h"] * (1 - value["h"] ** 2)  # tanh: times its own slope
     slope["b"] = slope["s"]
     slope["w"] = x[:, None] * slope["s"]
-    slope["x"] = params["w"] @ slope["s"]  # there are two ways from an input to the loss: they are added up
+    slope["x"] = params["w"] @ slope["s"]  # adds the slopes of the two paths from an input to the loss
     return slope
 
 
 def finite_differences(function: Callable[[Array], Array], point: Array, distance: float = 0.003) -> Array:
-    """The slopes of a function by every number of point (n,), from two calls of the function for each."""
+    """The slopes of a function for each number of `point` (n,), from two calls of the function for each."""
     moves = distance * jnp.eye(point.size)
     return jax.vmap(lambda move: (function(point + move) - function(point - move)) / (2 * distance))(moves)
 
 
 def measure(widths: Sequence[int] = WIDTHS) -> Numbers:
-    """Goes through a small network forward and back, counts what that costs for hidden layers so wide, and learns XOR."""
+    """Runs a small network forward and back, counts the cost for hidden layers of these widths, and learns XOR."""
     return {
-        "layers": _layers(),
-        "chain": _chain(),
-        "graph": _graph(),
-        "cost": _cost(widths),
-        "xor": _xor(),
-        "pix2pix": _pix2pix(),
+        "layers": measure_layers(),
+        "chain": measure_chain(),
+        "graph": measure_graph(),
+        "cost": measure_cost(widths),
+        "xor": measure_xor(),
+        "pix2pix": measure_pix2pix(),
     }
 
 
-def _layers() -> Numbers:
+def measure_layers() -> Numbers:
     """A network of one input and three hidden units, with and without its activation."""
     params = {"w": jnp.array([[1.5, -2.0, 1.0]]), "b": jnp.array([1.5, 1.0, -2.0]), "v": jnp.array([1.0, 0.8, 1.2])}
     params["c"] = jnp.array(0.3)
@@ -108,8 +108,8 @@ def _layers() -> Numbers:
     return {"x": x, **curves, "difference": difference, "distance_to_line": np.abs(curves["bent"] - line).max()}
 
 
-def _chain() -> Numbers:
-    """Three functions in a row: each with its value and its own slope, and the products of the slopes from the end."""
+def measure_chain() -> Numbers:
+    """Three functions in a chain: the value and slope of each, and the products of the slopes from the end."""
     functions = (lambda x: 3 * x, ops.tanh, lambda h: losses.l2(h, jnp.ones_like(h)))
 
     def whole(x: Array) -> Array:
@@ -128,8 +128,8 @@ def _chain() -> Numbers:
     return {**result, "products": np.cumprod(np.array(result["slopes"])[::-1])[::-1]}
 
 
-def _graph() -> Numbers:
-    """A network of two inputs and two hidden units: every value, and every slope of the loss."""
+def measure_graph() -> Numbers:
+    """A network of two inputs and two hidden units: every value, and the slope of the loss for each."""
     params, x = {name: jnp.array(value) for name, value in WEIGHTS.items()}, jnp.array(INPUTS)
     flat, unravel = ravel_pytree(params)
 
@@ -146,7 +146,7 @@ def _graph() -> Numbers:
 
 
 def name_each(arrays: Mapping[str, Array]) -> dict[str, float]:
-    """The numbers of arrays under names of their own: w of shape (2, 2) gives w11, w12, w21 and w22."""
+    """Names each number of the arrays: w of shape (2, 2) becomes w11, w12, w21 and w22."""
     return {
         name + "".join(str(i + 1) for i in index): float(value)
         for name, array in arrays.items()
@@ -154,8 +154,8 @@ def name_each(arrays: Mapping[str, Array]) -> dict[str, float]:
     }
 
 
-def _cost(widths: Sequence[int]) -> list[Numbers]:
-    """What gradients cost, counted in forward passes, for networks of 64 inputs and ever more hidden units."""
+def measure_cost(widths: Sequence[int]) -> list[Numbers]:
+    """The cost of a gradient, in forward passes, for networks of 64 inputs and hidden layers of these widths."""
     result = []
     for width in widths:
         params = {"w": np.ones((64, width), np.float32), "b": np.ones(width, np.float32)}
@@ -177,16 +177,16 @@ def _cost(widths: Sequence[int]) -> list[Numbers]:
 
 
 def count_operations(function: Callable[..., object], *arguments: Array | np.ndarray) -> float:
-    """How many additions, multiplications and the like the compiled function does; it is not run."""
+    """The number of floating-point operations of the compiled function, which is not run."""
     analysis = jax.jit(function).lower(*arguments).compile().cost_analysis() or {}
     return float(analysis["flops"])
 
 
-def _xor() -> Numbers:
-    """Learns "exactly one of the two" with one layer, and with a hidden layer of a few units from many starts."""
+def measure_xor() -> Numbers:
+    """Learns XOR with one layer, and with a hidden layer of a few units from many starts."""
     yes, no = jnp.array([[0.0, 1.0], [1.0, 0.0]]), jnp.array([[0.0, 0.0], [1.0, 1.0]])
     random, width = np.random.default_rng(0), max(UNITS)
-    alive = np.arange(width) < np.array(UNITS)[:, None, None]  # units whose weights are all zero get slopes of zero
+    alive = np.arange(width) < np.array(UNITS)[:, None, None]  # a unit whose weights are all zero stays so
     w = random.standard_normal((1, STARTS, 2, width)) * alive[:, :, None]
     v = random.standard_normal((1, STARTS, width)) * alive
     zero = np.zeros((len(UNITS), STARTS, width))
@@ -223,7 +223,8 @@ def _xor() -> Numbers:
     }
 
 
-def _pix2pix() -> Numbers:
+def measure_pix2pix() -> Numbers:
+    """The number of weights of pix2pix's generator, and how often a training step computes a gradient."""
     picture = jax.ShapeDtypeStruct((1, 256, 256, 3), jnp.float32)
     params, _ = jax.eval_shape(network(unet).init, jax.random.key(0), picture)
     homes = (step.discriminator_gradients, step.generator_gradients)
@@ -232,63 +233,60 @@ def _pix2pix() -> Numbers:
 
 
 def claims(numbers: Numbers) -> list[Claim]:
-    """What the text says, with its numbers."""
-    layers, chain, graph, cost, xor = (numbers[name] for name in ("layers", "chain", "graph", "cost", "xor"))
+    """The claims of the text, with their numbers."""
+    return [*_slope_claims(numbers), *_graph_claims(numbers), *_cost_claims(numbers["cost"]), *_xor_claims(numbers)]
+
+
+def _slope_claims(numbers: Numbers) -> list[Claim]:
+    layers, chain = numbers["layers"], numbers["chain"]
     tanh_error = np.abs(layers["tanh_slope"] - (1 - layers["tanh"] ** 2)).max()
     log_error = np.abs(layers["log_loss_slope"] - (layers["probability"] - 1)).max()
-    changes = np.array([row["backward"] for row in cost])
-    by_hand, by_grad, by_differences = graph["by_hand"], graph["by_grad"], graph["by_differences"]
-    to_grad = max(abs(by_hand[name] - slope) for name, slope in by_grad.items())
-    to_differences = max(abs(by_hand[name] - slope) for name, slope in by_differences.items())
+    product = chain["products"][0]
     return [
         Claim("Two layers without an activation answer as a single one does.", layers["difference"], "=", 0, 1e-5),
         Claim("With tanh, the best straight line is off by more than a half.", layers["distance_to_line"], ">", 0.5),
         Claim("The slope of tanh is 1 minus its square.", tanh_error, "=", 0, 1e-5),
-        Claim("The slope of log loss by its logit is the probability minus the truth.", log_error, "=", 0, 1e-5),
-        Claim(
-            "The product of the three slopes is what `jax.grad` says.", chain["products"][0], "=", chain["by_grad"], 1e-5
-        ),
-        Claim(
-            "The product of the three slopes is what finite differences say.",
-            chain["products"][0],
-            "=",
-            chain["by_differences"],
-            1e-3,
-        ),
+        Claim("The slope of log loss for its logit is the probability minus the target.", log_error, "=", 0, 1e-5),
+        Claim("`jax.grad` gives the product of the three slopes.", product, "=", chain["by_grad"], 1e-5),
+        Claim("Finite differences give the product of the three slopes.", product, "=", chain["by_differences"], 1e-3),
+    ]
+
+
+def _graph_claims(numbers: Numbers) -> list[Claim]:
+    by_hand, by_grad, by_differences = (numbers["graph"][way] for way in ("by_hand", "by_grad", "by_differences"))
+    to_grad = max(abs(by_hand[name] - slope) for name, slope in by_grad.items())
+    to_differences = max(abs(by_hand[name] - slope) for name, slope in by_differences.items())
+    return [
         Claim("By hand and by `jax.grad` all nine slopes are the same.", to_grad, "=", 0, 1e-6),
         Claim("Finite differences find the same nine slopes.", to_differences, "=", 0, 1e-3),
-        Claim("A pass forward and one back cost less than 4 passes forward.", changes.max(), "<", 4),
-        Claim(
-            "Less than 4 as well when the slopes by the inputs are wanted too.",
-            max(row["inputs_too"] for row in cost),
-            "<",
-            4,
-        ),
-        Claim(
-            "The number of weights changes what a gradient costs, in forward passes, by less than a fifth.",
-            changes.max() / changes.min(),
-            "<",
-            1.2,
-        ),
-        Claim(
-            "Two-sided finite differences cost at least 2 passes for every weight.",
-            min(row["differences"] / row["weights"] for row in cost),
-            ">",
-            2,
-        ),
+    ]
+
+
+def _cost_claims(cost: list[Numbers]) -> list[Claim]:
+    passes = np.array([row["backward"] for row in cost])
+    with_inputs = max(row["inputs_too"] for row in cost)
+    for_each = min(row["differences"] / row["weights"] for row in cost)
+    change = passes.max() / passes.min()
+    return [
+        Claim("One forward and one backward pass cost less than 4 forward passes.", passes.max(), "<", 4),
+        Claim("With the slopes for the inputs they still cost less than 4.", with_inputs, "<", 4),
+        Claim("This cost changes with the number of weights by less than a fifth.", change, "<", 1.2),
+        Claim("Two-sided finite differences cost at least 2 passes for every weight.", for_each, ">", 2),
+    ]
+
+
+def _xor_claims(numbers: Numbers) -> list[Claim]:
+    xor = numbers["xor"]
+    right = min(*xor["yes"], *(1 - xor["no"]))
+    return [
         Claim("A single layer ends at log 2 on XOR.", xor["single"][-1], "=", np.log(2), 1e-4),
         Claim("A single layer answers one half to all four points of XOR.", xor["from_half"], "=", 0, 0.01),
         Claim("A hidden layer of four units ends below a tenth of log 2 on XOR.", xor["curve"][-1] / np.log(2), "<", 0.1),
-        Claim(
-            "Four hidden units give more than 95 % to each right answer of XOR.",
-            min(*xor["yes"], *(1 - xor["no"])),
-            ">",
-            0.95,
-        ),
+        Claim("Four hidden units give each right answer of XOR more than 95 %.", right, ">", 0.95),
         Claim("With eight units more than 95 % of the starts learn XOR.", xor["learned"][8], ">", 0.95),
         Claim("With two units fewer than 75 % of the starts learn XOR.", xor["learned"][2], "<", 0.75),
         Claim("A start where every weight is zero stays at log 2.", xor["zeros"], "=", np.log(2), 1e-6),
-        Claim("A training step of pix2pix asks for gradients twice.", numbers["pix2pix"]["calls"], "=", 2),
+        Claim("A training step of pix2pix computes a gradient twice.", numbers["pix2pix"]["calls"], "=", 2),
     ]
 
 

@@ -35,7 +35,7 @@ def measure(networks: int = 16, steps: int = 1000, widths: Sequence[int] = (8, 1
         "curves": _curves(),
         "single": _single(steps),
         "networks": _networks(networks, steps),
-        "deep": _thin_deep(relu.deep()),
+        "deep": _thin_deep(relu.measure_deep()),
         "discriminator": _discriminator(widths),
     }
 

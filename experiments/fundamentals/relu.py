@@ -1,4 +1,4 @@
-"""ReLU, a switch: what it does to a curve, how many zeros it makes, and how gradients get through many layers of it.
+"""ReLU: the bends and the zeros that it makes, and how much gradient gets through many layers of it.
 
 python -m experiments.fundamentals.relu
 """
@@ -19,29 +19,35 @@ from p2p_jax import generators, layers, losses, ops
 from p2p_jax.network import network
 
 TITLE = "ReLU: a switch"
-QUESTION = "Why do deep networks use a function as plain as this one, and not the sigmoid?"
+QUESTION = "Why do deep networks use such a simple function, and not the sigmoid?"
 HOMES = (ops.relu, ops.sigmoid, ops.tanh, generators.unet)
 
 WIDTH, EXAMPLES, DEPTHS, SEEDS = 64, 16, (2, 4, 8, 16, 32), 8
 KINDS = {"sigmoid": 1.0, "tanh": 1.0, "ReLU": 2.0, "ReLU, Xavier's": 1.0}
-"""Activations, and by how much the mean square of their starting weights exceeds 1 / WIDTH."""
+"""Activations, and the mean square of their starting weights, times WIDTH."""
 FEW, MANY = 3, 12
 
 
 def measure(seeds: int = SEEDS, widths: Sequence[int] = (8, 16, 32, 32)) -> Numbers:
-    """Looks at the function, at small and deep networks of it, and at the decoder of a U-Net of these widths."""
-    return {"curves": _curves(), "bends": _bends(), "decoder": _decoder(widths), "deep": deep(seeds)}
+    """Measures the function, small and deep networks of it, and the decoder of a U-Net of these widths."""
+    return {
+        "curves": measure_curves(),
+        "bends": measure_bends(),
+        "decoder": measure_decoder(widths),
+        "deep": measure_deep(seeds),
+    }
 
 
-def _curves() -> Numbers:
+def measure_curves() -> Numbers:
+    """Three activations and their slopes."""
     x = jnp.linspace(-4, 4, 161)
     functions = {"relu": ops.relu, "sigmoid": ops.sigmoid, "tanh": ops.tanh}
     result: Numbers = {name: {"y": f(x), "slope": jax.vmap(jax.grad(f))(x)} for name, f in functions.items()}
     return {**result, "x": x, "slope_at_zero": jax.grad(ops.relu)(0.0)}
 
 
-def _bends() -> Numbers:
-    """A wave fitted by a hidden layer of few and of many units; the rest of the units of "few" weigh nothing."""
+def measure_bends() -> Numbers:
+    """Fits a wave by a hidden layer of few and of many units; the unused units of "few" have output weights of 0."""
     x = jnp.linspace(-1, 1, 2001)
     wave = jnp.sin(4.5 * x)
     counts = jnp.array([FEW, MANY])
@@ -78,21 +84,21 @@ def _bends() -> Numbers:
 
 
 def _thin(bends: Numbers) -> Numbers:
-    """Every tenth point of the curves is enough to draw them."""
+    """Keeps every tenth point of the curves, which is enough to draw them."""
     thin = {name: {**bends[name], **{key: np.asarray(bends[name][key])[::10] for key in ("y", "slope")}}
             for name in ("few", "many")}  # fmt: skip
     return {"x": bends["x"][::10], "wave": bends["wave"][::10], **thin}
 
 
 def _watched_upsample(scope: Scope, x: Array, features: int, **options: Any) -> Array:
-    """The U-Net's own way up, which also notes how much the ReLU before it has set to zero in both halves of its input."""
-    halves = jnp.split(x, 2, axis=-1)  # what was kept from the encoder, and what the layer below made
+    """The U-Net's upsampling, which also records the fraction of zeros in both halves of its input."""
+    halves = jnp.split(x, 2, axis=-1)  # from the encoder, and from the layer below
     scope.variable("seen", "zeros", jnp.zeros, (2,)).value = jnp.stack([(half == 0).mean() for half in halves])
     return layers.conv_transpose(scope, x, features, **options)
 
 
-def _decoder(widths: Sequence[int]) -> Numbers:
-    """Share of zeros after each ReLU that is given two stacks of values, from the innermost outwards."""
+def measure_decoder(widths: Sequence[int]) -> Numbers:
+    """The fraction of zeros after each ReLU with an input of two stacks, from the innermost outwards."""
     plans, _ = draw_facades(4, size=32)
     unet = network(generators.unet, widths=widths, upsample=_watched_upsample)
     # With keys of the kind "rbg" XLA compiles random numbers in a tenth of the time.
@@ -102,15 +108,15 @@ def _decoder(widths: Sequence[int]) -> Numbers:
     return {"side": sides, "skip": seen[:, 0], "below": seen[:, 1]}
 
 
-def deep(seeds: int = SEEDS) -> Numbers:
-    """Gradients, sizes and zeros in networks of up to 32 layers before any training.
+def measure_deep(seeds: int = SEEDS) -> Numbers:
+    """Gradients, sizes and zeros in networks of up to 32 layers, before any training.
 
     Returns:
-        gradient: name to mean size of the gradient of each layer's weights, (seeds, depths, layers), 0 for layers that
-        a depth lacks; size and zeros: name to mean square and share of zeros of each layer's outputs, (seeds, layers);
-        switching: share of the layer's units that are zero for some inputs and not for others, the same shape; moved:
-        name to the share of the first layer's weights that one step of 0.1 changes, (seeds,); silent: name to the share
-        of units, of all 32 layers, whose weights have no gradient at all, (seeds,).
+        A dict for each of these, {activation: array}. gradient: mean size of the gradient of each layer's weights,
+        (seeds, depths, layers), 0 for layers that a depth lacks; size, zeros: mean square and fraction of zeros of each
+        layer's outputs, (seeds, layers); switching: fraction of the layer's units that are zero for some inputs and not
+        for others, (seeds, layers); moved: fraction of the first layer's weights that one step of 0.1 changes, (seeds,);
+        silent: fraction of all units whose weights have no gradient at all, (seeds,).
     """
     depths, layer_of = jnp.array(DEPTHS), jnp.arange(DEPTHS[-1])
     random = np.random.default_rng(0)
@@ -145,71 +151,69 @@ def deep(seeds: int = SEEDS) -> Numbers:
 
 
 def reaching_first(numbers: Numbers, kind: str, depth: int) -> np.ndarray:
-    """The gradient of the first layer as a part of the last one's, for each seed."""
+    """The gradient of the first layer divided by the last one's, for each seed."""
     gradient = np.asarray(numbers["gradient"][kind], np.float64)[:, DEPTHS.index(depth)]
     return gradient[:, 0] / gradient[:, depth - 1]
 
 
 def spread(sizes: np.ndarray) -> np.ndarray:
-    """How often as large, or as small, as at the first layer the last one's outputs are: a factor of 1 or more."""
+    """The factor, 1 or more, between the sizes of the first and the last layer's outputs, for each seed."""
     return np.exp(np.abs(np.log(sizes[:, -1] / sizes[:, 0])))
 
 
 def claims(numbers: Numbers) -> list[Claim]:
-    """What the text says, with its numbers."""
-    curves, bends, deep = numbers["curves"], numbers["bends"], numbers["deep"]
-    few, many = bends["few"], bends["many"]
-    ratio = {kind: reaching_first(deep, kind, DEPTHS[-1]) for kind in KINDS}
-    slopes = np.unique(curves["relu"]["slope"])
-    zeros = [*numbers["decoder"]["skip"], *numbers["decoder"]["below"]]
+    """The claims of the text, with their numbers."""
+    return [*_switch_claims(numbers), *_zero_claims(numbers), *_size_claims(numbers), *_gradient_claims(numbers["deep"])]
+
+
+def _switch_claims(numbers: Numbers) -> list[Claim]:
+    few, many = numbers["bends"]["few"], numbers["bends"]["many"]
+    slopes = np.unique(numbers["curves"]["relu"]["slope"])
     return [
-        Claim("ReLU has two slopes only.", len(slopes), "=", 2),
+        Claim("ReLU has only two slopes.", len(slopes), "=", 2),
         Claim("One slope of ReLU is 0.", slopes[0], "=", 0),
         Claim("The other slope of ReLU is 1.", slopes[-1], "=", 1),
-        Claim("At exactly zero the slope is taken to be 0.", curves["slope_at_zero"], "=", 0),
-        Claim(f"{FEW} units make as many straight pieces as bends, and one.", few["pieces"], "=", len(few["bends"]) + 1),
-        Claim(f"{MANY} units make as many straight pieces as bends, and one.", many["pieces"], "=", len(many["bends"]) + 1),
+        Claim("At exactly zero the package chooses the slope 0.", numbers["curves"]["slope_at_zero"], "=", 0),
+        Claim(f"{FEW} units make one more straight piece than bends.", few["pieces"], "=", len(few["bends"]) + 1),
+        Claim(f"{MANY} units make one more straight piece than bends.", many["pieces"], "=", len(many["bends"]) + 1),
         Claim(f"{MANY} units have less than a tenth of the loss of {FEW}.", many["loss"] / few["loss"], "<", 0.1),
-        Claim("Half of a random network's values are zero.", deep["zeros"]["ReLU"].mean(), "=", 0.5, 0.05),
-        Claim(
-            "Nine of ten units of its first layer are on for some inputs and off for others.",
-            deep["switching"]["ReLU"][:, 0].mean(),
-            ">",
-            0.9,
-        ),
+    ]
+
+
+def _zero_claims(numbers: Numbers) -> list[Claim]:
+    deep, decoder = numbers["deep"], [*numbers["decoder"]["skip"], *numbers["decoder"]["below"]]
+    switching = deep["switching"]["ReLU"][:, 0].mean()
+    return [
+        Claim("Half of the values in a random network of ReLU are zero.", deep["zeros"]["ReLU"].mean(), "=", 0.5, 0.05),
+        Claim("Nine of ten units of its first layer are on for some inputs and off for others.", switching, ">", 0.9),
         Claim("A sigmoid makes no zeros.", deep["zeros"]["sigmoid"].max(), "=", 0),
-        Claim("More than a third is zero wherever the U-Net's decoder applies ReLU.", min(zeros), ">", 1 / 3),
-        Claim("Less than two thirds is zero there.", max(zeros), "<", 2 / 3),
+        Claim("Wherever the U-Net's decoder applies ReLU, more than a third is zero.", min(decoder), ">", 1 / 3),
+        Claim("Less than two thirds is zero there.", max(decoder), "<", 2 / 3),
+    ]
+
+
+def _size_claims(numbers: Numbers) -> list[Claim]:
+    curves, size = numbers["curves"], numbers["deep"]["size"]
+    drift, by_xavier = np.median(spread(size["ReLU"])), size["ReLU, Xavier's"]
+    shrunk = (by_xavier[:, -1] / by_xavier[:, 0]).max()
+    return [
         Claim("The sigmoid's slope is at most a quarter.", curves["sigmoid"]["slope"].max(), "=", 0.25, 1e-6),
         Claim("The slope of tanh is at most 1.", curves["tanh"]["slope"].max(), "=", 1, 1e-6),
-        Claim(
-            "With He's weights the mean square changes less than thirtyfold in 32 layers of ReLU.",
-            np.median(spread(deep["size"]["ReLU"])),
-            "<",
-            30,
-        ),
-        Claim(
-            "With Xavier's weights it shrinks to less than a millionth.",
-            (deep["size"]["ReLU, Xavier's"][:, -1] / deep["size"]["ReLU, Xavier's"][:, 0]).max(),
-            "<",
-            1e-6,
-        ),
-        Claim(
-            "Through 32 layers of sigmoids less than 10⁻¹⁰ of the gradient is left, in each of several networks.",
-            ratio["sigmoid"].max(),
-            "<",
-            1e-10,
-        ),
-        Claim("Through 32 layers of tanh at least a hundredth is left.", ratio["tanh"].min(), ">", 0.01),
-        Claim("Through 32 layers of ReLU at least a hundredth is left.", ratio["ReLU"].min(), ">", 0.01),
-        Claim("It is not more than a hundredfold.", ratio["ReLU"].max(), "<", 100),
-        Claim("A step changes no weight of the first of 32 sigmoid layers.", deep["moved"]["sigmoid"].max(), "=", 0),
-        Claim(
-            "A step changes more than half of the weights of the first of 32 ReLU layers.",
-            deep["moved"]["ReLU"].min(),
-            ">",
-            0.5,
-        ),
+        Claim("With He's rule the mean square drifts less than 30 times in 32 layers of ReLU.", drift, "<", 30),
+        Claim("With Xavier's rule it shrinks to less than a millionth.", shrunk, "<", 1e-6),
+    ]
+
+
+def _gradient_claims(deep: Numbers) -> list[Claim]:
+    reached = {kind: reaching_first(deep, kind, DEPTHS[-1]) for kind in KINDS}
+    moved = {kind: deep["moved"][kind] for kind in KINDS}
+    return [
+        Claim("32 layers of sigmoids leave less than 10⁻¹⁰ of the gradient.", reached["sigmoid"].max(), "<", 1e-10),
+        Claim("32 layers of tanh leave at least a hundredth.", reached["tanh"].min(), ">", 0.01),
+        Claim("32 layers of ReLU leave at least a hundredth.", reached["ReLU"].min(), ">", 0.01),
+        Claim("They make the gradient less than a hundred times larger.", reached["ReLU"].max(), "<", 100),
+        Claim("A step changes no weight of the first of 32 sigmoid layers.", moved["sigmoid"].max(), "=", 0),
+        Claim("A step changes more than half of those of the first of 32 ReLU layers.", moved["ReLU"].min(), ">", 0.5),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The lesson on backpropagation: every claim holds, and no longer does when the idea is broken."""
+"""The lesson on backpropagation: every claim holds, and fails when the idea is broken."""
 
 from functools import partial
 
@@ -10,7 +10,7 @@ from helpers.lessons import assert_claims_hold, assert_told, broken_claims, run_
 
 from experiments.fundamentals import backpropagation as lesson
 from experiments.fundamentals.course import to_host
-from experiments.fundamentals.lesson import Slider, Widget
+from experiments.fundamentals.lesson import Slider
 from experiments.fundamentals.text import backpropagation as told
 from p2p_jax import losses, ops, step
 
@@ -68,7 +68,7 @@ def test_costs_are_those_of_matrix_products(numbers):
 
 
 def broken(numbers, part):
-    measure = getattr(lesson, f"_{part}")
+    measure = getattr(lesson, f"measure_{part}")
     return broken_claims(lesson, numbers, **{part: partial(measure, WIDTHS[:1]) if part == "cost" else measure})
 
 
@@ -99,8 +99,8 @@ def by_differences(function, argnums=0):
         ("graph", ops, "tanh", jnp.sin, "By hand"),
         ("graph", losses, "binary_cross_entropy", squared_error, "By hand"),
         ("graph", lesson, "backward_by_hand", without_tanh_factor, "By hand"),
-        ("cost", jax, "value_and_grad", by_differences, "less than 4 passes"),
-        ("pix2pix", step, "generator_gradients", lesson.forward, "asks for gradients twice"),
+        ("cost", jax, "value_and_grad", by_differences, "less than 4 forward passes"),
+        ("pix2pix", step, "generator_gradients", lesson.forward, "computes a gradient twice"),
     ],
 )
 def test_noticed_when_broken(monkeypatch, numbers, part, module, name, other, text):
@@ -133,8 +133,8 @@ def test_widget_blame(truth, x1, w11, v1):
 
 
 def test_widget_starts_with_the_drawn_graph(numbers):
-    (widget,) = (block for block in told.tell(numbers) if isinstance(block, Widget))
-    start = {control.name: control.value for control in widget.controls if isinstance(control, Slider)}
-    result = run_widget("blame", {**start, "truth": "no"}, dict(widget.data))
+    controls, data, _ = told.tell(numbers).parts["blame"]
+    start = {control.name: control.value for control in controls if isinstance(control, Slider)}
+    result = run_widget("blame", {**start, "truth": "no"}, data)
     for name, slope in numbers["graph"]["by_hand"].items():
         np.testing.assert_allclose(result["slope"][name], slope, atol=1e-5, err_msg=name)
