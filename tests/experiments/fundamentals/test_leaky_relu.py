@@ -1,4 +1,4 @@
-"""The lesson on leaky ReLU: every claim holds, and no longer does when the idea is broken."""
+"""The lesson on leaky ReLU: every claim holds, and fails when the idea is broken."""
 
 import jax
 import jax.numpy as jnp
@@ -7,6 +7,7 @@ import pytest
 from helpers.lessons import assert_claims_hold, assert_told, broken_claims, run_widget
 
 from experiments.fundamentals import leaky_relu as lesson
+from experiments.fundamentals import open_paths
 from experiments.fundamentals.course import to_host
 from p2p_jax import ops
 
@@ -47,7 +48,7 @@ def test_the_single_unit_by_hand(numbers, name, slope):
 
 def test_units_are_counted_as_by_hand(numbers):
     x, y, start = (
-        jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), part) for part in lesson._data(SIZES["networks"])
+        jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), part) for part in lesson.start_networks(SIZES["networks"])
     )
     off = np.zeros(lesson.MISTAKE_AT + 3)
     for network in range(SIZES["networks"]):
@@ -76,16 +77,20 @@ def test_paths_are_counted_as_by_hand():
     for layer, stride in zip(on, (2, 1), strict=True):
         reached = spread(paths, stride, layer.shape[1])
         paths = sum(reached * layer[..., feature] for feature in range(layer.shape[-1]))
-    np.testing.assert_allclose(lesson._count_paths(on), spread(paths, 1, 14).mean())
+    np.testing.assert_allclose(open_paths.count_paths(on), spread(paths, 1, 14).mean())
 
 
 def test_noticed_when_nothing_leaks(monkeypatch, numbers):
     monkeypatch.setattr(ops, "leaky_relu", lambda x, _slope=0.2: jnp.where(x > 0, x, 0.0))
     told = broken_claims(
-        lesson, numbers, curves=lesson._curves, single=lambda: lesson._single(20), networks=lambda: lesson._networks(2, 60)
+        lesson,
+        numbers,
+        curves=lesson.measure_curves,
+        single=lambda: lesson.measure_single(20),
+        networks=lambda: lesson.measure_networks(2, 60),
     )
     for text in (
-        "one that was chosen",
+        "the chosen one",
         "back within 20 steps",
         "0.01 no unit was ever",
         "With a slope of 0.2 no unit was ever",
@@ -96,7 +101,7 @@ def test_noticed_when_nothing_leaks(monkeypatch, numbers):
 
 def test_noticed_when_relu_leaks(monkeypatch, numbers):
     monkeypatch.setattr(ops, "relu", lambda x: jnp.where(x > 0, x, 0.1 * x))
-    assert "slope of zero it is ReLU" in broken_claims(lesson, numbers, curves=lesson._curves)
+    assert "zero leaky ReLU is ReLU" in broken_claims(lesson, numbers, curves=lesson.measure_curves)
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.01, 0.2, 1.0])
@@ -109,5 +114,5 @@ def test_widget_leaky_slope(slope, x, layers):
 
 def test_noticed_when_the_discriminator_ignores_its_slope(monkeypatch, numbers):
     monkeypatch.setattr(ops, "leaky_relu", lambda x, _slope=0.2: ops.relu(x))
-    told = broken_claims(lesson, numbers, discriminator=lambda: lesson._discriminator((4, 8, 8)))
+    told = broken_claims(lesson, numbers, discriminator=lambda: open_paths.measure_discriminator((4, 8, 8)))
     assert "shorter with 0.2" in told
