@@ -1,1 +1,1 @@
-"""One module per run: a docstring as lab note, CONFIG and build. Start one with `p2p-jax train NAME`."""
+"""One module per run: its docstring, CONFIG and, if needed, build. Start a run with `p2p-jax train NAME`."""

@@ -2,7 +2,7 @@
 
 Data: 2,975 training pairs of 256 x 256 pixels, side by side, photo left and labels right: labels to photo is BtoA.
 Source: Isola et al. 2017, appendix 6.2: 200 epochs, batch 1; jitter and mirroring.
-Score and time: see experiments/README.md for what has been run; the rest awaits an accelerator.
+Results: experiments/LOG.md has the runs so far; none at this size, which needs an accelerator.
 
     p2p-jax data prepare cityscapes
     p2p-jax train cityscapes

@@ -2,7 +2,7 @@
 
 Data: 49,825 training pairs of 256 x 256 pixels, side by side, edges left and photo right.
 Source: Isola et al. 2017, appendix 6.2: 15 epochs, batch 4.
-Score and time: see experiments/README.md for what has been run; the rest awaits an accelerator.
+Results: experiments/LOG.md has the runs so far; none at this size, which needs an accelerator.
 
     p2p-jax data prepare edges2shoes
     p2p-jax train edges2shoes

@@ -1,8 +1,8 @@
-"""Labels to photos of facades: the paper's CMP Facades set, its settings.
+"""Labels to photos of facades: the CMP Facades data set with the paper's settings.
 
 Data: 400 training and 106 test pairs, side by side, photo left and labels right: labels to photo is BtoA.
 Source: Isola et al. 2017, section 4 and appendix 6.2: 200 epochs, batch 1, jitter and mirroring.
-Score and time: see experiments/README.md for what has been run; the rest awaits an accelerator.
+Results: experiments/LOG.md has the runs so far; none at this size, which needs an accelerator.
 
     p2p-jax data prepare facades
     p2p-jax train facades

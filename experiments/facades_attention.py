@@ -1,7 +1,7 @@
 """Facades with self-attention at 32 x 32 positions and instance norm: how to change a network by composing functions.
 
-Nothing registers and nothing is subclassed: `build` starts from the usual composition and puts another generator in.
-The attention block has the form of every block, `(scope, x, *, train) -> y`; write one of your own the same way.
+Nothing is registered and nothing is subclassed: `build` starts from the default composition and replaces the generator.
+The attention block is a function `(scope, x, *, train) -> y` like every block; write your own in the same way.
 
 Source: Zhang et al., Self-Attention Generative Adversarial Networks, 2019; Ulyanov et al., Instance Normalization, 2016.
 
@@ -16,7 +16,7 @@ CONFIG = Config(generator=Generator(norm="instance"), data=Data(tfds="pix2pix/fa
 
 
 def build(config: Config):
-    """The usual composition, with attention where the encoder has come down to 32 x 32 positions, or its first level."""
+    """Adds attention to the default composition: after the level of 32 x 32 positions, or after the first level."""
     from p2p_jax import pix2pix
     from p2p_jax.layers import self_attention
 

@@ -2,7 +2,7 @@
 
 Data: 1,096 training pairs of 600 x 600 pixels, side by side, aerial photo left and map right.
 Source: Isola et al. 2017, appendix 6.2: 200 epochs, batch 1, jitter and mirroring.
-Score and time: see experiments/README.md for what has been run; the rest awaits an accelerator.
+Results: experiments/LOG.md has the runs so far; none at this size, which needs an accelerator.
 
     p2p-jax data prepare maps
     p2p-jax train maps

@@ -2,7 +2,7 @@
 
 Data: 17,823 training pairs of 256 x 256 pixels, side by side, night left and day right.
 Source: Isola et al. 2017, appendix 6.2: 17 epochs, batch 4; jitter and mirroring.
-Score and time: see experiments/README.md for what has been run; the rest awaits an accelerator.
+Results: experiments/LOG.md has the runs so far; none at this size, which needs an accelerator.
 
     p2p-jax data prepare night2day
     p2p-jax train night2day

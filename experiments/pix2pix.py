@@ -1,8 +1,8 @@
 """Your own pairs with the paper's settings: A (left) to B (right), 256 pixels, 200 epochs.
 
-Networks imported from the PyTorch original go by this name too.
+Networks that are imported from the PyTorch original have this name, too.
 
-Data: any folder of pairs; see the README for the layouts.
+Data: any folder of pairs; p2p_jax/data/README.md describes the layouts.
 Source: Isola et al. 2017, section 3 and appendix 6.
 
     p2p-jax train pix2pix --data.path FOLDER

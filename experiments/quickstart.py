@@ -1,7 +1,7 @@
-"""Labels to photos of facades that the program draws itself: a small pix2pix, done in minutes on a laptop.
+"""Labels to drawn photos of facades: a small pix2pix that trains in minutes on a laptop. The program draws the data.
 
-Source: Isola et al., Image-to-Image Translation with Conditional Adversarial Networks, CVPR 2017, made small: 64 pixels,
-half the features. The light falls from the upper left in every picture, so nothing is mirrored.
+Source: Isola et al., Image-to-Image Translation with Conditional Adversarial Networks, CVPR 2017, made smaller: 64 pixels,
+half the features. The light falls from the upper left in every picture, so pictures are not mirrored.
 
     p2p-jax train quickstart
 """

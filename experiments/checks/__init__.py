@@ -1,1 +1,1 @@
-"""Checks that take long: parity with PyTorch, equality across devices, lost processes, kills."""
+"""Checks that take long: parity with PyTorch, equality across devices, a lost process, runs that are killed."""

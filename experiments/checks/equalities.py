@@ -1,13 +1,13 @@
-"""The same 20 steps on 1, 2, 4 and 8 devices, by 1 and 2 processes, replicated and sharded: do they give the same numbers?
+"""Equality across devices: the same 20 steps on 1, 2, 4 and 8 devices, by 1 and 2 processes, replicated and sharded.
 
-Devices are simulated on the CPU, processes are real and speak over loopback. All of it goes the way of `p2p-jax train`:
-pairs read by shares, augmentation, dropout, batch norm over the whole batch of 8, Adam, the moving average. Compared with
-one device is every metric of every step and every number of the state at the end; the largest differences of the losses,
-of the parameters and of the rest are told, relative where values are larger than 1. In float64 they have to be below
-1e-8, and the exit code is 1 if one is not; float32, whose rounding grows over the steps, is only told. "Again" is the first
-line anew in a process of its own: the same bits.
+    python -m experiments.checks.equalities
 
-    python -m experiments.equalities
+Devices are simulated on the CPU; processes are real and communicate over loopback. Each case trains like `p2p-jax train`:
+each process reads its own pictures; augmentation, dropout, batch norm over the batch of 8, Adam and the moving average take
+part. Every metric of every step and every array of the final state is compared with the same on one device. The table shows
+the largest differences of the losses, of the parameters and of the rest; a difference is relative where the value is larger
+than 1. In float64 all must stay below 1e-8, or the exit code is 1. Differences in float32, where rounding grows with the
+steps, are only shown. The row "again" repeats the first case in a new process, which must return the same bits.
 """
 
 import json
@@ -29,16 +29,15 @@ from experiments.checks.simulated import environment, free_address
 from p2p_jax.config import Config, Data, Discriminator, Generator, Optimizer, Side, resolve_length
 
 BOUND = 1e-8
-
+"""The largest difference that float64 may have."""
 
 GROUPS: tuple[str, ...] = ("losses", "parameters", "rest")
 
+ORDER = "P2P_JAX_EQUALITIES"
+"""Environment variable with a worker's order as JSON: its cases, the output folder, its process among others."""
 
-ORDER = "P2P_JAX_EQUALITIES"  # names, in the environment of a worker, its cases, where to write, and the other process
-
-
-LONGEST = 600  # seconds until a process is given up
-
+TIMEOUT = 600
+"""Seconds that a worker may take."""
 
 CONFIG = Config(
     image_size=16,
@@ -54,7 +53,15 @@ CONFIG = Config(
 
 
 class Case(NamedTuple):
-    """One way to train: on how many devices of how many processes, with what state, devices along `model`, and dtype."""
+    """One way to train.
+
+    Attributes:
+        devices: of all processes together.
+        processes: number of processes.
+        sharding: of the state.
+        model: devices along the mesh axis `model`.
+        dtype: of the networks.
+    """
 
     devices: int
     processes: int
@@ -64,24 +71,24 @@ class Case(NamedTuple):
 
     @property
     def file(self) -> str:
-        """Where its results are written."""
+        """Name of the file of its results."""
         return "_".join(map(str, self)) + ".npz"
 
 
 @dataclass(frozen=True)
 class Equalities:
-    """Train the same steps on several numbers of devices and processes, and compare."""
+    """Train the same steps on several numbers of devices and processes, and compare the numbers."""
 
     steps: int = 20
     devices: tuple[int, ...] = (1, 2, 4, 8)
-    """How many; each multiple of 2 also by two processes."""
+    """Numbers of devices; each multiple of 2 is also trained by two processes."""
     dtypes: tuple[str, ...] = ("float64", "float32")
     output: Path | None = None
-    """A file of JSON for the table."""
+    """JSON file for the table."""
 
 
 def all_cases(options: Equalities) -> list[Case]:
-    """Every case but for the first one's repetition, the one that all are compared with first."""
+    """Returns every case once. The first of each dtype is the one that the others are compared with."""
     cases = []
     for dtype in options.dtypes:
         for devices in options.devices:
@@ -95,7 +102,7 @@ def all_cases(options: Equalities) -> list[Case]:
 
 
 def train(case: Case, steps: int) -> dict[str, np.ndarray]:
-    """Trains and gives every metric of every step, and every array of the state at the end."""
+    """Trains, and returns every metric of every step and every array of the final state."""
     import jax
     import jax.numpy as jnp
 
@@ -106,23 +113,23 @@ def train(case: Case, steps: int) -> dict[str, np.ndarray]:
     from p2p_jax.training.feed import make_update, open_stream, plan_calls
 
     config = resolve_length(replace(CONFIG, steps=steps, dtype=case.dtype), CONFIG.data.count)  # type: ignore[arg-type]
-    own = case.devices // case.processes
-    chosen = [one for one in jax.devices() if one.id in {other.id for other in _first_of_each(own)}]
+    per_process = case.devices // case.processes
+    chosen = [one for one in jax.devices() if one.id in {other.id for other in _first_of_each(per_process)}]
     mesh = sharding.make_mesh(config.batch_size, chosen, model=case.model)
     assert mesh.size == case.devices
     model = pix2pix.build(config)
 
-    def make(key: jax.Array) -> Any:
+    def init(key: jax.Array) -> Any:
         pictures = jnp.zeros((config.batch_size, 16, 16, 3))
         state = init_train_state(key, model, {"input": pictures, "target": pictures})
         return jax.tree.map(lambda x: x.astype(case.dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x, state)
 
     key = jax.random.key(config.seed)
-    shardings = sharding.state_shardings(mesh, jax.eval_shape(make, key), sharded=case.sharding == "sharded")
-    state = jax.jit(make, out_shardings=shardings)(key)
+    shardings = sharding.state_shardings(mesh, jax.eval_shape(init, key), sharded=case.sharding == "sharded")
+    state = jax.jit(init, out_shardings=shardings)(key)
     reader = open_reader(open_dataset(config).splits["train"], config, ahead=False)
     stream = open_stream(reader, config, mesh, start=0, counts=plan_calls(config, 0), picked=False)
-    # Pictures stay float32: with this range their values are exact, so that no program rounds them otherwise.
+    # Pictures stay float32. In this range their values are exact, so no program can round them differently.
     exact = replace(config, data=replace(config.data, input=Side(range=(0, 256)), target=Side(range=(0, 256))))
     update = make_update(sharding.gather_params(model, mesh, shardings), exact, mesh, None, shardings)
     rows = []
@@ -135,16 +142,16 @@ def train(case: Case, steps: int) -> dict[str, np.ndarray]:
     return results | {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
 
 
-def _first_of_each(own: int) -> Iterator[Any]:
-    """The first devices of every process."""
+def _first_of_each(count: int) -> Iterator[Any]:
+    """The first `count` devices of every process."""
     import jax
 
     for index in range(jax.process_count()):
-        yield from [device for device in jax.devices() if device.process_index == index][:own]
+        yield from [device for device in jax.devices() if device.process_index == index][:count]
 
 
 def work(order: dict[str, Any]) -> None:
-    """What a worker does: its cases in turn; the first process writes what came of each."""
+    """Trains the cases of a worker's order; the first process writes the results of each."""
     import jax
 
     from p2p_jax.config.distributed import Distributed
@@ -153,29 +160,31 @@ def work(order: dict[str, Any]) -> None:
     if order["distributed"]:
         processes.start(Distributed(**order["distributed"]))
     for case in (Case(*values) for values in order["cases"]):
-        found = train(case, order["steps"])
+        results = train(case, order["steps"])
         if jax.process_index() == 0:
-            np.savez(Path(order["folder"]) / case.file, allow_pickle=False, **found)
+            np.savez(Path(order["folder"]) / case.file, allow_pickle=False, **results)
 
 
 def run_workers(cases: list[Case], folder: Path, steps: int) -> None:
-    """Runs cases of one dtype and one number of processes, in processes with as many devices as they need.
+    """Trains cases of one dtype and one number of processes, in workers with as many devices as the cases need.
 
     Raises:
-        RuntimeError: a worker failed, with what it printed.
+        RuntimeError: a worker failed; the message holds what it printed.
     """
     number, per_process = cases[0].processes, max(case.devices // case.processes for case in cases)
     shared = environment(per_process) | {"JAX_ENABLE_X64": str(cases[0].dtype == "float64")}
     workers, address = [], free_address()
     for index in range(number):
-        joined = {"coordinator": address, "processes": number, "index": index} if number > 1 else None
-        order = {"steps": steps, "cases": cases, "folder": str(folder), "distributed": joined}
-        told = shared | {ORDER: json.dumps(order)}
+        distributed = {"coordinator": address, "processes": number, "index": index} if number > 1 else None
+        order = {"steps": steps, "cases": cases, "folder": str(folder), "distributed": distributed}
+        variables = shared | {ORDER: json.dumps(order)}
         command = [sys.executable, "-m", "experiments.checks.equalities"]
-        workers.append(subprocess.Popen(command, env=told, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+        workers.append(
+            subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        )
     try:
         for worker in workers:
-            printed, _ = worker.communicate(timeout=LONGEST)
+            printed, _ = worker.communicate(timeout=TIMEOUT)
             if worker.returncode:
                 raise RuntimeError(f"a worker ended with {worker.returncode}:\n{printed}")
     finally:
@@ -184,25 +193,28 @@ def run_workers(cases: list[Case], folder: Path, steps: int) -> None:
 
 
 def group(name: str) -> str:
-    """What a result belongs to: the losses, the parameters, or the rest (moments, statistics, shares judged rightly)."""
+    """Returns the group of a result: losses, parameters, or the rest (moments, statistics, accuracies)."""
     if name.startswith(".") or name.endswith("accuracy"):
         return "parameters" if ".params" in name else "rest"
     return "losses"
 
 
 def differences(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> dict[str, float]:
-    """The largest difference of each group, relative where the expected number is larger than 1; 0 for the same bits."""
+    """Returns the largest difference of each group, relative where the expected value is larger than 1.
+
+    The difference is 0 for the same bits, and infinite if a number is not finite.
+    """
     assert found.keys() == expected.keys()
     largest = dict.fromkeys(GROUPS, 0.0)
     for name, values in expected.items():
-        apart = np.abs(found[name].astype(np.float64) - values) / np.maximum(np.abs(values.astype(np.float64)), 1)
-        most = float(apart.max(initial=0)) if np.isfinite(apart).all() else np.inf
+        difference = np.abs(found[name].astype(np.float64) - values) / np.maximum(np.abs(values.astype(np.float64)), 1)
+        most = float(difference.max(initial=0)) if np.isfinite(difference).all() else np.inf
         largest[group(name)] = max(largest[group(name)], most)
     return largest
 
 
 def compare(options: Equalities) -> list[dict[str, Any]]:
-    """Trains all cases and compares each with the first of its dtype: one row for each."""
+    """Trains all cases and compares each with the first of its dtype; returns a row for each."""
     cases = all_cases(options)
     rows = []
     with tempfile.TemporaryDirectory() as name:
@@ -220,9 +232,9 @@ def compare(options: Equalities) -> list[dict[str, Any]]:
                 expected = dict(file)
             for place, case in [(folder / "again", first)] + [(folder, case) for case in cases if case.dtype == dtype]:
                 with np.load(place / case.file) as file:
-                    apart = differences(dict(file), expected)
+                    largest = differences(dict(file), expected)
                 if (place, case) != (folder, first):
-                    rows.append({**case._asdict(), "again": case == first, **apart})
+                    rows.append({**case._asdict(), "again": case == first, **largest})
     return rows
 
 
@@ -239,12 +251,12 @@ def main() -> int:
     table = Table("dtype", "Devices", "Processes", "Model", "State", "Losses", "Parameters", "Rest", title=title)
     for row in rows:
         state = f"{row['sharding']}, again" if row["again"] else row["sharding"]
-        apart = [f"{row[name]:.0e}" if row[name] else "0" for name in GROUPS]
+        largest = [f"{row[name]:.0e}" if row[name] else "0" for name in GROUPS]
         numbers = [str(row[name]) for name in ("devices", "processes", "model")]
-        table.add_row(row["dtype"], *numbers, state, *apart)
+        table.add_row(row["dtype"], *numbers, state, *largest)
     Console().print(table)
-    largest = {True: 0.0, False: BOUND}
-    bad = [row for row in rows for name in GROUPS if row[name] > largest[row["again"]] and row["dtype"] == "float64"]
+    bounds = {True: 0.0, False: BOUND}
+    bad = [row for row in rows for name in GROUPS if row[name] > bounds[row["again"]] and row["dtype"] == "float64"]
     return 1 if bad else 0
 
 

@@ -1,11 +1,11 @@
-"""Side by side with PyTorch: the same networks, files and training steps in both, and how far apart they come.
+"""Parity with PyTorch: how far the same networks, files and training steps differ between p2p_jax and PyTorch.
 
-Needs PyTorch beside p2p_jax (`pip install torch`) and a checkout of the project, for the networks are those of
-tests/reference/torch_pix2pix.py. Where it has been run: see experiments/README.md.
+    python -m experiments.checks.parity steps                       # ten steps of the full networks at 256 pixels
+    python -m experiments.checks.parity steps --dtype float64
+    python -m experiments.checks.parity networks                    # reads and writes files of every architecture
 
-    python -m experiments.parity steps                       # ten steps of the full networks at 256 pixels
-    python -m experiments.parity steps --dtype float64
-    python -m experiments.parity networks                    # files in, pictures out, files back, for every architecture
+It needs PyTorch (`pip install torch`) and a checkout of the project, because PyTorch's networks come from
+tests/reference/torch_pix2pix.py. experiments/LOG.md has results.
 """
 
 import copy
@@ -36,21 +36,16 @@ from p2p_jax.state import NetworkState
 from p2p_jax.step import init_train_state, make_train_step
 
 NORMS = ("batch", "instance", "none")
-
-
 WIDTH = 110
 
+LOSS_HEADS = ("D loss", "difference", "GAN", "difference", "L1", "difference")
+WEIGHT_HEADS = ("G largest", "G mean", "D largest", "D mean")
+TITLES = ("p2p_jax compared with PyTorch", "PyTorch with channels last compared with PyTorch")
 
-HEADS = ("G largest", "G mean", "D largest", "D mean")
-
-
-TITLES = ("p2p_jax against PyTorch", "PyTorch with channels last against PyTorch")
-
-
-NOTE = """Apart: absolute differences of the losses. Largest and mean: of the differences of all weights and biases of a
-network, but for biases that an instance norm cancels. In float32 Adam makes a whole step, 2e-4, of gradients that are
-nothing but rounding, so even PyTorch leaves itself when it adds up in another order; in float64 its epsilon outweighs
-them."""
+NOTE = """Difference: absolute difference of the losses. Largest and mean: over the differences of all weights and biases of
+a network, except biases that an instance norm cancels. In float32 Adam makes a full step, 2e-4, of a gradient that is only
+rounding, so PyTorch differs from itself as soon as it adds in another order. In float64 Adam's epsilon is larger than the
+rounding."""
 
 
 @dataclass(frozen=True)
@@ -66,36 +61,39 @@ class Steps:
 
 @dataclass(frozen=True)
 class Networks:
-    """Checkpoint files of random weights: read here, pictures compared, written again and loaded strictly in PyTorch."""
+    """Checkpoint files of random weights: p2p_jax reads them, computes outputs, and writes them back for PyTorch."""
 
     width: int = 64
-    """Features of the first layer; the reference's 64."""
+    """Features of the first layer; the PyTorch original has 64."""
 
 
 def main() -> int:
-    """Runs one of the two parts; the exit code says whether all was as close as it should be."""
+    """Runs one of the two parts; returns 0 if all differences are within their bounds, 1 if not, 2 without PyTorch."""
     options = tyro.cli(
         Annotated[Steps, tyro.conf.subcommand("steps")] | Annotated[Networks, tyro.conf.subcommand("networks")]
     )
     missing = pytorch_original.why_unavailable()
     if missing:
-        print(f"this compares with PyTorch, but {missing}", file=sys.stderr)
+        print(f"this check compares with PyTorch, but it cannot: {missing}", file=sys.stderr)
         return 2
     networks = pytorch_original.load()
     return compare_steps(networks, options) if isinstance(options, Steps) else compare_networks(networks, options)
 
 
 def _torch() -> Any:
-    # A developer's tool: neither a dependency nor known to the type checker.
-    return importlib.import_module("torch")
-
-
-# --------------------------------------------------------------------------------------------------------------------
-# Steps
+    return importlib.import_module("torch")  # not a dependency, and unknown to the type checker
 
 
 def compare_steps(networks: ModuleType, options: Steps) -> int:
-    """Prints two tables, step by step: this against PyTorch, and PyTorch against itself with other memory layouts."""
+    """Compares p2p_jax with PyTorch, and PyTorch with itself in another memory layout; prints a table for each.
+
+    Args:
+        networks: tests/reference/torch_pix2pix.py.
+        options: of the command.
+
+    Returns:
+        0: the differences are shown and have no bounds.
+    """
     torch = _torch()
     torch.manual_seed(0)
     first = networks.Unet(norm=options.norm, dropout=0.0), networks.PatchGan(norm=options.norm)
@@ -105,7 +103,7 @@ def compare_steps(networks: ModuleType, options: Steps) -> int:
     nets = [net.to(getattr(torch, options.dtype)) for net in first]
     twins = [copy.deepcopy(net).to(memory_format=torch.channels_last) for net in nets]
     trained = [(group, [networks.adam(net) for net in group]) for group in (nets, twins)]
-    tables = [Table("step", "D loss", "apart", "GAN", "apart", "L1", "apart", *HEADS, title=title) for title in TITLES]
+    tables = [Table("step", *LOSS_HEADS, *WEIGHT_HEADS, title=title) for title in TITLES]
     with jax.enable_x64(options.dtype == "float64"):
         state, step = _prepare(both, options)
         for index, (input, target) in enumerate(_batches(options), start=1):
@@ -137,7 +135,7 @@ def _compare_losses(expected: dict[str, Any], found: dict[str, Any]) -> Iterator
 
 
 def _prepare(both: list[convert.Converted], options: Steps) -> tuple[Any, Any]:
-    """The state before the first step, with the weights of PyTorch, and the compiled step."""
+    """Returns the state before the first step, with PyTorch's weights, and the compiled step."""
     generator, discriminator = (converted.options for converted in both)
     config = Config(
         image_size=options.image_size,
@@ -148,7 +146,7 @@ def _prepare(both: list[convert.Converted], options: Steps) -> tuple[Any, Any]:
     )
     constant = pix2pix.build_optimizer(config.optimizer, lambda _: config.optimizer.learning_rate)
     model = pix2pix.build(config)._replace(
-        # The dtype of the networks follows their input.
+        # The generator computes in the dtype of its input.
         generator=pix2pix.build_generator(config, dtype=None),
         discriminator=pix2pix.build_discriminator(config.discriminator, options.dtype),
         generator_optimizer=constant,
@@ -166,7 +164,7 @@ def _prepare(both: list[convert.Converted], options: Steps) -> tuple[Any, Any]:
 
 
 def _batches(options: Steps) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Built-in facades, labels and photos, in [-1, 1]."""
+    """Yields (labels, photos) of drawn facades: (n, size, size, 3) in [-1, 1], in the dtype of the options."""
     size = (options.image_size, options.image_size)
     for step in range(options.steps):
         drawn = [facade(0, step * options.batch_size + i, size=size) for i in range(options.batch_size)]
@@ -175,27 +173,34 @@ def _batches(options: Steps) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def _distance(converted: convert.Converted, found: Arrays, expected: Arrays) -> tuple[float, float]:
-    """The largest and the mean difference of the weights of two state_dicts, but for biases that a norm cancels."""
+    """Returns the largest and the mean difference of two state_dicts' weights, except biases that a norm cancels."""
     cancelled = set()
     if converted.options.norm == "instance":
         layers = layers_of(replace(converted.options, norm="batch"), converted.params)
         normed = {layer.name for layer in layers if layer.kind == "norm"}
         cancelled = {f"{layer.key}.bias" for layer in layers if f"{layer.name}_norm" in normed}
     kept = [name for name in expected if name not in cancelled and not name.endswith(convert.STATISTICS)]
-    apart = [np.abs(found[name] - expected[name]) for name in kept]
-    return max(float(a.max()) for a in apart), sum(float(a.sum()) for a in apart) / sum(a.size for a in apart)
+    gaps = [np.abs(found[name] - expected[name]) for name in kept]
+    return max(float(gap.max()) for gap in gaps), sum(float(gap.sum()) for gap in gaps) / sum(gap.size for gap in gaps)
 
 
 def _arrays(net: Any) -> dict[str, np.ndarray]:
     return {name: value.detach().numpy().copy() for name, value in net.state_dict().items()}
 
 
-# --------------------------------------------------------------------------------------------------------------------
-# Networks
-
-
 def compare_networks(networks: ModuleType, options: Networks) -> int:
-    """Prints one table: the largest differences of the outputs in [-1, 1], or of the logits, and whether files go back."""
+    """Compares outputs and files of every architecture and prints a table.
+
+    Outputs are in [-1, 1]; logits are compared in units of the largest. The table also says whether PyTorch can load the
+    file that p2p_jax wrote, with the same bits.
+
+    Args:
+        networks: tests/reference/torch_pix2pix.py.
+        options: of the command.
+
+    Returns:
+        0 if all outputs differ by less than 1e-4, else 1.
+    """
     torch = _torch()
     torch.manual_seed(0)
     table = Table("network", "norm", "size", "batch statistics", "running statistics", "back to PyTorch")
@@ -208,19 +213,19 @@ def compare_networks(networks: ModuleType, options: Networks) -> int:
             path = Path(folder) / "net.pth"
             torch.save(net.state_dict(), path, _use_new_zipfile_serialization=index % 2 == 0)
             arrays = read_state_dict(path)
-            back = _goes_back(net, arrays, path)
+            back = _write_back(net, arrays, path)
             for size in sizes:
                 pictures = torch.rand(1, in_channels, *size) * 2 - 1
-                apart = [_outputs_apart(net, arrays, pictures, statistics) for statistics in ("batch", "running")]
-                worst = max(worst, *apart)
-                table.add_row(name, norm, f"{size[0]} x {size[1]}", *(f"{value:.1e}" for value in apart), back)
+                gaps = [_compare_outputs(net, arrays, pictures, statistics) for statistics in ("batch", "running")]
+                worst = max(worst, *gaps)
+                table.add_row(name, norm, f"{size[0]} x {size[1]}", *_shown(gaps), back)
     console.print(table)
     console.print(f"The largest difference is {worst:.1e}; it should be below 1e-4.")
     return 0 if worst < 1e-4 else 1
 
 
 def _cases(networks: ModuleType, width: int) -> Iterator[tuple[str, str, Any, int, tuple[tuple[int, int], ...]]]:
-    """(name, norm, network, channels in, sizes of pictures)."""
+    """Yields (name, norm, network, input channels, picture sizes)."""
     deep = tuple(width * min(2**i, 8) for i in range(8))
     square, odd = (256, 256), (100, 148)
     for norm in NORMS:
@@ -236,11 +241,11 @@ def _cases(networks: ModuleType, width: int) -> Iterator[tuple[str, str, Any, in
 
 
 def _fill(net: Any) -> None:
-    """Random weights that neither fade nor saturate, with everything that is usually 0 or 1 away from it."""
+    """Fills a network with random weights: activations keep their size, and no bias, scale or statistic is 0 or 1."""
     torch = _torch()
     for name, value in net.state_dict().items():
         if value.ndim == 4:
-            # Where blocks add up, smaller ones: an output that is all at the ends of tanh compares nothing.
+            # Residual blocks add up, so their weights are smaller: outputs at the ends of tanh would hide differences.
             gain = 0.5 if ".conv_block." in name else 1.4
             spread = gain / (value.shape[1] * value.shape[2] * value.shape[3]) ** 0.5
             value.copy_(spread * torch.randn_like(value))
@@ -250,8 +255,8 @@ def _fill(net: Any) -> None:
             value.copy_(0.1 * torch.randn_like(value) + (1 if name.endswith("weight") else 0))
 
 
-def _goes_back(net: Any, arrays: dict[str, np.ndarray], path: Path) -> str:
-    """Whether the file written here loads strictly and is the same bit for bit."""
+def _write_back(net: Any, arrays: dict[str, np.ndarray], path: Path) -> str:
+    """Writes the weights by p2p_jax, loads them strictly in PyTorch, and says whether the bits are the same."""
     torch = _torch()
     converted = convert.from_torch(arrays)
     write_state_dict(path, convert.to_torch(converted.options, converted.params, converted.state, counts=converted.counts))
@@ -262,7 +267,7 @@ def _goes_back(net: Any, arrays: dict[str, np.ndarray], path: Path) -> str:
     return "same bits" if same else "DIFFERS"
 
 
-def _outputs_apart(
+def _compare_outputs(
     net: Any, arrays: dict[str, np.ndarray], pictures: Any, statistics: Literal["batch", "running"]
 ) -> float:
     torch = _torch()
@@ -273,14 +278,14 @@ def _outputs_apart(
     with torch.no_grad():
         saved = {name: value.clone() for name, value in net.state_dict().items()}
         expected = net(pictures).numpy().transpose(0, 2, 3, 1)
-        net.load_state_dict(saved)  # training mode has moved the running statistics
+        net.load_state_dict(saved)  # training mode changed the running statistics
     found = convert.from_torch(arrays, statistics=statistics)
     x = jnp.asarray(pictures.numpy().transpose(0, 2, 3, 1))
     apply = jax.jit(lambda params, state, x: found.network.apply(params, state, x, train=False)[0])
-    got = np.asarray(apply(found.params, found.state, x))
-    # Logits have no bound: they are compared in units of the largest one, if that is above 1.
+    output = np.asarray(apply(found.params, found.state, x))
+    # Logits have no bound, so they are compared in units of the largest one if that is above 1.
     scale = 1.0 if isinstance(found.options, Generator) else max(1.0, float(abs(expected).max()))
-    return float(abs(got - expected).max()) / scale
+    return float(abs(output - expected).max()) / scale
 
 
 if __name__ == "__main__":

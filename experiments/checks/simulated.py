@@ -1,17 +1,17 @@
-"""Processes with simulated devices, as the checks of several devices start them."""
+"""Processes with simulated devices, for the checks on several devices."""
 
 import os
 import socket
 
 
 def environment(devices: int) -> dict[str, str]:
-    """The environment of a process that sees so many devices on its CPU."""
+    """Returns the environment of a process that sees so many devices on its CPU."""
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
     return os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
 
 
 def free_address() -> str:
-    """HOST:PORT on loopback where nobody listens, for processes to find each other."""
+    """Returns HOST:PORT on loopback with a free port, for the coordinator of several processes."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         host, port = probe.getsockname()

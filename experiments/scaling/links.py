@@ -1,4 +1,4 @@
-"""What a compiled program sends over the links between devices, and what theory has it send; tables and a picture."""
+"""Traffic between devices: counted in a compiled program, computed from theory, and shown in tables and a plot."""
 
 import math
 import re
@@ -9,27 +9,26 @@ from rich.table import Table
 
 OPERATIONS = ("all-reduce", "reduce-scatter", "all-gather", "all-to-all", "collective-permute")
 
-
-ITEM = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s32": 4, "u32": 4, "f32": 4, "s64": 8, "u64": 8, "f64": 8}
-
+ITEM_SIZES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s32": 4, "u32": 4, "f32": 4, "s64": 8, "u64": 8, "f64": 8}
+"""Bytes of a value by XLA's name of its dtype."""
 
 INSTRUCTION = re.compile(rf" = (\(.*?\)|\S+) ({'|'.join(OPERATIONS)})(-start)?\(.*?channel_id=(\d+)")
-
-
 SHAPE = re.compile(r"(\w+)\[([\d,]*)\]")
 
 
 def count_collectives(program: str, devices: int, kernels: set[int]) -> list[dict[str, Any]]:
-    """The collectives of a compiled program, summed up: {"kind", "dtype", "what", "count", "bytes"}.
-
-    Bytes are those of the whole array, before a reduction or after a gathering, of one device; a collective of several
-    arrays is counted with its first one, and one within a loop once.
+    """Returns the collectives of a compiled program, added up by kind, dtype and content.
 
     Args:
         program: `compiled.as_text()`.
-        devices: that take part in each.
-        kernels: numbers of values of the arrays that are parameters or their gradients, of which shares may be sent too;
-            others are activations where they have more than two axes, and else statistics, scales and metrics.
+        devices: number of devices in each collective.
+        kernels: sizes of the kernels, in values. An array of such a size, or a shard of one, is a parameter or its
+            gradient. Other arrays are activations if they have more than two axes, else statistics (also scales, metrics).
+
+    Returns:
+        a row {"kind", "dtype", "what", "count", "bytes"} for each group. Bytes are those of complete arrays on one device,
+        before a reduction or after a gathering. A collective of several arrays counts once, with its first array; so does
+        one within a loop.
     """
     found: dict[Any, tuple[int, int]] = {}
     seen, body = set(), ""
@@ -39,8 +38,8 @@ def count_collectives(program: str, devices: int, kernels: set[int]) -> list[dic
         if not (match := INSTRUCTION.search(line)):
             continue
         result, kind, start, channel = match.groups()
-        # A TPU's fused reduce-scatter is written as an all-reduce and a slice within a computation of that name; and its
-        # gathering, where it runs beside several other operations, stands in each of them, with the same channel.
+        # The TPU compiler writes a fused reduce-scatter as an all-reduce and a slice, in a computation of that name. It
+        # repeats an all-gather that overlaps with several operations in each of them, with the same channel.
         kind = "reduce-scatter" if body.startswith("all-reduce-scatter") else kind
         shapes = SHAPE.findall(result)
         key = (kind, channel, str(shapes), line if kind == "reduce-scatter" else "")
@@ -57,32 +56,37 @@ def count_collectives(program: str, devices: int, kernels: set[int]) -> list[dic
             known = values in kernels or values * devices in kernels
             what = "parameters" if known and len(axes) > 1 else "activations" if len(axes) > 2 else "statistics"
             calls, size = found.get((kind, dtype, what), (0, 0))
-            found[kind, dtype, what] = (calls + (index == 0), size + values * ITEM[dtype])
+            found[kind, dtype, what] = (calls + (index == 0), size + values * ITEM_SIZES[dtype])
     names = ("kind", "dtype", "what")
     return [dict(zip(names, key, strict=True)) | {"count": c, "bytes": size} for key, (c, size) in sorted(found.items())]
 
 
-def expected(row: dict[str, Any], item: int) -> dict[str, int]:
-    """What theory has a step send, in bytes of whole arrays: every gradient once; sharded, parameters once for each use.
+def expected_bytes(row: dict[str, Any], item_size: int) -> dict[str, int]:
+    """Returns the bytes that a step must send: {"reduced", "gathered"}, in complete arrays.
 
-    The generator is used once; the discriminator twice, before its update (on both pictures) and after.
+    Every gradient is reduced once. If the state is sharded, parameters are gathered for each use: the generator's once, the
+    discriminator's twice, before its update (for both pictures) and after.
+
+    Args:
+        row: of `count_call`, with "state".
+        item_size: bytes of a parameter.
     """
-    generator, discriminator = row["generator"] * item, row["discriminator"] * item
+    generator, discriminator = row["generator"] * item_size, row["discriminator"] * item_size
     gathered = generator + 2 * discriminator if row["state"] == "sharded" else 0
     return {"reduced": generator + discriminator, "gathered": gathered}
 
 
-def sent(row: dict[str, Any], kinds: tuple[str, ...]) -> int:
-    """Bytes of whole arrays in collectives of these kinds."""
+def bytes_sent(row: dict[str, Any], kinds: tuple[str, ...]) -> int:
+    """Returns the bytes of complete arrays in collectives of these kinds."""
     return sum(link["bytes"] for link in row["links"] if link["kind"] in kinds)
 
 
-def tell_counts(rows: list[dict[str, Any]]) -> list[Table]:
-    """Tables of memory and of traffic."""
+def tabulate_counts(rows: list[dict[str, Any]]) -> list[Table]:
+    """Returns a table of memory and a table of traffic."""
     mb = lambda size: f"{size / 1e6:,.1f}"
     memory = Table("Devices", "State", "state", "arguments", "temp", "code, s", title="MB of one device")
     titles = ("reduced", "of theory", "scattered", "gathered", "of theory", "others", "activations", "calls", "forced")
-    links = Table("Devices", "State", *titles, title="MB over the links in a step, of whole arrays")
+    links = Table("Devices", "State", *titles, title="MB over the links in a step, of complete arrays")
     for row in rows:
         name = (str(row["devices"]), row["state"])
         if "failed" in row:
@@ -90,17 +94,17 @@ def tell_counts(rows: list[dict[str, Any]]) -> list[Table]:
             continue
         sizes = (row["state_bytes"], row["argument_bytes"], row["temp_bytes"])
         memory.add_row(*name, *map(mb, sizes), f"{row['seconds']:.0f}")
-        theory = expected(row, ITEM[{"float32": "f32", "bfloat16": "bf16"}[row["dtype"]]])
-        reduced, scattered, gathered = (sent(row, (kind,)) for kind in OPERATIONS[:3])
-        others = sent(row, OPERATIONS[3:])
+        theory = expected_bytes(row, ITEM_SIZES[{"float32": "f32", "bfloat16": "bf16"}[row["dtype"]]])
+        reduced, scattered, gathered = (bytes_sent(row, (kind,)) for kind in OPERATIONS[:3])
+        others = bytes_sent(row, OPERATIONS[3:])
         activations = sum(link["bytes"] for link in row["links"] if link["what"] == "activations")
         links.add_row(
             *name,
             mb(reduced),
-            _share(reduced + scattered, theory["reduced"]),
+            _ratio(reduced + scattered, theory["reduced"]),
             mb(scattered),
             mb(gathered),
-            _share(gathered, theory["gathered"]),
+            _ratio(gathered, theory["gathered"]),
             mb(others),
             mb(activations),
             str(sum(link["count"] for link in row["links"])),
@@ -109,12 +113,12 @@ def tell_counts(rows: list[dict[str, Any]]) -> list[Table]:
     return [memory, links]
 
 
-def _share(size: float, whole: float) -> str:
-    return f"{size / whole:.2f}" if size and whole else ""
+def _ratio(size: float, theory: float) -> str:
+    return f"{size / theory:.2f}" if size and theory else ""
 
 
-def draw(rows: list[dict[str, Any]], path: Path) -> None:
-    """Memory of one device and its traffic, over the number of devices."""
+def draw_counts(rows: list[dict[str, Any]], path: Path) -> None:
+    """Draws the memory of one device and its traffic against the number of devices."""
     from matplotlib.figure import Figure
 
     from experiments.plotting import BLUE, ORANGE
@@ -129,13 +133,17 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
         some = [row for row in some if "failed" not in row]
         x = [row["devices"] for row in some]
         left.plot(x, [row["temp_bytes"] / 1e6 for row in some], "s", color=colour, label=f"{state}: temp")
-        right.plot(x, [sent(row, OPERATIONS[:2]) / 1e6 for row in some], "o-", color=colour, label=f"{state}: reduced")
-        right.plot(x, [sent(row, ("all-gather",)) / 1e6 for row in some], "s", color=colour, label=f"{state}: gathered")
+        right.plot(
+            x, [bytes_sent(row, OPERATIONS[:2]) / 1e6 for row in some], "o-", color=colour, label=f"{state}: reduced"
+        )
+        right.plot(
+            x, [bytes_sent(row, ("all-gather",)) / 1e6 for row in some], "s", color=colour, label=f"{state}: gathered"
+        )
     left.set(title="memory of one device", ylabel="MB", yscale="log")
-    right.set(title="over the links in a step, whole arrays", ylabel="MB", ylim=(0, None))
+    right.set(title="over the links in a step, complete arrays", ylabel="MB", ylim=(0, None))
     for axes in (left, right):
         axes.set_xscale("log", base=2)
-        axes.set_xlabel("devices, of as many pictures each")
+        axes.set_xlabel("devices, each with the same number of pictures")
         axes.legend(fontsize=8)
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=110)

@@ -1,8 +1,12 @@
-"""A plan for a pod: how long a step would take on machines nobody has run it on. Arithmetic, not a measurement.
+"""A plan for a pod: how long a step would take on machines that it has not run on. Arithmetic, not a measurement.
 
-Counted here: FLOPs and parameters of the paper's networks, the collectives of a compiled step. Measured here: what reading
-a pair costs a CPU. Published: MACHINES. Assumed: SHARES, LATENCY, that every CPU of the host reads pictures, that memory is
-touched by Adam alone. `python -m experiments.scaling` prints it.
+- Counted: FLOPs and parameters of the paper's networks, the collectives of a compiled step.
+- Measured: the time that one CPU needs to read a pair.
+- Published: MACHINES.
+- Assumed: PEAK_FRACTIONS, LATENCY, that every CPU of the host reads pictures, and that only Adam's update uses the memory's
+  bandwidth.
+
+`python -m experiments.scaling` prints the plan.
 """
 
 import math
@@ -12,9 +16,16 @@ from rich.table import Table
 
 
 class Machine(NamedTuple):
-    """Published figures of one chip: FLOP/s in bfloat16, bytes, bytes/s. `link` and `network` are those of one direction.
+    """Published figures of one chip and its host.
 
-    `link` joins up to `island` chips, `network` the islands. `cpus` are the host's virtual ones for each chip.
+    Attributes:
+        flops: FLOP/s in bfloat16.
+        memory: bytes.
+        memory_speed: bytes/s.
+        link: bytes/s in one direction to the other chips of its island.
+        island: number of chips that are joined by links.
+        network: bytes/s in one direction between islands.
+        cpus: virtual CPUs of the host for each chip.
     """
 
     flops: float
@@ -39,60 +50,72 @@ MACHINES = {
 }
 
 
-SHARES = (0.4, 0.1)  # assumed: of the peak that convolutions reach; usual, and pessimistic
+PEAK_FRACTIONS = (0.4, 0.1)
+"""Assumed: fractions of the peak FLOP/s that convolutions reach, a usual and a pessimistic one."""
+
+LATENCY = 10e-6
+"""Assumed: seconds of one small collective. Batch norm makes many, one after another."""
+
+READING = 2 / 412
+"""Measured: seconds of one CPU to decode, resize and crop a pair; see data_speed in LOG.md."""
+
+COLLECTIVES = 78
+"""Collectives of one step, counted in the program for 8 TPUs; used if no program is compiled in this run."""
+
+UPDATE = 7 * 4
+"""Bytes to and from memory for each parameter in Adam's update: 4 values are read (parameter, gradient, two moments) and 3
+are written."""
 
 
-LATENCY = 10e-6  # assumed: seconds of one small collective, of which batch norm makes many in turn
+def ring_seconds(size: float, chips: int, speed: float) -> float:
+    """Returns the seconds of an all-reduce over a ring: each chip sends (chips - 1) / chips of the data, twice.
 
-
-READ = 2 / 412  # seconds of one CPU for one pair, decoded, resized and cut: measured, see data_speed in README.md
-
-
-COLLECTIVES = 78  # of one step, counted in the program of 8 TPUs: where none is compiled in this run
-
-
-UPDATE = 7 * 4  # bytes to and from memory per parameter of Adam: parameter, gradient, two moments read, three written
-
-
-def ring(size: float, chips: int, speed: float) -> float:
-    """Seconds of an all-reduce over a ring: every chip sends all but its share, once to add and once to spread."""
+    Args:
+        size: bytes that are reduced.
+        chips: in the ring.
+        speed: bytes/s of a link.
+    """
     return 2 * (chips - 1) / chips * size / speed
 
 
 def link_seconds(machine: Machine, chips: int, size: float) -> float:
-    """Seconds of an all-reduce: within the islands, and of each chip's share over the network between them."""
+    """Returns the seconds of an all-reduce: first within each island, then of each chip's shard between the islands."""
     within = min(chips, machine.island)
-    return ring(size, within, machine.link) + ring(size / within, chips // within, machine.network)
+    return ring_seconds(size, within, machine.link) + ring_seconds(size / within, chips // within, machine.network)
 
 
 def plan(
     machine: Machine,
     chips: int,
     pictures: int,
-    share: float,
+    fraction: float,
     *,
     flops: float,
     parameters: int,
     reduced: int,
     collectives: int,
 ) -> dict[str, Any]:
-    """Seconds of each part of a replicated step in bfloat16, what bounds it, and pictures per second. Not a measurement.
+    """Plans a replicated step in bfloat16.
 
     Args:
-        machine: what each chip can do.
-        chips: how many.
+        machine: figures of each chip.
+        chips: number of chips.
         pictures: on each chip.
-        share: of the peak that is reached.
-        flops: counted, of one picture in one step.
+        fraction: of the peak FLOP/s that is reached.
+        flops: FLOPs of one picture in one step.
         parameters: of both networks.
         reduced: bytes of gradients that are all-reduced.
-        collectives: of one step, each of which takes LATENCY besides.
+        collectives: of one step, each of which takes LATENCY in addition.
+
+    Returns:
+        {"compute", "update", "links", "reading": seconds of each part, "bound": the longest part,
+        "in_turn", "overlapping": pictures per second if no part overlaps with another, and if all do}.
     """
     parts = {
-        "compute": pictures * flops / (share * machine.flops),
+        "compute": pictures * flops / (fraction * machine.flops),
         "update": parameters * UPDATE / machine.memory_speed,
         "links": link_seconds(machine, chips, reduced) + (collectives * LATENCY if chips > 1 else 0),
-        "reading": pictures * READ / machine.cpus,
+        "reading": pictures * READING / machine.cpus,
     }
     return {
         **parts,
@@ -103,7 +126,11 @@ def plan(
 
 
 def make_plans(collectives: int) -> list[dict[str, Any]]:
-    """The plan for every machine, number of chips and of pictures, and share of the peak."""
+    """Returns the plans for every machine, number of chips, number of pictures, and fraction of the peak.
+
+    Args:
+        collectives: of one step.
+    """
     import jax
 
     from experiments.benchmark.work import count_flops
@@ -121,28 +148,28 @@ def make_plans(collectives: int) -> list[dict[str, Any]]:
     work = {
         "flops": count_flops(make_train_step(model), state, batch),
         "parameters": generator + discriminator,
-        # As counted in the TPU's program: in bfloat16, the discriminator's once for fakes and once for targets.
+        # As counted in the TPU's program: in bfloat16, and the discriminator's gradients once for fakes, once for targets.
         "reduced": 2 * (generator + 2 * discriminator),
         "collectives": collectives,
     }
-    cases = [(c, p, s) for c in (8, 64, 256) for p in (1, 4, 16) for s in SHARES]
+    cases = [(c, p, f) for c in (8, 64, 256) for p in (1, 4, 16) for f in PEAK_FRACTIONS]
     return [
-        {"machine": name, "chips": chips, "pictures": pictures, "share": share}
+        {"machine": name, "chips": chips, "pictures": pictures, "fraction": fraction}
         | work
-        | plan(machine, chips, pictures, share, **work)
+        | plan(machine, chips, pictures, fraction, **work)
         for name, machine in MACHINES.items()
-        for chips, pictures, share in cases
+        for chips, pictures, fraction in cases
     ]
 
 
-def tell_plan(plans: list[dict[str, Any]]) -> Table:
-    """A table of the plan."""
+def tabulate_plans(plans: list[dict[str, Any]]) -> Table:
+    """Returns a table of the plans."""
     parts = ("compute", "update", "links", "reading")
     heads = ("Machine", "Chips", "Pictures", "Of the peak", *(f"{part}, ms" for part in parts))
     table = Table(*heads, "Bound", "In turn /s", "Overlapping /s", title="A plan, not a measurement")
     for row in plans:
         numbers = (f"{1e3 * row[part]:.2f}" for part in parts)
         speeds = (f"{row[name]:,.0f}" for name in ("in_turn", "overlapping"))
-        case = (row["machine"], str(row["chips"]), str(row["pictures"]), f"{row['share']:.0%}")
+        case = (row["machine"], str(row["chips"]), str(row["pictures"]), f"{row['fraction']:.0%}")
         table.add_row(*case, *numbers, row["bound"], *speeds)
     return table

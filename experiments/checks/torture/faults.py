@@ -1,4 +1,4 @@
-"""What befalls a run: functions of it that tell what went otherwise than it should, or None where they came too late."""
+"""The faults: each is a function that hits a run and returns what went wrong, or None if it came too late."""
 
 import shutil
 import signal
@@ -6,27 +6,40 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from experiments.checks.torture.trial import Trial, fill, good_steps, is_saving, kill, pause, start, watch, watch_training
+from experiments.checks.torture.trial import (
+    Trial,
+    good_steps,
+    is_saving,
+    kill,
+    pause,
+    start,
+    use_up_disk,
+    watch,
+    watch_training,
+)
 
-STARTING, TRAINING, SAVING, ENDING = 8.0, 2.0, 0.1, 120.0  # seconds
+STARTING, TRAINING, SAVING = 8.0, 2.0, 0.1
+"""Seconds within which a fault comes, from the start, from the first checkpoint, and from the start of a save."""
 
+ENDING = 120.0
+"""Seconds that a process may take to end by itself."""
 
-FULL = ("no space left on the disk", "ulimit -f")
-
+DISK_FULL = ("no space left on the disk", "ulimit -f")
+"""Words of which a message about a full disk has one."""
 
 Fault = Callable[[Trial], str | None]
-"""`(run) -> "" | complaint | None`."""
+"""A fault returns "" if the run behaved as it should, a complaint if not, and None if it came too late to count."""
 
 
 def kill_starting(trial: Trial) -> str | None:
-    """Anywhere from the first import to the first step."""
+    """Kills the run between its first import and its first steps."""
     process = start(trial)
     pause(trial, process, STARTING)
     return "" if kill(process) else None
 
 
 def kill_training(trial: Trial) -> str | None:
-    """Steps, validation, rows, sample grids, checkpoints handed over."""
+    """Kills the run while it trains, validates, writes rows or sample grids, or starts to save."""
     process = start(trial)
     watch_training(trial, process)
     pause(trial, process, TRAINING)
@@ -34,7 +47,7 @@ def kill_training(trial: Trial) -> str | None:
 
 
 def kill_saving(trial: Trial) -> str | None:
-    """While a checkpoint is written in the background."""
+    """Kills the run while it writes a checkpoint in the background."""
     process = start(trial)
     watch_training(trial, process)
     pause(trial, process, TRAINING)
@@ -44,7 +57,7 @@ def kill_saving(trial: Trial) -> str | None:
 
 
 def kill_evaluate(trial: Trial) -> str | None:
-    """Another command, that only reads."""
+    """Kills a second command that only reads the run."""
     if not good_steps(trial):
         return None
     process = start(trial, "evaluate", str(trial.workdir))
@@ -53,28 +66,28 @@ def kill_evaluate(trial: Trial) -> str | None:
 
 
 def flip_bit(trial: Trial) -> str | None:
-    """One bit of one file."""
+    """Flips a bit of a file of the newest checkpoint."""
 
     def damage(path: Path) -> None:
         data = bytearray(path.read_bytes())
-        data[trial.moments.randrange(len(data))] ^= 1 << trial.moments.randrange(8)
+        data[trial.random.randrange(len(data))] ^= 1 << trial.random.randrange(8)
         path.write_bytes(data)
 
     return _damage(trial, damage)
 
 
 def cut_off(trial: Trial) -> str | None:
-    """A file that ends too soon."""
-    return _damage(trial, lambda path: path.write_bytes(path.read_bytes()[: trial.moments.randrange(path.stat().st_size)]))
+    """Cuts a file of the newest checkpoint short."""
+    return _damage(trial, lambda path: path.write_bytes(path.read_bytes()[: trial.random.randrange(path.stat().st_size)]))
 
 
 def remove_half(trial: Trial) -> str | None:
-    """Some of a checkpoint's files or folders."""
+    """Removes some of the files and folders of the newest checkpoint."""
     newest = _newest(trial)
     if newest is None:
         return None
     paths = sorted(newest.rglob("*"))
-    for path in trial.moments.sample(paths, trial.moments.randrange(1, len(paths))):
+    for path in trial.random.sample(paths, trial.random.randrange(1, len(paths))):
         if path.is_dir():
             shutil.rmtree(path)
         else:
@@ -83,62 +96,62 @@ def remove_half(trial: Trial) -> str | None:
 
 
 def fill_disk(trial: Trial) -> str | None:
-    """It ends by itself, in one sentence."""
+    """Fills the disk; the run must end by itself with one sentence."""
     process = start(trial)
     watch_training(trial, process)
     pause(trial, process, TRAINING)
     if process.poll() is None:
-        fill(trial, process)
+        use_up_disk(trial, process)
     code = _wait(trial, process)
     if trial.disk is not None:
         (trial.disk / "ballast").unlink(missing_ok=True)
     if code == 0:
         return None
-    litter = [path.name for path in trial.workdir.rglob("*") if "tmp" in path.name]
-    return _unlike(trial, code, 2, *FULL) or (f"left {litter[0]}" if litter else "")
+    unfinished = [path.name for path in trial.workdir.rglob("*") if "tmp" in path.name]
+    return _complain(trial, code, 2, *DISK_FULL) or (f"left {unfinished[0]}" if unfinished else "")
 
 
 def spoil_picture(trial: Trial) -> str | None:
-    """One that is read again in every epoch; the run is told which, and goes on once it is repaired."""
-    victim = trial.moments.choice(sorted(trial.pictures.iterdir()))
+    """Overwrites a picture with zeros; the run must name it, and resume after it is repaired."""
+    victim = trial.random.choice(sorted(trial.pictures.iterdir()))
     good = victim.read_bytes()
     victim.write_bytes(bytes(len(good)))
     try:
         code = _wait(trial, start(trial))
     finally:
         victim.write_bytes(good)
-    return None if code == 0 else _unlike(trial, code, 2, str(victim))
+    return None if code == 0 else _complain(trial, code, 2, str(victim))
 
 
 def preempt(trial: Trial) -> str | None:
-    """SIGTERM, upon which a run saves and ends with 75."""
+    """Sends SIGTERM; the run must save and end with exit code 75."""
     process = start(trial)
     watch_training(trial, process)
     pause(trial, process, TRAINING)
     process.send_signal(signal.SIGTERM)
     code = _wait(trial, process)
-    over = code == -signal.SIGTERM and "Report: " in trial.log.read_text(errors="replace")
-    return None if code == 0 or over else _unlike(trial, code, 75, "the same command goes on")
+    done = code == -signal.SIGTERM and "Report: " in trial.log.read_text(errors="replace")
+    return None if code == 0 or done else _complain(trial, code, 75, "the same command goes on")
 
 
 def start_twice(trial: Trial) -> str | None:
-    """The second one is refused, and the first one killed."""
+    """Starts the run a second time in the same workdir, which must be refused; then kills the first process."""
     process = start(trial)
     watch_training(trial, process)
     second = start(trial)
     code = _wait(trial, second)
     if not kill(process):
         return None
-    return _unlike(trial, code, 2, "is in use by process")
+    return _complain(trial, code, 2, "is in use by process")
 
 
 def finish(trial: Trial) -> str:
-    """Trains to the end; tells what went wrong with that."""
-    return _unlike(trial, _wait(trial, start(trial), 5 * ENDING), 0, "")
+    """Trains to the end; returns what went wrong, or ""."""
+    return _complain(trial, _wait(trial, start(trial), 5 * ENDING), 0, "")
 
 
 KILLS = (kill_starting, kill_training, kill_saving, kill_evaluate, flip_bit, cut_off, remove_half, start_twice)
-
+"""Faults that end with SIGKILL."""
 
 FAULTS: dict[str, tuple[Fault, int]] = {
     "killed while it starts": (kill_starting, 3),
@@ -153,18 +166,18 @@ FAULTS: dict[str, tuple[Fault, int]] = {
     "picture unreadable": (spoil_picture, 1),
     "SIGTERM": (preempt, 2),
 }
-"""By what the table says: the fault, and how often it comes beside the others."""
+"""{name in the table: (fault, how often it comes relative to the others)}."""
 
 
 def _killed(trial: Trial, process: subprocess.Popen[bytes]) -> str | None:
-    """Kills; a run that has ended before may have ended well alone."""
+    """Kills a process; one that ended before counts only if it ended with an error."""
     if kill(process):
         return ""
-    return None if process.returncode == 0 else _unlike(trial, process.returncode, 0, "")
+    return None if process.returncode == 0 else _complain(trial, process.returncode, 0, "")
 
 
 def _newest(trial: Trial) -> Path | None:
-    """The newest checkpoint, where there is a good one before it."""
+    """Returns the newest checkpoint and marks it as damaged; None if there is no good one before it."""
     good = sorted(good_steps(trial))
     if len(good) < 2:
         return None
@@ -175,16 +188,16 @@ def _newest(trial: Trial) -> Path | None:
 
 
 def _damage(trial: Trial, damage: Callable[[Path], object]) -> str | None:
-    """Damages a file of the newest checkpoint, and kills the run that goes on from the one before."""
+    """Damages a file of the newest checkpoint, then kills the run, which must resume from the checkpoint before."""
     newest = _newest(trial)
     if newest is None:
         return None
-    damage(trial.moments.choice(sorted(path for path in newest.rglob("*") if path.is_file() and path.stat().st_size)))
+    damage(trial.random.choice(sorted(path for path in newest.rglob("*") if path.is_file() and path.stat().st_size)))
     return kill_training(trial)
 
 
 def _wait(trial: Trial, process: subprocess.Popen[bytes], seconds: float = ENDING) -> int | None:
-    """The exit code of a process that is to end by itself, or None where it had to be killed."""
+    """Returns the exit code of a process that must end by itself, or None if it had to be killed."""
     watch(trial, process, lambda: False, seconds)
     if process.poll() is None:
         kill(process)
@@ -192,9 +205,9 @@ def _wait(trial: Trial, process: subprocess.Popen[bytes], seconds: float = ENDIN
     return process.returncode
 
 
-def _unlike(trial: Trial, code: int | None, expected: int, *sayings: str) -> str:
-    """What differs from how a process should have ended; "" for nothing."""
-    said = trial.log.read_text(errors="replace")
-    if code == expected and any(saying in said for saying in sayings) and "Traceback" not in said:
+def _complain(trial: Trial, code: int | None, expected: int, *words: str) -> str:
+    """Returns a complaint unless a process ended with the expected code, one of these words, and no traceback."""
+    printed = trial.log.read_text(errors="replace")
+    if code == expected and any(word in printed for word in words) and "Traceback" not in printed:
         return ""
-    return f"ended with {'nothing, it hung' if code is None else code}: {said[-2000:]}"
+    return f"{'did not end' if code is None else f'ended with exit code {code}'}: {printed[-2000:]}"

@@ -1,4 +1,4 @@
-"""Numbers of devices and processes, and where the state lives, change nothing but the last digits of float64."""
+"""Equality across devices, processes and shardings: only the last digits of float64 may differ."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from experiments.checks.equalities import BOUND, GROUPS, Case, Equalities, all_cases, compare, differences
 
 
-def test_all_that_is_promised_is_compared():
+def test_all_devices_processes_and_shardings_are_compared():
     cases = [case for case in all_cases(Equalities()) if case.dtype == "float64"]
     for devices in (1, 2, 4, 8):
         for sharding in ("replicated", "sharded"):
@@ -15,7 +15,7 @@ def test_all_that_is_promised_is_compared():
     assert any(case.model > 1 for case in cases)
 
 
-def test_differences_are_found_where_they_are():
+def test_differences_are_found_in_their_group():
     expected = {"generator_l1": np.ones(3), ".generator.params['a']": np.full(2, 10.0), ".generator.opt_state": np.zeros(2)}
     assert differences(expected, expected) == dict.fromkeys(GROUPS, 0.0)
     found = {**expected, ".generator.params['a']": np.array([10.0, 11.0])}
@@ -24,7 +24,7 @@ def test_differences_are_found_where_they_are():
 
 
 @pytest.mark.slow
-def test_devices_processes_and_shardings_train_alike_and_the_same_line_gives_the_same_bits():
+def test_all_cases_train_alike_and_a_repetition_has_the_same_bits():
     rows = compare(Equalities(devices=(1, 4), dtypes=("float64",)))
     assert [(row["devices"], row["processes"], row["sharding"], row["model"]) for row in rows] == [
         (1, 1, "replicated", 1), (4, 1, "replicated", 1), (4, 1, "sharded", 1), (4, 2, "replicated", 1),
