@@ -7,7 +7,7 @@ from dataclasses import fields
 
 from p2p_jax.cli.options import EvaluateOptions, ExportTorchOptions, ReportOptions, TranslateOptions
 from p2p_jax.errors import UserError
-from p2p_jax.workdir.bucket.fetch import fetched
+from p2p_jax.workdir.bucket.fetch import local_copy_of
 from p2p_jax.workdir.bucket.paths import is_url
 
 TRAINING = ("train", "import-torch")
@@ -32,7 +32,7 @@ def local_workdir(argv: list[str]) -> Iterator[list[str]]:
         return
     option, url = re.fullmatch(r"(--workdir=)?(.*)", argv[place]).groups("")  # pyright: ignore
     command = argv[0]
-    with fetched(url, sending=command in (*TRAINING, "report"), alone=command in TRAINING) as folder:
+    with local_copy_of(url, upload=command in (*TRAINING, "report"), exclusive=command in TRAINING) as folder:
         yield [*argv[:place], f"{option}{folder}", *argv[place + 1 :]]
 
 

@@ -158,7 +158,7 @@ def load(
         UserError: the folder is no workdir, has no such checkpoint, or holds code that is not trusted.
     """
     if is_url(str(workdir)):
-        with fetch.fetched(str(workdir)) as folder:
+        with fetch.local_copy_of(str(workdir)) as folder:
             return load(folder, checkpoint_step=checkpoint_step, mode=mode, trust=trust)
     workdir = Path(workdir)
     found = load_experiment(workdir, trust=trust)

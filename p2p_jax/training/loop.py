@@ -124,7 +124,7 @@ def run_steps(
             note_life()
             if stop:
                 run.manager.wait_until_finished()
-                fetch.send_before_parting(run.workdir)
+                fetch.upload_before_exit(run.workdir)
                 raise Stopped(
                     f"Stopped at step {done} and saved; the same command goes on from there (without --overwrite).",
                     EXIT_CODES[caught[0] if caught else signal.SIGTERM],

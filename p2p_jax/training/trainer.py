@@ -149,7 +149,7 @@ def _train(
             else:
                 console.print(f"The run has done its {config.steps} steps; to go on, give more with --steps or --epochs.")
         manager.wait_until_finished()
-        fetch.send_before_parting(workdir)
+        fetch.upload_before_exit(workdir)
     _write_report(run, state)
     report_replaced(run)
     if run.left_out:

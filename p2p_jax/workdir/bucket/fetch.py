@@ -1,8 +1,7 @@
-"""Workdirs in a bucket (gs://, s3://, az://), as fsspec reaches them.
+"""Workdirs in a bucket (gs://, s3://, az://), accessed with fsspec.
 
-A command works in a folder of this machine, into which the workdir is fetched, and what it changes there is sent: whenever
-a checkpoint is finished, and in the end. Of several processes each has such a folder, with whole checkpoints, and the first
-one sends. How, see `mirror`.
+A command works on a local copy of the remote workdir. Changed files are uploaded after each finished checkpoint and at the
+end, see `mirror`. Every process has a local copy with whole checkpoints, and the first process uploads.
 """
 
 import shutil
@@ -16,61 +15,65 @@ from pathlib import Path
 from p2p_jax.devices import processes
 from p2p_jax.errors import UserError
 from p2p_jax.workdir import lock
-from p2p_jax.workdir.bucket.mirror import KEPT, PREFIX, Mirror
+from p2p_jax.workdir.bucket.mirror import FOLDER_PREFIX, KEEP_FILE, Mirror
 
-YOUNG = 60.0  # seconds that a folder may be without its lock
+ORPHAN_AGE = 60.0
+"""Seconds after which an unlocked local copy may be removed. A younger one may not be locked yet."""
+
+_open_mirrors: dict[Path, Mirror] = {}
 
 
-_open: dict[Path, Mirror] = {}
+def upload_before_exit(workdir: Path) -> None:
+    """Makes all processes wait until the first one has uploaded what is saved, because JAX ends them once one has exited.
 
-
-def send_before_parting(workdir: Path) -> None:
-    """Has all processes wait until the first one has sent what is saved, for when some have left JAX ends the others."""
-    if processes.count() == 1 or workdir not in _open:
+    Args:
+        workdir: of the run; a folder that is no local copy is ignored.
+    """
+    if processes.count() == 1 or workdir not in _open_mirrors:
         return
     if processes.is_first():
-        with suppress(Exception):  # it is sent once more in the end, and told then
-            _open[workdir].send()
-    processes.wait_for_all("what is saved is sent")
+        with suppress(Exception):  # the last upload tries again, and reports the error
+            _open_mirrors[workdir].upload()
+    processes.wait_for_all("what is saved is uploaded")
 
 
 @contextmanager
-def fetched(url: str, *, sending: bool = False, alone: bool = False) -> Iterator[Path]:
-    """A folder with what a workdir in a bucket holds, for as long as it is needed.
+def local_copy_of(url: str, *, upload: bool = False, exclusive: bool = False) -> Iterator[Path]:
+    """Yields a temporary folder with the files of a remote workdir.
 
     Args:
         url: of the workdir.
-        sending: send what is changed in the folder.
-        alone: end where somebody else sends, too.
+        upload: whether changed files are uploaded.
+        exclusive: whether this process ends if another process uploads to the same URL.
 
     Raises:
-        UserError: the bucket cannot be reached.
-        Stopped: not all could be sent; the rest is kept in the folder.
+        UserError: the bucket cannot be reached. In errors of the user that are raised within, the URL replaces the folder.
+        Stopped: some files could not be uploaded and are kept in the folder.
     """
     _remove_orphans()
-    mirror = Mirror(url.rstrip("/"), alone=alone)
+    mirror = Mirror(url.rstrip("/"), exclusive=exclusive)
     try:
         with lock.hold(mirror.folder.parent):
-            mirror.fetch(probing=sending)
-            _open[mirror.folder] = mirror
-            with mirror.sending() if sending else nullcontext():
+            mirror.fetch(check_write=upload)
+            _open_mirrors[mirror.folder] = mirror
+            with mirror.uploading() if upload else nullcontext():
                 yield mirror.folder
-    except ValueError as error:
+    except UserError as error:
         if str(mirror.folder) not in str(error):
             raise
         raise UserError(str(error).replace(str(mirror.folder), mirror.url)) from error
     finally:
-        _open.pop(mirror.folder, None)
-        if not mirror.kept:
+        _open_mirrors.pop(mirror.folder, None)
+        if not mirror.keep_folder:
             shutil.rmtree(mirror.folder.parent, ignore_errors=True)
 
 
 def _remove_orphans() -> None:
-    """Removes folders whose processes were killed, unless they hold what could not be sent."""
-    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        # It is somebody else's, or its process goes on, or nobody can say whether it does.
-        with suppress(OSError, ValueError, UserWarning), warnings.catch_warnings():
+    """Removes local copies of processes that were killed, unless they hold files that were not uploaded."""
+    for path in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
+        # A copy is kept if it belongs to another user, is locked, or lies where locks are not supported.
+        with suppress(OSError, UserError, UserWarning), warnings.catch_warnings():
             warnings.simplefilter("error")
-            if not (path / KEPT).exists() and time.time() - path.stat().st_mtime > YOUNG:
+            if not (path / KEEP_FILE).exists() and time.time() - path.stat().st_mtime > ORPHAN_AGE:
                 with lock.hold(path):
                     shutil.rmtree(path, ignore_errors=True)

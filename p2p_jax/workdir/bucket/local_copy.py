@@ -1,4 +1,4 @@
-"""The folder that stands for a workdir in a bucket: what in it is sent, and how a change is known."""
+"""Local copy of a remote workdir: which files are uploaded and how changes are detected."""
 
 import os
 import re
@@ -7,66 +7,70 @@ from pathlib import Path
 from typing import NamedTuple
 
 from p2p_jax.workdir.disk import UNFINISHED
+from p2p_jax.workdir.lock import LOCK_FILE
 from p2p_jax.workdir.record import RECORD
 
 URL_FILE = ".bucket"
-"""The file in a folder that stands for a workdir in a bucket: its URL."""
+"""The file in a local copy that holds the URL of the remote workdir."""
 
+MARKER = "_CHECKPOINT_METADATA"
+"""The file of a checkpoint that is uploaded last: a remote checkpoint is complete once its marker is there."""
 
-LAST_FILE = "_CHECKPOINT_METADATA"
-"""The file of a checkpoint that is sent last."""
-
-
-UNSENT = re.compile(rf"{re.escape(URL_FILE)}|lock|.*{re.escape(UNFINISHED)}|.*\.orbax-checkpoint-tmp.*")
-"""Names of files and folders that stay here."""
+LOCAL_ONLY = re.compile(rf"{re.escape(URL_FILE)}|{LOCK_FILE}|.*{re.escape(UNFINISHED)}|.*\.orbax-checkpoint-tmp.*")
+"""Names of files and folders that are never uploaded."""
 
 
 class Version(NamedTuple):
-    """By which a file here is known to have changed."""
+    """The size, modification time (nanoseconds) and inode of a file; a file whose version differs has changed."""
 
     size: int
     time: int
-    number: int
+    inode: int
 
 
 UNKNOWN = Version(-1, 0, 0)
-"""No file's: what may lie in the bucket is not known."""
+"""The version of a remote file whose content is not known, because its upload did not end."""
 
 
-def read_record(folder: Path) -> bytes | None:
-    """What the run is; None before it has begun."""
+def read_record_bytes(folder: Path) -> bytes | None:
+    """The bytes of the run's record, which identify the run; None before it is written."""
     with suppress(FileNotFoundError):
         return (folder / RECORD).read_bytes()
     return None
 
 
 def list_files(folder: Path) -> dict[str, Version]:
-    """The files that are sent, by their names relative to the folder; some may be renamed or removed meanwhile."""
+    """Lists the files to upload by their names relative to the folder; the run may rename or remove some meanwhile."""
     found = {}
-    for at, folders, files in os.walk(folder):
-        folders[:] = [each for each in folders if not UNSENT.fullmatch(each)]
-        for path in (Path(at, each) for each in files if not UNSENT.fullmatch(each)):
+    for place, folders, files in os.walk(folder):
+        folders[:] = [each for each in folders if not LOCAL_ONLY.fullmatch(each)]
+        for path in (Path(place, each) for each in files if not LOCAL_ONLY.fullmatch(each)):
             with suppress(FileNotFoundError):  # the run removes old checkpoints
                 stat = path.stat()
                 found[path.relative_to(folder).as_posix()] = Version(stat.st_size, stat.st_mtime_ns, stat.st_ino)
     return found
 
 
-def milestones(folder: Path) -> tuple[bytes | None, set[tuple[str, int]]]:
-    """What is worth sending at once: that a run has begun, and its finished checkpoints."""
-    finished = set()
+def read_progress(folder: Path) -> tuple[bytes | None, set[tuple[str, int]]]:
+    """What triggers an upload when it changes: the run's record, and the names and inodes of complete checkpoints."""
+    complete = set()
     for path in (folder / "checkpoints").glob("*"):
-        with suppress(FileNotFoundError):  # the run removes old ones
+        with suppress(FileNotFoundError):  # the run removes old checkpoints
             if path.name.isdigit():
-                finished.add((path.name, path.stat().st_ino))
-    return read_record(folder), finished
+                complete.add((path.name, path.stat().st_ino))
+    return read_record_bytes(folder), complete
 
 
-def is_last_file(name: str) -> bool:
-    """Whether a file is the last one of its checkpoint."""
-    return name.endswith(f"/{LAST_FILE}")
+def is_marker(name: str) -> bool:
+    """Whether a file is the marker of its checkpoint."""
+    return name.endswith(f"/{MARKER}")
 
 
-def step_folder(name: str) -> str:
-    """The folder of the checkpoint that a file belongs to; the empty one for all others."""
+def checkpoint_folder(name: str) -> str:
+    """The folder of the checkpoint to which a file belongs; "" for every other file."""
     return "/".join(name.split("/")[:2]) if name.startswith("checkpoints/") else ""
+
+
+def marker_of(name: str) -> str:
+    """The name of the marker of the checkpoint to which a file belongs."""
+    return f"{checkpoint_folder(name)}/{MARKER}"

@@ -1,11 +1,11 @@
-"""Fetching a workdir from a bucket and sending what has changed, in such an order that it may be cut off anywhere.
+"""A remote workdir and its local copy: the first fetch, uploads during the run, and the last upload.
 
-A checkpoint is whole in the bucket once its last file, the marker, is there; one without it is not fetched. A bucket knows
-no locks. In their place it holds the name of who sent last: a run that finds another one's ends.
+An upload may be interrupted anywhere: the marker of a checkpoint is uploaded last, and a checkpoint without a marker is not
+fetched. Buckets have no locks. Instead, the bucket holds the name of the last writer, and a run that finds the name of
+another writer ends.
 """
 
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -14,267 +14,240 @@ import threading
 import uuid
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 from p2p_jax.console import open_console
 from p2p_jax.devices import processes
-from p2p_jax.errors import EXIT_CODES, Stopped, UserError
+from p2p_jax.errors import EXIT_CODES, RESTART, USAGE_ERROR, Stopped, UserError
 from p2p_jax.signals import ended_by_sigterm
 from p2p_jax.workdir.bucket.local_copy import (
-    LAST_FILE,
     UNKNOWN,
     URL_FILE,
     Version,
-    is_last_file,
+    checkpoint_folder,
+    is_marker,
     list_files,
-    milestones,
-    read_record,
-    step_folder,
+    marker_of,
+    read_progress,
+    read_record_bytes,
 )
-from p2p_jax.workdir.bucket.paths import EXTRAS
+from p2p_jax.workdir.bucket.remote import WRITER, Remote, open_remote
 
-PREFIX = "p2p-jax-bucket-"
-"""Of the names of folders that stand for workdirs, among temporary ones."""
+FOLDER_PREFIX = "p2p-jax-bucket-"
+"""The start of the names of the temporary folders that hold local copies."""
 
+KEEP_FILE = "unsent"
+"""The file beside a local copy that holds files that were not uploaded."""
 
-WRITER = "writer"
-"""The object that names who sent last."""
+POLL_INTERVAL = 0.5  # seconds between two looks for finished checkpoints
 
+RETRY_INTERVAL = 20.0  # seconds until a failed upload is tried again
 
-KEPT = "unsent"
-"""The file beside a folder that holds what is not sent."""
-
-
-AGAIN = EXIT_CODES[signal.SIGTERM]
-"""The exit code that asks for another start."""
+FETCH_ATTEMPTS = 5  # while another run uploads
 
 
-LOOK = 0.5  # seconds between two looks for finished checkpoints
-
-
-PAUSE = 20.0  # seconds until what could not be sent is sent again
-
-
-TRIES = 5  # of fetching while something is removed
-
-
-class _Taken(Exception):
-    """Another run has sent."""
+class _OtherWriter(Exception):
+    """Another run has uploaded to the same URL."""
 
 
 class Mirror:
-    """A workdir in a bucket and the folder that stands for it.
+    """A remote workdir and its local copy.
 
     Attributes:
-        url: of the workdir.
-        folder: that stands for it.
-        alone: end where somebody else sends, too.
-        kept: whether the folder holds what could not be sent.
+        url: of the remote workdir.
+        folder: the local copy.
+        exclusive: whether this run ends if another run uploads to the URL.
+        keep_folder: whether the local copy holds files that were not uploaded, and so must not be removed.
     """
 
-    def __init__(self, url: str, *, alone: bool):
-        self.url, self.alone, self.kept = url, alone, False
-        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX)) / (url.rpartition("/")[2] or "run")
+    remote: Remote
+
+    def __init__(self, url: str, *, exclusive: bool):
+        self.url, self.exclusive, self.keep_folder = url, exclusive, False
+        self.folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX)) / (url.rpartition("/")[2] or "run")
         self.folder.mkdir()
         (self.folder / URL_FILE).write_text(self.url)
-        self.before: bytes | None = None  # who sent last when this was fetched
-        self.own = f"process {os.getpid()} on {socket.gethostname()} {uuid.uuid4()}\n".encode()
-        self.record: bytes | None = None
-        self.known: dict[str, Version] = {}
-        self.one_at_a_time = threading.Lock()
+        self._own_name = f"process {os.getpid()} on {socket.gethostname()} {uuid.uuid4()}\n".encode()
+        self._writer_at_fetch: bytes | None = None
+        self._remote_record: bytes | None = None
+        self._remote_versions: dict[str, Version] = {}
+        self._lock = threading.Lock()
 
-    def fetch(self, *, probing: bool) -> None:
-        """Fetches everything but half sent checkpoints; finds out whether anything can be sent, if asked to."""
-        import fsspec
+    def fetch(self, *, check_write: bool) -> None:
+        """Fetches all files but those of incomplete checkpoints.
 
-        scheme = self.url.partition(":")[0]
-        options = {"auto_mkdir": True} if scheme == "file" else {}
-        try:
-            self.files, self.root = fsspec.core.url_to_fs(self.url, **options)
-            with open_console().status(f"fetching {self.url}"):
-                half_sent = self._fetch_whole()
-                if probing:
-                    self._probe()
-        except ImportError:
-            raise UserError(
-                f"{scheme}:// needs a package that is not installed: install p2p-jax[{EXTRAS[scheme]}], or give a folder."
-            ) from None
-        except Exception as error:  # of many kinds, each package has its own
-            raise UserError(
-                f"{self.url} cannot be {'written and ' if probing else ''}read ({_first_line(error)}): see that the bucket "
-                "is there, and that you may use it."
-            ) from error
-        self.known, self.record = list_files(self.folder), read_record(self.folder)
-        if self.alone:  # what is half sent is not here, and so will be removed there; unless somebody else is sending it
-            self.known |= dict.fromkeys(half_sent, UNKNOWN)
-
-    def _fetch_whole(self) -> list[str]:
-        """Fetches what is whole, as one run has sent it; gives the names of what is not."""
-        for last in (*[False] * (TRIES - 1), True):
-            self.before = self._read_writer()
-            try:
-                half_sent = self._fetch_once()
-            except FileNotFoundError:  # a run removes old checkpoints
-                if last:
-                    raise
-                continue
-            if last or self._read_writer() == self.before:
-                return half_sent
-        raise AssertionError
-
-    def _fetch_once(self) -> list[str]:
-        there = self._list()
-        half_sent = [each for each in there if step_folder(each) and f"{step_folder(each)}/{LAST_FILE}" not in there]
-        whole = sorted({*there} - {*half_sent, WRITER})
-        shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
-        self.files.get([self._remote(each) for each in whole], [str(self.folder / each) for each in whole])
-        return half_sent
-
-    @contextmanager
-    def sending(self) -> Iterator[None]:
-        """Sends what is changed in the folder: when a run begins, whenever a checkpoint is finished, and in the end.
+        Args:
+            check_write: also find out whether the bucket can be written.
 
         Raises:
-            Stopped: not all could be sent.
+            UserError: the bucket cannot be read, or not be written.
+        """
+        try:
+            self.remote = open_remote(self.url)
+            with open_console().status(f"fetching {self.url}"):
+                incomplete = self._fetch_consistent()
+                if check_write:
+                    probe = f"probe-{uuid.uuid4()}"
+                    self.remote.write(probe, b"")
+                    self.remote.remove_file(probe)
+        except UserError:
+            raise
+        except Exception as error:  # each package of fsspec raises its own kinds
+            raise UserError(
+                f"{self.url} cannot be {'written and ' if check_write else ''}read ({_first_line(error)}): check that the "
+                "bucket exists, and that you have access to it."
+            ) from error
+        self._remote_versions, self._remote_record = list_files(self.folder), read_record_bytes(self.folder)
+        if self.exclusive:  # then nobody else is uploading the incomplete checkpoints, and the next upload removes them
+            self._remote_versions |= dict.fromkeys(incomplete, UNKNOWN)
+
+    def _fetch_consistent(self) -> list[str]:
+        """Fetches until no other run has uploaded meanwhile; returns the names of the files of incomplete checkpoints."""
+        for _ in range(FETCH_ATTEMPTS - 1):
+            with suppress(FileNotFoundError):  # another run removes old checkpoints
+                incomplete = self._fetch_once()
+                if self.remote.read_writer() == self._writer_at_fetch:
+                    return incomplete
+        return self._fetch_once()
+
+    def _fetch_once(self) -> list[str]:
+        self._writer_at_fetch = self.remote.read_writer()
+        found = self.remote.list_names()
+        incomplete = [each for each in found if checkpoint_folder(each) and marker_of(each) not in found]
+        rmtree(self.folder / "checkpoints", ignore_errors=True)
+        self.remote.download(sorted({*found} - {*incomplete, WRITER}), self.folder)
+        return incomplete
+
+    @contextmanager
+    def uploading(self) -> Iterator[None]:
+        """Uploads changed files when a run begins, after each finished checkpoint, and at the end.
+
+        Raises:
+            Stopped: some files could not be uploaded.
         """
         over = threading.Event()
-        watching = threading.Thread(target=self._watch, args=(milestones(self.folder), over), daemon=True)
-        watching.start()
+        watcher = threading.Thread(target=self._watch, args=(read_progress(self.folder), over), daemon=True)
+        watcher.start()
         try:
             yield
         finally:
             over.set()
-            self._send_last(watching)
+            self._upload_at_end(watcher)
 
-    def _watch(self, sent: Any, over: threading.Event) -> None:
-        pause = LOOK
+    def _watch(self, uploaded: Any, over: threading.Event) -> None:
+        pause = POLL_INTERVAL
         while not over.wait(pause):
-            now = milestones(self.folder)
-            if now == sent:
+            progress = read_progress(self.folder)
+            if progress == uploaded:
                 continue
             try:
-                self.send()
-                sent, pause = now, LOOK
-            except _Taken:
+                self.upload()
+                uploaded, pause = progress, POLL_INTERVAL
+            except _OtherWriter:
                 signal.raise_signal(signal.SIGTERM)
                 return
-            except Exception as error:  # as above
-                if any(self.known[each] == UNKNOWN and not (self.folder / each).exists() for each in self.known):
-                    continue  # an old checkpoint was removed just now
-                if pause == LOOK:
+            except Exception as error:  # each package of fsspec raises its own kinds
+                versions = self._remote_versions
+                if any(versions[each] == UNKNOWN and not (self.folder / each).exists() for each in versions):
+                    continue  # the run has just removed an old checkpoint
+                if pause == POLL_INTERVAL:
                     warnings.warn(f"{self.url} cannot be written for now ({_first_line(error)}).", stacklevel=2)
-                pause = PAUSE
+                pause = RETRY_INTERVAL
 
-    def _send_last(self, watching: threading.Thread) -> None:
+    def _upload_at_end(self, watcher: threading.Thread) -> None:
         failing = sys.exc_info()[0] is not None
-        kept = self.folder.parent / KEPT
-        kept.touch()  # until all is sent, however this ends
-        self.kept = True
-        where = f"what was not sent is kept in {self.folder}"
+        keep_file = self.folder.parent / KEEP_FILE
+        keep_file.touch()  # until all files are uploaded, however this process ends
+        self.keep_folder = True
+        kept = f"files that were not uploaded are kept in {self.folder}"
         try:
-            stopped = f"Stopped while {self.url} was written: {where}."
-            with ended_by_sigterm(stopped), open_console().status(f"sending to {self.url}"):
-                watching.join()
-                self.send()
-        except _Taken:
-            raise Stopped(
-                f"another run has written to {self.url} since this one started, so this one ended; {where}.", 2
-            ) from None
+            interrupted = f"Stopped while files were uploaded to {self.url}: {kept}."
+            with ended_by_sigterm(interrupted), open_console().status(f"uploading to {self.url}"):
+                watcher.join()
+                self.upload()
+        except _OtherWriter:
+            sentence = f"another run has written to {self.url} since this one started, so this one ended; {kept}."
+            raise Stopped(sentence, USAGE_ERROR) from None
         except KeyboardInterrupt:
-            raise Stopped(f"interrupted while {self.url} was written: {where}.", EXIT_CODES[signal.SIGINT]) from None
+            sentence = f"interrupted while files were uploaded to {self.url}: {kept}."
+            raise Stopped(sentence, EXIT_CODES[signal.SIGINT]) from None
         except Stopped:
             raise
-        except Exception as error:  # as above
+        except Exception as error:  # each package of fsspec raises its own kinds
             sentence = (
-                f"{self.url} cannot be written ({_first_line(error)}): {where}; the same command goes on from the last "
-                "checkpoint that was sent."
+                f"{self.url} cannot be written ({_first_line(error)}): {kept}; the same command resumes from the last "
+                "checkpoint that was uploaded."
             )
             if not failing:
-                raise Stopped(sentence, AGAIN) from error
+                raise Stopped(sentence, RESTART) from error
             warnings.warn(sentence, stacklevel=2)
         else:
-            kept.unlink()
-            self.kept = False
+            keep_file.unlink()
+            self.keep_folder = False
         finally:
-            if self.kept:  # it becomes an ordinary workdir
-                (self.folder / URL_FILE).unlink()
+            if self.keep_folder:
+                (self.folder / URL_FILE).unlink()  # which makes the local copy an ordinary workdir
 
-    def send(self) -> None:
-        """Sends what has changed since it was fetched or sent, in such an order that it may be cut off anywhere.
+    def upload(self) -> None:
+        """Uploads the files that have changed since they were fetched or uploaded.
+
+        The order is such that an interruption leaves no checkpoint with a marker and without all its other files.
 
         Raises:
-            _Taken: another run has sent meanwhile.
+            _OtherWriter: another run has uploaded meanwhile.
         """
-        with self.one_at_a_time:
-            self._send()
+        with self._lock:
+            self._upload()
 
-    def _send(self) -> None:
-        now = list_files(self.folder)
-        for marker in {f"{step_folder(each)}/{LAST_FILE}" for each in self.known if step_folder(each) and each not in now}:
-            if marker in now and now[marker] == self.known.get(marker):  # the checkpoint is being removed just now
+    def _upload(self) -> None:
+        now, remote = list_files(self.folder), self._remote_versions
+        for marker in {marker_of(each) for each in remote if checkpoint_folder(each) and each not in now}:
+            if marker in now and now[marker] == remote.get(marker):  # the run is removing this checkpoint
                 del now[marker]
-        changed = [each for each in now if self.known.get(each) != now[each]]
-        gone = [each for each in self.known if each not in now]
+        changed = [each for each in now if remote.get(each) != now[each]]
+        gone = [each for each in remote if each not in now]
         if not (changed or gone) or not processes.is_first():
             return
-        if self.alone:
-            self._sign()
-        if read_record(self.folder) != self.record:  # another run in the old one's place, whose checkpoints are not its own
+        if self.exclusive:
+            self._claim()
+        if read_record_bytes(self.folder) != self._remote_record:  # a new run must not meet checkpoints of the old one
             self._remove(gone)
-        markers = [each for each in changed if is_last_file(each)]
-        others = [each for each in changed if not is_last_file(each)]
-        self._remove([f"{step_folder(each)}/{LAST_FILE}" for each in others])
+        markers = [each for each in changed if is_marker(each)]
+        others = [each for each in changed if not is_marker(each)]
+        self._remove([marker_of(each) for each in others])
         for some in (others, markers):
-            self.known |= dict.fromkeys(some, UNKNOWN)
-            self.files.put([str(self.folder / each) for each in some], [self._remote(each) for each in some])
-            self.known |= {each: now[each] for each in some}
-        self.record = read_record(self.folder)
+            self._remote_versions |= dict.fromkeys(some, UNKNOWN)
+            self.remote.upload(some, self.folder)
+            self._remote_versions |= {each: now[each] for each in some}
+        self._remote_record = read_record_bytes(self.folder)
         self._remove(gone)
 
-    def _sign(self) -> None:
-        found = self._read_writer()
-        if found not in (self.before, self.own):
-            raise _Taken
-        if found != self.own:
-            self.files.pipe_file(self._remote(WRITER), self.own)
+    def _claim(self) -> None:
+        """Writes this process's name as that of the last writer, unless another process has done so."""
+        found = self.remote.read_writer()
+        if found not in (self._writer_at_fetch, self._own_name):
+            raise _OtherWriter
+        if found != self._own_name:
+            self.remote.write(WRITER, self._own_name)
 
     def _remove(self, names: list[str]) -> None:
-        """Removes those of some files that are in the bucket: markers first, and whole checkpoints with their folders."""
-        names = sorted({*names} & self.known.keys())
-        there = self._list() if names else []
-        for each in filter(is_last_file, names):
-            if each in there:
-                self.files.rm_file(self._remote(each))
-        left = {"", *map(step_folder, self.known.keys() - names)}
-        for step in {step_folder(each) for each in names} - left:
-            if any(step_folder(each) == step and not is_last_file(each) for each in there):
-                self.files.rm(self._remote(step), recursive=True)
-        others = {each for each in names if step_folder(each) in left and not is_last_file(each)}
-        if others := [self._remote(each) for each in there if each in others]:
-            self.files.rm(others)
+        """Removes those of some files that are in the bucket: markers first, then each removed checkpoint's folder."""
+        names = sorted({*names} & self._remote_versions.keys())
+        found = self.remote.list_names() if names else []
+        for each in filter(is_marker, names):
+            if each in found:
+                self.remote.remove_file(each)
+        remaining = {"", *map(checkpoint_folder, self._remote_versions.keys() - names)}
+        for folder in {checkpoint_folder(each) for each in names} - remaining:
+            if any(checkpoint_folder(each) == folder and not is_marker(each) for each in found):
+                self.remote.remove_folder(folder)
+        others = {each for each in names if checkpoint_folder(each) in remaining and not is_marker(each)}
+        self.remote.remove_files(each for each in found if each in others)
         for each in names:
-            del self.known[each]
-
-    def _probe(self) -> None:
-        probe = self._remote(f"probe-{uuid.uuid4()}")
-        self.files.pipe_file(probe, b"")
-        self.files.rm_file(probe)
-
-    def _read_writer(self) -> bytes | None:
-        self.files.invalidate_cache()
-        return self.files.cat_file(self._remote(WRITER)) if self.files.exists(self._remote(WRITER)) else None
-
-    def _list(self) -> list[str]:
-        self.files.invalidate_cache()
-        try:
-            return [path.removeprefix(self.root).lstrip("/") for path in self.files.find(self.root)]
-        except FileNotFoundError:
-            return []
-
-    def _remote(self, name: str) -> str:
-        return f"{self.root.rstrip('/')}/{name}"
+            del self._remote_versions[each]
 
 
 def _first_line(error: BaseException) -> str:

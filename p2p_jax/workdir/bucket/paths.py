@@ -5,24 +5,23 @@ from pathlib import Path
 
 from p2p_jax.workdir.bucket.local_copy import URL_FILE
 
+EXTRAS = {"gs": "gcs", "s3": "s3", "az": "azure", "file": None}
+"""For each scheme, the extra of this package that installs what fsspec needs."""
+
 
 def is_url(word: str) -> bool:
-    """Whether a word names a place in a bucket."""
+    """Whether a word is the URL of a place in a bucket."""
     return re.match(rf"({'|'.join(EXTRAS)})://", word) is not None
 
 
 def is_local_copy(folder: Path) -> bool:
-    """Whether a folder stands for a workdir in a bucket."""
+    """Whether a folder is the local copy of a remote workdir."""
     return (folder / URL_FILE).is_file()
 
 
 def display_name(path: Path) -> str:
-    """A path as a person knows it: in a folder that stands for a workdir in a bucket, the URL."""
+    """The path as messages name it: inside a local copy, the URL of the remote file."""
     for folder in (path, *path.parents):
         if is_local_copy(folder):
             return "/".join(((folder / URL_FILE).read_text(), *path.relative_to(folder).parts))
     return str(path)
-
-
-EXTRAS = {"gs": "gcs", "s3": "s3", "az": "azure", "file": None}
-"""By scheme, the extra of this package with which fsspec reaches it."""

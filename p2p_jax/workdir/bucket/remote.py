@@ -1,0 +1,86 @@
+"""The files of a remote workdir, accessed with fsspec."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from p2p_jax.errors import UserError
+from p2p_jax.workdir.bucket.paths import EXTRAS
+
+WRITER = "writer"
+"""The object that names the process that uploaded last."""
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A folder in a bucket; its files are named relative to it.
+
+    Attributes:
+        files: the file system of fsspec.
+        root: path of the folder in the file system.
+    """
+
+    files: Any
+    root: str
+
+    def list_names(self) -> list[str]:
+        """The names of all files; none if the folder does not exist."""
+        self.files.invalidate_cache()
+        try:
+            return [path.removeprefix(self.root).lstrip("/") for path in self.files.find(self.root)]
+        except FileNotFoundError:
+            return []
+
+    def download(self, names: Iterable[str], folder: Path) -> None:
+        """Downloads files to the same names in a local folder."""
+        names = list(names)
+        self.files.get([self._path(each) for each in names], [str(folder / each) for each in names])
+
+    def upload(self, names: Iterable[str], folder: Path) -> None:
+        """Uploads files from the same names in a local folder."""
+        names = list(names)
+        self.files.put([str(folder / each) for each in names], [self._path(each) for each in names])
+
+    def remove_file(self, name: str) -> None:
+        """Removes one file."""
+        self.files.rm_file(self._path(name))
+
+    def remove_files(self, names: Iterable[str]) -> None:
+        """Removes several files in one call, if there are any."""
+        if paths := [self._path(each) for each in names]:
+            self.files.rm(paths)
+
+    def remove_folder(self, name: str) -> None:
+        """Removes a folder with all its files."""
+        self.files.rm(self._path(name), recursive=True)
+
+    def read_writer(self) -> bytes | None:
+        """The name of the process that uploaded last, or None."""
+        self.files.invalidate_cache()
+        return self.files.cat_file(self._path(WRITER)) if self.files.exists(self._path(WRITER)) else None
+
+    def write(self, name: str, content: bytes) -> None:
+        """Writes one file."""
+        self.files.pipe_file(self._path(name), content)
+
+    def _path(self, name: str) -> str:
+        return f"{self.root.rstrip('/')}/{name}"
+
+
+def open_remote(url: str) -> Remote:
+    """Opens the folder at a URL. Errors of the bucket's own package, of many kinds, are raised as they are.
+
+    Raises:
+        UserError: the package that the scheme of the URL needs is not installed.
+    """
+    import fsspec
+
+    scheme = url.partition(":")[0]
+    options = {"auto_mkdir": True} if scheme == "file" else {}
+    try:
+        return Remote(*fsspec.core.url_to_fs(url, **options))
+    except ImportError:
+        raise UserError(
+            f"{scheme}:// needs a package that is not installed: install p2p-jax[{EXTRAS[scheme]}], or give a folder."
+        ) from None
