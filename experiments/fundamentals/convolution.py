@@ -23,7 +23,7 @@ from p2p_jax.ops.cpu import im2col
 
 TITLE = "Convolution: one small window, everywhere"
 QUESTION = "How can a few weights work on a whole picture, and how are pictures made smaller and larger?"
-HOMES = (ops.conv2d, ops.conv2d_transpose, ops.upsample_nearest, ops.reflect_pad, im2col.correlate)
+HOMES = (ops.conv2d, ops.conv2d_transpose, ops.upsample_nearest, ops.reflect_pad, im2col.conv)
 
 KERNELS = {
     "blur": np.full((3, 3), 1 / 9),
@@ -180,7 +180,7 @@ def _matrix() -> Numbers:
         spread = ops.conv2d_transpose(jnp.eye(9).reshape(9, 3, 3, 1), kernel[None, ..., None], stride=1, padding=0)
         windows = ops.conv2d(picture, jnp.eye(9).reshape(3, 3, 1, 9))  # nine kernels that pick one pixel each
         window = convolution.geometry_of_conv(photo, layer, stride=2, padding=1)
-        ways = [way.correlate(window, photo, layer) for way in (convolution.IM2COL, convolution.NATIVE)]
+        ways = [way.conv(window, photo, layer) for way in (convolution.IM2COL, convolution.NATIVE)]
         return columns, spread, windows, ops.conv2d(picture, kernel[..., None, None]), ways[0] - ways[1]
 
     given = picture[None, ..., None], kernel, jnp.asarray(_photo()), _random(0, 4, 4, 3, 8)

@@ -1,4 +1,8 @@
-"""Pure functions of arrays: convolution, activations, normalization, resampling. No Flax, no state."""
+"""Pure functions of arrays: convolution, activations, normalisation, resampling. No Flax, no state.
+
+Pictures are arrays of NHWC layout: (picture, row, column, channel). How a function is computed may depend on the platform
+and the shapes; callers need not know.
+"""
 
 from p2p_jax.ops.activations import dropout as dropout
 from p2p_jax.ops.activations import leaky_relu as leaky_relu

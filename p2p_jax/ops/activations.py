@@ -7,17 +7,19 @@ from jax.typing import ArrayLike
 
 from p2p_jax.errors import UserError
 
-# --------------------------------------------------------------------------------------------------------------------
-# Activations
-
-
-# The gradients of relu and leaky_relu are told from what they give and not from what they were given: the next layer keeps
-# the one anyway, and the other's memory is free at once.
+# relu and leaky_relu compute their gradients from the output, which the next layer keeps anyway, so the input is freed.
 
 
 @jax.custom_jvp
 def relu(x: Array) -> Array:
-    """Identity above zero, zero below, (any shape). Its gradient at zero is taken as zero; NaN stays NaN."""
+    """Returns x above zero and 0 below. The gradient at zero is 0, and NaN stays NaN.
+
+    Args:
+        x: any shape, float.
+
+    Returns:
+        the shape and dtype of `x`, in [0, inf).
+    """
     return jnp.where(x <= 0, jnp.zeros_like(x), x)
 
 
@@ -28,50 +30,77 @@ def _relu_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Arr
 
 
 def leaky_relu(x: Array, slope: ArrayLike = 0.2) -> Array:
-    """Identity above zero, `slope` times x below, (any shape): with a slope above 0 no unit is ever without a gradient.
+    """Returns x above zero and `slope` times x below; with a slope above 0 every unit has a gradient everywhere.
+
+    Args:
+        x: any shape, float.
+        slope: a number, or an array that broadcasts against `x` and can be differentiated. The gradient at zero is `slope`.
+
+    Returns:
+        the shape and dtype of `x`.
 
     Source: Maas et al., Rectifier Nonlinearities Improve Neural Network Acoustic Models, 2013; slope 0.2 as in Isola et
     al., Image-to-Image Translation with Conditional Adversarial Networks, 2017, appendix 6.1.
     """
-    fixed = isinstance(slope, int | float) and slope >= 0  # else its gradient is not told from the result
-    return _leaky_relu_of_fixed_slope(x, slope) if fixed else _leaky_relu(x, slope)
+    constant = isinstance(slope, int | float) and slope >= 0  # only then does the output's sign determine the gradient
+    return _leaky_relu_of_constant_slope(x, slope) if constant else _leaky_relu(x, slope)
 
 
 def _leaky_relu(x: Array, slope: ArrayLike) -> Array:
     return jnp.where(x > 0, x, slope * x)
 
 
-_leaky_relu_of_fixed_slope = jax.custom_jvp(_leaky_relu, nondiff_argnums=(1,))
+_leaky_relu_of_constant_slope = jax.custom_jvp(_leaky_relu, nondiff_argnums=(1,))
 
 
-@_leaky_relu_of_fixed_slope.defjvp
+@_leaky_relu_of_constant_slope.defjvp
 def _leaky_relu_jvp(slope: float, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    y, (dx,) = _leaky_relu_of_fixed_slope(*primals, slope), tangents
+    y, (dx,) = _leaky_relu_of_constant_slope(*primals, slope), tangents
     return y, jnp.where(y > 0, dx, slope * dx)
 
 
 def tanh(x: Array) -> Array:
-    """Hyperbolic tangent, (any shape), into (-1, 1): the range of pictures."""
+    """Hyperbolic tangent, the generators' last activation.
+
+    Args:
+        x: any shape, float.
+
+    Returns:
+        the shape and dtype of `x`, in [-1, 1], the range of pictures.
+    """
     return jnp.tanh(x)
 
 
 def sigmoid(x: Array) -> Array:
-    """1 / (1 + exp(-x)), (any shape), into (0, 1): from a logit to a probability."""
+    """Returns 1 / (1 + exp(-x)), the probability of a logit.
+
+    Args:
+        x: any shape, float.
+
+    Returns:
+        the shape and dtype of `x`, in [0, 1].
+    """
     return jax.nn.sigmoid(x)
-
-
-# --------------------------------------------------------------------------------------------------------------------
-# Dropout and padding
 
 
 def dropout(key: Array, x: Array, rate: float) -> Array:
     """Sets each value to zero with probability `rate` and divides the others by 1 - rate, so that the mean stays.
 
+    Args:
+        key: a `jax.random.key`; the same key drops the same values.
+        x: any shape, float.
+        rate: in [0, 1).
+
+    Returns:
+        the shape and dtype of `x`.
+
     Raises:
         UserError: `rate` is not in [0, 1).
+
+    Source: Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014.
     """
     if not 0 <= rate < 1:
-        raise UserError(f"dropout was given rate {rate}: it is the share of values set to zero, at least 0 and below 1.")
+        raise UserError(f"dropout was given rate {rate}: it is the fraction of values set to zero, at least 0 and below 1.")
     if rate == 0:
         return x
     keep = jax.random.bernoulli(key, 1 - rate, x.shape)

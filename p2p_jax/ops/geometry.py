@@ -1,4 +1,4 @@
-"""What all ways to compute a convolution share: the geometry, products and padding."""
+"""Shared by all formulations of a convolution: geometry, cost, matrix product and padding."""
 
 from typing import NamedTuple
 
@@ -8,16 +8,18 @@ from jax.typing import DTypeLike
 
 
 class ConvGeometry(NamedTuple):
-    """A kernel sliding over a large picture (height, width), with one position per pixel of a small one (rows, columns).
+    """Sizes of a convolution: a kernel slides over a large picture and stops once for each pixel of a small picture.
+
+    A convolution maps the large picture to the small one, a transposed convolution the small one to the large one.
 
     Attributes:
-        kh, kw: size of the kernel, in pixels of the large picture.
-        stride: pixels between two positions.
-        padding: zeros around the large picture.
-        height, width: of the large picture; what lies under no position counts for nothing.
-        rows, columns: of the small picture.
-        features_first: the kernel's layout, (f, kh, kw, c) instead of (kh, kw, c, f); c channels of the large picture, f of
-            the small one.
+        kh, kw: height and width of the kernel, in pixels of the large picture.
+        stride: pixels between neighbouring positions of the kernel.
+        padding: rows and columns of zeros around the large picture.
+        height, width: of the large picture, in pixels; the last rows and columns may lie under no position of the kernel.
+        rows, columns: height and width of the small picture, in pixels.
+        features_first: whether the kernel has the layout (f, kh, kw, c) instead of (kh, kw, c, f), where c counts the
+            channels of the large picture and f those of the small one.
     """
 
     kh: int
@@ -31,37 +33,37 @@ class ConvGeometry(NamedTuple):
     features_first: bool
 
     def channels(self, kernel: Array) -> tuple[int, int]:
-        """(c, f) of a kernel."""
+        """Returns (c, f) of a kernel: the channels of the large and of the small picture."""
         return (kernel.shape[3], kernel.shape[0]) if self.features_first else (kernel.shape[2], kernel.shape[3])
 
 
-class Work(NamedTuple):
-    """What a formulation does.
+class Cost(NamedTuple):
+    """The work of a formulation, by which formulations are compared.
 
     Attributes:
-        products: multiply-adds for each picture.
-        values: that it makes of each picture on the way.
-        of_kernel: values that it makes of the kernel.
-        matrices: that it transforms and multiplies beyond one.
+        multiply_adds: per picture.
+        values: intermediate values per picture.
+        kernel_values: values of the transformed kernel; 0 if the kernel is used as it is.
+        matrices: number of matrices that are transformed and multiplied; 0 for a single product.
     """
 
-    products: int
+    multiply_adds: int
     values: int
-    of_kernel: int
+    kernel_values: int
     matrices: int
 
 
-def wide(dtype: DTypeLike) -> DTypeLike:
-    """The dtype in which sums are made: float32 at least."""
+def accumulation_dtype(dtype: DTypeLike) -> DTypeLike:
+    """Returns the dtype in which sums are computed: `dtype`, but at least float32."""
     return jnp.promote_types(dtype, jnp.float32)
 
 
 def matmul(a: Array, b: Array, axes: tuple[int, int]) -> Array:
-    """The product of arrays over one axis of each, in float32 at least; the other axes stay, those of `a` first."""
+    """Contracts one axis of `a` with one of `b`, in float32 at least; the other axes of `a` precede those of `b`."""
     dimensions = (((axes[0],), (axes[1],)), ((), ()))
-    return lax.dot_general(a, b, dimensions, preferred_element_type=wide(a.dtype))
+    return lax.dot_general(a, b, dimensions, preferred_element_type=accumulation_dtype(a.dtype))
 
 
 def pad(x: Array, *sides: tuple[int, int]) -> Array:
-    """Adds zeros before and after along each axis; negative numbers cut off."""
+    """Adds (before, after) zeros along each axis; negative numbers crop."""
     return lax.pad(x, jnp.zeros((), x.dtype), [(before, after, 0) for before, after in sides])

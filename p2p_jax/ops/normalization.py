@@ -1,4 +1,4 @@
-"""Normalisation, as `ops.py` has it: by given statistics, or by the pictures' own with little kept for the way back."""
+"""Normalisation by given statistics, or by those of the pictures with few arrays kept for the backward pass."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -10,20 +10,20 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from p2p_jax.ops.cpu.xla import compile_separately_on_cpu
-from p2p_jax.ops.geometry import wide
+from p2p_jax.ops.geometry import accumulation_dtype
 
 
 def moments(x: Array, axes: int | Sequence[int]) -> tuple[Array, Array]:
-    """Mean and biased variance over `axes`, which stay as axes of size 1; in float32 at least.
+    """Computes mean and biased variance over `axes`, which stay as axes of size 1.
 
     Args:
-        x: any shape; float32 and narrower types are computed in float32, float64 in float64.
+        x: any shape, float.
         axes: the axes to average over.
 
     Returns:
-        mean and variance, the shape of `x` with 1 at `axes`.
+        mean and variance, each the shape of `x` with 1 at `axes`; float32, or float64 for float64.
     """
-    x = x.astype(wide(x.dtype))
+    x = x.astype(accumulation_dtype(x.dtype))
     mean = x.mean(axes, keepdims=True)
     return mean, jnp.square(x - mean).mean(axes, keepdims=True)
 
@@ -37,15 +37,18 @@ def normalize(
     *,
     eps: float = 1e-5,
 ) -> Array:
-    """(x - mean) / sqrt(var + eps) scale + bias, computed in float32 at least, returned in the dtype of `x`.
+    """Computes (x - mean) / sqrt(var + eps) scale + bias, in float32 at least.
 
     Args:
-        x: (n, h, w, c).
-        mean, var: anything that broadcasts against `x`, as `moments` gives them.
+        x: (n, h, w, c), float.
+        mean, var: arrays that broadcast against `x`, such as those from `moments`.
         scale, bias: (c,) or None.
-        eps: added to the variance, so that a constant picture divides by no zero.
+        eps: added to the variance, so that a constant picture causes no division by zero.
+
+    Returns:
+        the shape and dtype of `x`.
     """
-    dtype = wide(x.dtype)
+    dtype = accumulation_dtype(x.dtype)
     y = (x.astype(dtype) - mean) * lax.rsqrt(jnp.asarray(var, dtype) + eps)
     y = y if scale is None else y * scale
     return (y if bias is None else y + bias).astype(x.dtype)
@@ -59,18 +62,19 @@ def standardize(
     *,
     eps: float = 1e-5,
 ) -> tuple[Array, Array, Array]:
-    """`normalize` by x's own `moments`, which come with it: the same numbers, in fewer passes and less memory.
+    """Computes `normalize` with the `moments` of `x`: the same numbers in fewer passes and less memory.
 
-    As the convolutions, it can be differentiated in reverse mode only.
+    Like the convolutions, it can be differentiated in reverse mode only.
 
     Args:
-        x: (n, h, w, c).
-        axes: the axes that have a mean and a variance; not the channels'.
+        x: (n, h, w, c), float.
+        axes: the axes to average over; not the channels'.
         scale, bias: (c,) or None.
         eps: added to the variance.
 
     Returns:
-        the shape of `x` in its dtype; mean and variance, in float32 at least, the shape of `x` with 1 at `axes`.
+        the normalised pictures, in the shape and dtype of `x`; mean and variance, in float32 at least, each the shape of
+        `x` with 1 at `axes`.
     """
     return _standardize(tuple(axes), eps, x, scale, bias)
 
@@ -92,9 +96,11 @@ def _standardize_fwd(axes: tuple[int, ...], eps: float, x: Array, scale: Array |
 
 
 def _standardize_bwd(axes: tuple[int, ...], eps: float, saved: Any, grads: Any) -> Any:
-    """The slopes by x, scale and bias, from x alone: x - mean, kept from the way forward, would be as large once more.
+    """Computes the gradients of x, scale and bias from x alone.
 
-    Source: Ioffe and Szegedy 2015, section 3; and what comes through the mean and the variance.
+    x - mean is recomputed: keeping it from the forward pass would take the memory of x once more.
+
+    Source: Ioffe and Szegedy 2015, section 3, with the gradients through mean and variance.
     """
 
     def backward(saved: Any, grads: Any) -> Any:
@@ -104,7 +110,7 @@ def _standardize_bwd(axes: tuple[int, ...], eps: float, saved: Any, grads: Any) 
         grad, deviation = grad.astype(mean.dtype), x.astype(mean.dtype) - mean
         rstd = lax.rsqrt(var + eps)
         factor = rstd if scale is None else rstd * scale
-        # By the bias and the scale, before they are summed up where several pictures share them.
+        # The gradients of bias and scale for each mean; summed below where several pictures share the scale.
         of_bias = grad.sum(axes, keepdims=True)
         of_scale = rstd * (grad * deviation).sum(axes, keepdims=True)
         of_deviation = (2 * of_var - factor * rstd * of_scale) / count

@@ -1,11 +1,4 @@
-"""Arrays in, arrays out: convolution, activations, normalisation, dropout and padding.
-
-Activations are NHWC (picture, row, column, channel). Nothing here holds state and nothing here knows Flax, so every
-function can be read, tried and differentiated alone.
-
-How a convolution is computed is chosen by platform in `convolution.py`; normalisation is in `normalization.py`. No caller
-sees either.
-"""
+"""Padding, resizing, upsampling, and stacking of channels."""
 
 from typing import Literal
 
@@ -14,14 +7,21 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from p2p_jax.errors import UserError
-from p2p_jax.ops.cpu.xla import as_bits, of_bits
+from p2p_jax.ops.cpu.xla import from_bits, to_bits
 
 
 def reflect_pad(x: Array, pad: int) -> Array:
-    """Adds `pad` mirrored rows and columns on every side, (n, h, w, c) to (n, h + 2 pad, w + 2 pad, c).
+    """Adds `pad` mirrored rows and columns on every side, without repeating the edge.
+
+    Args:
+        x: (n, h, w, c), any dtype.
+        pad: in pixels, smaller than h and w.
+
+    Returns:
+        (n, h + 2 pad, w + 2 pad, c), in the dtype of `x`.
 
     Raises:
-        UserError: the picture is not larger than `pad` on both sides, so that there is nothing to mirror.
+        UserError: a side of the picture is not larger than `pad`, so that there is too little to mirror.
     """
     if min(x.shape[1:3]) <= pad:
         raise UserError(
@@ -32,7 +32,7 @@ def reflect_pad(x: Array, pad: int) -> Array:
 
 
 def resize(x: Array, size: tuple[int, int], method: Literal["bicubic", "bilinear", "nearest"] = "bicubic") -> Array:
-    """Resizes pictures as PIL does on floats: smaller ones are averaged over what they cover, none is shifted.
+    """Resizes pictures as PIL does with floats: antialiased when they become smaller, and never shifted.
 
     Args:
         x: (n, h, w, c), float; bicubic overshoots at edges, so the range may grow.
@@ -47,7 +47,15 @@ def resize(x: Array, size: tuple[int, int], method: Literal["bicubic", "bilinear
 
 
 def concat_channels(a: Array, b: Array) -> Array:
-    """Stacks the channels of two pictures, (n, h, w, c) and (n, h, w, c') to (n, h, w, c + c')."""
+    """Stacks the channels of two pictures.
+
+    Args:
+        a: (n, h, w, c), float.
+        b: (n, h, w, c'), float.
+
+    Returns:
+        (n, h, w, c + c'), in the dtype to which both are promoted.
+    """
     return (_concat_bfloat16 if a.dtype == b.dtype == jnp.bfloat16 else _concat)(a, b)
 
 
@@ -57,8 +65,8 @@ def _concat(a: Array, b: Array) -> Array:
 
 @jax.custom_jvp
 def _concat_bfloat16(a: Array, b: Array) -> Array:
-    """As bits, for XLA on a CPU would do it by way of float32."""
-    by_bits = lambda a, b: of_bits(_concat(as_bits(a), as_bits(b)), a.dtype)
+    """Concatenates as integers, because XLA on a CPU would go by way of float32."""
+    by_bits = lambda a, b: from_bits(_concat(to_bits(a), to_bits(b)), a.dtype)
     return lax.platform_dependent(a, b, cpu=by_bits, default=_concat)
 
 
@@ -68,5 +76,13 @@ def _concat_bfloat16_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Ar
 
 
 def upsample_nearest(x: Array, factor: int) -> Array:
-    """Repeats every pixel `factor` times in both directions (nearest), (n, h, w, c) to (n, factor h, factor w, c)."""
+    """Repeats every pixel `factor` times in both directions.
+
+    Args:
+        x: (n, h, w, c), any dtype.
+        factor: at least 1.
+
+    Returns:
+        (n, factor h, factor w, c), in the dtype of `x`.
+    """
     return jnp.repeat(jnp.repeat(x, factor, axis=1), factor, axis=2)

@@ -1,4 +1,4 @@
-"""Normalisation, against numpy and against what jax.grad makes of its parts."""
+"""Normalisation against NumPy, and its gradients against those of its parts by jax.grad."""
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ def test_moments_are_mean_and_biased_variance():
 
 
 def test_moments_and_normalize_of_bfloat16_are_computed_in_float32():
-    x = jnp.asarray(normal(1, 16, 16, 2) + 50, jnp.bfloat16)  # neighbouring bfloat16 values are 0.25 apart here
+    x = jnp.asarray(normal(1, 16, 16, 2) + 50, jnp.bfloat16)  # here neighbouring bfloat16 values differ by 0.25
     wide = np.asarray(x, np.float64)
     mean, var = ops.moments(x, (0, 1, 2))
     assert mean.dtype == var.dtype == jnp.float32
@@ -59,7 +59,7 @@ def standardize_by_parts(x, axes, *affine, eps):
 @pytest.mark.parametrize("axes", [(0, 1, 2), (1, 2)])
 @pytest.mark.parametrize("affine", [True, False])
 def test_standardize_is_normalize_by_the_moments_with_all_derivatives(axes, affine):
-    """The gradients by the mean and the variance, and those of gradients, too."""
+    """Gradients through mean and variance, and gradients of gradients, agree too."""
     with jax.enable_x64(True):
         x = jnp.asarray(normal(2, 3, 5, 4) * 3 + 7)
         arrays = [x, *(jnp.asarray(normal(4)) for _ in range(2 * affine))]
@@ -71,11 +71,11 @@ def test_standardize_is_normalize_by_the_moments_with_all_derivatives(axes, affi
                 return sum((part * weight).sum() for part, weight in zip(parts, weights, strict=True))
 
             every = range(len(arrays))
-            of_slope = jax.grad(lambda *a: sum(jnp.square(g).sum() for g in jax.grad(loss, every)(*a)), every)
-            return fn(arrays[0], axes, *arrays[1:], eps=0.1), jax.grad(loss, every)(*arrays), of_slope(*arrays)
+            of_gradient = jax.grad(lambda *a: sum(jnp.square(g).sum() for g in jax.grad(loss, every)(*a)), every)
+            return fn(arrays[0], axes, *arrays[1:], eps=0.1), jax.grad(loss, every)(*arrays), of_gradient(*arrays)
 
-        expected, given = jit(lambda: (all_of(standardize_by_parts), all_of(ops.standardize)))()
-        for a, b in zip(jax.tree.leaves(expected), jax.tree.leaves(given), strict=True):
+        expected, found = jit(lambda: (all_of(standardize_by_parts), all_of(ops.standardize)))()
+        for a, b in zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True):
             np.testing.assert_allclose(b, a, rtol=1e-10, atol=1e-10)
 
 
@@ -96,8 +96,8 @@ def test_standardize_of_bfloat16_is_computed_in_float32():
         np.testing.assert_allclose(narrow, wide, rtol=1e-5)
 
 
-def test_a_norm_and_an_activation_keep_one_array_each_for_the_way_back():
-    """What the norm was given, and what the activation gives, which the next convolution keeps as well."""
+def test_a_norm_and_an_activation_keep_one_array_each_for_the_backward_pass():
+    """Kept are the input of the norm and the output of the activation, which the next convolution keeps anyway."""
     x, kernel = jnp.ones((4, 64, 64, 8)), jnp.ones((3, 3, 8, 8))
 
     def count_arrays(depth):

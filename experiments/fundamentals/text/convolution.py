@@ -23,8 +23,8 @@ def tell(numbers: Numbers) -> list[Block]:
         *_tell_transposed(numbers),
         *_tell_learned(numbers["learned"]),
         Source(ops.conv2d),
-        Source(im2col.correlate),
-        Source(im2col.patches),
+        Source(im2col.conv),
+        Source(im2col.extract_patches),
         Source(ops.conv2d_transpose),
         Source(layers.resize_conv),
     ]

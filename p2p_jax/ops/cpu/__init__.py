@@ -1,1 +1,1 @@
-"""How a CPU computes convolutions. Accelerators use none of it."""
+"""Convolutions on a CPU: formulations as matrix products, and hints for XLA. Accelerators use none of it."""

@@ -1,55 +1,56 @@
-"""Convolution of stride 1 as patches of its small picture: cheaper where that has few channels, as a PatchGAN's result.
+"""Stride-1 convolution as im2col on the output side; cheaper with few output channels (PatchGAN's last layer).
 
-With stride 1 either picture slides under the other. Turned around, a convolution from x to y is a transposed one from y's
-side, with the kernel mirrored; so `patches.py` serves, with the large and the small picture in each other's place.
+A convolution of stride 1 from x to y is also a transposed convolution with the mirrored kernel, in which y is the large
+and x the small picture. So `im2col` computes it, with the two pictures exchanged.
 """
 
 import jax.numpy as jnp
 from jax import Array
 
 from p2p_jax.ops.cpu import im2col
-from p2p_jax.ops.geometry import ConvGeometry, Work
+from p2p_jax.ops.geometry import ConvGeometry, Cost
 
 
-def correlate(window: ConvGeometry, x: Array, kernel: Array) -> Array:
-    """See `convolution.correlate`."""
-    return im2col.spread(turn(window), x, turn_kernel(window, kernel))
+def conv(geometry: ConvGeometry, x: Array, kernel: Array) -> Array:
+    """Computes `convolution.conv`."""
+    return im2col.conv_transpose(exchange_pictures(geometry), x, mirror_kernel(geometry, kernel))
 
 
-def spread(window: ConvGeometry, y: Array, kernel: Array) -> Array:
-    """See `convolution.spread`."""
-    return im2col.correlate(turn(window), y, turn_kernel(window, kernel))
+def conv_transpose(geometry: ConvGeometry, y: Array, kernel: Array) -> Array:
+    """Computes `convolution.conv_transpose`."""
+    return im2col.conv(exchange_pictures(geometry), y, mirror_kernel(geometry, kernel))
 
 
-def kernel_gradient(window: ConvGeometry, x: Array, y: Array) -> Array:
-    """See `convolution.kernel_gradient`."""
-    return turn_kernel(turn(window), im2col.kernel_gradient(turn(window), y, x))
+def kernel_gradient(geometry: ConvGeometry, x: Array, y: Array) -> Array:
+    """Computes `convolution.kernel_gradient`."""
+    exchanged = exchange_pictures(geometry)
+    return mirror_kernel(exchanged, im2col.kernel_gradient(exchanged, y, x))
 
 
-def work(window: ConvGeometry, channels: int, features: int) -> Work:
-    """What this does; its values are those of patches."""
-    return im2col.work(turn(window), features, channels)
+def cost(geometry: ConvGeometry, channels: int, features: int) -> Cost:
+    """Returns the cost for pictures of `channels` (large) and `features` (small)."""
+    return im2col.cost(exchange_pictures(geometry), features, channels)
 
 
-def suits(window: ConvGeometry) -> bool:
-    """Whether a kernel is square, of stride 1, and reaches over the edges by no more than its size."""
-    return window.stride == 1 and window.kh == window.kw and window.padding < window.kh
+def applies(geometry: ConvGeometry) -> bool:
+    """Whether the formulation can compute this: stride 1, a square kernel, padding below the kernel's size."""
+    return geometry.stride == 1 and geometry.kh == geometry.kw and geometry.padding < geometry.kh
 
 
-def turn(window: ConvGeometry) -> ConvGeometry:
-    """The same window, seen from the small picture."""
-    return window._replace(
-        padding=window.kh - 1 - window.padding,
-        height=window.rows,
-        width=window.columns,
-        rows=window.height,
-        columns=window.width,
-        features_first=not window.features_first,
+def exchange_pictures(geometry: ConvGeometry) -> ConvGeometry:
+    """Returns the geometry of the same convolution with the large and the small picture exchanged."""
+    return geometry._replace(
+        padding=geometry.kh - 1 - geometry.padding,
+        height=geometry.rows,
+        width=geometry.columns,
+        rows=geometry.height,
+        columns=geometry.width,
+        features_first=not geometry.features_first,
     )
 
 
-def turn_kernel(window: ConvGeometry, kernel: Array) -> Array:
-    """The kernel of a window for its turned one: mirrored, and in the other layout."""
-    if window.features_first:
+def mirror_kernel(geometry: ConvGeometry, kernel: Array) -> Array:
+    """Returns a geometry's kernel for `exchange_pictures` of it: mirrored, in the other layout."""
+    if geometry.features_first:
         return jnp.flip(kernel, (1, 2)).transpose(1, 2, 0, 3)
     return jnp.flip(kernel, (0, 1)).transpose(2, 0, 1, 3)

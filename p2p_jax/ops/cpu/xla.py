@@ -1,4 +1,4 @@
-"""What XLA has to be told on a CPU, where it would otherwise do work twice, or by a slower way."""
+"""Hints that keep XLA on a CPU from computing something twice or in a slow way."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,13 +12,17 @@ from jax.typing import DTypeLike
 
 
 def compile_separately(fn: Callable[..., Any], *arrays: Any) -> Any:
-    """`fn(*arrays)` of a jitted function, compiled apart from what comes before and after it.
+    """Calls a jitted function as a non-inlined function of the compiled program.
 
-    XLA would on a CPU draw the small sums and copies of a convolution into every operation that reads its result, and do
-    them again in each; `jax.lax.optimization_barrier` does not keep it from that, a function that it may not inline does.
+    On a CPU, XLA would otherwise fuse the small sums and copies of a convolution into every reader of its result and
+    repeat them there. `jax.lax.optimization_barrier` does not prevent that.
 
-    Not so where there are several devices: on CPUs, what these say to each other inside such a function does not keep its
-    order with what they say outside of it, so that they wait for each other for ever, or hear what was meant otherwise.
+    Disabled with several devices: on a CPU, collectives inside a non-inlined function are not ordered with those outside
+    it, which deadlocks or mixes their data.
+
+    Args:
+        fn: a jitted function.
+        *arrays: its arguments, trees of arrays.
     """
     if jax.device_count() > 1:
         return fn(*arrays)
@@ -27,41 +31,49 @@ def compile_separately(fn: Callable[..., Any], *arrays: Any) -> Any:
 
 
 def compile_separately_on_cpu(fn: Callable[..., Any], *arrays: Any) -> Any:
-    """`fn(*arrays)`, on a CPU compiled `apart`."""
+    """Calls `fn(*arrays)`; on a CPU by `compile_separately`. Here `fn` need not be jitted."""
     return lax.platform_dependent(*arrays, cpu=lambda *arrays: compile_separately(jax.jit(fn), *arrays), default=fn)
 
 
-def after(first: Array, second: Array) -> Array:
-    """`second`, of any shape and unchanged, which on one CPU device is there only after `first` is.
+def with_dependency(value: Array, *, on: Array) -> Array:
+    """Returns `value` unchanged, with a dependency on another array; on one CPU device only, elsewhere without.
 
-    What reads it may then overwrite what `first` is computed from, as Adam does with a kernel, in place and at once.
+    Whatever reads the result runs after `on` is computed, and so may overwrite the inputs of `on`: Adam updates a kernel
+    in place this way.
+
+    Args:
+        value: any shape and dtype.
+        on: the array to wait for, any shape and dtype.
     """
     if jax.device_count() > 1:
-        return second
+        return value
 
-    def wait(first: Array, second: Array) -> Array:
-        return lax.optimization_barrier((first, second))[1]  # else JAX would leave the unread argument out
+    def wait(on: Array, value: Array) -> Array:
+        return lax.optimization_barrier((on, value))[1]  # without the barrier JAX would drop the unused argument
 
     return lax.platform_dependent(
-        first, second, cpu=lambda *arrays: compile_separately(jax.jit(wait), *arrays), default=lambda first, second: second
+        on, value, cpu=lambda *arrays: compile_separately(jax.jit(wait), *arrays), default=lambda on, value: value
     )
 
 
-def transpose(x: Array, axes: tuple[int, ...] = (1, 0)) -> Array:
-    """An array transposed in memory, too, for a matrix product: to be compiled `apart` from it.
+def transpose_in_memory(x: Array, axes: tuple[int, ...] = (1, 0)) -> Array:
+    """Transposes an array for a matrix product, in memory too; call it by `compile_separately`.
 
-    XLA would leave the array as it lies, copy it for the product, and multiply bfloat16 as float32.
+    Otherwise XLA would only change the layout, copy the array for the product, and multiply bfloat16 as float32.
     """
     if jax.device_count() > 1:
         return x.transpose(axes)
     return with_layout_constraint(x.transpose(axes), Layout(tuple(range(x.ndim))))
 
 
-def as_bits(x: Array) -> Array:
-    """Numbers of 16 bits as unsigned integers: XLA on a CPU copies others by way of float32."""
+def to_bits(x: Array) -> Array:
+    """Reinterprets 16-bit floats as uint16, because XLA on a CPU copies such floats by way of float32.
+
+    Arrays of other widths are returned unchanged.
+    """
     return lax.bitcast_convert_type(x, jnp.uint16) if x.dtype.itemsize == 2 else x
 
 
-def of_bits(x: Array, dtype: DTypeLike) -> Array:
-    """Numbers of a dtype, from what `as_bits` made of them."""
+def from_bits(x: Array, dtype: DTypeLike) -> Array:
+    """Reverses `to_bits` for an array that had the given dtype."""
     return lax.bitcast_convert_type(x, dtype) if x.dtype == jnp.uint16 else x
