@@ -1,32 +1,32 @@
 #!/usr/bin/env bash
-# One machine: runs p2p-jax, and starts it again whenever it ends with exit code 75 ("start me again").
+# One machine: runs p2p-jax, and restarts it whenever it ends with exit code 75 (restart needed).
 #
 #   experiments/launch/one_machine.sh train pix2pix --data.path pictures --workdir runs/mine --batch-size 8
-#   experiments/launch/one_machine.sh --dry-run train pix2pix --workdir runs/mine       # print the command only
-#   DEVICES=4 experiments/launch/one_machine.sh train quickstart --batch-size 8         # simulate 4 devices on the CPU
+#   experiments/launch/one_machine.sh --dry-run train pix2pix --workdir runs/mine       # only prints the command
+#   DEVICES=4 experiments/launch/one_machine.sh train quickstart --batch-size 8         # simulates 4 devices on the CPU
 #
-# Several GPUs need nothing said: one process sees them all, and they share each batch (make --batch-size a multiple of
-# their number). CUDA_VISIBLE_DEVICES=0,1 in front of the line leaves some of them out.
+# Several GPUs need no option: one process uses all of them and splits each batch among them, so make --batch-size a
+# multiple of their number. CUDA_VISIBLE_DEVICES=0,1 before the command selects some of them.
 #
-# With DEVICES=N everything runs on the CPU, which is told to be N devices: no faster, but it goes through the same code as
-# N accelerators do, and shows what N devices make of a batch before one pays for them.
+# With DEVICES=N the CPU simulates N devices. That is not faster, but it runs the same code as N accelerators, and shows how
+# a run behaves on N devices before you pay for them.
 #
-# SIGTERM and Ctrl-C to this script reach the program, which saves a checkpoint; then the script ends with its exit code
-# (75 and 130). The same line goes on from there. Any other exit code ends the script: 0 done, 1 losses not finite,
-# 2 wrong input or disk full.
+# The script passes SIGTERM and Ctrl-C on to the program, which saves a checkpoint; then the script ends with the program's
+# exit code (75 or 130). The same command resumes the run. Any other exit code ends the script: 0 done, 1 losses not finite,
+# 2 wrong input or disk full, 70 a mistake of the program.
 #
-# What to change stands below, and can be set in front of the line as well, as DEVICES is above.
+# Settings are below; you can also set them before the command, as DEVICES above.
 #
-# Checked: run with a tiny training that got SIGTERM, was started again and came to its end; with SIGTERM and Ctrl-C to the
-# script; with simulated devices. Not checked: GPUs, of which there were none.
+# Checked: a tiny training that got SIGTERM, was restarted and finished; SIGTERM and Ctrl-C to the script; simulated
+# devices. Not checked: GPUs, because none were available.
 set -euo pipefail
 
-: "${P2P_JAX:=p2p-jax}"  # the program; .venv/bin/p2p-jax where the environment is not activated
-: "${DEVICES:=}"         # simulate so many devices on the CPU; empty: use what is there
-: "${MAX_RESTARTS:=100}" # so often at most; a run that never comes further than its last checkpoint would go on for ever
-: "${PAUSE:=5}"          # seconds before it is started again
+: "${P2P_JAX:=p2p-jax}"  # the program; .venv/bin/p2p-jax if the environment is not activated
+: "${DEVICES:=}"         # number of devices to simulate on the CPU; empty: use the real devices
+: "${MAX_RESTARTS:=100}" # restarts at most, so that a run that never reaches its next checkpoint ends
+: "${PAUSE:=5}"          # seconds before a restart
 
-readonly AGAIN=75
+readonly RESTART=75
 
 dry_run=false
 if [[ "${1-}" == --dry-run ]]; then
@@ -50,36 +50,36 @@ if "$dry_run"; then
 fi
 
 child=""
-told="" # the signal that this script was told to end by
-late="" # the same, where it came while the program was being started
-hand_on() {
-    told=$1
-    if [[ -z "$child" ]]; then late=$1; else kill "-$1" "$child" 2>/dev/null || true; fi
+received="" # the signal that told this script to end
+pending=""  # the same signal, if it came before the program had its process id
+pass_on() {
+    received=$1
+    if [[ -z "$child" ]]; then pending=$1; else kill "-$1" "$child" 2>/dev/null || true; fi
 }
-trap 'hand_on TERM' TERM
-trap 'hand_on INT' INT
+trap 'pass_on TERM' TERM
+trap 'pass_on INT' INT
 
-# Each start has a process group of its own, so that Ctrl-C in a terminal reaches it once, through this script.
+# Each start gets a process group of its own, so that Ctrl-C in a terminal reaches the program once, through this script.
 set -m
 for ((starts = 1; ; starts++)); do
     "${command[@]}" &
     child=$!
-    [[ -z "$late" ]] || kill "-$late" "$child" 2>/dev/null || true
+    [[ -z "$pending" ]] || kill "-$pending" "$child" 2>/dev/null || true
     code=0
     wait "$child" || code=$?
-    while [[ -n "$told" ]] && kill -0 "$child" 2>/dev/null; do # a signal ends `wait` before the program has ended
+    while [[ -n "$received" ]] && kill -0 "$child" 2>/dev/null; do # a signal ends `wait` before the program ends
         code=0
         wait "$child" || code=$?
     done
     child=""
-    if ((code != AGAIN)) || [[ -n "$told" ]]; then
+    if ((code != RESTART)) || [[ -n "$received" ]]; then
         exit "$code"
     fi
     if ((starts > MAX_RESTARTS)); then
-        echo "one_machine.sh: exit code $AGAIN again after $MAX_RESTARTS restarts: given up." >&2
+        echo "one_machine.sh: exit code $RESTART again after $MAX_RESTARTS restarts: giving up." >&2
         exit "$code"
     fi
-    echo "one_machine.sh: exit code $AGAIN; start $((starts + 1)) follows in $PAUSE s." >&2
-    sleep "$PAUSE" # Ctrl-C ends it, and with it the script
-    [[ -z "$told" ]] || exit "$AGAIN"
+    echo "one_machine.sh: exit code $RESTART; start $((starts + 1)) in $PAUSE s." >&2
+    sleep "$PAUSE" # Ctrl-C ends `sleep`, and then the script
+    [[ -z "$received" ]] || exit "$RESTART"
 done

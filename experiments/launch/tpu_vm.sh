@@ -1,45 +1,46 @@
 #!/usr/bin/env bash
-# Cloud TPU: makes a slice of TPU VMs or takes the one that is there, installs p2p-jax on all its workers, runs the same
-# command on all of them, and does it all again when the slice was preempted or the run ended with exit code 75.
+# Cloud TPU: creates a slice of TPU VMs or uses an existing one, installs p2p-jax on all its workers, and runs the same
+# command on all of them. It repeats all this if the slice was preempted or the run ended with exit code 75.
 #
 #   export NAME=p2p ZONE=us-central2-b TYPE=v4-32 VERSION=tpu-ubuntu2204-base NFS=10.0.0.2:/runs
-#   ssh-add ~/.ssh/google_compute_engine                  # once; gcloud asks for it where there are several workers
+#   ssh-add ~/.ssh/google_compute_engine                  # once; gcloud requires it for several workers
 #   experiments/launch/tpu_vm.sh train pix2pix --data.path /mnt/p2p/pictures --workdir /mnt/p2p/runs/mine --batch-size 64
-#   experiments/launch/tpu_vm.sh --dry-run train ...      # print the commands only
-#   gcloud compute tpus tpu-vm delete p2p --zone=us-central2-b                    # it costs money until then
+#   experiments/launch/tpu_vm.sh --dry-run train ...      # only prints the commands
+#   gcloud compute tpus tpu-vm delete p2p --zone=us-central2-b                    # ends its costs
 #
-# Start it from the root of a checkout (the workers get a wheel built from it), on a machine that stays on: best a small VM
-# in the same network, in tmux, with SSH=--internal-ip. Ctrl-C here stops the run on all workers, with a checkpoint; the
-# slice stays. The same line goes on.
+# Start it from the root of a checkout, because the workers get a wheel built from it, and on a machine that stays on: best
+# a small VM in the same network, in tmux, with SSH=--internal-ip. Ctrl-C stops the run on all workers after a checkpoint;
+# the slice stays. The same command resumes the run.
 #
-# Each worker is one process and sees its own chips; JAX finds the others by the metadata of the VM (--distributed.auto).
-# The pictures lie on a file system that all workers mount: NFS below, such as Filestore. So does the workdir, or it lies in
-# a bucket: --workdir gs://bucket/runs/mine. --batch-size is that of all workers together, a multiple of the number of chips.
+# Each worker is one process and sees its own chips; JAX finds the others by the VM's metadata (--distributed.auto). The
+# pictures must be on a file system that all workers mount: NFS below, such as Filestore. The workdir can be there, too, or
+# in a bucket: --workdir gs://bucket/runs/mine. --batch-size counts the pictures of all workers together, and must be a
+# multiple of the number of chips.
 #
-# A spot slice gets no more than seconds of warning, so what counts is the last checkpoint (--checkpoint-every). Exit codes
-# 0, 1 (losses not finite) and 2 (wrong input, disk full) end this script. gcloud reports the exit code of the first worker
-# that has one other than 0.
-# TPU7x and later are not to be had by this command of gcloud: use GKE (jobset.yaml).
+# A spot slice gets only seconds of warning, so the run resumes from its last checkpoint (--checkpoint-every). Exit codes
+# 0, 1 (losses not finite), 2 (wrong input, disk full) and 70 (a mistake of the program) end this script. gcloud reports
+# the exit code of the first worker whose code is not 0.
+# This gcloud command does not offer TPU7x and later: use GKE (jobset.yaml).
 #
-# What to change stands below; all of it can be set in the environment, as above.
+# Settings are below; you can also set them in the environment, as above.
 #
-# Checked: shellcheck; the command lines against gcloud 528; the order of things and each way out with a stand-in for
-# gcloud; the lines for the workers in a shell, with the wheel. Not checked: on Cloud TPU, for there was none.
+# Checked: shellcheck; the command lines against gcloud 528; the order of the steps and each exit with a fake gcloud; the
+# lines for the workers in a shell, with the wheel. Not checked: Cloud TPU itself, because none was available.
 set -euo pipefail
 
-: "${NAME:=p2p}"                     # of the slice
-: "${ZONE:=us-central2-b}"           # where it is; the project is the one that gcloud is set to
+: "${NAME:=p2p}"                     # name of the slice
+: "${ZONE:=us-central2-b}"           # zone of the slice; the project is gcloud's current one
 : "${TYPE:=v4-8}"                    # gcloud compute tpus accelerator-types list --zone=$ZONE
 : "${VERSION:=tpu-ubuntu2204-base}"  # v4 and older; v2-alpha-tpuv5-lite (v5e), v2-alpha-tpuv5 (v5p), v2-alpha-tpuv6e (v6e)
-: "${SPOT:=true}"                    # cheap, and may be taken away at any time; false: on demand
-: "${NFS:=}"                         # SERVER:/PATH to mount; empty: the workers have the file system already
-: "${MOUNT:=/mnt/p2p}"               # where
+: "${SPOT:=true}"                    # cheap, but may be preempted at any time; false: on demand
+: "${NFS:=}"                         # SERVER:/PATH to mount; empty: mount nothing
+: "${MOUNT:=/mnt/p2p}"               # where the workers mount it
 : "${SSH:=}"                         # --internal-ip from a VM in the same network
-: "${PYTHON:=3.12}"                  # for the workers; their own may be too old
-: "${MAX_RESTARTS:=100}"             # so often at most
-: "${PAUSE:=60}"                     # seconds between two tries to get a slice, or to start
+: "${PYTHON:=3.12}"                  # version for the workers; the system's may be too old
+: "${MAX_RESTARTS:=100}"             # restarts at most
+: "${PAUSE:=60}"                     # seconds before the next attempt to get a slice or to start
 
-readonly AGAIN=75
+readonly RESTART=75
 
 dry_run=false
 if [[ "${1-}" == --dry-run ]]; then
@@ -51,7 +52,7 @@ if (($# == 0)); then
     exit 2
 fi
 if [[ ! -f pyproject.toml || ! -f constraints.txt ]]; then
-    echo "tpu_vm.sh: start it from the root of a checkout of p2p_jax, whose wheel the workers get." >&2
+    echo "tpu_vm.sh: start it from the root of a checkout of p2p_jax, where it builds the wheel for the workers." >&2
     exit 2
 fi
 
@@ -83,7 +84,7 @@ on_all_workers() {
     tpu ssh "$NAME" "${options[@]}" "--command=$1"
 }
 
-# READY, PREEMPTED, ... or nothing where there is no such slice.
+# Prints READY, PREEMPTED, ...; prints nothing if there is no such slice.
 state() {
     local try
     for try in 1 2 3 4 5; do
@@ -103,17 +104,17 @@ get_slice() {
     local now
     while :; do
         now=$(state)
-        echo "tpu_vm.sh: the slice $NAME is ${now:-not there}." >&2
+        echo "tpu_vm.sh: the slice $NAME is ${now:-missing}." >&2
         case "$now" in
             READY) return ;;
-            "") ! make_slice || continue ;; # else none is to be had at the moment, as gcloud has just said
-            PREEMPTED | TERMINATED | STOPPED) ! tpu delete "$NAME" --quiet || continue ;; # a spot slice never starts again
+            "") ! make_slice || continue ;; # if that fails, gcloud has said why: try again later
+            PREEMPTED | TERMINATED | STOPPED) ! tpu delete "$NAME" --quiet || continue ;; # a preempted slice cannot restart
         esac
         sleep "$PAUSE"
     done
 }
 
-# Lines for the shells of the workers. All may be done again where they were done before.
+# Commands for the shells of the workers. Each can be repeated.
 wheel="p2p_jax-$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)-py3-none-any.whl"
 mount="mountpoint -q $MOUNT || { sudo apt-get install -qq -y nfs-common && sudo mkdir -p $MOUNT"
 mount+=" && sudo mount -t nfs -o nolock $NFS $MOUNT; }" # nolock: see README.md
@@ -122,8 +123,8 @@ install+=" && python3 -m pip install --quiet --user uv && uv venv --quiet --allo
 install+=" && uv pip install --quiet --python p2p-jax --reinstall-package p2p-jax -c constraints.txt \"./${wheel}[tpu,gcs]\""
 printf -v line '%q ' "$@" --distributed.auto
 stop="pkill -TERM -x p2p-jax"
-# One at a time on a worker: what a lost connection has left running is told to end, and waited for.
-start="$stop; exec flock --wait 900 --conflict-exit-code $AGAIN /tmp/p2p-jax.lock p2p-jax/bin/p2p-jax ${line% }"
+# One run at a time on a worker: a program that outlived a lost connection gets SIGTERM and is waited for.
+start="$stop; exec flock --wait 900 --conflict-exit-code $RESTART /tmp/p2p-jax.lock p2p-jax/bin/p2p-jax ${line% }"
 
 build_wheel() {
     run python3 -m pip wheel --quiet --no-deps --wheel-dir dist .
@@ -139,22 +140,22 @@ install_on_all_workers() {
 
 if "$dry_run"; then
     build_wheel
-    echo "# is the slice there? if not:"
+    echo "# if the slice is missing:"
     make_slice
-    echo "# and before that, where it was preempted:"
+    echo "# before that, if it was preempted:"
     tpu delete "$NAME" --quiet
     echo "# then:"
     install_on_all_workers
     on_all_workers "$start"
-    echo "# exit code $AGAIN, or preempted: again from the question on, $MAX_RESTARTS times at most"
+    echo "# exit code $RESTART, or preempted: repeat from the check of the slice, at most $MAX_RESTARTS times"
     exit 0
 fi
 
-told="" # the exit code of a script that was told to end
+end_code="" # the exit code of this script after a signal
 stop_workers() {
     trap '' INT TERM
-    told=$1
-    echo "tpu_vm.sh: told to end; so are the workers, which save first." >&2
+    end_code=$1
+    echo "tpu_vm.sh: stopping the workers, which save first." >&2
     on_all_workers "$stop; exec flock --wait 900 /tmp/p2p-jax.lock true" || true
 }
 
@@ -165,27 +166,27 @@ for ((starts = 1; ; starts++)); do
     install_on_all_workers || code=$?
     if ((code == 0)); then
         trap 'stop_workers 130' INT
-        trap 'stop_workers $AGAIN' TERM
-        set -m # a process group of its own, so that Ctrl-C does not cut the connection through which the workers speak
+        trap 'stop_workers $RESTART' TERM
+        set -m # a process group of its own, so that Ctrl-C does not cut the connection to the workers
         on_all_workers "$start" </dev/null &
         set +m
         wait "$!" || code=$?
         trap - INT TERM
-        [[ -z "$told" ]] || exit "$told"
+        [[ -z "$end_code" ]] || exit "$end_code"
     fi
     if ((code == 0)); then
-        echo "tpu_vm.sh: done. The slice $NAME is still there, and costs money." >&2
+        echo "tpu_vm.sh: done. The slice $NAME still exists and costs money." >&2
         exit 0
     fi
-    # 255: the connection was lost. Where the slice is gone, gcloud itself ends with 1: so the slice is looked at first.
+    # 255: the connection was lost. If the slice is gone, gcloud ends with 1, so the state of the slice is checked first.
     now=$(state)
-    if [[ "$now" == READY ]] && ((code != AGAIN && code != 255)); then
+    if [[ "$now" == READY ]] && ((code != RESTART && code != 255)); then
         exit "$code"
     fi
     if ((starts > MAX_RESTARTS)); then
-        echo "tpu_vm.sh: not done after $MAX_RESTARTS restarts: given up." >&2
+        echo "tpu_vm.sh: not done after $MAX_RESTARTS restarts: giving up." >&2
         exit "$code"
     fi
-    echo "tpu_vm.sh: exit code $code, the slice is ${now:-gone}; start $((starts + 1)) follows in $PAUSE s." >&2
+    echo "tpu_vm.sh: exit code $code, the slice is ${now:-gone}; start $((starts + 1)) in $PAUSE s." >&2
     sleep "$PAUSE"
 done
