@@ -1,1 +1,1 @@
-"""The PyTorch original: its files, its layer names, and conversion in both directions."""
+"""The PyTorch original: its files, the names of its layers, and conversion in both directions."""

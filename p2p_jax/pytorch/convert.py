@@ -25,7 +25,7 @@ from p2p_jax.config.tree import get_field
 from p2p_jax.errors import UserError
 from p2p_jax.network import Network
 from p2p_jax.pytorch.layer_names import Arrays, layers_of, recognise, without_prefixes
-from p2p_jax.pytorch.safe_pickle import show
+from p2p_jax.pytorch.torch_objects import show
 
 COUNT = "num_batches_tracked"
 

@@ -12,7 +12,7 @@ from p2p_jax.config import Discriminator, Generator
 from p2p_jax.discriminators import patchgan_widths
 from p2p_jax.errors import UserError
 from p2p_jax.generators import unet_dropout_rates
-from p2p_jax.pytorch.safe_pickle import show
+from p2p_jax.pytorch.torch_objects import show
 
 Arrays = Mapping[str, np.ndarray]
 

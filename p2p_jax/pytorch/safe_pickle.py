@@ -1,213 +1,220 @@
-"""The pickles inside torch.save's files, read without running them.
+"""Reads the pickles inside torch.save's files without running them.
 
-A pickle is a program, so none is ever run: its opcodes go through a small stack machine that knows plain values, dicts and
-tensors, and in which a function that the file names is nothing but that name. Only what tensors need is followed.
+A pickle is a program. It is never given to Python's unpickler: a small stack machine interprets its opcodes instead. The
+machine knows plain values, dicts and tensors. A function that the pickle names is only a name here. Every name or opcode
+that tensors do not need is refused.
 """
 
 import itertools
 import pickletools
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
-import numpy as np
+from p2p_jax.pytorch.torch_objects import (
+    ADVICE,
+    DAMAGED,
+    DTYPES,
+    FUNCTIONS,
+    Global,
+    Malformed,
+    Refused,
+    Storage,
+    call,
+    expect,
+    make_storage,
+    unneeded,
+    update,
+)
 
-from p2p_jax.errors import UserError
+MAX_OPCODES = 2_000_000
+"""A tensor needs about forty opcodes. Many more than this could fill the memory."""
 
-DTYPES = {
-    "torch.FloatStorage": "float32",
-    "torch.DoubleStorage": "float64",
-    "torch.HalfStorage": "float16",
-    "torch.BFloat16Storage": "bfloat16",
-    "torch.LongStorage": "int64",
-    "torch.IntStorage": "int32",
-    "torch.ShortStorage": "int16",
-    "torch.CharStorage": "int8",
-    "torch.ByteStorage": "uint8",
-    "torch.BoolStorage": "bool",
-}
-
-
-FUNCTIONS = {
-    "collections.OrderedDict",
-    "torch._utils._rebuild_tensor",
-    "torch._utils._rebuild_tensor_v2",
-    "torch._utils._rebuild_parameter",
-}
+MAX_BITS = 128
+"""The longest integer in such a file, the magic number, has 80 bits."""
 
 
-NUMBERS = {"BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT"}
+class _Machine:
+    """The state of the stack machine.
 
+    Attributes:
+        stack: values since the last mark.
+        outer: the stacks below each open mark.
+        memo: values that the pickle refers to again.
+        storages: that the pickle names, by their keys.
+    """
 
-TEXTS = {"BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"}
-TEXTS |= {"BINSTRING", "SHORT_BINSTRING"}  # of Python 2, decoded as latin-1
+    def __init__(self) -> None:
+        self.stack: list[Any] = []
+        self.outer: list[list[Any]] = []
+        self.memo: dict[int, Any] = {}
+        self.storages: dict[str, Storage] = {}
 
+    def top(self) -> Any:
+        """The value on top of the stack."""
+        if not self.stack:
+            raise Malformed
+        return self.stack[-1]
 
-CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
+    def pop(self) -> Any:
+        """Removes the value on top of the stack and returns it."""
+        value = self.top()
+        del self.stack[-1]
+        return value
 
-
-ARITY = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3, "APPEND": 1, "SETITEM": 2}  # off the stack
-
-
-MAX_OPCODES = 2_000_000  # some forty a tensor: a few million could fill the memory
-
-
-MAX_BITS = 128  # of a whole number; the longest in such a file is the magic number, of 80
-
-
-ADVICE = "save net.state_dict() with torch.save and give that file"
-
-
-DAMAGED = "is cut off or damaged: download it or save it again"
-
-
-class Refused(Exception):
-    """The message is the rest of a sentence that begins with the file's name."""
-
-
-class _Global(NamedTuple):
-    name: str
-
-
-class Storage(NamedTuple):
-    """Numbers in the file, of one dtype, under a key."""
-
-    key: str
-    dtype: str
-    stored: int  # how many numbers the file holds under the key
-    first: int  # the storage may be a view of them, from the first ...
-    count: int  # ... that many
-
-    @property
-    def kept(self) -> np.dtype:
-        """As it lies in the file."""
-        return np.dtype({"bfloat16": "uint16", "bool": "uint8"}.get(self.dtype, self.dtype)).newbyteorder("<")
-
-
-class Tensor(NamedTuple):
-    """What the file says of a tensor; nothing of it is checked yet."""
-
-    storage: Storage
-    offset: Any
-    size: Any
-    stride: Any
+    def pop_items(self, count: int | None) -> list[Any]:
+        """Removes `count` values, or for None all since the last mark; returns them in the order they were pushed."""
+        if count is not None:
+            return [self.pop() for _ in range(count)][::-1]
+        if not self.outer:
+            raise Malformed
+        items, self.stack = self.stack, self.outer.pop()
+        return items
 
 
 def unpickle(source: Any) -> tuple[Any, dict[str, Storage]]:
-    """The value of the pickle that begins where `source` stands, and the storages it names."""
-    storages: dict[str, Storage] = {}
+    """Reads one pickle.
+
+    Args:
+        source: bytes, or a file that stands at the beginning of the pickle.
+
+    Returns:
+        the value, and the storages that it names, by their keys.
+
+    Raises:
+        Refused: the pickle is damaged, too long, or needs more than tensors do.
+    """
+    machine = _Machine()
     try:
-        return _interpret(source, storages), storages
-    # Cut off, no opcode, an empty stack, values that do not fit; genops warns of some, and tests make that an error.
-    except (ValueError, LookupError, TypeError, MemoryError, Warning):
+        for name, argument in _opcodes(source):
+            if name == "STOP":
+                return machine.pop(), machine.storages
+            if name not in OPCODES:
+                raise Refused(unneeded(f"the pickle opcode {name}"))
+            OPCODES[name](machine, argument)
+    except Malformed:
         raise Refused(DAMAGED) from None
-
-
-def _interpret(source: Any, storages: dict[str, Storage]) -> Any:
-    stack: list[Any] = []
-    below: list[list[Any]] = []  # a stack for each open mark
-    memo: dict[int, Any] = {}
-    argument: Any
-    for opcode, argument, _ in itertools.islice(pickletools.genops(source), MAX_OPCODES):
-        name = opcode.name
-        if name in NUMBERS or name in TEXTS:
-            if type(argument) is int and argument.bit_length() > MAX_BITS:
-                raise Refused(DAMAGED)
-            stack.append(argument)
-        elif name in CONSTANTS:
-            stack.append(CONSTANTS[name])
-        elif name in ("EMPTY_DICT", "EMPTY_LIST"):
-            stack.append({} if name == "EMPTY_DICT" else [])
-        elif name in ("BINPUT", "LONG_BINPUT", "MEMOIZE"):
-            memo[len(memo) if name == "MEMOIZE" else argument] = stack[-1]
-        elif name in ("BINGET", "LONG_BINGET"):
-            stack.append(memo[argument])
-        elif name == "MARK":
-            below.append(stack)
-            stack = []
-        elif name in ARITY or name in ("TUPLE", "APPENDS", "SETITEMS"):
-            if name in ARITY:
-                items = [stack.pop() for _ in range(ARITY[name])][::-1]
-            else:
-                items, stack = stack, below.pop()
-            if name.startswith("TUPLE"):
-                stack.append(tuple(items))
-            elif name.startswith("APPEND"):
-                _expect(list, stack[-1]).extend(items)
-            else:
-                _update(_expect(dict, stack[-1]), zip(items[::2], items[1::2], strict=True))
-        elif name in ("GLOBAL", "STACK_GLOBAL", "INST"):
-            if name == "STACK_GLOBAL":
-                argument = " ".join([stack.pop(), stack.pop()][::-1])
-            stack.append(_Global(argument.replace(" ", ".", 1)))
-            if name == "INST" or not (stack[-1].name in FUNCTIONS or stack[-1].name in DTYPES):
-                raise Refused(_unneeded(stack[-1].name))
-        elif name == "BINPERSID":
-            stack.append(_storage(*_expect(tuple, stack.pop())))
-            storages[stack[-1].key] = stack[-1]
-        elif name == "REDUCE":
-            arguments, function = _expect(tuple, stack.pop()), _expect(_Global, stack.pop())
-            stack.append(_call(function.name, arguments))
-        elif name == "BUILD" and type(stack[-2]) is dict:
-            stack.pop()  # the _metadata of a state_dict
-        elif name == "STOP":
-            return stack.pop()
-        elif name not in ("PROTO", "FRAME"):
-            raise Refused(_unneeded(f"the pickle opcode {name}"))
     raise Refused(f"holds a pickle of over {MAX_OPCODES} opcodes, far more than tensors need: {ADVICE}")
 
 
-def _expect(wanted: type, value: Any) -> Any:
-    if type(value) is not wanted:
-        raise TypeError(f"no {wanted}")
-    return value
+def _opcodes(source: Any) -> Iterator[tuple[str, Any]]:
+    """The names and arguments of the opcodes of a pickle."""
+    try:
+        for opcode, argument, _ in itertools.islice(pickletools.genops(source), MAX_OPCODES):
+            yield opcode.name, argument
+    except (ValueError, MemoryError, Warning):  # the pickle is cut off, or an opcode has a wrong argument
+        raise Malformed from None
 
 
-def _update(target: dict[Any, Any], pairs: Iterable[Any]) -> dict[Any, Any]:
-    for key, value in pairs:
-        # Anything else could be made to take forever: nested tuples to hash, and numbers that all have the same hash.
-        if type(key) is not str and (type(key) is not int or abs(key) >= 2**60):
-            raise TypeError(f"no key of a dict of tensors: {kind(key)}")
-        target[key] = value
-    return target
+def _push(machine: _Machine, argument: Any) -> None:
+    if type(argument) is int and argument.bit_length() > MAX_BITS:
+        raise Malformed
+    machine.stack.append(argument)
 
 
-def _storage(tag: Any, storage: Any, key: Any, _: Any, stored: Any, view: Any = None) -> Storage:
-    _, first, count = (None, 0, stored) if view is None else view
-    if tag != "storage" or any(type(number) is not int or number < 0 for number in (stored, first, count)):
-        raise TypeError("no storage")
-    if first + count > stored:
-        raise UserError("a view of more than there is")
-    return Storage(_expect(str, key), DTYPES[_expect(_Global, storage).name], stored, first, count)
+def _push_new(make: Callable[[], Any], machine: _Machine, _argument: Any) -> None:
+    machine.stack.append(make())
 
 
-def _call(function: str, arguments: tuple[Any, ...]) -> Any:
-    """What the few functions do that a pickle may call."""
-    match function.rpartition(".")[2], arguments:
-        case "OrderedDict", ():
-            return {}
-        case "OrderedDict", (pairs,):
-            items = list(_expect(list, pairs))
-            pairs.clear()  # one list may be named again and again, but is read once
-            return _update({}, items)
-        case ("_rebuild_tensor", (storage, offset, size, stride)) | (
-            "_rebuild_tensor_v2",
-            (storage, offset, size, stride, _, _),
-        ):
-            return Tensor(_expect(Storage, storage), offset, size, stride)
-        case "_rebuild_parameter", (tensor, _, _):
-            return _expect(Tensor, tensor)
-    raise Refused(_unneeded(f"{function} of {len(arguments)} arguments"))
+def _push_tuple(count: int | None, machine: _Machine, _argument: Any) -> None:
+    items = machine.pop_items(count)  # which replaces the stack
+    machine.stack.append(tuple(items))
 
 
-def _unneeded(name: str) -> str:
-    return f"asks for {show(name)}, which is not needed for tensors: it was not run; {ADVICE}"
+def _append(count: int | None, machine: _Machine, _argument: Any) -> None:
+    items = machine.pop_items(count)
+    expect(list, machine.top()).extend(items)
 
 
-def show(name: Any) -> str:
-    """A name out of the file, fit for a line of text."""
-    return name[:80].encode("unicode_escape").decode() if type(name) is str else f"a key of type {kind(name)}"
+def _set_items(count: int | None, machine: _Machine, _argument: Any) -> None:
+    items = machine.pop_items(count)
+    if len(items) % 2:
+        raise Malformed
+    update(expect(dict, machine.top()), zip(items[::2], items[1::2], strict=True))
 
 
-def kind(value: Any) -> str:
-    """What a value of the file is called in a message."""
-    return type(value).__name__.strip("_").lower()
+def _mark(machine: _Machine, _argument: Any) -> None:
+    machine.outer.append(machine.stack)
+    machine.stack = []
+
+
+def _put(machine: _Machine, argument: int) -> None:
+    machine.memo[argument] = machine.top()
+
+
+def _memoize(machine: _Machine, _argument: Any) -> None:
+    machine.memo[len(machine.memo)] = machine.top()
+
+
+def _get(machine: _Machine, argument: int) -> None:
+    if argument not in machine.memo:
+        raise Malformed
+    machine.stack.append(machine.memo[argument])
+
+
+def _global(machine: _Machine, argument: str) -> None:
+    name = argument.replace(" ", ".", 1)
+    if name not in FUNCTIONS and name not in DTYPES:
+        raise Refused(unneeded(name))
+    machine.stack.append(Global(name))
+
+
+def _stack_global(machine: _Machine, _argument: Any) -> None:
+    module, name = (expect(str, item) for item in machine.pop_items(2))
+    _global(machine, f"{module} {name}")
+
+
+def _refuse_instance(_machine: _Machine, argument: str) -> None:
+    raise Refused(unneeded(argument.replace(" ", ".", 1)))
+
+
+def _persistent(machine: _Machine, _argument: Any) -> None:
+    storage = make_storage(expect(tuple, machine.pop()))
+    machine.stack.append(storage)
+    machine.storages[storage.key] = storage
+
+
+def _reduce(machine: _Machine, _argument: Any) -> None:
+    arguments, function = expect(tuple, machine.pop()), expect(Global, machine.pop())
+    machine.stack.append(call(function.name, arguments))
+
+
+def _build(machine: _Machine, _argument: Any) -> None:
+    machine.pop()  # the _metadata of a state_dict, which is ignored
+    if type(machine.top()) is not dict:
+        raise Refused(unneeded("the pickle opcode BUILD"))
+
+
+def _ignore(_machine: _Machine, _argument: Any) -> None:
+    pass
+
+
+OPCODES: dict[str, Callable[[_Machine, Any], None]] = {
+    **dict.fromkeys(("BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT"), _push),
+    **dict.fromkeys(("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"), _push),
+    **dict.fromkeys(("BINSTRING", "SHORT_BINSTRING"), _push),  # strings of Python 2, decoded as latin-1
+    "NONE": partial(_push_new, lambda: None),
+    "NEWTRUE": partial(_push_new, lambda: True),
+    "NEWFALSE": partial(_push_new, lambda: False),
+    "EMPTY_TUPLE": partial(_push_new, tuple),
+    "EMPTY_LIST": partial(_push_new, list),
+    "EMPTY_DICT": partial(_push_new, dict),
+    **{f"TUPLE{count}": partial(_push_tuple, count) for count in (1, 2, 3)},
+    "TUPLE": partial(_push_tuple, None),
+    "APPEND": partial(_append, 1),
+    "APPENDS": partial(_append, None),
+    "SETITEM": partial(_set_items, 2),
+    "SETITEMS": partial(_set_items, None),
+    "MARK": _mark,
+    **dict.fromkeys(("BINPUT", "LONG_BINPUT"), _put),
+    "MEMOIZE": _memoize,
+    **dict.fromkeys(("BINGET", "LONG_BINGET"), _get),
+    "GLOBAL": _global,
+    "STACK_GLOBAL": _stack_global,
+    "INST": _refuse_instance,
+    "BINPERSID": _persistent,
+    "REDUCE": _reduce,
+    "BUILD": _build,
+    **dict.fromkeys(("PROTO", "FRAME"), _ignore),
+}
+"""The function for each opcode that tensors need, except STOP."""

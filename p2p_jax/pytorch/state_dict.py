@@ -1,6 +1,6 @@
-"""State_dicts, tensors by name as PyTorch's torch.save writes them: read and written without PyTorch.
+"""Reads and writes state_dicts (tensors by name) in the format of PyTorch's torch.save, without PyTorch.
 
-The pickle in a file is never run, see `tensor_pickle`.
+The pickle in a file is never run, see `safe_pickle`.
 """
 
 import math
@@ -15,23 +15,22 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from p2p_jax.errors import UserError
-from p2p_jax.pytorch.safe_pickle import ADVICE, DAMAGED, DTYPES, Refused, Tensor, kind, show, unpickle
+from p2p_jax.pytorch.safe_pickle import unpickle
+from p2p_jax.pytorch.torch_objects import ADVICE, DAMAGED, DTYPES, Refused, Tensor, show, type_name
+from p2p_jax.workdir.disk import atomic_write
 
-MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # what the legacy format, of PyTorch before 1.6, begins with
+MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
+"""The first two values in a file of the legacy format, of PyTorch before 1.6."""
 
-
-MAX_EXPANSION = (
-    16  # times its size is the most that the tensors of a file take: they may share numbers, but hardly so often
-)
-
+MAX_EXPANSION = 16
+"""How many times the file's size its tensors may need in memory. Tensors may share numbers, but not that often."""
 
 COMPRESSED = "is a compressed or encrypted zip file, which torch.save never writes: unpack it, or save it again"
 
+ENDIAN = "was saved on a big-endian machine, which is not supported: load it in PyTorch and save it on another machine"
 
-ENDIAN = "was saved on a big-endian machine, which is not supported: load it in PyTorch on another and save it again"
-
-
-Places = dict[str, tuple[int, int]]  # by a storage's key, where its bytes begin and how many they are
+Places = dict[str, tuple[int, int]]
+"""{key of a storage: (first byte in the file, number of bytes)}."""
 
 
 def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
@@ -43,11 +42,11 @@ def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
         path: the file.
 
     Returns:
-        The tensors by name, in their order, contiguous, each in memory of its own and in the dtype it was saved with;
-        numpy lacks bfloat16, which becomes float32 of the same value.
+        the tensors by name, in the file's order, contiguous, without shared memory, with the dtypes of the file. NumPy
+        lacks bfloat16, which becomes float32 of the same value.
 
     Raises:
-        UserError: the file cannot be read, is damaged or none of torch.save's, asks for what tensors do not need, or
+        UserError: the file cannot be read, is damaged, was not written by torch.save, needs more than tensors do, or
             holds something other than tensors by name.
     """
     path = Path(path)
@@ -64,29 +63,45 @@ def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path} {refused}.") from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise UserError(f"{path} cannot be read ({reason}): give a file that can be.") from None
+        raise UserError(f"{path} cannot be read ({reason}): give a file that you may read.") from None
 
 
 def write_state_dict(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes what `torch.load(path, weights_only=True)` reads as an OrderedDict of tensors: same order, dtypes and bits.
+    """Writes a file that `torch.load(path, weights_only=True)` reads as an OrderedDict of the same tensors, bit for bit.
 
-    The same arrays make the same bytes, and the file appears whole or not at all.
+    The same arrays make the same bytes. The write is atomic: after an error the old file, if there was one, is unchanged.
 
     Args:
-        path: the file, replaced if it exists; its folder is made if it does not.
+        path: of the file, which is replaced if it exists; its folder is made if necessary.
         arrays: by name, of any shape; float16, 32 or 64, bfloat16, int8, 16, 32 or 64, uint8 or bool.
 
     Raises:
-        UserError: an array has another dtype, or the path cannot be that of a file.
+        UserError: an array has another dtype, or no file can have this path.
     """
     path = Path(path)
+    entries = _make_entries(path, arrays)
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: give the name of a file to write.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UserError(f"{path} cannot be written, because {path.parent} is no folder: give another name.") from None
+    with atomic_write(path) as unfinished, zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in entries.items():
+            info = zipfile.ZipInfo("archive/" + name)  # with the date 1980 whenever it is written
+            info.create_system = 3
+            archive.writestr(info, content)
+
+
+def _make_entries(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The contents of the entries of the zip file, by their names: the pickle, the storages and two constants."""
     storages = {dtype: name.replace(".", "\n") for name, dtype in DTYPES.items()}
     empty = b"ccollections\nOrderedDict\n)R"
     program, contents = [b"\x80\x02", empty, b"("], []
     for name, value in arrays.items():
         array = np.asarray(value)
         if array.dtype.name not in storages:
-            raise UserError(f"{path} cannot hold {name} of dtype {array.dtype}: convert it, to float32 perhaps.")
+            raise UserError(f"{path} cannot hold {name} of dtype {array.dtype}: convert it, for example to float32.")
         strides = [math.prod(array.shape[axis + 1 :]) for axis in range(array.ndim)]
         program += [_text(name), b"ctorch._utils\n_rebuild_tensor_v2\n((", _text("storage")]
         program += [f"c{storages[array.dtype.name]}\n".encode(), _text(str(len(contents))), _text("cpu")]
@@ -96,23 +111,7 @@ def write_state_dict(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None
             array = array.astype(array.dtype.newbyteorder("<"), copy=False)
         contents.append(array.reshape(-1).view(np.uint8).data)
     entries = {"data.pkl": b"".join([*program, b"u."]), "byteorder": b"little", "version": b"3\n"}
-    entries |= {f"data/{key}": content for key, content in enumerate(contents)}
-    if path.is_dir():
-        raise UserError(f"{path} is a folder: give the name of a file to write.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise UserError(f"{path} cannot be written, for {path.parent} is no folder: give another name.") from None
-    partial = path.with_name(path.name + ".tmp")
-    try:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
-            for name, content in entries.items():
-                info = zipfile.ZipInfo("archive/" + name)  # dated 1980, whenever it is written
-                info.create_system = 3
-                archive.writestr(info, content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    return entries | {f"data/{key}": content for key, content in enumerate(contents)}
 
 
 def _text(text: str) -> bytes:
@@ -134,12 +133,12 @@ def _read(file: BinaryIO, data: mmap.mmap) -> dict[str, np.ndarray]:
     elif data[8:9] == b"{":
         raise Refused("is a safetensors file: save what safetensors.torch.load_file reads from it with torch.save")
     else:
-        raise Refused("is not a file of torch.save, but something else or a failed download: give a state_dict")
-    taken = 0
+        raise Refused("is not a file of torch.save, perhaps a failed download: give the file of a state_dict")
+    needed = 0
     for name, tensor in value.items():
         _check_tensor(name, tensor, places)
-        taken += math.prod(tensor.size) * tensor.storage.kept.itemsize
-    if taken > MAX_EXPANSION * len(data):
+        needed += math.prod(tensor.size) * tensor.storage.file_dtype.itemsize
+    if needed > MAX_EXPANSION * len(data):
         raise Refused(f"repeats its numbers until they take over {MAX_EXPANSION} times its size: {ADVICE}")
     return {name: _array(tensor, data, places) for name, tensor in value.items()}
 
@@ -148,12 +147,12 @@ def _read_zip(file: BinaryIO, data: mmap.mmap) -> tuple[Any, Places]:
     try:
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
-    except Exception:  # of many kinds, for a damaged directory
+    except Exception:  # a damaged directory makes zipfile raise many kinds
         raise Refused(DAMAGED) from None
     folders = {entry.filename[:-8] for entry in entries if f"/{entry.filename}".endswith("/data.pkl")}
     if len(folders) != 1:
         raise Refused(f"is a zip file, but not one of torch.save, which has a data.pkl: {ADVICE}")
-    if sum(entry.compress_size for entry in entries) > len(data):  # they overlap: checking them could take forever
+    if sum(entry.compress_size for entry in entries) > len(data):  # the entries overlap: checking them could take forever
         raise Refused(DAMAGED)
     folder = folders.pop()
     found = {entry.filename.removeprefix(folder): _find_entry(entry, data) for entry in entries}
@@ -167,7 +166,7 @@ def _read_zip(file: BinaryIO, data: mmap.mmap) -> tuple[Any, Places]:
 
 
 def _find_entry(entry: zipfile.ZipInfo, data: mmap.mmap) -> tuple[int, int]:
-    """Where the bytes of an entry begin and how many they are; they are checked against their CRC."""
+    """Checks the bytes of an entry against their CRC; returns the place of the first byte and their number."""
     if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
         raise Refused(COMPRESSED)
     start, size = entry.header_offset, entry.file_size
@@ -175,17 +174,17 @@ def _find_entry(entry: zipfile.ZipInfo, data: mmap.mmap) -> tuple[int, int]:
         raise Refused(DAMAGED)
     start += 30 + sum(struct.unpack_from("<HH", data, start + 26))
     if start + size > len(data) or entry.CRC not in (0, zlib.crc32(memoryview(data)[start : start + size])):
-        raise Refused(DAMAGED)  # a CRC of 0 is one that PyTorch was told to leave out
+        raise Refused(DAMAGED)  # a CRC of 0 means that PyTorch did not compute one
     return start, size
 
 
 def _read_legacy(data: mmap.mmap) -> tuple[Any, Places]:
-    """Pickles follow one another, and then the storages, each after its count."""
+    """Reads the legacy format: five pickles, then the storages, each after its number of elements."""
     magic, _ = unpickle(data)
     if type(magic) is not int or magic != MAGIC:
         raise Refused(f"is a pickle, but not one of torch.save: {ADVICE}")
     if unpickle(data)[0] != PROTOCOL:
-        raise Refused(f"has another protocol version than {PROTOCOL}, the one that can be read: {ADVICE}")
+        raise Refused(f"has another protocol version than {PROTOCOL}, which is the only one supported: {ADVICE}")
     system, _ = unpickle(data)
     if type(system) is not dict or system.get("little_endian") is not True:
         raise Refused(ENDIAN)
@@ -197,7 +196,7 @@ def _read_legacy(data: mmap.mmap) -> tuple[Any, Places]:
         if type(key) is not str or key not in storages or start + 8 > len(data):
             raise Refused(DAMAGED)
         (count,) = struct.unpack_from("<q", data, start)
-        places[key] = (start + 8, count * storages[key].kept.itemsize)
+        places[key] = (start + 8, count * storages[key].file_dtype.itemsize)
         start = sum(places[key])
         if count < 0 or start > len(data):
             raise Refused(DAMAGED)
@@ -205,39 +204,40 @@ def _read_legacy(data: mmap.mmap) -> tuple[Any, Places]:
 
 
 def _check_names(value: Any) -> None:
-    """That it is tensors by name."""
+    """Refuses a value that is not a dict of tensors by name."""
     wanted = "where a bare state_dict, tensors by name, is expected"
     if type(value) is not dict:
-        raise Refused(f"holds one value of type {kind(value)}, {wanted}: {ADVICE}")
+        raise Refused(f"holds one value of type {type_name(value)}, {wanted}: {ADVICE}")
     wrong = [name for name, item in value.items() if type(name) is not str or type(item) is not Tensor]
     if wrong:
         held = ", ".join(map(show, list(value)[:6])) + (f" and {len(value) - 6} more" if len(value) > 6 else "")
         parts = [name for name in wrong if type(value[name]) is dict and Tensor in map(type, value[name].values())]
         advice = f"save the part {show(parts[0])} alone with torch.save and give that file" if parts else ADVICE
-        raise Refused(f"holds {held}, of which {show(wrong[0])} is of type {kind(value[wrong[0]])}, {wanted}: {advice}")
+        found = type_name(value[wrong[0]])
+        raise Refused(f"holds {held}, of which {show(wrong[0])} is of type {found}, {wanted}: {advice}")
 
 
 def _check_tensor(name: str, tensor: Tensor, places: Places) -> None:
-    """That its numbers are in the file, and that it has no more of them than its storage."""
+    """Refuses a tensor that needs numbers outside its storage, or whose storage is not in the file."""
     storage, offset, size, stride = tensor
     sides = (offset, *size, *stride) if type(size) is type(stride) is tuple else (None,)
     if any(type(side) is not int or not 0 <= side < 2**63 for side in sides) or not len(size) == len(stride) <= 64:
-        raise Refused(f"is damaged: its tensor {show(name)} has no possible size; download it or save it again")
+        raise Refused(f"is damaged: its tensor {show(name)} has an impossible size; download it or save it again")
     count, area = math.prod(size), math.prod(max(side, 1) for side in size)
     last = offset + sum((side - 1) * step for side, step in zip(size, stride, strict=True)) if count else 0
-    there = places.get(storage.key, (0, -1))[1] == storage.stored * storage.kept.itemsize
-    if not there or count > storage.count or (count and last >= storage.count) or area >= 2**58:
-        raise Refused(f"is damaged: its tensor {show(name)} needs numbers that are not there; download it or save it again")
+    in_file = places.get(storage.key, (0, -1))[1] == storage.stored * storage.file_dtype.itemsize
+    if not in_file or count > storage.count or (count and last >= storage.count) or area >= 2**58:
+        raise Refused(f"is damaged: its tensor {show(name)} needs numbers that are missing; download it or save it again")
 
 
 def _array(tensor: Tensor, data: mmap.mmap, places: Places) -> np.ndarray:
     storage, offset, size, stride = tensor
-    kept, wide = storage.kept, storage.dtype == "bfloat16"
+    dtype, is_bfloat16 = storage.file_dtype, storage.dtype == "bfloat16"
     if 0 in size:
-        return np.empty(size, np.float32 if wide else storage.dtype)
-    start = places[storage.key][0] + (storage.first + offset) * kept.itemsize
-    steps = [step * kept.itemsize if side > 1 else 0 for side, step in zip(size, stride, strict=True)]
-    array = np.ndarray(size, kept, data, start, steps)
-    if wide:
+        return np.empty(size, np.float32 if is_bfloat16 else storage.dtype)
+    start = places[storage.key][0] + (storage.first + offset) * dtype.itemsize
+    steps = [step * dtype.itemsize if side > 1 else 0 for side, step in zip(size, stride, strict=True)]
+    array = np.ndarray(size, dtype, data, start, steps)
+    if is_bfloat16:
         return np.asarray(array.astype(np.uint32, order="C") << 16).view(np.float32)
     return array.astype(storage.dtype, order="C")
