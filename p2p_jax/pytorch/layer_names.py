@@ -1,6 +1,6 @@
-"""The networks of the PyTorch original: what it calls their layers, and which network a set of names is.
+"""The networks of the PyTorch original: the names of their layers, and how a network is recognised by them.
 
-Source: junyanz/pytorch-CycleGAN-and-pix2pix, the modules' order in its networks.
+Source: junyanz/pytorch-CycleGAN-and-pix2pix, the order of modules in its networks.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,18 +15,19 @@ from p2p_jax.generators import unet_dropout_rates
 from p2p_jax.pytorch.torch_objects import show
 
 Arrays = Mapping[str, np.ndarray]
+"""The arrays of a state_dict by their names."""
 
-
-MAX_LEVELS = 12  # a U-Net of 12 needs pictures of 4096 pixels
+MAX_LEVELS = 12
+"""A U-Net of 12 levels needs pictures of 4096 pixels a side."""
 
 
 class Layer(NamedTuple):
-    """One layer with arrays of its own.
+    """A layer with weights.
 
     Attributes:
-        name: here.
+        name: in the params of this package.
         key: in the state_dict, before ".weight".
-        kind: what it is.
+        kind: of the layer.
     """
 
     name: str
@@ -35,7 +36,7 @@ class Layer(NamedTuple):
 
 
 def layers_of(options: Generator | Discriminator, params: Any) -> list[Layer]:
-    """What the original calls the layers of a network; how many there are is counted in `params`."""
+    """The layers of a network, in the order of the PyTorch original. `params` determine their number."""
     make = {"unet": _unet, "resnet": _resnet, "patchgan": _patchgan, "pixelgan": _pixelgan}[options.architecture]
     return [layer for layer in make(options, params) if layer.kind != "norm" or options.norm == "batch"]
 
@@ -100,27 +101,30 @@ def _pixelgan(_options: Any, _params: Any) -> Iterator[Layer]:
 
 
 # --------------------------------------------------------------------------------------------------------------------
-# Which network it is
+# Recognising a network
 
 
 def without_prefixes(arrays: Arrays) -> dict[str, np.ndarray]:
-    """The same arrays without what torch.compile and DataParallel put before every name."""
+    """The same arrays without the prefixes that torch.compile and DataParallel add to every name."""
     found = dict(arrays)
-    for prefix in ("_orig_mod.", "module.", "_orig_mod."):  # compiled and parallel, whichever was outside
+    for prefix in ("_orig_mod.", "module.", "_orig_mod."):  # in either order
         if found and all(name.startswith(prefix) for name in found):
             found = {name.removeprefix(prefix): array for name, array in found.items()}
     return found
 
 
 def recognise(arrays: Arrays, dropout: float) -> tuple[Generator | Discriminator, int, int]:
-    """Finds out which network a state_dict is of: its options, channels in and channels out.
+    """Recognises the network of a state_dict.
 
     Args:
         arrays: without prefixes.
-        dropout: rate of a generator that may have some.
+        dropout: rate of a generator that may have dropout.
+
+    Returns:
+        (its options, channels of its input, channels of its output).
 
     Raises:
-        UserError: the names are of no network of the original.
+        UserError: the names belong to no network of the PyTorch original.
     """
     if "model.model.0.weight" in arrays:
         return _recognise_unet(arrays, dropout)
@@ -132,18 +136,18 @@ def recognise(arrays: Arrays, dropout: float) -> tuple[Generator | Discriminator
     if "model.1.weight" in arrays:
         return _recognise_resnet(arrays, dropout)
     if not arrays:
-        raise UserError("it holds no tensors at all: expected is the state_dict of a network.")
+        raise UserError("the state_dict holds no tensors: give the state_dict of a network.")
     shown = ", ".join(map(show, list(arrays)[:3]))
     raise UserError(
-        f"the names ({shown}{', ...' if len(arrays) > 3 else ''}) are of no network of the PyTorch original: expected is "
-        "the state_dict of a unet, a resnet, a PatchGAN or a PixelGAN."
+        f"the names ({shown}{', ...' if len(arrays) > 3 else ''}) belong to no network of the PyTorch original: give the "
+        "state_dict of a unet, a resnet, a PatchGAN or a PixelGAN."
     )
 
 
 def _recognise_patchgan(arrays: Arrays) -> tuple[Discriminator, int, int]:
     width, channels = _kernel(arrays, "model.0")[:2]
     widths, index = [width], 2
-    while f"model.{index + 3}.weight" in arrays:  # the last convolution is no width
+    while f"model.{index + 3}.weight" in arrays:  # the last convolution's output is no width
         widths.append(_kernel(arrays, f"model.{index}")[0])
         index += 3
     _check_depth(len(widths))
@@ -160,7 +164,7 @@ def _recognise_unet(arrays: Arrays, dropout: float) -> tuple[Generator, int, int
         widths.append(_kernel(arrays, f"{prefix}.model.1")[0])
         prefix += ".model.3"
     _check_depth(len(widths))
-    # Where no level has dropout in the original, saying so keeps the options plain.
+    # If no level has dropout in the PyTorch original, a rate of 0 says the same more simply.
     rate = dropout if any(unet_dropout_rates(widths)) else 0.0
     norm = _norm(arrays, "model.model.1.model.1")
     options = Generator("unet", width=widths[0], widths=tuple(widths), norm=norm, dropout=rate)
@@ -182,7 +186,7 @@ def _recognise_resnet(arrays: Arrays, dropout: float) -> tuple[Generator, int, i
 
 
 def _norm(arrays: Arrays, inner: str) -> Literal["batch", "instance", "none"]:
-    """The norm, from which arrays there are: batch norm has weights, before instance norm alone a bias stands."""
+    """The norm: batch norm has weights of one axis, and before instance norm convolutions have a bias."""
     if any(name.endswith(".weight") and array.ndim == 1 for name, array in arrays.items()):
         return "batch"
     return "instance" if f"{inner}.bias" in arrays else "none"
@@ -197,4 +201,4 @@ def _kernel(arrays: Arrays, key: str) -> tuple[int, ...]:
 
 def _check_depth(levels: int) -> None:
     if levels > MAX_LEVELS:
-        raise UserError(f"it halves pictures {levels} times, and more than {MAX_LEVELS} is no network of use.")
+        raise UserError(f"the network halves pictures {levels} times: at most {MAX_LEVELS} times are supported.")

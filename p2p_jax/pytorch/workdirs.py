@@ -1,4 +1,4 @@
-"""Workdirs made of checkpoints of the PyTorch original, and such checkpoints written from workdirs."""
+"""Imports checkpoint files of the PyTorch original into workdirs, and exports workdirs to such files."""
 
 import json
 import shutil
@@ -23,9 +23,10 @@ from p2p_jax.workdir.init_from import IMPORTED, read_imported
 from p2p_jax.workdir.record import RECORD, load_experiment, save_record
 
 EXPERIMENT = "pix2pix"
-
+"""The experiment of an imported run."""
 
 FILES = {"generator": "latest_net_G.pth", "discriminator": "latest_net_D.pth"}
+"""The file of each network in the PyTorch original."""
 
 
 def import_files(
@@ -37,27 +38,27 @@ def import_files(
     dropout: float = 0.5,
     overwrite: bool = False,
 ) -> str:
-    """Makes a workdir whose checkpoint 0 holds the networks of some files.
+    """Makes a workdir whose checkpoint 0 holds the networks of the files.
 
     Args:
-        files: state_dicts: one generator, and if there is one its discriminator, in any order.
+        files: state_dicts of a generator and, if there is one, its discriminator, in any order.
         workdir: to make.
-        direction: of the data they were trained on.
-        image_size: pixels a side that they were trained at; by default 256, or 128 for a unet of 7 levels.
-        dropout: rate where the original may have dropout.
-        overwrite: remove a run that is there.
+        direction: of the data that the networks were trained on.
+        image_size: height and width in pixels of the pictures of training; by default 256, or 128 for a unet of 7 levels.
+        dropout: rate of a generator that may have dropout, at least 0 and below 1.
+        overwrite: remove a run that is in the workdir.
 
     Returns:
-        one line that says what was imported.
+        a line that describes the imported networks.
 
     Raises:
-        UserError: a file cannot be read or is of no known network, the files do not belong together, or the workdir holds
+        UserError: a file cannot be read or holds no known network, the files do not belong together, or the workdir holds
             a run.
     """
     if not files:
         raise UserError("no files were named: give the generator's file, such as latest_net_G.pth.")
     if not 0 <= dropout < 1:
-        raise UserError(f"--dropout was given {dropout}: it is a share, at least 0 and below 1.")
+        raise UserError(f"--dropout was given {dropout}: give a rate of at least 0 and below 1.")
     if workdir.exists() and not workdir.is_dir():
         raise UserError(f"the workdir {workdir} is a file: give a folder.")
     if (workdir / RECORD).exists() and not overwrite:
@@ -74,9 +75,9 @@ def import_files(
 
 
 def _write_workdir(workdir: Path, files: list[Path], networks: dict[str, Converted], config: Config) -> None:
-    """Makes everything in a folder inside the workdir, and moves it up: what was there is removed only after that."""
+    """Writes all files into a folder inside the workdir first, then removes the old run and moves the files up."""
     unfinished = workdir / ".importing"
-    if unfinished.exists():  # an import was killed, perhaps between two moves
+    if unfinished.exists():  # an earlier import was killed, perhaps between two moves
         shutil.rmtree(unfinished)
         if not (workdir / RECORD).exists():
             shutil.rmtree(workdir / "checkpoints", ignore_errors=True)
@@ -95,30 +96,31 @@ def _write_workdir(workdir: Path, files: list[Path], networks: dict[str, Convert
 def export_files(
     workdir: Path, output: Path, *, step: int | str = "latest", trust: bool = False, overwrite: bool = False
 ) -> list[Path]:
-    """Writes the networks of a run, the moving average of the generator if there is one, as the original's files.
+    """Writes the networks of a run as files of the PyTorch original; the generator's moving average if there is one.
 
     Args:
         workdir: of the run.
-        output: folder of `latest_net_G.pth` and `latest_net_D.pth`.
+        output: folder for `latest_net_G.pth` and `latest_net_D.pth`.
         step: of the checkpoint: "latest", "best" or a number.
-        trust: run an experiment file that somebody else put into the workdir.
-        overwrite: replace files that are there.
+        trust: run the experiment file in the workdir even though it was put there by somebody else.
+        overwrite: replace files of these names.
 
     Returns:
-        the files written.
+        the paths of the written files.
 
     Raises:
-        UserError: there is no such checkpoint, the original has no such network, or a file of that name is there.
+        UserError: there is no such checkpoint, the PyTorch original has no such network, or a file exists already.
     """
-    there = [output / name for name in FILES.values() if (output / name).exists()]
-    if there and not overwrite:
-        raise UserError(f"{there[0]} exists already: give another --output, or --overwrite to replace it.")
+    existing = [output / name for name in FILES.values() if (output / name).exists()]
+    if existing and not overwrite:
+        raise UserError(f"{existing[0]} exists already: give another --output, or --overwrite to replace it.")
     found = load_experiment(workdir, trust=trust)
     config = found.config
     items, step = checkpoint.restore_items(workdir, (*FILES, "ema"), step, best_metric=config.best_metric)
     items["generator"]["params"] = items.pop("ema", items["generator"]["params"])
     counts = read_imported(workdir)
-    # A step shows the generator one batch; the discriminator one fake and one real, and the fake again once it is updated.
+    # In a step the generator sees one batch. The discriminator sees a fake and a real one, and with sequential updates the
+    # fake one again for the generator's loss.
     batches = {"generator": step, "discriminator": (3 if config.optimizer.update == "sequential" else 2) * step}
     arrays = {}
     for name, item in items.items():
@@ -128,7 +130,7 @@ def export_files(
     if found.build is not experiment.build_paper:
         model = found.build(config)
         for name in arrays:
-            _check_alike(name, getattr(model, name), items[name], arrays[name], config)
+            _check_outputs(name, getattr(model, name), items[name], arrays[name], config)
     output.mkdir(parents=True, exist_ok=True)
     for name, state_dict in arrays.items():
         write_state_dict(output / FILES[name], state_dict)
@@ -142,7 +144,7 @@ def _read_networks(files: list[Path], dropout: float) -> dict[str, Converted]:
         arrays = read_state_dict(path)
         try:
             converted = convert.from_torch(arrays, dropout=dropout)
-        except ValueError as error:
+        except UserError as error:
             raise UserError(f"{path} cannot be imported: {error}") from None
         name = "generator" if isinstance(converted.options, Generator) else "discriminator"
         if name in networks:
@@ -150,12 +152,12 @@ def _read_networks(files: list[Path], dropout: float) -> dict[str, Converted]:
         networks[name] = converted
     if "generator" not in networks:
         raise UserError(f"{files[0]} is a discriminator: give the generator's file too, such as latest_net_G.pth.")
-    generator, judge = networks["generator"], networks.get("discriminator")
+    generator, discriminator = networks["generator"], networks.get("discriminator")
     both = generator.in_channels + generator.out_channels
-    if judge is not None and judge.in_channels != both:
+    if discriminator is not None and discriminator.in_channels != both:
         raise UserError(
-            f"the discriminator takes {judge.in_channels} channels, but the generator makes {generator.out_channels} of "
-            f"{generator.in_channels}, together {both}: the files are of different runs."
+            f"the discriminator's input has {discriminator.in_channels} channels, but the generator's input and output "
+            f"together have {both}: give files of one run."
         )
     return {name: networks[name] for name in FILES if name in networks}
 
@@ -164,26 +166,26 @@ def _config_of(networks: dict[str, Converted], direction: Literal["AtoB", "BtoA"
     generator = networks["generator"]
     options = generator.options
     assert isinstance(options, Generator)
-    judge = networks["discriminator"].options if "discriminator" in networks else Discriminator(norm=options.norm)
-    assert isinstance(judge, Discriminator)
+    discriminator = networks["discriminator"].options if "discriminator" in networks else Discriminator(norm=options.norm)
+    assert isinstance(discriminator, Discriminator)
     multiple = 2 ** len(options.widths) if options.widths else 4
     size = (128 if multiple == 128 else max(256, multiple)) if image_size is None else image_size
-    least = max(16, multiple // 2 + 1)
-    if size < least:
-        raise UserError(f"--image-size was given {size}: this network needs at least {least}.")
+    smallest = max(16, multiple // 2 + 1)
+    if size < smallest:
+        raise UserError(f"--image-size was given {size}: this network needs at least {smallest}.")
     data = Data(
         direction=direction,
         input=Side(channels=(generator.in_channels,)),
         target=Side(channels=(generator.out_channels,)),
     )
-    return Config(image_size=size, generator=options, discriminator=judge, data=data, native=True)
+    return Config(image_size=size, generator=options, discriminator=discriminator, data=data, native=True)
 
 
 def _warn_if_not_finite(networks: dict[str, Converted]) -> None:
     for name, converted in networks.items():
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((converted.params, converted.state))):
             warnings.warn(
-                f"the {name} holds values that are not finite: what it computes will not be either.", stacklevel=2
+                f"the {name} holds values that are not finite, so its outputs will not be finite either.", stacklevel=2
             )
 
 
@@ -197,21 +199,21 @@ def _describe(converted: Converted) -> str:
     return f"{options.architecture} of {amount}, width {options.width}, {options.norm} norm, {channels}"
 
 
-def _check_alike(name: str, network: Any, item: Any, arrays: dict[str, np.ndarray], config: Config) -> None:
-    """Refuses a network that has the original's names and shapes but computes something else, as an own composition may.
+def _check_outputs(name: str, network: Any, item: Any, arrays: dict[str, np.ndarray], config: Config) -> None:
+    """Refuses a network of an experiment's own whose names and shapes fit, but which computes something else.
 
     Raises:
-        UserError: the outputs on random pictures differ.
+        UserError: its outputs for random pictures differ from those of the converted network.
     """
     channels = count_channels(config.data.input) + (0 if name == "generator" else count_channels(config.data.target))
     pictures = jax.random.uniform(jax.random.key(0), (1, *as_size(config.image_size), channels), minval=-1.0)
-    original = convert.from_torch(arrays)
+    converted = convert.from_torch(arrays)
     results = [
         jax.jit(lambda params, state, x, apply=apply: apply(params, state, x, train=False)[0])(params, state, pictures)
         for apply, params, state in (
             (network.apply, item["params"], item["state"]),
-            (original.network.apply, original.params, original.state),
+            (converted.network.apply, converted.params, converted.state),
         )
     ]
     if results[0].shape != results[1].shape or not jnp.allclose(*results, atol=1e-2):
-        raise UserError(f"the {name} computes something else than the PyTorch original's: it cannot be converted to it.")
+        raise UserError(f"the {name} computes something else than the PyTorch original's: it cannot be converted.")

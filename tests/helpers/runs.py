@@ -67,11 +67,21 @@ def train(workdir: Path, *options: str, name: str = "quickstart") -> int:
     return main(["train", name, "--workdir", str(workdir), *options])
 
 
+def skip_report(patch: pytest.MonkeyPatch) -> None:
+    """Makes training end without a report, which saves the time to draw curves."""
+    patch.setattr(trainer, "_write_report", lambda *_: None)
+
+
+def keep_report(patch: pytest.MonkeyPatch) -> None:
+    """Makes training write its report in spite of `skip_report`."""
+    patch.setattr(trainer, "_write_report", WRITE_REPORT)
+
+
 @cache
 def finished_run() -> Path:
     """A run of 8 steps on drawn pairs, with checkpoints 3, 6 and 8. Copy it before you change it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "_write_report", WRITE_REPORT)
+        keep_report(patch)
         assert train(ROOT / "finished", *LINEAR) == 0
     return ROOT / "finished"
 
@@ -93,7 +103,7 @@ def folder_run() -> Path:
     pairs = folder_of_pairs(ROOT / "of_folder" / "pairs")
     workdir = ROOT / "of_folder" / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "_write_report", WRITE_REPORT)
+        keep_report(patch)
         assert train(workdir, *TINY, "--data.source", "folder", "--data.path", str(pairs), "--steps", "4") == 0
     return workdir
 

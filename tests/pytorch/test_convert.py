@@ -1,4 +1,4 @@
-"""Networks of the PyTorch original to ours and back; that the numbers are its own is tested in test_parity_networks."""
+"""Converting networks of the PyTorch original; tests/parity compares their numbers with PyTorch's."""
 
 from dataclasses import replace
 
@@ -9,6 +9,7 @@ import pytest
 from helpers.weights import network_of, random_weights
 
 from p2p_jax.config import Discriminator, Generator
+from p2p_jax.errors import UserError
 from p2p_jax.pytorch import convert
 
 GENERATORS = {
@@ -48,7 +49,7 @@ def same(a, b):
 
 
 @pytest.mark.parametrize(("name", "norm"), ALL)
-def test_a_network_goes_over_and_back_bit_for_bit_and_is_recognised(name, norm):
+def test_a_network_is_recognised_and_converted_back_bit_for_bit(name, norm):
     options = options_of(name, norm)
     params, state = random_weights(options, in_channels=5, out_channels=2)
     arrays = convert.to_torch(options, params, state, counts=7)
@@ -63,7 +64,7 @@ def test_a_network_goes_over_and_back_bit_for_bit_and_is_recognised(name, norm):
     assert all(array.flags["C_CONTIGUOUS"] for array in back.values())
 
 
-def test_the_network_found_is_the_network():
+def test_the_converted_network_computes_the_same():
     options = options_of("unet")
     params, state = random_weights(options)
     x = jnp.asarray(np.random.default_rng(1).uniform(-1, 1, (2, 16, 16, 3)), jnp.float32)
@@ -94,10 +95,10 @@ def test_prefixes_are_dropped(name, prefix):
     assert same(found.params, convert.from_torch(arrays).params)
 
 
-def test_a_prefix_on_some_names_only_is_no_prefix():
+def test_a_prefix_on_only_some_names_is_refused():
     arrays = state_dict("unet")
     first = next(iter(arrays))
-    with pytest.raises(ValueError, match="no network of the PyTorch original"):
+    with pytest.raises(UserError, match="no network of the PyTorch original"):
         convert.from_torch({f"module.{first}": arrays.pop(first), **arrays})
 
 
@@ -121,7 +122,7 @@ def test_other_precisions_become_float32(dtype):
     np.testing.assert_array_equal(convert.to_torch(found.options, found.params, found.state)[key], arrays[key])
 
 
-def test_the_counts_of_batches_are_kept_layer_by_layer_and_may_be_missing():
+def test_counts_of_batches_are_kept_for_each_layer_and_may_be_missing():
     arrays = state_dict("unet")
     names = [key for key in arrays if key.endswith(convert.COUNT)]
     arrays |= {name: np.asarray(i, np.int64) for i, name in enumerate(names)}
@@ -133,7 +134,7 @@ def test_the_counts_of_batches_are_kept_layer_by_layer_and_may_be_missing():
     assert set(oldest.counts.values()) == {0}
 
 
-def test_dropout_is_told_where_the_names_do_not_tell():
+def test_the_dropout_rate_is_an_argument():
     arrays = state_dict("unet with dropout")
     assert convert.from_torch(arrays).options.dropout == 0.5
     assert convert.from_torch(arrays, dropout=0.2).options.dropout == 0.2
@@ -150,7 +151,7 @@ def changed(arrays, change):
 @pytest.mark.parametrize(
     ("name", "change", "words"),
     [
-        ("unet", lambda a: a.clear(), "no tensors at all"),
+        ("unet", lambda a: a.clear(), "holds no tensors"),
         (
             "unet",
             lambda a: a.update({"model.model.0.weight": np.zeros((2, 0, 4, 4))}),
@@ -162,7 +163,7 @@ def changed(arrays, change):
         ("unet", lambda a: a.pop("model.model.3.bias"), "model.model.3.bias is missing"),
         ("unet", lambda a: a.pop("model.model.1.model.2.running_mean"), "model.model.1.model.2.running_mean is missing"),
         ("unet", lambda a: a.pop("model.model.3.weight"), "model.model.3.weight is not the kernel"),
-        ("unet", lambda a: a.update({"model.extra.weight": np.zeros(3)}), "model.extra.weight is there"),
+        ("unet", lambda a: a.update({"model.extra.weight": np.zeros(3)}), "model.extra.weight is in the file"),
         ("unet", lambda a: a.update({"model.model.3.bias": np.zeros(4)}), r"model.model.3.bias has the shape \(4,\)"),
         ("unet", lambda a: a.update({"model.model.0.weight": np.zeros(4)}), "model.model.0.weight is not the kernel"),
         ("resnet", lambda a: a.pop("model.11.conv_block.6.weight"), "model.11.conv_block.6.weight is missing"),
@@ -172,8 +173,8 @@ def changed(arrays, change):
         ("pixelgan", lambda a: a.pop("net.5.weight"), "net.5.weight is missing"),
     ],
 )
-def test_what_is_no_such_network_is_refused_by_name(name, change, words):
-    with pytest.raises(ValueError, match=words) as caught:
+def test_unknown_names_and_shapes_are_refused(name, change, words):
+    with pytest.raises(UserError, match=words) as caught:
         convert.from_torch(changed(state_dict(name), change))
     assert "\n" not in str(caught.value)
 
@@ -193,35 +194,35 @@ def test_what_is_no_such_network_is_refused_by_name(name, change, words):
         ("patchgan of 1", {"leaky_slope": 0.3}, "discriminator.leaky_slope 0.3"),
     ],
 )
-def test_what_the_original_cannot_compute_is_not_converted_to_it(name, changes, words):
+def test_options_that_the_pytorch_original_lacks_are_refused(name, changes, words):
     options = replace(options_of(name), **changes)
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(UserError, match=words):
         convert.to_torch(options, *random_weights(options_of(name)))
 
 
 @pytest.mark.parametrize(
     "changes", [{"norm_momentum": 0.99}, {"norm_stddev": 0.0}, {"remat": True}, {"statistics": "picture"}]
 )
-def test_what_matters_in_training_only_is(changes):
+def test_options_that_matter_only_in_training_are_ignored(changes):
     options = options_of("unet")
     assert convert.to_torch(replace(options, **changes), *random_weights(options))
 
 
-def test_a_network_with_other_layers_is_not_converted():
+def test_a_network_with_other_layers_is_refused():
     options = options_of("unet")
     params, state = random_weights(options)
-    with pytest.raises(ValueError, match="no layer for down1_block"):
+    with pytest.raises(UserError, match="no layer for down1_block"):
         convert.to_torch(options, params | {"down1_block": {}}, state)
-    with pytest.raises(ValueError, match="lacks up1"):
+    with pytest.raises(UserError, match="lacks up1"):
         convert.to_torch(options, {name: part for name, part in params.items() if name != "up1"}, state)
 
 
 @pytest.mark.parametrize("name", ["unet", "patchgan of 1"])
-def test_a_depth_that_no_picture_has_is_refused_before_anything_is_made(name):
+def test_a_network_that_is_too_deep_is_refused_before_it_is_built(name):
     arrays = {"unet": {"model.model.0.weight": np.zeros((1, 3, 4, 4))}, "patchgan of 1": {}}[name]
     if name == "unet":
         arrays |= {f"model.model.1{'.model.3' * i}.model.1.weight": np.zeros((1, 1, 4, 4)) for i in range(40)}
     else:
         arrays |= {f"model.{i}.weight": np.zeros((1, 6 if i == 0 else 1, 4, 4)) for i in (0, *range(2, 80, 3))}
-    with pytest.raises(ValueError, match="more than 12"):
+    with pytest.raises(UserError, match="at most 12"):
         convert.from_torch(arrays)

@@ -27,7 +27,6 @@ from helpers.runs import (
     train,
 )
 
-from p2p_jax.cli.argv import find_workdir
 from p2p_jax.errors import INTERNAL_ERROR
 from p2p_jax.training import trainer
 from p2p_jax.workdir import cleaning, init_from
@@ -252,12 +251,6 @@ def test_pictures_that_were_moved_are_the_same_pictures(tmp_path):
     moved = pairs.rename(tmp_path / "elsewhere")
     assert train(run, "--steps", "4", "--data.path", str(moved)) == 0
     assert steps_of(run)[-1] == 4
-
-
-def test_the_workdir_is_found_on_the_command_line():
-    assert find_workdir(["x", "--workdir", "a/b"], "x") == Path("a/b")
-    assert find_workdir(["x", "--workdir=a/b"], "x") == Path("a/b")
-    assert find_workdir(["x", "--seed", "1"], "x") == Path("runs/x")
 
 
 def test_a_file_as_workdir_is_refused(tmp_path, capsys):
