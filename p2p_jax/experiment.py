@@ -18,6 +18,12 @@ from p2p_jax.errors import UserError
 
 GROUP = "p2p_jax.experiments"
 
+PAPER = "pix2pix"
+"""The installed experiment with the paper's composition."""
+
+FROM_PYTHON = "(python)"
+"""The name of a run that was trained from Python with a `build` of its own."""
+
 IS_EXPERIMENT = "__p2p_jax_experiment__"
 """The name that marks, among its globals, a module that was loaded from an experiment file of the user's."""
 
@@ -55,6 +61,23 @@ def find(name: str) -> Experiment:
             f"there is no experiment named {name}: it is one of {', '.join(sorted(entries))}, or a file given as FILE.py."
         )
     return from_module(entries[name].load(), name, None)
+
+
+def as_experiment(given: Any, build: Callable[[Any], Any] | None = None) -> Experiment:
+    """The experiment that a Python caller means.
+
+    Args:
+        given: a `Config`, an `Experiment`, the name of an installed experiment, or the path of an experiment file.
+        build: `(config) -> Pix2Pix`, in place of the experiment's own.
+
+    Raises:
+        UserError: there is no such experiment.
+    """
+    if isinstance(given, configs.Config):
+        given = Experiment(PAPER, given, build_paper)
+    elif not isinstance(given, Experiment):
+        given = find(str(given))
+    return given if build is None else given._replace(name=FROM_PYTHON, build=build, file=None)
 
 
 def names() -> list[str]:

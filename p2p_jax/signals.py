@@ -1,16 +1,25 @@
-"""Signal handling: Ctrl-C and SIGTERM."""
+"""Signal handling: Ctrl-C, SIGTERM, and calls that a signal may interrupt."""
 
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any, TypeVar
 
 from p2p_jax.errors import EXIT_CODES, Stopped
+
+T = TypeVar("T")
+
+WORKER = "p2p_jax interruptible call"
+"""Name of the threads that `interruptible` starts."""
+
+GLANCE = 0.05  # seconds between two looks for signals
 
 
 @contextmanager
 def ended_by_sigterm(message: str, code: int = EXIT_CODES[signal.SIGTERM]) -> Iterator[None]:
-    """Lets SIGTERM end what is done within, but for what `caught_signals` guards, cleanly and with an exit code.
+    """Ends the block cleanly on SIGTERM, except where `caught_signals` collects it.
 
     Raises:
         Stopped: SIGTERM came.
@@ -21,7 +30,7 @@ def ended_by_sigterm(message: str, code: int = EXIT_CODES[signal.SIGTERM]) -> It
 
     try:
         before = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not in the main thread: whoever runs us there handles signals
+    except ValueError:  # not in the main thread: whoever runs this there handles signals
         yield
         return
     try:
@@ -31,21 +40,63 @@ def ended_by_sigterm(message: str, code: int = EXIT_CODES[signal.SIGTERM]) -> It
 
 
 @contextmanager
-def caught_signals() -> Iterator[list[int]]:
-    """Collects Ctrl-C and SIGTERM, so that the loop ends after its step; a second Ctrl-C ends at once."""
+def caught_signals(on_first: Callable[[], Any] = lambda: None) -> Iterator[list[int]]:
+    """Collects Ctrl-C and SIGTERM, so that the training loop ends after its step; a second Ctrl-C ends at once.
+
+    Args:
+        on_first: called when the first signal comes, to answer the user at once.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C came a second time.
+    """
     caught: list[int] = []
 
     def catch(number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGINT and caught:
             raise KeyboardInterrupt
         caught.append(number)
+        if len(caught) == 1:
+            on_first()
 
     try:
         before = {number: signal.signal(number, catch) for number in EXIT_CODES}
-    except ValueError:  # not in the main thread: whoever runs us there handles signals
+    except ValueError:  # not in the main thread: whoever runs this there handles signals
         before = {}
     try:
         yield caught
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def interruptible(function: Callable[[], T]) -> T:
+    """Calls a function that may stay outside of Python for long, such as the compiler, and handles signals meanwhile.
+
+    Python runs signal handlers in the main thread, between two of its instructions. So the function runs in a thread of
+    its own, and the main thread waits. If a handler raises, the exception leaves here at once, and the thread goes on until
+    the function ends; `is_working` tells whether it still does. In any other thread than the main one the function is
+    called directly.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return function()
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            results.append(function())
+        except BaseException as error:  # raised in the main thread below
+            errors.append(error)
+
+    worker = threading.Thread(target=work, name=WORKER, daemon=True)
+    worker.start()
+    while worker.is_alive():
+        worker.join(GLANCE)
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+def is_working() -> bool:
+    """Whether a call of `interruptible` that an exception has left still runs in its thread."""
+    return any(thread.name == WORKER for thread in threading.enumerate())

@@ -1,60 +1,62 @@
-"""The commands of `p2p-jax`: each parses its own line, imports what it needs, and returns an exit code."""
+"""The commands that use a trained run or show an experiment: translate, evaluate, report, summary."""
 
+import json
 import sys
-from dataclasses import field, make_dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from p2p_jax.cli import compilation_cache
-from p2p_jax.cli.argv import typed_value
-from p2p_jax.cli.options import EvaluateOptions, ReportOptions, TranslateOptions, flat, parse
-from p2p_jax.config.presets import Preset, apply_preset
+from p2p_jax.cli.options import (
+    EvaluateOptions,
+    PresetOption,
+    ReportOptions,
+    TranslateOptions,
+    summary_options,
+)
+from p2p_jax.cli.parsing import asks_for_help, parse, parse_first
+from p2p_jax.config.presets import apply_preset
 from p2p_jax.errors import PROGRAM, USAGE_ERROR, UserError
 
 
 def translate(argv: list[str]) -> int:
     """`p2p-jax translate WORKDIR INPUT… --output DIR`."""
     options = parse(TranslateOptions, argv, f"{PROGRAM} translate")
-    if options.batch_size < 1:
-        raise UserError(f"--batch-size was given {options.batch_size}: it must be at least 1.")
     if options.native and options.resized:
         raise UserError("both --native and --resized were given: give one of them.")
     from p2p_jax.devices import processes
 
-    index, total = processes.start_apart(options.distributed)
+    share = processes.start_apart(options.distributed)
     compilation_cache.turn_on()
     from p2p_jax.console import open_console, progress_bar
-    from p2p_jax.inference.translate import load
-    from p2p_jax.inference.translate_files import find_pictures, leave_out_existing, translate_files
+    from p2p_jax.inference.translate_run import translate as translate_run
     from p2p_jax.signals import ended_by_sigterm
 
     console = open_console()
-    translator = load(options.workdir, checkpoint_step=options.checkpoint, mode=options.mode, trust=options.trust)
-    files = find_pictures(options.inputs, translator.data)[index::total]
-    suffix = f".{options.format}" if options.format else None
-    if options.skip_existing:
-        before, files = len(files), leave_out_existing(files, options.output, suffix)
-        console.print(f"{before - len(files)} of {before} pictures are translated already.")
-    unreadable: list[str] = []
-    last = None
-    stopped = "Stopped; the same command with --skip-existing goes on."
-    with ended_by_sigterm(stopped), progress_bar(console) as progress:
-        written = translate_files(
-            translator,
-            files,
+    with ended_by_sigterm("Stopped; the same command with --skip-existing resumes."), progress_bar(console) as progress:
+        task = progress.add_task("translating", total=None)
+        done = translate_run(
+            options.workdir,
+            options.inputs,
             options.output,
-            batch_size=min(options.batch_size, max(len(files), 1)),
-            native=options.native or (translator.native_by_default and not options.resized),
-            suffix=suffix,
+            mode=options.mode,
+            native=True if options.native else False if options.resized else None,
+            checkpoint_step=options.checkpoint,
+            batch_size=options.batch_size,
+            suffix=f".{options.format}" if options.format else None,
             seed=options.seed,
-            on_unreadable=unreadable.append,
+            skip_existing=options.skip_existing,
+            trust=options.trust,
+            share=share,
+            on_written=lambda count, total: progress.update(task, completed=count, total=total),
         )
-        for path in progress.track(written, total=len(files), description="translating"):
-            last = path
-    if last is not None:
-        console.print(f"{len(files) - len(unreadable)} pictures written to {options.output}, the last {last.name}.")
-    for sentence in unreadable:
+    if options.skip_existing:
+        total = done.skipped + len(done.written) + len(done.unreadable)
+        console.print(f"{done.skipped} of {total} pictures are translated already.")
+    if done.written:
+        console.print(f"{len(done.written)} pictures written to {options.output}, the last {done.written[-1].name}.")
+    for sentence in done.unreadable:
         print(f"{PROGRAM}: {sentence}", file=sys.stderr)
-    return USAGE_ERROR if unreadable else 0
+    return USAGE_ERROR if done.unreadable else 0
 
 
 def evaluate(argv: list[str]) -> int:
@@ -64,43 +66,31 @@ def evaluate(argv: list[str]) -> int:
 
     processes.start(options.distributed)
     compilation_cache.turn_on()
-    import json
-
     from p2p_jax.console import open_console, progress_bar
-    from p2p_jax.evaluation import evaluate as evaluation
-    from p2p_jax.inference.translate import load
+    from p2p_jax.evaluation import runs
     from p2p_jax.signals import ended_by_sigterm
-    from p2p_jax.workdir.bucket.paths import display_name
-    from p2p_jax.workdir.checksums import checksums
+    from p2p_jax.training.messages import print_figures
 
-    config = _load_moved(options).config
-    translator = load(options.workdir, checkpoint_step=options.checkpoint, mode=options.mode, trust=options.trust)
-    identity = [translator.step, options.mode, checksums((translator.params, translator.state))]
     console = open_console()
-    stopped = "Stopped; " + ("the same command goes on." if options.partial else "with --partial FOLDER it could go on.")
+    stopped = "Stopped; " + ("the same command resumes." if options.partial else "with --partial FOLDER it could resume.")
     with ended_by_sigterm(stopped), progress_bar(console) as progress:
-        task = progress.add_task("evaluating")
-        found = evaluation.evaluate(
-            config,
-            translator,
-            options.split,
+        task = progress.add_task("evaluating", total=None)
+        figures = runs.evaluate(
+            options.workdir,
+            split=options.split,
+            mode=options.mode,
+            checkpoint_step=options.checkpoint,
+            data_path=options.data_path,
             partial=options.partial,
-            identity=identity,
+            trust=options.trust,
             on_done=lambda done, total: progress.update(task, completed=done, total=total),
         )
-    result = {"step": translator.step, **found}
     if not processes.is_first():
         return 0
     if options.json:
-        print(json.dumps(result, indent=2))
-        return 0
-    from rich.table import Table
-
-    table = Table("", "L1", "PSNR", "SSIM", title=f"{display_name(options.workdir)}, step {translator.step}")
-    for name, figures in result["figures"].items():
-        table.add_row(name, f"{figures['l1']:.4f}", f"{figures['psnr']:.2f}", f"{figures['ssim']:.4f}")
-    console.print(table)
-    console.print(evaluation.remark(result))
+        print(json.dumps(figures.as_json(), indent=2))
+    else:
+        print_figures(console, figures)
     return 0
 
 
@@ -108,46 +98,48 @@ def report(argv: list[str]) -> int:
     """`p2p-jax report WORKDIR`."""
     options = parse(ReportOptions, argv, f"{PROGRAM} report")
     compilation_cache.turn_on()
-    from p2p_jax.evaluation.report import write_report
-    from p2p_jax.inference.translate import load
+    from p2p_jax.console import open_console, waiting
+    from p2p_jax.evaluation import runs
     from p2p_jax.workdir.bucket.paths import display_name
 
-    found = _load_moved(options)
-    translator = load(options.workdir, checkpoint_step=options.checkpoint, trust=options.trust)
-    print(f"Report: {display_name(write_report(options.workdir, found, translator, translator.step))}")
+    with waiting(open_console(), "evaluating and writing the report"):
+        page = runs.report(
+            options.workdir, checkpoint_step=options.checkpoint, data_path=options.data_path, trust=options.trust
+        )
+    print(f"Report: {display_name(page)}")
     return 0
 
 
 def summary(argv: list[str]) -> int:
     """`p2p-jax summary NAME|FILE.py [--FIELD VALUE]…`."""
     if not argv or argv[0].startswith("-"):
-        print(f"usage: {PROGRAM} summary NAME|FILE.py [--FIELD VALUE]…")
-        return 0 if argv and argv[0] in ("-h", "--help") else USAGE_ERROR
+        print(f"usage: {PROGRAM} summary NAME|FILE.py [options]")
+        return 0 if asks_for_help(argv[:1]) else USAGE_ERROR
     from p2p_jax import experiment
-    from p2p_jax.config.checks import check_config
-    from p2p_jax.config.derived import as_size, count_channels, resolve_group_sizes, resolve_length
-    from p2p_jax.training.resolve_config import resolve_palettes
 
+    program = f"{PROGRAM} summary {argv[0]}"
     found = experiment.find(argv[0])
-    defaults = apply_preset(found.config, typed_value(argv, "--preset"))
-    preset = ("preset", Preset | None, field(default=None))
-    wrapper = make_dataclass("Summary", [("config", flat(defaults), field(default=defaults)), preset])
-    config = resolve_palettes(parse(wrapper, argv[1:], f"{PROGRAM} summary {argv[0]}").config)
-    check_config(config)
+    defaults = apply_preset(found.config, parse_first(PresetOption, argv[1:], program).preset)
+    config = parse(summary_options(found.name, defaults), argv[1:], program).config
+    from p2p_jax.training.resolve_config import resolve_config
+
+    config = resolve_config(replace(config, epochs=None, steps=1), config.batch_size, devices=1)
+    _print_networks(found.build(config), config)
+    return 0
+
+
+def _print_networks(model: Any, config: Any) -> None:
     import jax
     from rich.table import Table
 
+    from p2p_jax.config import as_size, count_channels
     from p2p_jax.console import open_console
     from p2p_jax.summary import summarize
 
-    config = resolve_group_sizes(resolve_length(replace(config, epochs=None, steps=1), config.batch_size), devices=1)
-    model = found.build(config)
     side = (config.batch_size, *as_size(config.image_size))
     inputs, targets = count_channels(config.data.input), count_channels(config.data.target)
-    for title, net, channels in (
-        ("Generator", model.generator, inputs),
-        ("Discriminator", model.discriminator, inputs + targets),
-    ):
+    networks = (("Generator", model.generator, inputs), ("Discriminator", model.discriminator, inputs + targets))
+    for title, net, channels in networks:
         table = Table("Layer", "Output shape", "Parameters", title=title)
         rows = summarize(net, jax.ShapeDtypeStruct((*side, channels), "float32"))
         for row in rows:
@@ -156,18 +148,3 @@ def summary(argv: list[str]) -> int:
         table.add_row("Input", str((*side, channels)), "")
         table.add_row("Total", "", f"{sum(row.parameters for row in rows):,}")
         open_console().print(table)
-    return 0
-
-
-def _load_moved(options: EvaluateOptions | ReportOptions) -> Any:
-    """The experiment of a workdir, with its pictures where they are now."""
-    from p2p_jax.workdir.record import load_experiment
-
-    found = load_experiment(options.workdir, trust=options.trust)
-    if options.data_path is None:
-        data = found.config.data
-        if data.source == "folder" and data.path is None and data.tfds is None:
-            raise UserError(f"the networks in {options.workdir} were imported without data: give --data-path FOLDER.")
-        return found
-    data = replace(found.config.data, path=str(options.data_path))
-    return found._replace(config=replace(found.config, data=data))

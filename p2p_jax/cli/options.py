@@ -1,8 +1,5 @@
-"""Command lines: which options there are, and a clear word where one is unknown."""
+"""The options of the commands."""
 
-import dataclasses
-import difflib
-import typing
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,70 +8,120 @@ import tyro
 
 from p2p_jax.config.distributed import Distributed
 from p2p_jax.config.presets import Preset
-from p2p_jax.errors import UserError
+
+Device = Literal["auto", "cpu", "gpu", "tpu"]
+
+EVERYDAY = (
+    "--data.path", "--data.direction", "--image-size", "--epochs", "--steps", "--batch-size", "--optimizer.learning-rate",
+    "--dtype", "--workdir", "--device", "--overwrite", "--init-from", "--preset", "--show-config",
+)  # fmt: skip
+"""The options of `train` that its short help shows."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The options of `train` that are not part of the config."""
+
+    workdir: Path = Path("runs")
+    """Folder of the run, or its URL in a bucket. If it holds the run already, the same command resumes it."""
+    device: Device = "auto"
+    """What to train on; auto takes a TPU or a GPU where JAX finds one."""
+    overwrite: bool = False
+    """Start over: remove the run in the workdir first."""
+    accept_changed_data: bool = False
+    """Resume although the pictures have changed since the run was started."""
+    init_from: Path | None = None
+    """Fine-tune: start from the networks of the run in this workdir, with their architecture and picture size."""
+    preset: Preset | None = None
+    """Settings of one of the four original implementations. Options that are typed beside it win."""
+    profile: bool = False
+    """Record a JAX profile of a few steps into WORKDIR/profile."""
+    trust: bool = False
+    """Run the experiment file in the workdir although somebody else put it there."""
+    show_config: bool = False
+    """Print the config of the run, changed settings first, and end."""
+    distributed: Distributed = Distributed()
+    """Several processes on one run."""
+
+
+@dataclass(frozen=True)
+class TypedLength:
+    """The length that was typed, which replaces the default whichever unit that has."""
+
+    steps: int | None = None
+    epochs: int | None = None
 
 
 def train_options(name: str, config: Any) -> type:
     """The options of `train`: those of the run, and every field of the config without a prefix."""
     return make_dataclass(
-        "Train",
+        "TrainOptions",
         [
-            ("config", flat(config), field(default=config)),
             ("workdir", Path, field(default=Path("runs") / name)),
-            ("overwrite", bool, field(default=False)),
-            ("accept_changed_data", bool, field(default=False)),
-            ("init_from", Path | None, field(default=None)),
-            ("preset", Preset | None, field(default=None)),
-            ("profile", bool, field(default=False)),
-            ("trust", bool, field(default=False)),
-            ("distributed", Distributed, field(default=Distributed())),
+            ("config", flat(config), field(default=config)),
         ],
-        namespace={
-            "__doc__": f"""Train {name}, or go on with it where WORKDIR holds such a run.
-
-            Args:
-                workdir: Where everything is written.
-                overwrite: Remove the run that is there and start anew.
-                accept_changed_data: Go on though the pictures have changed since the run was started.
-                init_from: Start from the networks of the run in this workdir (fine-tuning), of their architecture and size.
-                preset: Settings as in one of the originals; what is typed beside it wins.
-                profile: Record a JAX profile of a few steps into WORKDIR/profile.
-                trust: Let an experiment file run that somebody else put into a workdir.
-            """
-        },
+        bases=(RunOptions,),
+        frozen=True,
+        namespace={"__doc__": f"Train {name}, or resume the run in WORKDIR."},
     )
 
 
 @dataclass(frozen=True)
+class PresetOption:
+    """The preset of an experiment's config."""
+
+    preset: Preset | None = None
+    """Settings of one of the four original implementations. Options that are typed beside it win."""
+
+
+def summary_options(name: str, config: Any) -> type:
+    """The options of `summary`: a preset, and every field of the config without a prefix."""
+    return make_dataclass(
+        "SummaryOptions",
+        [("config", flat(config), field(default=config))],
+        bases=(PresetOption,),
+        frozen=True,
+        namespace={"__doc__": f"Show the layers, shapes and parameters of the networks of {name}."},
+    )
+
+
+def flat(config: Any) -> Any:
+    """The type of a config whose fields are options without a prefix."""
+    return Annotated[type(config), tyro.conf.arg(name="")]
+
+
+@dataclass(frozen=True)
 class TranslateOptions:
-    """Translate pictures with a trained run; nothing of the training has to be said again."""
+    """Translate pictures with a trained run. No option of the training has to be repeated."""
 
     workdir: Annotated[Path, tyro.conf.Positional]
-    """Of the run."""
+    """Folder of the run, or its URL in a bucket."""
     inputs: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Pictures, or folders of pictures."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
-    """Folder of the results."""
+    """Folder for the results."""
     mode: Literal["picture", "running", "reference"] = "picture"
-    """picture: each picture's own statistics, no dropout; running: the running statistics of training; reference: with
-    dropout, as the reference tests."""
+    """picture: batch norm uses each picture's own statistics, no dropout; running: it uses the running statistics of
+    training, no dropout; reference: each picture's own statistics and dropout, as the PyTorch original tests by default."""
     native: bool = False
-    """Keep the pictures' scale; the default for imported networks."""
+    """Keep the scale of the pictures; the default for imported networks."""
     resized: bool = False
-    """Resize to the size of training and back; the default for all others."""
+    """Resize the pictures to the size of training and back; the default for all other networks."""
     checkpoint: str = "latest"
     """latest, best, or a step number."""
     batch_size: int = 8
+    """Pictures that are translated at once."""
     format: Literal["png", "jpg", "webp", "tiff", "npy"] | None = None
-    """By default png, or tiff for real numbers and more than 4 channels."""
+    """Format of the results. By default png, or tiff for real numbers and for more than 4 channels."""
     seed: int = 0
-    """Of the dropout in mode reference."""
+    """Seed of the dropout in mode reference."""
     skip_existing: bool = False
-    """Leave out pictures whose results are there: goes on where it was stopped."""
+    """Skip pictures whose results exist already: resumes a stopped command."""
     trust: bool = False
-    """Let the experiment file in the workdir run, though you did not put it there."""
+    """Run the experiment file in the workdir although somebody else put it there."""
     distributed: Distributed = field(default_factory=Distributed)
-    """Each process translates a share of the pictures; processes and index are enough, for none waits for another."""
+    """Each process translates some of the pictures. The options processes and index are enough, because no process waits
+    for another."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +129,11 @@ class EvaluateOptions:
     """Measure a trained run on a split of its data."""
 
     workdir: Annotated[Path, tyro.conf.Positional]
-    """Of the run."""
+    """Folder of the run, or its URL in a bucket."""
     split: Literal["train", "val", "test"] | None = None
-    """By default the first there is of test, val and train."""
+    """Split to measure. By default the first that exists of test, val and train."""
     mode: Literal["picture", "running", "reference"] = "picture"
+    """As for translate."""
     checkpoint: str = "latest"
     """latest, best, or a step number."""
     data_path: Path | None = None
@@ -93,45 +141,11 @@ class EvaluateOptions:
     json: bool = False
     """Print JSON instead of a table."""
     partial: Path | None = None
-    """Folder that keeps what was measured so far: the same command goes on where it was stopped."""
+    """Folder for partial results, so that the same command resumes where it was stopped."""
     trust: bool = False
-    """Let the experiment file in the workdir run, though you did not put it there."""
+    """Run the experiment file in the workdir although somebody else put it there."""
     distributed: Distributed = field(default_factory=Distributed)
-    """Each process looks at a share of the pairs."""
-
-
-@dataclass(frozen=True)
-class ImportTorchOptions:
-    """Make a workdir of checkpoints of the PyTorch original (latest_net_G.pth, latest_net_D.pth). Needs no PyTorch."""
-
-    files: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """The generator's file, and the discriminator's if there is one; which is which is found out."""
-    workdir: Path
-    """Folder to make."""
-    direction: Literal["AtoB", "BtoA"] = "AtoB"
-    """Of the data that they were trained on; for evaluation and fine-tuning."""
-    image_size: int | None = None
-    """Pixels a side that they were trained at; by default 256, or 128 for a unet of 7 levels."""
-    dropout: float = 0.5
-    """Rate in training and in mode reference, which the files do not tell (0 if trained with --no_dropout)."""
-    overwrite: bool = False
-    """Remove the run that is in the workdir."""
-
-
-@dataclass(frozen=True)
-class ExportTorchOptions:
-    """Write the networks of a run as files that the PyTorch original loads."""
-
-    workdir: Annotated[Path, tyro.conf.Positional]
-    """Of the run."""
-    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
-    """Folder of latest_net_G.pth and latest_net_D.pth."""
-    overwrite: bool = False
-    """Replace files that are there."""
-    checkpoint: str = "latest"
-    """latest, best, or a step number."""
-    trust: bool = False
-    """Let the experiment file in the workdir run, though you did not put it there."""
+    """Each process measures some of the pairs."""
 
 
 @dataclass(frozen=True)
@@ -139,46 +153,44 @@ class ReportOptions:
     """Write the report of a run: one page of HTML."""
 
     workdir: Annotated[Path, tyro.conf.Positional]
-    """Of the run."""
+    """Folder of the run, or its URL in a bucket."""
     checkpoint: str = "latest"
     """latest, best, or a step number."""
     data_path: Path | None = None
     """Where the pictures are now, if they were moved."""
     trust: bool = False
-    """Let the experiment file in the workdir run, though you did not put it there."""
+    """Run the experiment file in the workdir although somebody else put it there."""
 
 
-def flat(config: Any) -> Any:
-    """A config whose fields are options without a prefix."""
-    return Annotated[type(config), tyro.conf.arg(name="")]
+@dataclass(frozen=True)
+class ImportTorchOptions:
+    """Make a workdir from checkpoints of the PyTorch original (latest_net_G.pth, latest_net_D.pth). Needs no PyTorch."""
+
+    files: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """The generator's file, and the discriminator's if there is one, in any order."""
+    workdir: Path
+    """Folder to make, or its URL in a bucket."""
+    direction: Literal["AtoB", "BtoA"] = "AtoB"
+    """Direction that the networks were trained in; for evaluation and fine-tuning."""
+    image_size: int | None = None
+    """Pixels a side that the networks were trained at. By default 256, or 128 for a unet of 7 levels."""
+    dropout: float = 0.5
+    """Dropout rate in training and in mode reference, which the files do not hold (0 if trained with --no_dropout)."""
+    overwrite: bool = False
+    """Remove the run in the workdir first."""
 
 
-def parse(options: Any, argv: list[str], program: str) -> Any:
-    """Parses a command line; an unknown option is answered with the one it resembles."""
-    parsed, unknown = tyro.cli(options, args=argv, prog=program, return_unknown_args=True)
-    if unknown:
-        known = _option_names(options)
-        raise UserError(f"there is no option {unknown[0]}{suggest(unknown[0].split('=')[0], known)}; see {program} --help.")
-    return parsed
+@dataclass(frozen=True)
+class ExportTorchOptions:
+    """Write the networks of a run as files that the PyTorch original loads."""
 
-
-def _option_names(options: type) -> list[str]:
-    def below(cls: Any, prefix: str) -> list[str]:
-        hints = typing.get_type_hints(cls)
-        found = []
-        for item in dataclasses.fields(cls):
-            name = "" if item.name == "config" else f"{prefix}{item.name}".replace("_", "-")
-            hint = hints[item.name]
-            if dataclasses.is_dataclass(hint):
-                found += below(hint, f"{name}." if name else "")
-            else:
-                found.append(f"--{name}")
-        return found
-
-    return below(options, "")
-
-
-def suggest(word: str, known: list[str]) -> str:
-    """What to say after an unknown word: the known one it resembles, if there is one."""
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+    workdir: Annotated[Path, tyro.conf.Positional]
+    """Folder of the run, or its URL in a bucket."""
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+    """Folder for latest_net_G.pth and latest_net_D.pth."""
+    overwrite: bool = False
+    """Replace files that exist."""
+    checkpoint: str = "latest"
+    """latest, best, or a step number."""
+    trust: bool = False
+    """Run the experiment file in the workdir although somebody else put it there."""

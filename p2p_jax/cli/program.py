@@ -16,9 +16,10 @@ from typing import Any
 from p2p_jax.cli import compilation_cache, inference, pytorch, train
 from p2p_jax.cli.data import data
 from p2p_jax.cli.mistakes import explain_error
-from p2p_jax.cli.options import suggest
+from p2p_jax.cli.parsing import suggest
 from p2p_jax.cli.supervisor import needs_parent
 from p2p_jax.errors import EXIT_CODES, PROGRAM, USAGE_ERROR
+from p2p_jax.signals import is_working
 
 COMMANDS = "p2p_jax.commands"
 """Entry-point group by which other packages add commands."""
@@ -96,7 +97,11 @@ def run_command(command: Callable[[list[str]], int], argv: list[str], program: s
     try:
         return command(argv)
     except KeyboardInterrupt:
-        return _complain("interrupted.", EXIT_CODES[signal.SIGINT], program=program)
+        code = _complain("interrupted.", EXIT_CODES[signal.SIGINT], program=program)
+        if is_working():  # ending Python while the compiler runs in a thread would crash
+            sys.stdout.flush()
+            os._exit(code)
+        return code
     except Exception as error:
         if os.environ.get("P2P_JAX_TRACEBACK"):
             raise

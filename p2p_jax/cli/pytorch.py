@@ -1,7 +1,8 @@
 """The commands `import-torch` and `export-torch`."""
 
 from p2p_jax.cli import compilation_cache
-from p2p_jax.cli.options import ExportTorchOptions, ImportTorchOptions, parse
+from p2p_jax.cli.options import ExportTorchOptions, ImportTorchOptions
+from p2p_jax.cli.parsing import parse
 from p2p_jax.errors import PROGRAM
 
 

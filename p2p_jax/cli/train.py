@@ -1,65 +1,116 @@
 """The command `train`."""
 
 from pathlib import Path
+from typing import Any
 
 from p2p_jax.cli import compilation_cache
-from p2p_jax.cli.argv import typed_value
-from p2p_jax.cli.options import parse, train_options
-from p2p_jax.config.presets import apply_preset
+from p2p_jax.cli.option_help import format_options, format_usage, list_options
+from p2p_jax.cli.options import EVERYDAY, RunOptions, TypedLength, train_options
+from p2p_jax.cli.parsing import asks_for_help, parse, parse_first
+from p2p_jax.console import open_console, waiting
 from p2p_jax.errors import PROGRAM, USAGE_ERROR, UserError
 
 
 def train(argv: list[str]) -> int:
     """`p2p-jax train NAME|FILE.py [options]`."""
-    if not argv or argv[0].startswith("-"):
-        from p2p_jax import experiment
-
-        print(f"usage: {PROGRAM} train NAME|FILE.py [--workdir DIR] [--FIELD VALUE]…\n")
-        print(f"NAME is one of: {', '.join(experiment.names())}.\nThe options of one: {PROGRAM} train NAME --help")
-        return 0 if argv and argv[0] in ("-h", "--help") else USAGE_ERROR
     from p2p_jax import experiment
-    from p2p_jax.cli.argv import find_workdir, settle_length
-    from p2p_jax.training.resolve_config import resolve_palettes
-    from p2p_jax.workdir import resume
-    from p2p_jax.workdir.init_from import networks_of, read_imported, recorded_source
 
+    if not argv or argv[0].startswith("-"):
+        print(f"usage: {PROGRAM} train NAME|FILE.py [options]\n")
+        print(f"NAME is one of: {', '.join(experiment.names())}.\nThe options of one: {PROGRAM} train NAME --help")
+        return 0 if asks_for_help(argv[:1]) else USAGE_ERROR
+    program = f"{PROGRAM} train {argv[0]}"
     found = experiment.find(argv[0])
-    workdir = find_workdir(argv, found.name)
-    trust = "--trust" in argv
-    stored = resume.stored_run(workdir, found, overwrite="--overwrite" in argv, trust=trust)
-    defaults = (stored or found).config
-    preset, init_from = typed_value(argv, "--preset"), typed_value(argv, "--init-from")
-    defaults = apply_preset(defaults, preset)
-    if stored is not None and read_imported(workdir):
-        init_from = str(workdir)
-    elif stored is not None:
-        init_from = None
-    if init_from:
-        defaults = networks_of(defaults, Path(init_from), trust=trust)
-        if preset:
-            print(f"The networks are those of {init_from}; losses, optimizers and data are as in {preset}.")
-    options = parse(train_options(found.name, defaults), argv[1:], f"{PROGRAM} train {argv[0]}")
-    config = resolve_palettes(settle_length(options.config, argv))
-    if stored is not None:
-        if options.init_from and options.init_from.absolute() != recorded_source(workdir):
-            raise UserError(f"{workdir} already holds a run: --init-from is for a new one; give another --workdir.")
-        if (notice := resume.refuse_differences(workdir, stored, config)) is not None:
-            print(notice)
-    from p2p_jax.devices import processes
+    if asks_for_help(argv) and "--help-all" not in argv:
+        print(_short_help(train_options(found.name, found.config), program))
+        return 0
+    with waiting(open_console(), "loading JAX"):
+        from p2p_jax.devices import platform, processes
+        from p2p_jax.training import trainer
+        from p2p_jax.training.run import Request
 
+    first = parse_first(RunOptions, argv[1:], program)
+    workdir = first.workdir if first.workdir != RunOptions.workdir else Path("runs") / found.name
+    stored, defaults = _choose_defaults(found, first, workdir)
+    options = parse(train_options(found.name, defaults), argv[1:], program)
+    experiment_to_run = _typed_experiment(found, stored, options, argv, workdir)
+    platform.choose(options.device)
     processes.start(options.distributed)
     compilation_cache.turn_on()
-    from p2p_jax.console import open_console
-    from p2p_jax.training import trainer
-
-    trainer.train(
-        (stored or found)._replace(config=config),
+    request = Request(
+        experiment_to_run,
         workdir,
+        open_console(quiet=not processes.is_first()),
         overwrite=options.overwrite,
         accept_changed_data=options.accept_changed_data,
         init_from=options.init_from,
         profile=options.profile,
         step_timeout=options.distributed.step_timeout,
-        console=open_console(quiet=not processes.is_first()),
     )
+    if options.show_config:
+        return _show_config(trainer.open_data(request)[0].config)
+    trainer.run_training(request)
     return 0
+
+
+def _short_help(options: Any, program: str) -> str:
+    """The everyday options; all others are behind --help-all."""
+    known = {option.name: option._replace(group="") for option in list_options(options)}
+    return (
+        f"{format_usage(options, program)}\n\n{options.__doc__}\n\n"
+        f"{format_options(known[name] for name in EVERYDAY)}\n\n"
+        f"All {len(known)} options: {program} --help-all"
+    )
+
+
+def _choose_defaults(found: Any, first: RunOptions, workdir: Path) -> tuple[Any, Any]:
+    """The run that the workdir holds, or None, and the values of all options that are not typed."""
+    from p2p_jax.training.resolve_config import choose_defaults
+    from p2p_jax.workdir import resume
+    from p2p_jax.workdir.init_from import read_imported
+
+    stored = resume.stored_run(workdir, found, overwrite=first.overwrite, trust=first.trust)
+    init_from = first.init_from
+    if stored is not None:
+        init_from = workdir if read_imported(workdir) else None
+    defaults = choose_defaults((stored or found).config, preset=first.preset, init_from=init_from, trust=first.trust)
+    if init_from and first.preset:
+        print(f"The networks are those of {init_from}; losses, optimizers and data are as in {first.preset}.")
+    return stored, defaults
+
+
+def _typed_experiment(found: Any, stored: Any, options: Any, argv: list[str], workdir: Path) -> Any:
+    """The experiment with what was typed; a stored run refuses what would make it another run."""
+    from p2p_jax.training.resolve_config import replace_length, resolve_files
+    from p2p_jax.workdir import resume
+    from p2p_jax.workdir.init_from import recorded_source
+
+    typed = parse_first(TypedLength, argv[1:], PROGRAM)
+    config = resolve_files(replace_length(options.config, steps=typed.steps, epochs=typed.epochs))
+    if stored is not None:
+        if options.init_from and options.init_from.absolute() != recorded_source(workdir):
+            raise UserError(f"{workdir} already holds a run: --init-from is for a new one; give another --workdir.")
+        if (notice := resume.refuse_differences(workdir, stored, config)) is not None:
+            print(notice)
+    return (stored or found)._replace(config=config)
+
+
+def _show_config(config: Any) -> int:
+    """Prints a config: first what differs from the defaults, then all the rest."""
+    from p2p_jax.config import Config
+    from p2p_jax.config.tree import differences, to_dict
+
+    changed = {name: new for name, (_, new, _) in differences(Config(), config).items()}
+    rest = {name: value for name, value in _flatten(to_dict(config)).items() if name not in changed}
+    for title, values in (("Changed from the defaults:", changed), ("As by default:", rest)):
+        print(title)
+        for name, value in values.items():
+            print(f"  {name} = {value}")
+    return 0
+
+
+def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat

@@ -2,8 +2,9 @@
 
 import math
 
+from p2p_jax.config.data_schema import Side
 from p2p_jax.config.derived import as_size, count_classes, load_size
-from p2p_jax.config.schema import Config, Side
+from p2p_jax.config.schema import Config
 from p2p_jax.config.tree import get_field
 from p2p_jax.errors import UserError
 

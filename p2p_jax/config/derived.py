@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from p2p_jax.config.schema import Config, Side, Size
+from p2p_jax.config.data_schema import Side, Size
+from p2p_jax.config.schema import Config
 from p2p_jax.errors import UserError
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ import numpy as np
 from p2p_jax.config import Config, Side, count_channels
 from p2p_jax.config.tree import to_dict
 from p2p_jax.data.fit import Fit, fit_of_evaluation
-from p2p_jax.data.loading import data_help, open_dataset
+from p2p_jax.data.loading import describe_data, open_dataset
 from p2p_jax.data.pairs import Example, Pairs, Replacing, read_batch
 from p2p_jax.data.resizing import resize
 from p2p_jax.data.sides import show
@@ -21,7 +21,33 @@ from p2p_jax.errors import UserError
 from p2p_jax.evaluation import metrics
 from p2p_jax.evaluation.partial_sums import PartialSums
 
-Figures = dict[str, float]
+Scores = dict[str, float]
+"""{"l1": in the scale [-1, 1], "psnr": in decibels, "ssim": at most 1}."""
+
+
+class Figures(NamedTuple):
+    """How good a translator is on a split.
+
+    Attributes:
+        step: of the checkpoint.
+        split: "train", "val" or "test".
+        pairs: number of pairs that were measured.
+        replaced: number of unreadable pairs among them, which other pairs replaced.
+        scores: by the names "translator", "input itself" and "mean training target": mean L1 (in the scale [-1, 1]), PSNR
+            (dB) and SSIM (at most 1) over all pairs.
+    """
+
+    step: int
+    split: str
+    pairs: int
+    replaced: int
+    scores: dict[str, Scores]
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures as `report/figures.json` and `evaluate --json` hold them."""
+        return {
+            "step": self.step, "split": self.split, "pairs": self.pairs, "replaced": self.replaced, "figures": self.scores,
+        }  # fmt: skip
 
 
 Translate = Callable[[np.ndarray], np.ndarray | jax.Array]
@@ -40,7 +66,7 @@ def _measure(pictures: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:
 
 def score(
     pairs: Pairs, translate: Translate, fit: Fit, target: Side = Side(), *, count: int | None = None, batch_size: int = 8
-) -> Figures:
+) -> Scores:
     """Mean L1, PSNR and SSIM of a translator over the first `count` pairs of a split.
 
     Args:
@@ -68,7 +94,7 @@ def _scaled(translate: Translate, target: Side) -> Guess:
     return lambda pictures: to_255(target, jnp.asarray(translate(pictures)))
 
 
-def _figures(means: np.ndarray) -> Figures:
+def _figures(means: np.ndarray) -> Scores:
     return dict(zip(FIGURES, map(float, means), strict=True))
 
 
@@ -185,15 +211,16 @@ def sample_split(splits: dict[str, Any]) -> str:
     return "val" if "val" in splits else "train"
 
 
-def evaluate(
+def evaluate_translator(
     config: Config,
     translate: Translate,
     split: str | None = None,
     *,
+    step: int,
     partial: Path | None = None,
     identity: Any = None,
     on_done: Callable[[int, int], object] = lambda done, total: None,
-) -> dict[str, Any]:
+) -> Figures:
     """Evaluates a translator on a split of its experiment's data, at the size of training, with both baselines.
 
     Of several processes each takes a share of the pairs, and all have to ask for it.
@@ -202,19 +229,19 @@ def evaluate(
         config: of the experiment.
         translate: stored values of inputs (n, h, w, c) to those of targets (n, h, w, c').
         split: "train", "val" or "test"; by default the first there is of test, val and train.
+        step: of the checkpoint that the translator is from.
         partial: folder that keeps what was measured, from which the same evaluation goes on; empty once it is done.
         identity: names the translator, as JSON holds it, for `partial`.
         on_done: is told how many pairs of this process's share are done, and how many there are.
 
     Returns:
-        {"split", "pairs", "replaced" (unreadable ones, for which others stood in), "figures": {"translator" and each
-        baseline: {"l1", "psnr", "ssim"}}}.
+        the figures of the translator and of both baselines.
 
     Raises:
         UserError: the data are not there, or lack the split.
     """
     dataset = open_dataset(config)
-    split = choose_split(dataset.splits, split, data_help(config.data))
+    split = choose_split(dataset.splits, split, describe_data(config.data))
     pairs, target = dataset.splits[split], config.data.target
     guesses = {"translator": _scaled(translate, target), **baselines(dataset.splits["train"], config)}
     share, fit = processes.own_share(pairs.count()), fit_of_evaluation(config)
@@ -228,14 +255,14 @@ def evaluate(
     replaced = int(processes.add_up(np.array([len(tally.replaced)], np.float64))[0])
     tally.forget()  # all others are done, too
     figures = {name: _figures(row) for name, row in zip(guesses, means, strict=True)}
-    return {"split": split, "pairs": pairs.count(), "replaced": replaced, "figures": figures}
+    return Figures(step, split, pairs.count(), replaced, figures)
 
 
-def remark(result: dict[str, Any]) -> str:
+def remark(figures: Figures) -> str:
     """How to read the figures."""
-    replaced = f" ({result['replaced']} of them unreadable and replaced by others)" if result["replaced"] else ""
+    replaced = f" ({figures.replaced} of them unreadable and replaced by others)" if figures.replaced else ""
     return (
-        f"Over {result['pairs']} pairs of the split '{result['split']}'{replaced}. L1 is in the scale [-1, 1], lower is "
-        "better; PSNR (dB) and SSIM, higher is better. Where the colours of the target cannot be told from the input "
-        "(labels to photos), L1 and PSNR hardly tell a translator from the mean picture: there SSIM and the eye decide."
+        f"Over {figures.pairs} pairs of the split '{figures.split}'{replaced}. L1 is in the scale [-1, 1], lower is "
+        "better; PSNR (dB) and SSIM, higher is better. Where the input does not determine the colours of the target "
+        "(labels to photos), L1 and PSNR hardly separate a translator from the mean picture: judge by SSIM and by eye."
     )

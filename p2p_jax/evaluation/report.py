@@ -14,7 +14,7 @@ from p2p_jax import config as configs
 from p2p_jax.config.derived import as_size
 from p2p_jax.config.tree import to_dict
 from p2p_jax.data.fit import fit_of_evaluation
-from p2p_jax.data.loading import data_help, open_dataset
+from p2p_jax.data.loading import describe_data, open_dataset
 from p2p_jax.devices import processes
 from p2p_jax.evaluation import evaluate
 from p2p_jax.evaluation.samples import sample_columns, save_grid
@@ -45,7 +45,9 @@ td.number { text-align: right; font-variant-numeric: tabular-nums; } figcaption 
 """
 
 
-def write_report(workdir: Path, experiment: Experiment, translate: evaluate.Translate, step: int) -> Path:
+def write_report(
+    workdir: Path, experiment: Experiment, translate: evaluate.Translate, step: int
+) -> tuple[Path, evaluate.Figures]:
     """Evaluates, and writes WORKDIR/report: index.html, curves.png, test.png and figures.json; of several processes, the
     first writes.
 
@@ -56,25 +58,25 @@ def write_report(workdir: Path, experiment: Experiment, translate: evaluate.Tran
         step: of the checkpoint it is from.
 
     Returns:
-        the path of the page.
+        the path of the page, and the figures.
     """
     folder = workdir / "report"
     page = folder / "index.html"
     config = experiment.config
-    result = evaluate.evaluate(config, translate)
+    figures = evaluate.evaluate_translator(config, translate, step=step)
     if not processes.is_first():
-        return page
+        return page, figures
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(folder / "figures.json") as unfinished:
-        unfinished.write_text(json.dumps({"step": step, **result}, indent=2) + "\n")
-    pairs = open_dataset(config).splits[result["split"]]
+        unfinished.write_text(json.dumps(figures.as_json(), indent=2) + "\n")
+    pairs = open_dataset(config).splits[figures.split]
     examples = [pairs.read(index, fit_of_evaluation(config)) for index in range(min(SHOWN, pairs.count()))]
     save_grid(folder / "test.png", sample_columns(examples, evaluate.translate_all(translate, examples), config.data))
     rows = read_rows(workdir / "metrics.jsonl")
     plot_curves(rows, folder / "curves.png")
     with atomic_write(page) as unfinished:
-        unfinished.write_text(_page(workdir, experiment, result, step, rows))
-    return page
+        unfinished.write_text(_page(workdir, experiment, figures, rows))
+    return page, figures
 
 
 def plot_curves(rows: list[dict[str, float]], path: Path) -> None:
@@ -99,19 +101,19 @@ def plot_curves(rows: list[dict[str, float]], path: Path) -> None:
         figure.savefig(unfinished, dpi=110, format="png")
 
 
-def _page(workdir: Path, experiment: Experiment, result: dict[str, Any], step: int, rows: list[dict[str, float]]) -> str:
+def _page(workdir: Path, experiment: Experiment, figures: evaluate.Figures, rows: list[dict[str, float]]) -> str:
     config, record = experiment.config, read_record(workdir)
     title = f"p2p_jax: {experiment.name}"
     rate = np.median([row["pictures_per_second"] for row in rows]) if rows else None
     speed = f", {rate:.1f} pictures per second" if rate else ""
     body = [
         f"<h1>{html.escape(title)}</h1>",
-        f"<p>{step} steps of batch {config.batch_size} at {_size(config)} pixels on "
-        f"{html.escape(data_help(config.data))}, direction {config.data.direction}{speed}.</p>",
+        f"<p>{figures.step} steps of batch {config.batch_size} at {_size(config)} pixels on "
+        f"{html.escape(describe_data(config.data))}, direction {config.data.direction}{speed}.</p>",
         "<h2>Figures</h2>",
-        _figures_table(result),
-        f"<p>{html.escape(evaluate.remark(result))}</p>",
-        f"<h2>Pictures of the split '{result['split']}'</h2>",
+        _figures_table(figures),
+        f"<p>{html.escape(evaluate.remark(figures))}</p>",
+        f"<h2>Pictures of the split '{figures.split}'</h2>",
         _picture(workdir / "report" / "test.png", "Columns: input, output of the translator, target."),
         "<h2>Curves</h2>",
         _picture(workdir / "report" / "curves.png", "Losses and other metrics against training steps."),
@@ -139,14 +141,14 @@ def _size(config: configs.Config) -> str:
     return str(height) if height == width else f"{height} x {width}"
 
 
-def _figures_table(result: dict[str, Any]) -> str:
+def _figures_table(figures: evaluate.Figures) -> str:
     rows = [
         f"<tr><td>{html.escape(name)}</td>"
         + "".join(
-            f'<td class="number">{value:.{digits}f}</td>' for value, digits in zip(figures.values(), (4, 2, 4), strict=True)
+            f'<td class="number">{value:.{digits}f}</td>' for value, digits in zip(scores.values(), (4, 2, 4), strict=True)
         )
         + "</tr>"
-        for name, figures in result["figures"].items()
+        for name, scores in figures.scores.items()
     ]
     return f"<table><tr><th></th><th>L1</th><th>PSNR</th><th>SSIM</th></tr>{''.join(rows)}</table>"
 

@@ -1,10 +1,10 @@
-"""Using a trained generator: pictures in, pictures out."""
+"""A trained generator as a function of pictures."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +18,7 @@ from p2p_jax.data.values import decode, encode
 from p2p_jax.errors import UserError
 from p2p_jax.network import Network
 from p2p_jax.workdir import checkpoint
-from p2p_jax.workdir.bucket import fetch
-from p2p_jax.workdir.bucket.paths import is_url
+from p2p_jax.workdir.bucket.fetch import local_folder
 from p2p_jax.workdir.record import load_experiment
 
 Mode = Literal["picture", "running", "reference"]
@@ -143,28 +142,35 @@ class Translator:
 
 
 def load(
-    workdir: str | Path, *, checkpoint_step: int | str = "latest", mode: Mode = "picture", trust: bool = False
+    workdir: str | Path,
+    *,
+    checkpoint_step: int | str = "latest",
+    mode: Mode = "picture",
+    trust: bool = False,
+    build: Callable[[Any], Any] | None = None,
 ) -> Translator:
     """Loads the translator that a run has trained.
 
     Args:
-        workdir: of the run; a folder, or a URL of a bucket.
+        workdir: of the run; a folder, or its URL in a bucket.
         checkpoint_step: "latest", "best" or a step number.
-        mode: "picture": statistics of each picture by itself, no dropout, deterministic; "running": the running
-            statistics of training (the reference's --eval); "reference": as the reference tests, with dropout.
-        trust: run an experiment file that somebody else put into the workdir.
+        mode: "picture": batch norm uses the statistics of each picture alone, there is no dropout, and results are
+            deterministic; "running": the running statistics of training, no dropout (the PyTorch original's `--eval`);
+            "reference": the statistics of each picture, with dropout, as the PyTorch original tests by default.
+        trust: run the experiment file in the workdir although somebody else put it there.
+        build: `(config) -> Pix2Pix` of a run that was trained from Python with a `build` of its own.
 
     Raises:
-        UserError: the folder is no workdir, has no such checkpoint, or holds code that is not trusted.
+        UserError: the folder is no workdir, has no such checkpoint, or holds code that is not trusted, or there is no such
+            mode.
     """
-    if is_url(str(workdir)):
-        with fetch.local_copy_of(str(workdir)) as folder:
-            return load(folder, checkpoint_step=checkpoint_step, mode=mode, trust=trust)
-    workdir = Path(workdir)
-    found = load_experiment(workdir, trust=trust)
-    config = found.config
-    statistics = "running" if mode == "running" else "batch"
-    model = found.build(replace(config, generator=replace(config.generator, statistics=statistics)))
-    params, state, step = checkpoint.restore_params(workdir, checkpoint_step, best_metric=config.best_metric)
+    if mode not in get_args(Mode):
+        raise UserError(f"the mode {mode} was given: it is one of {', '.join(get_args(Mode))}.")
+    with local_folder(workdir) as folder:
+        found = load_experiment(folder, trust=trust, build=build)
+        config = found.config
+        statistics = "running" if mode == "running" else "batch"
+        model = found.build(replace(config, generator=replace(config.generator, statistics=statistics)))
+        params, state, step = checkpoint.restore_params(folder, checkpoint_step, best_metric=config.best_metric)
     apply = make_translate(model.generator, mode, input=config.data.input, target=config.data.target)
     return Translator(params, state, apply, config.data, fit_of_translation(config), step, config.native)

@@ -110,7 +110,7 @@ def translate_files(
     """
     if translator.data.target.kind == "labels" and suffix in (".jpg", ".webp"):
         raise UserError(f"labels cannot be written as {suffix}, which changes their values: write .png, .tiff or .npy.")
-    fit = translator.fit._replace(preprocess="none", whole=True) if native else translator.fit
+    fit = translator.fit._replace(preprocess="none", uncropped=True) if native else translator.fit
     at_once = batch_size if fit.fixed else 1
     for start in range(0, len(files), at_once):
         chunk, placed = [], []
@@ -118,7 +118,7 @@ def translate_files(
             try:
                 placed.append(_place(one, fit, translator.data))
                 chunk.append(one)
-            except ValueError as error:
+            except UserError as error:
                 if on_unreadable is None:
                     raise
                 on_unreadable(str(error))

@@ -12,10 +12,11 @@ from p2p_jax.config.checks import varies
 from p2p_jax.data.loading import Reader
 from p2p_jax.devices.memory import compile_and_release
 from p2p_jax.devices.sharding import gather_params
+from p2p_jax.signals import interruptible
 from p2p_jax.state import TrainState
 from p2p_jax.step import Metrics, Pix2Pix
 from p2p_jax.training.feed import Store, describe_call, make_update, open_store
-from p2p_jax.training.stopwatch import Interval, losing
+from p2p_jax.training.stopwatch import Interval, waiting_for
 
 
 class Engine(NamedTuple):
@@ -44,7 +45,7 @@ def open_engine(model: Pix2Pix, config: Config, mesh: Mesh, reader: Reader, like
     return Engine(mesh, reader, store, update, {})
 
 
-def compile_ahead(engine: Engine, config: Config, like: TrainState, done: int, window: Interval) -> None:
+def compile_ahead(engine: Engine, config: Config, like: TrainState, done: int, interval: Interval) -> None:
     """Compiles what most calls of a run need, before there is a state beside which it would need memory.
 
     Where pictures have sizes of their own, or less than one whole call is left after step `done`, nothing is compiled.
@@ -52,15 +53,17 @@ def compile_ahead(engine: Engine, config: Config, like: TrainState, done: int, w
     if varies(config) or done + (config.steps_per_call or 1) > (config.steps or 0):
         return
     batch = describe_call(engine.reader, config, engine.mesh, picked=engine.store is not None)
-    find_program(engine, like, batch, window)
+    find_program(engine, like, batch, interval)
 
 
 def find_program(
-    engine: Engine, state: TrainState, batch: Any, window: Interval
+    engine: Engine, state: TrainState, batch: Any, interval: Interval
 ) -> Callable[..., tuple[TrainState, Metrics]]:
     """The program of a call on such a batch, compiled if it is the first one of its kind; shapes will do."""
     kind = tuple((name, values.shape, values.dtype) for name, values in sorted(batch.items()))
     if kind not in engine.programs:
-        with losing(window, "compilation"):
-            engine.programs[kind] = compile_and_release(engine.update.func, state, batch, **engine.update.keywords)
+        with waiting_for(interval, "compilation"):
+            engine.programs[kind] = interruptible(
+                lambda: compile_and_release(engine.update.func, state, batch, **engine.update.keywords)
+            )
     return engine.programs[kind]

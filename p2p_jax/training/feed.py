@@ -90,7 +90,7 @@ def open_stream(
         seed=config.seed,
         batch_size=config.batch_size,
         start=start,
-        share=(jax.process_index(), processes.count()),
+        shard=(jax.process_index(), processes.count()),
         threads=data.threads,
         processes=0 if reader.cache is not None else data.processes,
         read=not picked,

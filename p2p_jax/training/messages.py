@@ -1,15 +1,24 @@
 """What the user is told about a training run."""
 
+import shlex
+import sys
+from pathlib import Path
+
 import jax
+from rich.console import Console
+from rich.table import Table
 
 from p2p_jax.data.loading import Reader, batches
 from p2p_jax.data.pairs import Replacing
 from p2p_jax.devices import processes
-from p2p_jax.errors import NotFinite, Stopped
+from p2p_jax.errors import PROGRAM, NotFinite, Stopped
+from p2p_jax.evaluation.evaluate import Figures, remark
 from p2p_jax.training.run import Run
 from p2p_jax.workdir.bucket.paths import display_name
 from p2p_jax.workdir.cleaning import REPLACED
 from p2p_jax.workdir.disk import atomic_write
+
+STOPPING = "stopping after this step and saving (after the first step, while it is compiled); Ctrl-C again ends now."
 
 NAMED = 10  # unreadable pairs named on the screen
 
@@ -71,3 +80,26 @@ def report_replaced(run: Run) -> None:
         run.console.print(f"  {sentence}", style="yellow")
     if len(sentences) > NAMED:
         run.console.print(f"  and {len(sentences) - NAMED} more; all are named in {display_name(path)}.", style="yellow")
+
+
+def announce_stop() -> None:
+    """Answers the first Ctrl-C or SIGTERM at once."""
+    print(f"{PROGRAM}: {STOPPING}", file=sys.stderr, flush=True)
+
+
+def print_figures(console: Console, figures: Figures) -> None:
+    """Prints the figures of the translator beside the baselines'."""
+    table = Table(
+        "", "L1", "PSNR", "SSIM", title=f"{figures.pairs} pairs of the split '{figures.split}', step {figures.step}"
+    )
+    for name, scores in figures.scores.items():
+        table.add_row(name, f"{scores['l1']:.4f}", f"{scores['psnr']:.2f}", f"{scores['ssim']:.4f}")
+    console.print(table)
+    console.print(remark(figures))
+
+
+def print_next_commands(run: Run, page: Path) -> None:
+    """Prints where the report is, and what to do with the trained run."""
+    workdir = shlex.quote(display_name(run.workdir))
+    run.console.print(f"Report: {display_name(page)}")
+    run.console.print(f"Translate pictures: {PROGRAM} translate {workdir} PICTURES --output translated")

@@ -1,9 +1,9 @@
-"""What stays the same throughout one training run."""
+"""One training run: what was asked for, and what stays the same throughout."""
 
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from rich.console import Console
@@ -17,7 +17,36 @@ from p2p_jax.step import Pix2Pix
 from p2p_jax.workdir import checkpoint
 
 Submit = Callable[[Callable[[], None]], None]
-"""Has something done in the background."""
+"""Runs a function in the background."""
+
+OnStep = Callable[[int, dict[str, float]], Any]
+"""Called with the number of a step and its metrics, once they are known."""
+
+
+class Request(NamedTuple):
+    """What a training run was asked for.
+
+    Attributes:
+        experiment: with the config that was asked for; where the workdir holds a run, as `resume.stored_run` returned it.
+        workdir: where everything is written.
+        console: where messages go.
+        overwrite: remove the run in the workdir and start anew.
+        accept_changed_data: resume although the pictures have changed since the run was started.
+        init_from: workdir of another run whose networks this one starts from.
+        profile: record a JAX profile of a few steps into WORKDIR/profile.
+        step_timeout: where there are several processes, seconds without a step after which this one is ended.
+        on_step: called after every step.
+    """
+
+    experiment: Experiment
+    workdir: Path
+    console: Console
+    overwrite: bool = False
+    accept_changed_data: bool = False
+    init_from: Path | None = None
+    profile: bool = False
+    step_timeout: float = math.inf
+    on_step: OnStep | None = None
 
 
 class Run(NamedTuple):
@@ -32,7 +61,8 @@ class Run(NamedTuple):
         manager: of the checkpoints.
         console: where messages go.
         step_timeout: where there are several processes, seconds without a step after which this one is ended.
-        left_out: indices of the batches left out so far.
+        on_step: called after every step.
+        left_out: indices of the batches that were skipped so far.
     """
 
     workdir: Path
@@ -43,16 +73,17 @@ class Run(NamedTuple):
     manager: checkpoint.Manager
     console: Console
     step_timeout: float = math.inf
+    on_step: OnStep | None = None
     left_out: tuple[int, ...] = ()
 
 
 def translate_with(run: Run, state: TrainState) -> evaluate.Translate:
-    """The generator as it is now, or its moving average, as a function of pictures; it waits for no result.
+    """The generator as it is now, or its moving average, as a function of pictures. It waits for no result.
 
-    Of several processes all have to ask for it.
+    Of several processes all must call this.
     """
     params = state.generator.params if state.ema is None else state.ema
-    # On one device: the pictures are few, and each goes through by itself.
-    params, g_state = on_one_device((params, state.generator.state))
+    # On one device: the pictures are few, and each is translated alone.
+    params, generator_state = on_one_device((params, state.generator.state))
     key = jax.random.key(0)
-    return lambda pictures: run.translate(params, g_state, key, pictures)
+    return lambda pictures: run.translate(params, generator_state, key, pictures)

@@ -7,12 +7,14 @@ import json
 import os
 import platform
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from p2p_jax.config import Config
 from p2p_jax.config.tree import from_dict, to_dict
 from p2p_jax.errors import UserError
-from p2p_jax.experiment import Experiment, find, from_module, load_file
+from p2p_jax.experiment import FROM_PYTHON, Experiment, find, from_module, load_file
 from p2p_jax.workdir.disk import atomic_write
 
 RECORD = "experiment.json"
@@ -69,18 +71,26 @@ def read_record(workdir: Path) -> dict[str, Any]:
     return record
 
 
-def load_experiment(workdir: Path, *, trust: bool = False) -> Experiment:
+def load_experiment(workdir: Path, *, trust: bool = False, build: Callable[[Any], Any] | None = None) -> Experiment:
     """Rebuilds the experiment of a run, with the config of that run.
 
     Args:
         workdir: of the run.
         trust: run the experiment file in the workdir even though it was put there by somebody else.
+        build: `(config) -> Pix2Pix` of a run that was trained from Python with a `build` of its own.
 
     Raises:
-        UserError: the folder is no workdir, or its code is not trusted or was changed.
+        UserError: the folder is no workdir, its code is not trusted or was changed, or it lacks a `build`.
     """
     record = read_record(workdir)
-    if record["sha256"] is None:
+    if build is not None:
+        found = Experiment(FROM_PYTHON, Config(), build)
+    elif record["name"] == FROM_PYTHON:
+        raise UserError(
+            f"the run in {workdir} was trained from Python with a build function of its own: use it from Python, and give "
+            "that function as build=."
+        )
+    elif record["sha256"] is None:
         found = find(record["name"])
     else:
         path = workdir / "experiment.py"

@@ -3,12 +3,14 @@
 Stored values are the defaults of a resumed run, so only options that were typed can differ from them.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from p2p_jax.config import Config
 from p2p_jax.config.tree import differences
 from p2p_jax.errors import UserError
-from p2p_jax.experiment import Experiment
+from p2p_jax.experiment import FROM_PYTHON, Experiment
 from p2p_jax.workdir.init_from import has_checkpoint, read_imported, refuse_other_networks, refuse_to_remove_imported
 from p2p_jax.workdir.record import RECORD, hash_file, load_experiment, read_record
 
@@ -45,7 +47,8 @@ def stored_run(workdir: Path, found: Experiment, *, overwrite: bool, trust: bool
         raise UserError(
             f"{found.file} has changed since the run in {workdir} was started: give another --workdir, or --overwrite."
         )
-    return load_experiment(workdir, trust=trust)
+    build = found.build if found.name == FROM_PYTHON else None
+    return load_experiment(workdir, trust=trust, build=build)
 
 
 def refuse_differences(workdir: Path, stored: Experiment, config: Any) -> str | None:
@@ -84,6 +87,26 @@ def refuse_differences(workdir: Path, stored: Experiment, config: Any) -> str | 
     if new > old or (config.epochs is None) != (stored.config.epochs is None):
         return f"The length changes from {old} to {new} steps, and the learning-rate schedule with it."
     return None
+
+
+def with_stored_values(config: Config, stored: Config) -> Config:
+    """A config that was given whole, with the values that the stored run has filled in where the config leaves them open.
+
+    Args:
+        config: as it was given, for example from Python.
+        stored: the config of the run.
+    """
+    config = replace(
+        config,
+        steps_per_epoch=stored.steps_per_epoch,
+        steps_per_call=config.steps_per_call or stored.steps_per_call,
+        generator=replace(config.generator, group_size=config.generator.group_size or stored.generator.group_size),
+        discriminator=replace(
+            config.discriminator, group_size=config.discriminator.group_size or stored.discriminator.group_size
+        ),
+    )
+    same_length = config.epochs is not None and config.epochs == stored.epochs
+    return replace(config, steps=stored.steps) if config.steps is None and same_length else config
 
 
 def data_changed(workdir: Path, fingerprint: str, *, accept: bool) -> bool:

@@ -16,6 +16,7 @@ from p2p_jax.devices import processes
 from p2p_jax.errors import UserError
 from p2p_jax.workdir import lock
 from p2p_jax.workdir.bucket.mirror import FOLDER_PREFIX, KEEP_FILE, Mirror
+from p2p_jax.workdir.bucket.paths import is_url
 
 ORPHAN_AGE = 60.0
 """Seconds after which an unlocked local copy may be removed. A younger one may not be locked yet."""
@@ -66,6 +67,26 @@ def local_copy_of(url: str, *, upload: bool = False, exclusive: bool = False) ->
         _open_mirrors.pop(mirror.folder, None)
         if not mirror.keep_folder:
             shutil.rmtree(mirror.folder.parent, ignore_errors=True)
+
+
+@contextmanager
+def local_folder(workdir: str | Path, *, upload: bool = False, exclusive: bool = False) -> Iterator[Path]:
+    """Yields the folder of a workdir: the workdir itself, or a local copy of a remote one.
+
+    Args:
+        workdir: a folder, or a URL of a bucket.
+        upload: whether changed files of a local copy are uploaded.
+        exclusive: whether this process ends if another process uploads to the same URL.
+
+    Raises:
+        UserError: the bucket cannot be reached.
+        Stopped: some files could not be uploaded and are kept in the local copy.
+    """
+    if not is_url(str(workdir)):
+        yield Path(workdir)
+        return
+    with local_copy_of(str(workdir), upload=upload, exclusive=exclusive) as folder:
+        yield folder
 
 
 def _remove_orphans() -> None:

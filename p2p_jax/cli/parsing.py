@@ -1,0 +1,116 @@
+"""Parsing a command line with tyro; every mistake is answered in one sentence."""
+
+import dataclasses
+import difflib
+import io
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from typing import Any
+
+import tyro
+
+from p2p_jax.cli.foreign_options import answer_foreign_option
+from p2p_jax.cli.option_help import Option, format_help, list_options
+from p2p_jax.errors import UserError
+
+HELP = ("-h", "--help", "--help-all")
+
+
+def asks_for_help(argv: Sequence[str]) -> bool:
+    """Whether a command line asks for help."""
+    return any(word in HELP for word in argv)
+
+
+def parse(options: Any, argv: list[str], program: str) -> Any:
+    """Parses a command line.
+
+    Args:
+        options: a dataclass whose fields are the options.
+        argv: the words after the command.
+        program: the command as messages name it.
+
+    Raises:
+        UserError: an option is unknown, missing, or has a wrong value.
+        SystemExit: the help was asked for, and has been printed.
+    """
+    if asks_for_help(argv):
+        print(format_help(options, program), end="")
+        raise SystemExit(0)
+    parsed, unknown = _parse_known(options, argv, program)
+    if unknown:
+        raise UserError(_answer_unknown(unknown[0], [option.name for option in list_options(options)], program))
+    return parsed
+
+
+def parse_first(options: Any, argv: list[str], program: str) -> Any:
+    """Parses some options of a command line, which decide what the others are; words that belong to others are ignored.
+
+    Raises:
+        UserError: one of these options has a wrong value.
+    """
+    return _parse_known(options, [word for word in argv if word not in HELP], program)[0]
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """What to say after an unknown word: "; did you mean …?" with the known word it resembles, or nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _parse_known(options: Any, argv: list[str], program: str) -> tuple[Any, list[str]]:
+    printed = io.StringIO()
+    try:
+        with redirect_stdout(printed), redirect_stderr(printed):
+            return tyro.cli(options, args=argv, prog=program, return_unknown_args=True, add_help=False)
+    except SystemExit:
+        known = list(list_options(options))
+        raise UserError(_explain(printed.getvalue(), known, argv, program)) from None
+
+
+def _explain(printed: str, known: list[Option], argv: list[str], program: str) -> str:
+    """One sentence for what tyro printed about a mistake."""
+    text = re.sub(r"\x1b\[[\d;]*m|\[/?bold\]|[╭╮╰╯│]", "", printed)
+    text = " ".join(re.split(r"─{5,}\s*\n", text.split("\n", 1)[-1])[0].split())
+    if choice := re.search(r"invalid choice '(.*?)' for argument '([\w.-]+)(?:,.*?)?'. Expected one of \((.*)\)", text):
+        choices = re.findall(r"'(.*?)'", choice[3])
+        return f"{choice[2]} was given {choice[1]}: it is one of {', '.join(choices)}{suggest(choice[1], choices)}"
+    wrong = re.search(r"[Ee]rror parsing (-[\w.-]+)", text)
+    option = next((each for each in known if wrong and wrong[1] in (each.name, *each.other_names)), None)
+    if option is not None:
+        typed = " ".join(_typed_words(argv, option)) or "no value"
+        return f"{option.name} was given {typed}: it takes {_in_words(option.values)}; see {program} --help."
+    if "issing" in printed or "equired" in printed:
+        needed = [each for each in known if each.default is dataclasses.MISSING]
+        missing = [f"{each.name} {each.values}".rstrip() for each in needed if not _typed_words(argv, each, given=True)]
+        missing = [name for name in missing if name.split()[0].rstrip("…") in text or name.startswith("--")] or missing
+        return f"the command lacks {' and '.join(missing)}; see {program} --help."
+    return f"{text or 'the command line cannot be read'}; see {program} --help."
+
+
+def _typed_words(argv: list[str], option: Option, *, given: bool = False) -> list[str]:
+    """The words that were typed for an option; with `given`, its name too."""
+    for place, word in enumerate(argv):
+        name, equals, value = word.partition("=")
+        if name.replace("_", "-") in (option.name, *option.other_names):
+            if equals:
+                return [value]
+            rest = argv[place + 1 :]
+            end = next((i for i, each in enumerate(rest) if re.match(r"--|-[a-z]$", each)), len(rest))
+            return [word, *rest[:end]] if given else rest[:end]
+    return []
+
+
+def _in_words(values: str) -> str:
+    words = {"INT": "a whole number", "NUMBER": "a number", "TEXT": "a text", "PATH": "a path"}
+    words |= {"INT | INT INT": "one whole number, or two (height and width)", "INT INT": "two whole numbers"}
+    words |= {"INT…": "whole numbers", "NUMBER NUMBER": "two numbers", "TEXT…": "one word or more", "PATH…": "paths"}
+    return words.get(values, values or "no value")
+
+
+def _answer_unknown(word: str, known: list[str], program: str) -> str:
+    if (answer := answer_foreign_option(word)) is not None:
+        return answer
+    if not word.startswith("-"):
+        return f"the word {word} was not expected; see {program} --help."
+    return f"there is no option {word}{suggest(word.split('=')[0], known)}; see {program} --help."

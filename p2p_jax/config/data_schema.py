@@ -1,0 +1,104 @@
+"""The options of the data: where the pairs come from, what their sides are, and how they are augmented."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Size = int | tuple[int, int]
+"""Pixels a side, or (height, width)."""
+
+
+def runtime(default: Any) -> Any:
+    """A field that may change when a run is resumed."""
+    return field(default=default, metadata={"runtime": True})
+
+
+@dataclass(frozen=True)
+class Side:
+    """What the pictures on one side of the pairs are."""
+
+    kind: Literal["image", "labels"] = "image"
+    """image: resized as data.resize says; labels: a map of classes, resized to the nearest pixel and so never blurred."""
+    channels: tuple[int, ...] = (3,)
+    """Channels: 1 for grey, 3 for RGB, 4 for RGB and alpha, or as many as the files have. Where a side has several
+    pictures (A1, A2, …), which are stacked, one number for each, such as 3 1."""
+    depth: Literal["8", "16", "float"] = "8"
+    """Bits per value, in the files that are read and in those that are written; float: real numbers."""
+    range: tuple[float, float] | None = None
+    """The values that become -1 and 1. By default 0 255 for 8 bits, 0 65535 for 16 bits and 0 1 for float."""
+    classes: int | None = None
+    """Number of classes of a label map whose pixels hold class numbers from 0 on; each class becomes one channel
+    (one-hot)."""
+    palette: tuple[str, ...] | None = None
+    """Colours of the classes of a label map; each class becomes one channel (one-hot). cmp, a file with a line R G B
+    [name] for each class, or the colours themselves, such as #0000de #ff0000. Other colours count as the nearest one."""
+    colour_jitter: float = 0.0
+    """Change brightness, contrast and saturation of images at random, each by up to this fraction."""
+
+
+@dataclass(frozen=True)
+class Augment:
+    """What training does to both sides of a pair alike, at random. The random crop comes from data.load_size."""
+
+    flip: bool = True
+    """Mirror half of the pairs left to right."""
+    vertical_flip: bool = False
+    """Mirror half of the pairs top to bottom."""
+    quarter_turns: bool = False
+    """Rotate by 0, 90, 180 or 270 degrees; for square pictures only."""
+    rotate: float = 0.0
+    """Rotate by up to this many degrees in either direction."""
+    zoom: float = 0.0
+    """Enlarge or shrink by up to this fraction."""
+    shift: float = 0.0
+    """Move by up to this fraction of the height and the width."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the pairs come from, and how their pictures are resized and read."""
+
+    source: Literal["folder", "procedural"] = "folder"
+    """folder: your pictures (data.path) or a prepared set (data.tfds); procedural: facades that the program draws."""
+    path: str | None = runtime(None)
+    """Your pairs: a folder of side-by-side pictures, or of folders A and B with matching names, with train, val and test
+    below or without; or a list of pairs (.csv, .tsv, .jsonl). It comes before data.tfds."""
+    tfds: str | None = None
+    """A set that p2p-jax data prepare has prepared for tensorflow-datasets, such as pix2pix/facades."""
+    tfds_features: tuple[str, ...] | None = None
+    """The features of any other prepared set that are A and B, such as image segmentation_mask."""
+    tfds_dir: str | None = runtime(None)
+    """Folder of the prepared sets; by default that of tensorflow-datasets."""
+    direction: Literal["AtoB", "BtoA"] = "AtoB"
+    """AtoB: A (left) is the input and B (right) the target; BtoA: the other way round."""
+    input: Side = Side()
+    """What the inputs are."""
+    target: Side = Side()
+    """What the targets are."""
+    preprocess: Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "pad", "none"] = "resize_and_crop"
+    """resize_and_crop: resize to load_size, then crop image_size at random; crop: the same without resizing; scale_width:
+    resize to the width and keep the ratio; scale_width_and_crop: the same, then crop; pad: fit into image_size and mirror
+    the rest; none: keep the size."""
+    load_size: Size | None = None
+    """Pixels a side, or height and width, before the random crop. By default image_size times 286 / 256; the image_size
+    itself means no crop."""
+    resize: Literal["bicubic", "bilinear", "area", "nearest"] = "bicubic"
+    """How images are resized."""
+    transparency: Literal["refuse", "drop"] = "refuse"
+    """What to do with a picture that is transparent somewhere, where no channel is meant for alpha."""
+    val_fraction: float = 0.0
+    """Fraction of the training pairs that is split off for validation, where there is no val folder."""
+    test_fraction: float = 0.0
+    """Fraction of the training pairs that is split off for the test, where there is no test folder."""
+    count: int = 400
+    """Training pairs that the source procedural draws; it draws an eighth as many for validation and for the test."""
+    on_error: Literal["raise", "skip"] = runtime("raise")
+    """An unreadable pair stops the run (raise), or another pair replaces it (skip)."""
+    threads: int = runtime(2)
+    """Threads that read pictures."""
+    processes: int = runtime(0)
+    """Processes that read pictures instead of threads, where the pictures are not kept in memory."""
+    cache: Literal["auto", "none", "memory", "device"] = runtime("auto")
+    """Where decoded pictures are kept. auto: in memory, or in an accelerator's own memory, if they need at most
+    cache_mib."""
+    cache_mib: int = runtime(1024)
+    """MiB of decoded pictures that auto keeps."""

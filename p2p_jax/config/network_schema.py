@@ -1,0 +1,93 @@
+"""The options of both networks."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Norm = Literal["batch", "instance", "none"]
+Statistics = Literal["batch", "group", "picture", "running"]
+Bias = Literal["reference", "all", "last", "none"]
+
+
+@dataclass(frozen=True)
+class Generator:
+    """The network that makes the picture."""
+
+    architecture: Literal["unet", "encoder_decoder", "resnet"] = "unet"
+    """unet; encoder_decoder is the unet without skip connections; resnet."""
+    width: int = 64
+    """Features of the first level."""
+    widths: tuple[int, ...] | None = None
+    """Features of every level of the unet. By default there is one level per halving of the picture, at most 8, and the
+    features double from level to level up to 8 times the width."""
+    num_blocks: int = 9
+    """Residual blocks of the resnet."""
+    norm: Norm = "batch"
+    """Normalization after each convolution: batch norm, instance norm or none."""
+    statistics: Statistics = "batch"
+    """Batch norm uses the statistics of the batch, of groups of its pictures, of each picture alone, or the running
+    statistics."""
+    group_size: int | None = None
+    """Pictures that share statistics when statistics is group. By default as many as each device has when the run is
+    first started."""
+    norm_epsilon: float = 1e-5
+    """Added to the variance in the norm."""
+    norm_momentum: float = 0.9
+    """Fraction of the old running statistics that each step keeps."""
+    norm_stddev: float = 0.02
+    """Standard deviation of the initial scales of batch norm around 1."""
+    bias: Bias = "reference"
+    """Which convolutions have a bias. reference: the last one and, before instance norm, all others, as in the PyTorch
+    original; all; last; none."""
+    dropout: float = 0.5
+    """Dropout rate at the levels that have dropout; 0 turns it off."""
+    dropout_levels: Literal["reference", "innermost"] = "reference"
+    """Which levels of the unet have dropout. reference: from the fifth level on, except the innermost, as in the PyTorch
+    original; innermost: the three innermost."""
+    skip: Literal["concat", "concat_decoder_first", "add", "gated"] = "concat"
+    """How the skip connections of the unet join the decoder."""
+    leaky_slope: float = 0.2
+    """Slope of leaky ReLU for negative values in the encoder of the unet."""
+    post_activation: bool = False
+    """Activate the outputs of the unet's levels, as the TensorFlow tutorial does, instead of their inputs."""
+    bottleneck_norm: bool = False
+    """Normalize the innermost convolution of the unet. At batch size 1 this removes all information from a bottleneck of
+    1 x 1 pixels."""
+    upsample: Literal["transpose", "resize"] = "transpose"
+    """transpose: transposed convolution; resize: nearest-neighbour upsampling and a convolution, which avoids
+    checkerboard patterns."""
+    remat: bool = False
+    """Recompute activations in the backward pass: less memory, more time."""
+
+
+@dataclass(frozen=True)
+class Discriminator:
+    """The network that judges the picture."""
+
+    architecture: Literal["patchgan", "pixelgan"] = "patchgan"
+    """patchgan judges overlapping patches, pixelgan single pixels."""
+    num_layers: int = 3
+    """Layers of the patchgan: 1 to 5 layers see patches of 16, 34, 70, 142 and 286 pixels."""
+    width: int = 64
+    """Features of the first layer."""
+    widths: tuple[int, ...] | None = None
+    """Features of all layers of the patchgan except the last. By default they follow from num_layers and width, and
+    double from layer to layer up to 8 times the width."""
+    norm: Norm = "batch"
+    """Normalization after each convolution except the first and the last: batch norm, instance norm or none."""
+    statistics: Statistics = "batch"
+    """Batch norm uses the statistics of the batch, of groups of its pictures, of each picture alone, or the running
+    statistics."""
+    group_size: int | None = None
+    """Pictures that share statistics when statistics is group. By default as many as each device has when the run is
+    first started."""
+    norm_epsilon: float = 1e-5
+    """Added to the variance in the norm."""
+    norm_momentum: float = 0.9
+    """Fraction of the old running statistics that each step keeps."""
+    norm_stddev: float = 0.02
+    """Standard deviation of the initial scales of batch norm around 1."""
+    bias: Bias = "reference"
+    """Which convolutions have a bias. reference: the first and the last one and, before instance norm, all others, as in
+    the PyTorch original; all; last; none."""
+    leaky_slope: float = 0.2
+    """Slope of leaky ReLU for negative values."""

@@ -1,0 +1,101 @@
+"""Figures and the report of a run that is stored in a workdir."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from p2p_jax.errors import UserError
+from p2p_jax.evaluation.evaluate import Figures, evaluate_translator
+from p2p_jax.evaluation.report import write_report
+from p2p_jax.experiment import Experiment
+from p2p_jax.inference.translate import Mode, load
+from p2p_jax.workdir.bucket.fetch import local_folder
+from p2p_jax.workdir.checksums import checksums
+from p2p_jax.workdir.record import load_experiment
+
+
+def evaluate(
+    workdir: str | Path,
+    *,
+    split: Literal["train", "val", "test"] | None = None,
+    mode: Mode = "picture",
+    checkpoint_step: int | str = "latest",
+    data_path: str | Path | None = None,
+    partial: Path | None = None,
+    trust: bool = False,
+    on_done: Callable[[int, int], object] = lambda done, total: None,
+) -> Figures:
+    """Measures a trained run on a split of its data, beside two baselines that need no training.
+
+    Of several processes each measures some of the pairs, and all must call this.
+
+    Args:
+        workdir: of the run; a folder, or its URL in a bucket.
+        split: by default the first that exists of test, val and train.
+        mode: as for `load`.
+        checkpoint_step: "latest", "best" or a step number.
+        data_path: where the pictures are now, if they were moved.
+        partial: folder for partial results, from which the same evaluation resumes; it is empty once all is done.
+        trust: run the experiment file in the workdir although somebody else put it there.
+        on_done: called with the number of pairs that this process has measured, and the number that it has to measure.
+
+    Returns:
+        the figures of the translator and of both baselines.
+
+    Raises:
+        UserError: the folder is no workdir, has no such checkpoint or split, or its pictures cannot be read.
+    """
+    with local_folder(workdir) as folder:
+        config = find_data(load_experiment(folder, trust=trust), folder, data_path).config
+        translator = load(folder, checkpoint_step=checkpoint_step, mode=mode, trust=trust)
+        identity = [translator.step, mode, checksums((translator.params, translator.state))]
+        return evaluate_translator(
+            config, translator, split, step=translator.step, partial=partial, identity=identity, on_done=on_done
+        )
+
+
+def report(
+    workdir: str | Path,
+    *,
+    checkpoint_step: int | str = "latest",
+    data_path: str | Path | None = None,
+    trust: bool = False,
+) -> Path:
+    """Evaluates a run and writes its report, `WORKDIR/report/index.html`: one page that needs no other file.
+
+    Args:
+        workdir: of the run; a folder, or its URL in a bucket.
+        checkpoint_step: "latest", "best" or a step number.
+        data_path: where the pictures are now, if they were moved.
+        trust: run the experiment file in the workdir although somebody else put it there.
+
+    Returns:
+        the path of the page. For a bucket it is a path inside the local copy, whose files have been uploaded.
+
+    Raises:
+        UserError: as for `evaluate`.
+    """
+    with local_folder(workdir, upload=True) as folder:
+        experiment = find_data(load_experiment(folder, trust=trust), folder, data_path)
+        translator = load(folder, checkpoint_step=checkpoint_step, trust=trust)
+        return write_report(folder, experiment, translator, translator.step)[0]
+
+
+def find_data(experiment: Experiment, workdir: Path, data_path: str | Path | None) -> Experiment:
+    """The experiment of a workdir, with its pictures where they are now.
+
+    Args:
+        experiment: as it is stored.
+        workdir: that it is stored in, for messages.
+        data_path: the new place of the pictures, or None where they were not moved.
+
+    Raises:
+        UserError: the run was imported without data, and no path is given.
+    """
+    config = experiment.config
+    if data_path is None:
+        if config.data.source == "folder" and config.data.path is None and config.data.tfds is None:
+            raise UserError(f"the networks in {workdir} were imported without data: give --data-path FOLDER.")
+        return experiment
+    return experiment._replace(config=replace(config, data=replace(config.data, path=str(data_path))))

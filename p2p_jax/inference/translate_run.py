@@ -1,0 +1,88 @@
+"""Pictures in files, translated by the run of a workdir."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from p2p_jax.errors import UserError
+from p2p_jax.inference.translate import Mode, Translator, load
+from p2p_jax.inference.translate_files import find_pictures, leave_out_existing, translate_files
+
+
+class Translated(NamedTuple):
+    """What `translate` has done.
+
+    Attributes:
+        written: the files that were written, in order.
+        unreadable: one sentence for each picture that could not be read.
+        skipped: number of pictures whose results existed already.
+    """
+
+    written: list[Path]
+    unreadable: list[str]
+    skipped: int
+
+
+def translate(
+    run: str | Path | Translator,
+    inputs: Sequence[str | Path],
+    output: str | Path,
+    *,
+    mode: Mode = "picture",
+    native: bool | None = None,
+    checkpoint_step: int | str = "latest",
+    batch_size: int = 8,
+    suffix: str | None = None,
+    seed: int = 0,
+    skip_existing: bool = False,
+    trust: bool = False,
+    share: tuple[int, int] = (0, 1),
+    on_written: Callable[[int, int], Any] = lambda done, total: None,
+) -> Translated:
+    """Translates pictures in files, and writes each result at its picture's own size under its own name.
+
+    Args:
+        run: a workdir (a folder or a URL of a bucket), or a translator from `load`.
+        inputs: pictures, or folders of pictures.
+        output: folder for the results; made if it does not exist.
+        mode: as for `load`; used where `run` is a workdir.
+        native: keep the scale of the pictures (True), or resize to the size of training and back (False). By default
+            imported networks keep the scale.
+        checkpoint_step: "latest", "best" or a step number; used where `run` is a workdir.
+        batch_size: pictures at once, at least 1.
+        suffix: of the results, such as ".png", which chooses their format; by default .png, or .tiff where PNG cannot hold
+            the values.
+        seed: of the dropout in mode "reference".
+        skip_existing: skip pictures whose results exist, to resume a stopped call.
+        trust: as for `load`.
+        share: (index, number) of the processes that divide the pictures.
+        on_written: called with the number of pictures that are done, and the number of all.
+
+    Returns:
+        the files that were written, and what is wrong with pictures that could not be read.
+
+    Raises:
+        UserError: an input does not exist, a result would replace an input, or the format cannot hold the result.
+    """
+    if batch_size < 1:
+        raise UserError(f"--batch-size was given {batch_size}: it must be at least 1.")
+    translator = run if isinstance(run, Translator) else load(run, checkpoint_step=checkpoint_step, mode=mode, trust=trust)
+    index, total = share
+    files, output = find_pictures([Path(path) for path in inputs], translator.data)[index::total], Path(output)
+    wanted = leave_out_existing(files, output, suffix) if skip_existing else files
+    unreadable: list[str] = []
+    written: list[Path] = []
+    made = translate_files(
+        translator,
+        wanted,
+        output,
+        batch_size=min(batch_size, max(len(wanted), 1)),
+        native=translator.native_by_default if native is None else native,
+        suffix=suffix,
+        seed=seed,
+        on_unreadable=unreadable.append,
+    )
+    for path in made:
+        written.append(path)
+        on_written(len(written) + len(unreadable), len(wanted))
+    return Translated(written, unreadable, len(files) - len(wanted))

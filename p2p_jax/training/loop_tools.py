@@ -1,0 +1,98 @@
+"""What the training loop works with: the writer of rows, the progress bar, the sampler, the watchdog and the profiler."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+
+from p2p_jax.config import Config
+from p2p_jax.console import progress_bar
+from p2p_jax.devices import processes
+from p2p_jax.state import TrainState
+from p2p_jax.training.previews import make_sampler
+from p2p_jax.training.run import Run, Submit
+from p2p_jax.workdir.metrics_file import metrics_writer
+
+
+class Tools(NamedTuple):
+    """What the loop works with; each lives as long as the loop.
+
+    Attributes:
+        write_row: appends a row to metrics.jsonl.
+        show: updates the progress bar: `(step, text, seconds per step or None)`.
+        draw_samples: draws the sample grid of a step.
+        note_life: resets the watchdog.
+    """
+
+    write_row: Callable[[dict[str, float]], None]
+    show: Callable[[int, str, float | None], None]
+    draw_samples: Callable[[TrainState, int], None]
+    note_life: Callable[[], None]
+
+
+@contextmanager
+def open_tools(run: Run, done: int) -> Iterator[Tools]:
+    """Opens the tools of a loop that begins after step `done`."""
+    config = run.experiment.config
+    with (
+        _row_writer(run) as write_row,
+        progress_bar(run.console) as progress,
+        _in_background() as submit,
+        processes.watchdog(run.step_timeout) as note_life,
+    ):
+        task = progress.add_task("training", total=config.steps, completed=done)
+
+        def show(step: int, text: str, pace: float | None) -> None:
+            left = None if pace is None else pace * ((config.steps or 0) - step)
+            progress.update(task, completed=step, description=text, left=left)
+
+        yield Tools(write_row, show, make_sampler(run, submit), note_life)
+
+
+@contextmanager
+def profiler(folder: Path, config: Config, done: int, *, wanted: bool) -> Iterator[Callable[[int, TrainState], None]]:
+    """Yields a function to call before every call of the device; it records a JAX profile of about five steps."""
+    start = max(done, min(done + 10, (config.steps or 0) - 5))  # past the compilation, where the run is long enough
+    running: list[bool] = []
+
+    def note(step: int, state: TrainState) -> None:
+        if wanted and not running and step >= start:
+            jax.profiler.start_trace(folder)
+            running.append(True)
+        elif running and running[0] and step >= start + 5:
+            jax.block_until_ready(state)
+            jax.profiler.stop_trace()
+            running[0] = False
+
+    try:
+        yield note
+    finally:
+        if any(running):
+            jax.profiler.stop_trace()
+
+
+def _row_writer(run: Run) -> AbstractContextManager[Callable[[dict[str, float]], None]]:
+    """The writer of rows, which does nothing in all processes but the first."""
+    if processes.is_first():
+        return metrics_writer(run.workdir, tensorboard=run.experiment.config.tensorboard)
+    return nullcontext(lambda row: None)
+
+
+@contextmanager
+def _in_background() -> Iterator[Submit]:
+    """Runs functions in one background thread, in order. The next call, or the end of the block, raises their errors."""
+    futures: deque[Future[None]] = deque()
+    with ThreadPoolExecutor(1) as pool:
+
+        def submit(work: Callable[[], None]) -> None:
+            while futures and futures[0].done():
+                futures.popleft().result()
+            futures.append(pool.submit(work))
+
+        yield submit
+        for future in futures:
+            future.result()
