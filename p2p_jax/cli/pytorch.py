@@ -10,10 +10,10 @@ def import_torch(argv: list[str]) -> int:
     """`p2p-jax import-torch FILE.pth… --workdir DIR`."""
     options = parse(ImportTorchOptions, argv, f"{PROGRAM} import-torch")
     compilation_cache.turn_on()
-    from p2p_jax.pytorch.workdirs import import_files
+    from p2p_jax.pytorch import workdirs
 
     print(
-        import_files(
+        workdirs.import_torch(
             list(options.files),
             options.workdir,
             direction=options.direction,
@@ -29,9 +29,9 @@ def export_torch(argv: list[str]) -> int:
     """`p2p-jax export-torch WORKDIR --output DIR`."""
     options = parse(ExportTorchOptions, argv, f"{PROGRAM} export-torch")
     compilation_cache.turn_on()
-    from p2p_jax.pytorch.workdirs import export_files
+    from p2p_jax.pytorch import workdirs
 
-    written = export_files(
+    written = workdirs.export_torch(
         options.workdir, options.output, step=options.checkpoint, trust=options.trust, overwrite=options.overwrite
     )
     for path in written:

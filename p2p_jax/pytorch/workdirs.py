@@ -29,7 +29,7 @@ FILES = {"generator": "latest_net_G.pth", "discriminator": "latest_net_D.pth"}
 """The file of each network in the PyTorch original."""
 
 
-def import_files(
+def import_torch(
     files: list[Path],
     workdir: Path,
     *,
@@ -93,7 +93,7 @@ def _write_workdir(workdir: Path, files: list[Path], networks: dict[str, Convert
     unfinished.rmdir()
 
 
-def export_files(
+def export_torch(
     workdir: Path, output: Path, *, step: int | str = "latest", trust: bool = False, overwrite: bool = False
 ) -> list[Path]:
     """Writes the networks of a run as files of the PyTorch original; the generator's moving average if there is one.
