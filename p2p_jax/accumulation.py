@@ -1,4 +1,4 @@
-"""A batch gone through in parts, one after the other: what a step needs at a time is what one part needs."""
+"""Gradient accumulation: micro-batches run in turn, so peak memory is that of one."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,36 +10,39 @@ from jax import Array, lax
 from p2p_jax.errors import UserError
 
 
-def mean_over_parts(fn: Callable[[Any, Array], Any], *, batch: Any, key: Array, count: int) -> Any:
-    """The mean of what a function gives for each part of a batch; only the sum so far is kept.
+def mean_over_micro_batches(fn: Callable[[Any, Array], Any], *, batch: Any, key: Array, count: int) -> Any:
+    """Averages a function over the micro-batches of a batch; only the running sum is kept.
 
     Args:
-        fn: `(part, key) -> tree of arrays`, called for one part after the other.
+        fn: `(micro_batch, key) -> tree of arrays`.
         batch: a tree of arrays (n, ...).
-        key: a key of its own is folded from it for every part.
-        count: parts. Part i holds the pictures i, i + count, ... so that a batch that is split over devices has an equal
-            share of every part on each of them, and nothing moves.
+        key: a random key; the key of each micro-batch is folded from it.
+        count: number of micro-batches. Micro-batch i holds the elements i, i + count, ... so that a batch that is split
+            over devices has an equal part of every micro-batch on each of them, and no element moves.
 
     Returns:
-        the tree of means, in the dtypes that `fn` gives.
+        the tree of means, in the dtypes of the results of `fn`.
 
     Raises:
-        UserError: the batch does not divide into so many parts.
+        UserError: `count` does not divide n.
     """
-    parts = jax.tree.map(lambda x: _split(x, count), batch)
+    micro_batches = jax.tree.map(lambda x: _split(x, count), batch)
 
     def add(total: Any, numbered: tuple[Array, Any]) -> tuple[Any, None]:
-        index, part = numbered
-        return jax.tree.map(jnp.add, total, fn(part, jax.random.fold_in(key, index))), None
+        index, micro_batch = numbered
+        return jax.tree.map(jnp.add, total, fn(micro_batch, jax.random.fold_in(key, index))), None
 
-    shapes = jax.eval_shape(fn, jax.tree.map(lambda x: x[0], parts), key)
-    nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    total, _ = lax.scan(add, nothing, (jnp.arange(count), parts))
+    shapes = jax.eval_shape(fn, jax.tree.map(lambda x: x[0], micro_batches), key)
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    total, _ = lax.scan(add, zeros, (jnp.arange(count), micro_batches))
     return jax.tree.map(lambda x: (x / count).astype(x.dtype), total)
 
 
 def _split(x: Array, count: int) -> Array:
-    """(n, ...) to (count, n / count, ...)."""
+    """Splits (n, ...) to (count, n / count, ...)."""
     if len(x) % count:
-        raise UserError(f"a batch of {len(x)} was to be gone through in {count} parts: give a number that divides it.")
+        raise UserError(
+            f"a batch of {len(x)} pairs cannot be split into {count} micro-batches: give a number (--accumulate) that "
+            "divides it."
+        )
     return jnp.moveaxis(x.reshape(len(x) // count, count, *x.shape[1:]), 1, 0)

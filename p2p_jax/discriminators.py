@@ -1,6 +1,6 @@
 """Discriminators: scope functions from input and picture, stacked as channels, to a map of logits.
 
-A logit says how real its patch looks, before the sigmoid: above 0 more likely real, below 0 more likely fake.
+A logit is the score of a patch before the sigmoid: above 0 it is more likely real, below 0 more likely fake.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from p2p_jax.errors import UserError
 
 
 def patchgan_widths(num_layers: int = 3, width: int = 64) -> tuple[int, ...]:
-    """Widths of a PatchGAN by its number of layers: 1 to 5 see patches of 16, 34, 70, 142 and 286 pixels."""
+    """Returns the widths of a PatchGAN of `num_layers` halvings: 1 to 5 see patches of 16, 34, 70, 142 and 286 pixels."""
     return tuple(width * min(2**i, 8) for i in range(num_layers + 1))
 
 
@@ -31,25 +31,25 @@ def patchgan(
     dtype: DTypeLike | None = None,
     train: bool,
 ) -> Array:
-    """Judges overlapping patches: convolutions that halve, then one and a last one that do not.
+    """The PatchGAN, which classifies overlapping patches: convolutions of stride 2, then two of stride 1.
 
     Args:
-        scope: holds `conv0`, `conv1`, ... and their norms `conv1_norm`, ... (none on the first and the last).
-        x: (n, h, w, c), input and picture stacked, in [-1, 1].
-        widths: features of all but the last convolution; the default is the paper's 70-pixel discriminator.
+        scope: holds `conv0`, `conv1`, ... and their norms `conv1_norm`, ... (the first and the last have none).
+        x: (n, h, w, c), input and picture stacked, float in [-1, 1].
+        widths: features of all convolutions but the last; the default is the paper's 70-pixel discriminator.
         norm: `(scope, x, *, train) -> y`.
-        use_bias: whether all but the last convolution carry a bias; None for the first one, which has no norm, and where
-            the norm is instance norm.
-        last_bias: whether the last one does.
+        use_bias: whether all convolutions but the last have a bias; None for a bias in the first, which has no norm, and
+            before instance norm.
+        last_bias: whether the last convolution has a bias.
         leaky_slope: of the activations.
-        dtype: compute dtype; None keeps that of `x`.
+        dtype: dtype of the computation; None for that of `x`.
         train: whether running statistics are updated.
 
     Returns:
         logits, (n, h', w', 1), float32 at least; 30 x 30 for 256 pixels with the default widths.
 
     Raises:
-        UserError: the picture is too small for so many halvings.
+        UserError: the picture is too small for the number of layers.
 
     Source: Isola et al. 2017, section 3.2.2 and appendix 6.1.2.
     """
@@ -83,9 +83,15 @@ def pixelgan(
     dtype: DTypeLike | None = None,
     train: bool,
 ) -> Array:
-    """Judges every pixel by itself: three 1 x 1 convolutions. Arguments as in `patchgan`.
+    """The PixelGAN, which classifies every pixel by itself: three 1 x 1 convolutions.
 
-    `last_bias` None gives the last convolution a bias only where the norm is instance norm, as the reference does.
+    Args:
+        scope: holds `conv0`, `conv1`, `conv1_norm` and `conv2`.
+        x: (n, h, w, c), input and picture stacked, float in [-1, 1].
+        width: features of the first convolution; the second has 2 `width`.
+        norm, use_bias, leaky_slope, dtype, train: as in `patchgan`.
+        last_bias: whether the last convolution has a bias; None for a bias only with instance norm, as in the PyTorch
+            original.
 
     Returns:
         logits, (n, h, w, 1), float32 at least.
@@ -104,5 +110,5 @@ def pixelgan(
 
 
 def _biases(norm: layers.Norm, use_bias: bool | None) -> tuple[bool, bool]:
-    """Whether the first convolution, which has no norm, and those before a norm carry a bias."""
+    """Whether the first convolution, which has no norm, and those before a norm have a bias."""
     return (True, layers.needs_bias(norm)) if use_bias is None else (use_bias, use_bias)

@@ -1,4 +1,4 @@
-"""Generators: scope functions from a picture (n, h, w, c) to another one (n, h, w, out_channels) in [-1, 1]."""
+"""Generators: scope functions from a picture (n, h, w, c) to a picture (n, h, w, out_channels) in [-1, 1]."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -18,14 +18,14 @@ UNET_64 = (64, 128, 256, 512, 512, 512)
 
 
 def unet_widths(size: int, width: int = 64) -> tuple[int, ...]:
-    """The U-Net's widths for a picture size: one level per halving, at most 8, doubling from `width` to 8 `width`.
+    """Returns the U-Net's widths for a picture size: one level per halving, at most 8, from `width` up to 8 `width`.
 
     Args:
-        size: of the shorter side of the pictures in pixels; 256 gives `UNET_256`, 200 gives 7 levels.
+        size: the shorter side of the pictures, in pixels; `UNET_256` belongs to 256, and 200 has 7 levels.
         width: features of the first level.
 
     Raises:
-        UserError: the size cannot be halved at least twice.
+        UserError: the size cannot be halved twice.
     """
     depth = min(size.bit_length() - 1, 8)
     if depth < 2:
@@ -34,13 +34,13 @@ def unet_widths(size: int, width: int = 64) -> tuple[int, ...]:
 
 
 def unet_dropout_rates(widths: Sequence[int], rate: float = 0.5, *, innermost: bool = False) -> tuple[float, ...]:
-    """Dropout per level of the decoder, where one of the originals has it.
+    """Returns the dropout rate of each level of the decoder.
 
     Args:
         widths: of the U-Net.
-        rate: of the levels that have dropout.
-        innermost: the three innermost levels, as in the Torch and TensorFlow originals; else those from the fifth on but
-            for the innermost one, as in the PyTorch original.
+        rate: of the levels with dropout, in [0, 1); the others have 0.
+        innermost: whether the three innermost levels have dropout, as in the Torch and TensorFlow originals; otherwise all
+            from the fifth on except the innermost, as in the PyTorch original.
     """
     depth = len(widths)
     chosen = range(max(depth - 3, 1), depth) if innermost else range(4, depth - 1)
@@ -67,31 +67,32 @@ def unet(
     dtype: DTypeLike | None = None,
     train: bool,
 ) -> Array:
-    """The U-Net: a tower of halvings down, a tower of doublings up, and a bridge between them at every level.
+    """The U-Net: an encoder of halvings, a decoder of doublings, and a skip connection at every level.
 
-    Level i goes down by `down{i}` (convolution), `down{i}_norm` and comes up by `up{i}`, `up{i}_norm`. The first and
-    the innermost convolution down have no norm, nor has the last one up, which ends in tanh.
+    Level i has the encoder layers `down{i}` (convolution) and `down{i}_norm`, and the decoder layers `up{i}` and
+    `up{i}_norm`. There is no norm after the first and the innermost convolution of the encoder, nor after the last one of
+    the decoder, which ends in tanh.
 
     Args:
         scope: holds the parameters.
-        x: (n, h, w, c) in [-1, 1]. A side that is odd at some level gets one more row or column of zeros there, which
-            is cut off on the way up; multiples of 2 ** len(widths) need none.
-        widths: features after each halving.
-        out_channels: channels of the picture made.
-        dropout_rates: per level, applied after the norm on the way up; None for 0.5 where the reference has it. Acts
-            only when `apply` is given a key.
+        x: (n, h, w, c), float in [-1, 1]. A side that is odd at some level is padded there by one row or column of zeros,
+            which the decoder crops; multiples of 2 ** len(widths) need no padding.
+        widths: features of each level of the encoder.
+        out_channels: channels of the output.
+        dropout_rates: one per level, applied after the decoder's norm; None for the PyTorch original's 0.5 and places.
+            Dropout acts only if `apply` is given a key.
         norm: `(scope, x, *, train) -> y`.
-        merge: `(scope, skip, x) -> y`, how a bridge joins the way up.
-        blocks: `{level: block}`, each applied to the output of that level on the way down.
-        upsample: `(scope, x, features, *, use_bias) -> y`, doubling height and width.
-        use_bias: whether all but the last convolution carry a bias; None for only where the norm is instance norm.
-        last_bias: whether the last one does.
-        bottleneck_norm: a norm on the innermost convolution down, too.
-        leaky_slope: of the activations on the way down.
-        post_activation: activate what a level gives, so that bridges carry activated features and the way up does not
-            activate them again (the TensorFlow tutorial); else activate what a level is given.
-        remat: compute activations again in the backward pass instead of keeping them: less memory, more time.
-        dtype: compute dtype; None keeps that of `x`.
+        merge: `(scope, skip, x) -> y`, which merges a skip connection with the decoder.
+        blocks: `{level: block}`; each block is applied to the output of that level of the encoder.
+        upsample: `(scope, x, features, *, use_bias) -> y`, which doubles height and width.
+        use_bias: whether all convolutions but the last have a bias; None for a bias only before instance norm.
+        last_bias: whether the last convolution has a bias.
+        bottleneck_norm: whether a norm follows the innermost convolution of the encoder too.
+        leaky_slope: of the encoder's activations.
+        post_activation: activate the output of each level, so that skip connections carry activated features and the
+            decoder does not activate them again (the TensorFlow tutorial); otherwise activate the input of each level.
+        remat: recompute activations in the backward pass instead of keeping them: less memory, more time.
+        dtype: dtype of the computation; None for that of `x`.
         train: whether running statistics are updated.
 
     Returns:
@@ -99,49 +100,82 @@ def unet(
 
     Source: Isola et al. 2017, section 3.2.1 and appendix 6.1.1; Ronneberger et al., U-Net, 2015.
     """
-    depth = len(widths)
     rates = unet_dropout_rates(widths) if dropout_rates is None else dropout_rates
-    blocks = blocks or {}
     use_bias = layers.needs_bias(norm) if use_bias is None else use_bias
-
-    def down(scope: Scope, x: Array, level: int) -> Array:
-        x = x if level == 0 or post_activation else ops.leaky_relu(x, leaky_slope)
-        x = scope.child(layers.conv, f"down{level}")(x, widths[level], use_bias=use_bias)
-        if 0 < level < depth - 1 or (bottleneck_norm and level == depth - 1):
-            x = scope.child(norm, f"down{level}_norm")(x, train=train)
-        if level in blocks:
-            x = scope.child(blocks[level], f"down{level}_block")(x, train=train)
-        return ops.leaky_relu(x, leaky_slope) if post_activation else x
-
-    def up(scope: Scope, x: Array, level: int) -> Array:
-        x = x if post_activation else ops.relu(x)
-        if level == 0:
-            return ops.tanh(_widen(scope.child(upsample, "up0")(x, out_channels, use_bias=last_bias)))
-        x = scope.child(upsample, f"up{level}")(x, widths[level - 1], use_bias=use_bias)
-        x = scope.child(norm, f"up{level}_norm")(x, train=train)
-        x = scope.child(layers.dropout, f"up{level}_dropout")(x, rates[level])
-        return ops.relu(x) if post_activation else x
-
-    def run(level_fn: Callable[..., Array], level: int, x: Array) -> Array:
-        level_fn = partial(level_fn, level=level)
-        return (layers.remat(level_fn) if remat else level_fn)(scope, x)
-
+    shared = {"norm": norm, "use_bias": use_bias, "post_activation": post_activation, "train": train}
+    down = partial(
+        _unet_down, widths=widths, blocks=blocks or {}, bottleneck_norm=bottleneck_norm, slope=leaky_slope, **shared
+    )
+    up = partial(_unet_up, widths=(out_channels, *widths), rates=rates, upsample=upsample, last_bias=last_bias, **shared)
+    wrap = layers.remat if remat else lambda fn: fn
     x = x if dtype is None else x.astype(dtype)
     skips, sizes = [], []
-    for level in range(depth):
+    for level in range(len(widths)):
         sizes.append(x.shape[1:3])
-        x = run(down, level, _pad_to_multiple(x, 2))
+        x = wrap(partial(down, level=level))(scope, _pad_to_multiple(x, 2))
         skips.append(x)
     x = skips.pop()
-    for level in reversed(range(depth)):
-        x = _crop(run(up, level, x), sizes[level])
+    for level in reversed(range(len(widths))):
+        x = _crop(wrap(partial(up, level=level))(scope, x), sizes[level])
         if level > 0:
             x = scope.child(merge, f"merge{level - 1}")(skips.pop(), x)
     return x
 
 
+def _unet_down(
+    scope: Scope,
+    x: Array,
+    *,
+    level: int,
+    widths: Sequence[int],
+    norm: layers.Norm,
+    blocks: Mapping[int, layers.Block],
+    use_bias: bool,
+    bottleneck_norm: bool,
+    slope: float,
+    post_activation: bool,
+    train: bool,
+) -> Array:
+    """One level of the U-Net's encoder: (n, h, w, c) to (n, h / 2, w / 2, widths[level])."""
+    innermost = len(widths) - 1
+    x = x if level == 0 or post_activation else ops.leaky_relu(x, slope)
+    x = scope.child(layers.conv, f"down{level}")(x, widths[level], use_bias=use_bias)
+    if 0 < level < innermost or (bottleneck_norm and level == innermost):
+        x = scope.child(norm, f"down{level}_norm")(x, train=train)
+    if level in blocks:
+        x = scope.child(blocks[level], f"down{level}_block")(x, train=train)
+    return ops.leaky_relu(x, slope) if post_activation else x
+
+
+def _unet_up(
+    scope: Scope,
+    x: Array,
+    *,
+    level: int,
+    widths: Sequence[int],
+    rates: Sequence[float],
+    norm: layers.Norm,
+    upsample: Callable[..., Array],
+    use_bias: bool,
+    last_bias: bool,
+    post_activation: bool,
+    train: bool,
+) -> Array:
+    """One level of the U-Net's decoder: (n, h, w, c) to (n, 2 h, 2 w, widths[level]), where widths[0] is the output's."""
+    x = x if post_activation else ops.relu(x)
+    if level == 0:
+        return ops.tanh(_widen(scope.child(upsample, "up0")(x, widths[0], use_bias=last_bias)))
+    x = scope.child(upsample, f"up{level}")(x, widths[level], use_bias=use_bias)
+    x = scope.child(norm, f"up{level}_norm")(x, train=train)
+    x = scope.child(layers.dropout, f"up{level}_dropout")(x, rates[level])
+    return ops.relu(x) if post_activation else x
+
+
 def encoder_decoder(scope: Scope, x: Array, **config: Any) -> Array:
-    """The U-Net without its bridges: the paper's comparison. Takes what `unet` takes, but for `merge`."""
+    """The U-Net without skip connections, the paper's baseline. Its arguments are those of `unet` except `merge`.
+
+    Source: Isola et al. 2017, section 4.3.
+    """
     return unet(scope, x, merge=layers.no_skip, **config)
 
 
@@ -160,55 +194,71 @@ def resnet(
     dtype: DTypeLike | None = None,
     train: bool,
 ) -> Array:
-    """Two halvings, a row of residual blocks at a quarter of the size, two doublings.
+    """The ResNet generator: two halvings, residual blocks at a quarter of the size, two doublings.
 
     Args:
         scope: holds `stem`, `down0`, `down1`, `block{i}_conv0`, `block{i}_conv1`, `up1`, `up0`, `head` and their norms.
-        x: (n, h, w, c) in [-1, 1]; mirrored to multiples of 4, and what was added is cut off again.
+        x: (n, h, w, c), float in [-1, 1]; padded by mirroring to multiples of 4, and cropped at the end.
         width: features of the first layer; the blocks have 4 `width`.
-        num_blocks: residual blocks; the reference has 9 for 256 pixels and 6 for 128.
-        out_channels: channels of the picture made.
-        dropout_rate: inside each block; acts only when `apply` is given a key.
+        num_blocks: residual blocks; the PyTorch original has 9 for 256 pixels and 6 for 128.
+        out_channels: channels of the output.
+        dropout_rate: inside each block, in [0, 1); acts only if `apply` is given a key.
         norm, use_bias, last_bias, remat, dtype, train: as in `unet`.
 
     Returns:
         (n, h, w, out_channels) in [-1, 1], float32 at least.
+
+    Raises:
+        UserError: a side of the picture is too small to mirror.
 
     Source: Johnson et al., Perceptual Losses, 2016, as used by Zhu et al., CycleGAN, 2017, appendix 7.2.
     """
     size = x.shape[1:3]
     x = _pad_to_multiple(x, 4, mode="reflect")
     use_bias = layers.needs_bias(norm) if use_bias is None else use_bias
-
-    def conv(scope: Scope, name: str, x: Array, features: int, *, kernel: int, stride: int = 1, padding: int = 0):
-        options = {"kernel": kernel, "stride": stride, "padding": padding, "use_bias": use_bias}
-        x = scope.child(layers.conv, name)(x, features, **options)
-        return scope.child(norm, f"{name}_norm")(x, train=train)
-
-    def block(scope: Scope, x: Array, index: int) -> Array:
-        y = ops.relu(conv(scope, f"block{index}_conv0", ops.reflect_pad(x, 1), x.shape[-1], kernel=3))
-        y = scope.child(layers.dropout, f"block{index}_dropout")(y, dropout_rate)
-        return x + conv(scope, f"block{index}_conv1", ops.reflect_pad(y, 1), x.shape[-1], kernel=3)
-
+    conv = partial(_conv_and_norm, norm=norm, use_bias=use_bias, train=train)
+    wrap = layers.remat if remat else lambda fn: fn
     x = x if dtype is None else x.astype(dtype)
     x = ops.relu(conv(scope, "stem", ops.reflect_pad(x, 3), width, kernel=7))
     for level in (0, 1):
         x = ops.relu(conv(scope, f"down{level}", x, width * 2 ** (level + 1), kernel=3, stride=2, padding=1))
     for index in range(num_blocks):
-        fn = partial(block, index=index)
-        x = (layers.remat(fn) if remat else fn)(scope, x)
+        x = wrap(partial(_residual_block, index=index, conv=conv, dropout_rate=dropout_rate))(scope, x)
     for level in (1, 0):
         options = {"kernel": 3, "output_padding": 1, "use_bias": use_bias}
         x = scope.child(layers.conv_transpose, f"up{level}")(x, width * 2**level, **options)
         x = ops.relu(scope.child(norm, f"up{level}_norm")(x, train=train))
-    x = scope.child(layers.conv, "head")(
-        ops.reflect_pad(x, 3), out_channels, kernel=7, stride=1, padding=0, use_bias=last_bias
-    )
+    options = {"kernel": 7, "stride": 1, "padding": 0, "use_bias": last_bias}
+    x = scope.child(layers.conv, "head")(ops.reflect_pad(x, 3), out_channels, **options)
     return _crop(ops.tanh(_widen(x)), size)
 
 
+def _conv_and_norm(
+    scope: Scope,
+    name: str,
+    x: Array,
+    features: int,
+    *,
+    kernel: int,
+    stride: int = 1,
+    padding: int = 0,
+    norm: layers.Norm,
+    use_bias: bool,
+    train: bool,
+) -> Array:
+    options = {"kernel": kernel, "stride": stride, "padding": padding, "use_bias": use_bias}
+    x = scope.child(layers.conv, name)(x, features, **options)
+    return scope.child(norm, f"{name}_norm")(x, train=train)
+
+
+def _residual_block(scope: Scope, x: Array, *, index: int, conv: Callable[..., Array], dropout_rate: float) -> Array:
+    y = ops.relu(conv(scope, f"block{index}_conv0", ops.reflect_pad(x, 1), x.shape[-1], kernel=3))
+    y = scope.child(layers.dropout, f"block{index}_dropout")(y, dropout_rate)
+    return x + conv(scope, f"block{index}_conv1", ops.reflect_pad(y, 1), x.shape[-1], kernel=3)
+
+
 def _pad_to_multiple(x: Array, multiple: int, **options: Any) -> Array:
-    """Fills (n, h, w, c) up, below and at the right, until h and w are multiples."""
+    """Pads (n, h, w, c) at the bottom and the right until h and w are multiples."""
     fill = [(0, -side % multiple) for side in x.shape[1:3]]
     return jnp.pad(x, ((0, 0), *fill, (0, 0)), **options) if any(sum(side) for side in fill) else x
 

@@ -1,11 +1,13 @@
 """Layers: functions `(scope, x, ...) -> y` that ask the scope for their parameters.
 
-A scope (Flax's functional core, `flax.core.Scope`) is where a layer finds what it learned: `scope.param("kernel", init,
-shape)` returns the array of that name and makes it with `init` the first time; `scope.variable("batch_stats", ...)`
-holds what the forward pass changes; `scope.child(layer, "name")(x)` calls another layer under a name of its own.
-Anything else is a plain function, so a new layer is a new function of this form.
+A scope (`flax.core.Scope`, Flax's functional core) holds a layer's parameters: `scope.param("kernel", init, shape)` returns
+the array of that name and creates it with `init` the first time; `scope.variable("batch_stats", ...)` holds values that the
+forward pass changes; `scope.child(layer, "name")(x)` calls another layer, whose parameters lie under that name. Everything
+else is a plain function, so a new layer is a new function of this form.
 
-Inside a scope function use `remat`, `scan` and `cond` from here: JAX's own do not know the scope and would leak tracers.
+Pictures are float arrays (n, h, w, c); a layer computes in the dtype of its input, and parameters are float32.
+
+Inside a scope function, use `remat`, `scan` and `cond` from here: JAX's own ignore the scope and would leak tracers.
 """
 
 from collections.abc import Callable
@@ -21,15 +23,22 @@ from p2p_jax import ops
 from p2p_jax.errors import UserError
 
 Init = Callable[..., Array]
+"""Initial values: `(key, shape, dtype=float32) -> array`."""
+
 Norm = Callable[..., Array]
+"""A normalisation: `(scope, x, *, train) -> y`, of the same shape."""
+
 Block = Callable[..., Array]
+"""A block: `(scope, x, *, train) -> y`."""
+
 Merge = Callable[..., Array]
+"""Merges a skip connection with the decoder: `(scope, skip, x) -> y`, with the same height and width."""
 
 remat, scan, cond = lift.remat, lift.scan, lift.cond
 
 
 def normal(stddev: float = 0.02, mean: float = 0.0) -> Init:
-    """Initial values from N(mean, stddev squared).
+    """Returns initial values from the normal distribution N(mean, stddev squared).
 
     Source: Isola et al. 2017, appendix 6.2 (0.02).
     """
@@ -37,7 +46,7 @@ def normal(stddev: float = 0.02, mean: float = 0.0) -> Init:
 
 
 def zeros(_key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
-    """Initial values of zero."""
+    """Returns initial values of zero."""
     return jnp.zeros(shape, dtype)
 
 
@@ -52,7 +61,20 @@ def conv(
     use_bias: bool = True,
     init: Init = normal(0.02),
 ) -> Array:
-    """A convolution with learned weights: (n, h, w, c) to (n, h', w', features), sized as `ops.conv2d`."""
+    """Convolves with learned weights.
+
+    Args:
+        scope: holds `kernel` (kernel, kernel, c, features) and `bias` (features,).
+        x: (n, h, w, c).
+        features: number of output channels.
+        kernel: height and width of the kernel, in pixels.
+        stride, padding: as in `ops.conv2d`, in pixels.
+        use_bias: whether a bias is added.
+        init: initial values of the kernel; the bias starts at zero.
+
+    Returns:
+        (n, h', w', features), with the size of `ops.conv2d`.
+    """
     weights = scope.param("kernel", init, (kernel, kernel, x.shape[-1], features))
     bias = scope.param("bias", zeros, (features,)) if use_bias else None
     return ops.conv2d(x, weights, bias, stride=stride, padding=padding)
@@ -70,14 +92,26 @@ def conv_transpose(
     use_bias: bool = True,
     init: Init = normal(0.02),
 ) -> Array:
-    """A transposed convolution with learned weights: doubles (n, h, w, c) to (n, 2 h, 2 w, features) by default."""
+    """Convolves transposed with learned weights. The other arguments are those of `conv`.
+
+    Args:
+        scope: holds `kernel` (c, kernel, kernel, features) and `bias` (features,).
+        x: (n, h, w, c).
+        features: number of output channels.
+        stride, padding, output_padding: as in `ops.conv2d_transpose`, in pixels.
+
+    Returns:
+        (n, h', w', features), with the size of `ops.conv2d_transpose`; by default (n, 2 h, 2 w, features).
+    """
     weights = scope.param("kernel", init, (x.shape[-1], kernel, kernel, features))
     bias = scope.param("bias", zeros, (features,)) if use_bias else None
     return ops.conv2d_transpose(x, weights, bias, stride=stride, padding=padding, output_padding=output_padding)
 
 
 def resize_conv(scope: Scope, x: Array, features: int, *, use_bias: bool = True, init: Init = normal(0.02)) -> Array:
-    """Doubles a picture by repeating pixels, then convolves (3 x 3): every output pixel is covered equally often.
+    """Doubles (n, h, w, c) to (n, 2 h, 2 w, features): repeats pixels, then applies a 3 x 3 `conv`.
+
+    Unlike in a transposed convolution, every output pixel is covered equally often.
 
     Source: Odena et al., Deconvolution and Checkerboard Artifacts, Distill 2016.
     """
@@ -96,22 +130,25 @@ def batch_norm(
     eps: float = 1e-5,
     scale_init: Init = normal(0.02, mean=1.0),
 ) -> Array:
-    """Brings each channel to mean 0 and variance 1, then scales and shifts it by learned amounts.
+    """Normalises each channel to mean 0 and variance 1, then applies a learned scale and bias.
 
     Args:
-        scope: holds `scale` and `bias` (c,), and the running `mean` and `var` (c,) in the collection `batch_stats`.
+        scope: holds `scale` and `bias` (c,) and, in the collection `batch_stats`, the running `mean` and `var` (c,).
         x: (n, h, w, c).
-        train: whether the running statistics are updated; it does not choose which statistics are used.
-        statistics: normalise with those of the whole batch, of each group of pictures, of each picture by itself, or with
-            the running ones (which are then never updated).
-        group_size: consecutive pictures that make a group, with statistics "group"; where there are fewer, all are one. It
-            must divide n; where it divides the pictures of each device as well, none needs the others' statistics.
-        momentum: share of the old running value that is kept (PyTorch's momentum is 1 minus this).
+        train: whether the running statistics are updated. It does not select the statistics that normalise.
+        statistics: which statistics normalise: those of the whole batch, of each group of pictures, of each picture, or the
+            running ones (which are then never updated).
+        group_size: consecutive pictures in a group, for statistics "group"; a batch with fewer pictures is one group. It
+            must divide n. If it also divides the pictures on each device, devices exchange no statistics.
+        momentum: fraction of the old running value that is kept per update (PyTorch's momentum is 1 minus this).
         eps: added to the variance.
-        scale_init: initial values of `scale`.
+        scale_init: initial values of `scale`; `bias` starts at zero.
+
+    Returns:
+        the shape and dtype of `x`.
 
     Raises:
-        UserError: the group size is missing, or does not divide n.
+        UserError: the group size is missing or does not divide n.
 
     Source: Ioffe and Szegedy, Batch Normalization, 2015; running variance unbiased as in PyTorch. Groups: Hoffer et al.,
     Train longer, generalize better, 2017, section 4 ("ghost batch normalization").
@@ -135,52 +172,70 @@ def batch_norm(
 
 
 def _stack_groups(x: Array, group_size: int | None) -> Array:
-    """The pictures of each group, one below the other, as one picture: (n, h, w, c) to (n / size, size h, w, c)."""
+    """Stacks the pictures of each group vertically into one: (n, h, w, c) to (n / size, size h, w, c)."""
     n, h, w, c = x.shape
     size = min(group_size or 0, n)
     if size < 1 or n % size:
-        raise UserError(f"batch norm was given {n} pictures and group_size {group_size}: give a size that divides them.")
+        raise UserError(
+            f"batch norm was given {n} pictures and group_size {group_size}: give a group size that divides the number of "
+            "pictures."
+        )
     return x.reshape(n // size, size * h, w, c)
 
 
 def instance_norm(_scope: Scope, x: Array, *, train: bool, eps: float = 1e-5) -> Array:
-    """Brings each channel of each picture to mean 0 and variance 1; learns nothing, keeps nothing.
+    """Normalises each channel of each picture (n, h, w, c) to mean 0 and variance 1, without parameters or statistics.
 
-    Source: Ulyanov et al., Instance Normalization, 2016; without affine parameters, as the reference uses it.
+    Source: Ulyanov et al., Instance Normalization, 2016; without affine parameters, as in the PyTorch original.
     """
     del train
     return ops.standardize(x, (1, 2), eps=eps)[0]
 
 
 def no_norm(_scope: Scope, x: Array, *, train: bool) -> Array:
-    """Leaves x as it is."""
+    """Returns `x` unchanged: a norm for networks without one."""
     del train
     return x
 
 
 def needs_bias(norm: Norm) -> bool:
-    """Whether convolutions before this norm carry a bias: the reference gives one only before instance norm."""
+    """Whether convolutions before this norm have a bias; in the PyTorch original only those before instance norm do."""
     while isinstance(norm, partial):
         norm = norm.func
     return norm is instance_norm
 
 
 def dropout(scope: Scope, x: Array, rate: float) -> Array:
-    """Sets values to zero with probability `rate`; acts only when `apply` was given a key."""
+    """Applies `ops.dropout`, but only if `apply` was given a key.
+
+    Args:
+        scope: supplies the random key.
+        x: any shape.
+        rate: probability of setting a value to zero, in [0, 1).
+
+    Returns:
+        the shape and dtype of `x`.
+
+    Raises:
+        UserError: `rate` is not in [0, 1).
+    """
     if rate == 0 or not scope.has_rng("dropout"):
         return x
     return ops.dropout(scope.make_rng("dropout"), x, rate)
 
 
 def self_attention(scope: Scope, x: Array, *, train: bool) -> Array:
-    """Every position looks at every other one: x plus a learned, at first zero, share of the attended features.
+    """Adds to `x` the features that every position attends to at all positions, times a learned gain that starts at zero.
 
-    Memory grows with (h w) squared, so use it at 32 x 32 positions or fewer.
+    Memory grows with (h w) squared, so use it with at most 32 x 32 positions.
 
     Args:
         scope: holds the 1 x 1 convolutions `query`, `key`, `value`, `output` and the scalar `gain`.
         x: (n, h, w, c).
-        train: ignored; part of the form of a block, `(scope, x, *, train) -> y`.
+        train: ignored; part of the form of a block.
+
+    Returns:
+        the shape and dtype of `x`.
 
     Source: Zhang et al., Self-Attention Generative Adversarial Networks, 2019, section 3.
     """
@@ -199,30 +254,40 @@ def self_attention(scope: Scope, x: Array, *, train: bool) -> Array:
     return x + gain * project("output", attended.reshape(n, h, w, -1), channels)
 
 
-# Ways to merge a skip connection: (scope, skip, x) -> y, both (n, h, w, c).
+# --------------------------------------------------------------------------------------------------------------------
+# Merges of a skip connection (n, h, w, c) with the decoder (n, h, w, c')
 
 
 def concat(_scope: Scope, skip: Array, x: Array) -> Array:
-    """Stacks the channels of the encoder and the decoder, encoder first: the U-Net's way and the default."""
+    """Stacks the channels of encoder and decoder, encoder first, to (n, h, w, c + c'): the U-Net's merge, the default."""
     return ops.concat_channels(skip, x)
 
 
 def concat_decoder_first(_scope: Scope, skip: Array, x: Array) -> Array:
-    """Stacks the channels of the decoder and the encoder, decoder first, as the Torch and TensorFlow originals do."""
+    """Stacks the channels of decoder and encoder, decoder first, to (n, h, w, c' + c), as in Torch and TensorFlow."""
     return ops.concat_channels(x, skip)
 
 
 def add(_scope: Scope, skip: Array, x: Array) -> Array:
-    """Adds encoder and decoder, as a residual network does; halves the input of the next layer."""
+    """Adds encoder and decoder, of equal channels, as a residual network does; halves the input of the next layer."""
     return skip + x
 
 
 def gated(scope: Scope, skip: Array, x: Array) -> Array:
-    """Lets the decoder choose, value by value, how much of the skip passes, then stacks both."""
+    """Multiplies the skip connection by a gate in (0, 1) computed from the decoder, then stacks as `concat`.
+
+    Args:
+        scope: holds the 1 x 1 convolution `gate`.
+        skip: (n, h, w, c), from the encoder.
+        x: (n, h, w, c'), from the decoder.
+
+    Returns:
+        (n, h, w, c + c').
+    """
     gate = scope.child(conv, "gate")(x, skip.shape[-1], kernel=1, stride=1, padding=0)
     return concat(scope, ops.sigmoid(gate) * skip, x)
 
 
 def no_skip(_scope: Scope, _skip: Array, x: Array) -> Array:
-    """Cuts the skip connection: the decoder sees only what came through the bottleneck."""
+    """Returns the decoder alone (n, h, w, c'), so that all its information comes through the bottleneck."""
     return x

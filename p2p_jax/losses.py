@@ -1,4 +1,4 @@
-"""Losses: plain functions of arrays to one number, to be made small."""
+"""Losses: pure functions of float arrays to a scalar that training minimises."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,15 +11,16 @@ from jax import Array
 from p2p_jax.errors import UserError
 
 Logits = Any
+"""An array (n, h, w, 1), or a tree of such arrays, whose losses are averaged: a discriminator with several scales."""
 
 
 class Adversarial(NamedTuple):
-    """A GAN's two sides of one game. Logits are an array (n, h, w, 1), or a tree of such (several scales, averaged).
+    """The losses of both networks of a GAN.
 
     Attributes:
-        discriminator: `(logits, is_real) -> scalar`, what the discriminator makes small.
-        generator: `(logits) -> scalar`, what the generator makes small, from the logits of its fakes.
-        threshold: the logit above which the discriminator says "real", for its accuracy.
+        discriminator: `(logits, is_real) -> scalar`, which the discriminator minimises.
+        generator: `(logits) -> scalar`, which the generator minimises, for the logits of its fakes.
+        threshold: the logit above which a patch counts as classified as real, for the discriminator's accuracy.
     """
 
     discriminator: Callable[[Logits, bool], Array]
@@ -32,13 +33,16 @@ def _mean_over_scales(loss: Callable[[Array], Array], logits: Logits) -> Array:
 
 
 def binary_cross_entropy(logits: Array, target: float, *, epsilon: float = 0.0) -> Array:
-    """Log loss of a probability given as a logit: mean of -(t log p + (1 - t) log(1 - p)), p = sigmoid(logits).
+    """Mean of -(t log p + (1 - t) log(1 - p)) with p = sigmoid(logits).
 
     Args:
-        logits: any shape; computed from the logit itself, so that no confident answer overflows.
-        target: the probability wanted, in [0, 1].
-        epsilon: added to p and 1 - p inside the logarithm, as the Torch and TensorFlow 1 originals do (1e-12), which
-            takes the gradient from answers that are very sure and wrong; 0 for the exact loss.
+        logits: any shape, float. The loss is computed from the logit, so that large logits do not overflow.
+        target: the desired probability t, in [0, 1].
+        epsilon: added to p and 1 - p inside the logarithms, as in the Torch and TensorFlow 1 originals (1e-12); it removes
+            the gradient of very large logits of the wrong sign. 0 computes the exact loss.
+
+    Returns:
+        a scalar, at least 0.
     """
     if epsilon:
         real, fake = jnp.log(jax.nn.sigmoid(logits) + epsilon), jnp.log(jax.nn.sigmoid(-logits) + epsilon)
@@ -58,11 +62,11 @@ bce = Adversarial(
     discriminator=lambda logits, is_real: _toward(binary_cross_entropy, logits, is_real),
     generator=lambda logits: _toward(binary_cross_entropy, logits, True),
 )
-"""Binary cross-entropy, the generator made to be called real (non-saturating). Source: Isola et al. 2017, section 3.3."""
+"""Binary cross-entropy, with the non-saturating loss of the generator. Source: Isola et al. 2017, section 3.3."""
 
 
 def bce_with_epsilon(epsilon: float) -> Adversarial:
-    """`bce` with `epsilon` inside its logarithms, see `binary_cross_entropy`."""
+    """Returns `bce` with `epsilon` inside its logarithms, as `binary_cross_entropy` has it."""
     loss = partial(binary_cross_entropy, epsilon=epsilon)
     return Adversarial(lambda logits, is_real: _toward(loss, logits, is_real), lambda logits: _toward(loss, logits, True))
 
@@ -80,24 +84,28 @@ hinge = Adversarial(
     ),
     generator=lambda logits: -_mean_over_scales(jnp.mean, logits),
 )
-"""Hinge for the discriminator, plain score for the generator. Source: Lim and Ye, Geometric GAN, 2017."""
+"""Hinge loss for the discriminator, negative mean logit for the generator. Source: Lim and Ye, Geometric GAN, 2017."""
 
 wasserstein = Adversarial(
     discriminator=lambda logits, is_real: (-1 if is_real else 1) * _mean_over_scales(jnp.mean, logits),
     generator=lambda logits: -_mean_over_scales(jnp.mean, logits),
 )
-"""Difference of mean scores; needs `gradient_penalty`. Source: Arjovsky et al., Wasserstein GAN, 2017."""
+"""Difference of mean logits; it needs `gradient_penalty`. Source: Arjovsky et al., Wasserstein GAN, 2017."""
 
 
 def smooth_labels(adversarial: Adversarial, amount: float) -> Adversarial:
-    """One-sided label smoothing: real pictures count as real with 1 - amount and as fake with amount.
+    """Returns the losses with one-sided label smoothing: real pictures count as fake with weight `amount`.
 
-    For cross-entropy this is exactly the target 1 - amount, for least squares the same gradient.
+    For cross-entropy this equals a target of 1 - amount; for least squares only the gradient is equal.
+
+    Args:
+        adversarial: the losses.
+        amount: in [0, 1).
 
     Source: Salimans et al., Improved Techniques for Training GANs, 2016, section 3.4.
 
     Raises:
-        UserError: amount is not in [0, 1).
+        UserError: `amount` is not in [0, 1).
     """
     if not 0 <= amount < 1:
         raise UserError(f"label smoothing was given {amount}: it must be at least 0 and below 1, for example 0.1.")
@@ -112,21 +120,34 @@ def smooth_labels(adversarial: Adversarial, amount: float) -> Adversarial:
 
 
 def weigh_generator(adversarial: Adversarial, weight: float) -> Adversarial:
-    """The same game with the generator's side multiplied by `weight`; 0 leaves it to the reconstruction alone."""
+    """Returns the losses with the generator's multiplied by `weight`; with 0 only the reconstruction loss trains it."""
     return adversarial._replace(generator=lambda logits: weight * adversarial.generator(logits))
 
 
 def l1(fake: Array, target: Array) -> Array:
-    """Mean absolute difference over all pixels and channels: is smallest at the median, so edges stay sharp.
+    """Mean absolute difference over all pixels and channels. Its minimum is the median, so edges stay sharp.
 
-    Its slope is 0 where both are equal, as PyTorch's; JAX's own absolute value has 1 there.
+    The gradient is 0 where both are equal, as in PyTorch; that of `jnp.abs` is 1.
+
+    Args:
+        fake, target: (n, h, w, c), in [-1, 1].
+
+    Returns:
+        a scalar, at least 0.
     """
     difference = fake - target
     return (difference * jnp.sign(difference)).mean()
 
 
 def l2(fake: Array, target: Array) -> Array:
-    """Mean squared difference (MSE) over all pixels and channels: is smallest at the mean, so it blurs."""
+    """Mean squared difference (MSE) over all pixels and channels. Its minimum is the mean, so it blurs.
+
+    Args:
+        fake, target: (n, h, w, c), in [-1, 1].
+
+    Returns:
+        a scalar, at least 0.
+    """
     return jnp.square(fake - target).mean()
 
 
@@ -139,25 +160,26 @@ def gradient_penalty(
     *,
     weight: float = 10.0,
 ) -> Array:
-    """Pushes the slope of the discriminator towards 1 on pictures mixed of a real and a fake one.
+    """Penalises gradients of the discriminator whose norm is not 1, at interpolations of a real and a fake picture.
+
+    Batch norm makes the gradient of one picture depend on the others of the batch: use instance norm or none with it.
 
     Args:
         discriminate: `(input, picture) -> logits`.
-        key: for the mixing shares, one per pair, uniform in [0, 1).
-        input, real, fake: (n, h, w, c), float.
+        key: for the weights of the interpolation, one per pair, uniform in [0, 1).
+        input, real, fake: (n, h, w, c), float, in [-1, 1].
         weight: factor of the penalty.
 
     Returns:
-        weight times the mean over the batch of (norm of the gradient by the picture - 1) squared.
+        weight times the mean over the batch of (norm of the picture's gradient - 1) squared, a scalar.
 
-    Source: Gulrajani et al., Improved Training of Wasserstein GANs, 2017, section 4. A norm that mixes the pictures of a
-    batch (batch norm) makes the gradient of one depend on the others: use instance norm or none with it.
+    Source: Gulrajani et al., Improved Training of Wasserstein GANs, 2017, section 4.
     """
-    share = jax.random.uniform(key, (real.shape[0], 1, 1, 1), real.dtype)
-    mixed = share * real + (1 - share) * fake
+    fraction = jax.random.uniform(key, (real.shape[0], 1, 1, 1), real.dtype)
+    mixed = fraction * real + (1 - fraction) * fake
 
     def score(picture: Array) -> Array:
-        # The mean over its patches for every picture, added up: no picture's gradient meets another's.
+        # The sum over pictures of the mean over patches: each picture has its own gradient.
         leaves = jax.tree.leaves(discriminate(input, picture))
         return jnp.stack([leaf.reshape(leaf.shape[0], -1).mean(1).sum() for leaf in leaves]).sum()
 

@@ -1,4 +1,4 @@
-"""A network is a pair of pure functions. The rest of the program knows nothing else about one."""
+"""A network is a pair of pure functions, its only interface to the rest of the program."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,13 +13,13 @@ State = Any
 
 
 class Network(NamedTuple):
-    """Two pure functions, whoever wrote them: Flax scopes, linen, nnx, equinox or plain JAX.
+    """Two pure functions, written with Flax scopes, linen, nnx, equinox or plain JAX.
 
     Attributes:
-        init: `(key, *inputs) -> (params, state)`; `params` is learned, `state` is changed by the forward pass ({} if
-            there is none).
-        apply: `(params, state, *inputs, train: bool, key=None) -> (output, state)`; `train` says whether the state is
-            updated, and noise (dropout) acts only when a key is given.
+        init: `(key, *inputs) -> (params, state)`. `params` is learned; `state` is changed by the forward pass, {} if there
+            is none. Both are trees of arrays.
+        apply: `(params, state, *inputs, train: bool, key=None) -> (output, state)`. `train` says whether the state is
+            updated; noise (dropout) acts only if a key is given.
     """
 
     init: Callable[..., tuple[Params, State]]
@@ -27,7 +27,11 @@ class Network(NamedTuple):
 
 
 def network(fn: Callable[..., Any], /, **config: Any) -> Network:
-    """Makes a Network of a scope function `(scope, *inputs, train, **config) -> output`.
+    """Makes a Network from a scope function.
+
+    Args:
+        fn: `(scope, *inputs, train, **config) -> output`.
+        **config: fixed arguments of `fn`.
 
     Example:
         >>> from p2p_jax.generators import unet
@@ -52,5 +56,5 @@ def network(fn: Callable[..., Any], /, **config: Any) -> Network:
 
 
 def count_parameters(params: Params) -> int:
-    """How many numbers a network has learned."""
+    """Returns the number of learned values in a tree of arrays."""
     return sum(leaf.size for leaf in jax.tree.leaves(params))

@@ -1,4 +1,4 @@
-"""Adam, as `optax.adam` but for what a CPU makes of it, and for where its epsilon is."""
+"""Adam, in place on a CPU and with a choice of where epsilon is added; otherwise that of `optax.adam`."""
 
 from typing import Any, Literal
 
@@ -16,18 +16,18 @@ def adam(
     eps: float = 1e-8,
     epsilon_place: Literal["after_correction", "before_correction"] = "after_correction",
 ) -> optax.GradientTransformation:
-    """Adam; its state is that of `optax.adam`.
+    """Returns Adam, with the state and the values of `optax.adam`.
 
-    Its values are those of `optax.adam`, and it takes a third of its time on a CPU, where it changes params and moments in
-    place, see `_one_after`.
+    On a CPU it takes a third of the time, because it updates params and moments in place (see `_opaque_one`).
 
     Args:
-        learning_rate: a rate, or a function of the number of steps done.
-        b1, b2: shares of the old moments kept per step.
+        learning_rate: a rate, or a function of the number of completed steps.
+        b1, b2: decay of the first and the second moment per step, in [0, 1).
         eps: keeps the division finite.
         epsilon_place: "after_correction" divides m / (1 - b1^t) by sqrt(v / (1 - b2^t)) + eps, as PyTorch and optax do;
-            "before_correction" takes sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps), as Torch and TensorFlow do: the same
-            but for eps, which is about 30 times larger at the first step and alike after some thousands.
+            "before_correction" computes sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps), as Torch and TensorFlow do. They
+            differ in the effective eps only: the second is about 30 times larger at the first step, and the two agree
+            after some thousands of steps.
 
     Source: Kingma and Ba, Adam, 2015, algorithm 1 and the remark before section 2.1 ("epsilon hat").
     """
@@ -35,7 +35,7 @@ def adam(
     def update(updates: optax.Updates, state: Any, params: optax.Params | None = None) -> tuple[optax.Updates, Any]:
         del params
         count = optax.safe_increment(state.count)
-        mu = jax.tree.map(lambda m, g: (1 - b1) * g + b1 * m / _one_after(g).astype(m.dtype), state.mu, updates)
+        mu = jax.tree.map(lambda m, g: (1 - b1) * g + b1 * m / _opaque_one(g).astype(m.dtype), state.mu, updates)
         nu = jax.tree.map(lambda v, g: (1 - b2) * jnp.square(g) + b2 * v, state.nu, updates)
         correction1, correction2 = (jnp.asarray(1 - decay**count) for decay in (b1, b2))
 
@@ -50,13 +50,13 @@ def adam(
     return optax.chain(optax.GradientTransformation(init, update), optax.scale_by_learning_rate(learning_rate))
 
 
-def _one_after(grad: Array) -> Array:
-    """The number 1, which a CPU's compiler cannot foresee, and which is there only after a gradient; else a plain 1.
+def _opaque_one(grad: Array) -> Array:
+    """Returns 1; on a CPU in a form that XLA cannot constant-fold and must compute after the gradient.
 
-    A first moment divided by it is not computed twice: for itself, and within the new param, of an old one that would then
-    have to be copied.
+    Without the division by it, XLA would compute the new first moment twice: for itself, and inside the new parameter, for
+    which it would copy the old moment.
     """
-    foreseen = jnp.ones((), jnp.float32)
+    one = jnp.ones((), jnp.float32)
     return lax.platform_dependent(
-        grad.ravel()[0], cpu=lambda first: jnp.where(first > jnp.inf, 2 * foreseen, foreseen), default=lambda _: foreseen
+        grad.ravel()[0], cpu=lambda first: jnp.where(first > jnp.inf, 2 * one, one), default=lambda _: one
     )

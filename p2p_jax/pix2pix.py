@@ -1,6 +1,6 @@
-"""From a config to the paper's composition: `build(config) -> Pix2Pix`.
+"""Builds networks, optimizers and losses from a config: `build(config) -> Pix2Pix`.
 
-An experiment of its own starts from what `build` gives and replaces parts: `build(...)._replace(generator=...)`.
+Your own experiment may replace parts of the result: `build(config)._replace(generator=...)`.
 """
 
 import math
@@ -17,7 +17,7 @@ from p2p_jax.network import Network, network
 from p2p_jax.optimizers import adam
 from p2p_jax.step import Pix2Pix
 
-# Which convolutions carry a bias, as the networks' functions take it; their defaults are the reference's choice.
+# Arguments of the networks for each choice of biases in the config; the defaults are those of the PyTorch original.
 BIASES: dict[str, dict[str, bool]] = {
     "reference": {},
     "all": {"use_bias": True, "last_bias": True},
@@ -27,13 +27,13 @@ BIASES: dict[str, dict[str, bool]] = {
 
 
 def build(config: Config) -> Pix2Pix:
-    """Makes everything that a training step needs.
+    """Builds everything that a training step needs.
 
     Args:
-        config: the run, its length resolved by `config.resolve`.
+        config: of the run, with its length resolved by `config.resolve`.
 
     Raises:
-        UserError: the pictures are too small for the generator.
+        UserError: the pictures cannot be halved as often as the U-Net halves them, or the label smoothing is out of range.
     """
     loss, rate = config.loss, config.optimizer.learning_rate
     adversarial = getattr(losses, loss.adversarial)
@@ -66,11 +66,11 @@ def build(config: Config) -> Pix2Pix:
 
 
 def build_generator(config: Config, **changes: Any) -> Network:
-    """The generator that the config describes.
+    """Builds the generator that the config describes.
 
     Args:
-        config: the run.
-        changes: arguments of the generator's function that the config has no field for, such as `blocks`.
+        config: of the run.
+        **changes: arguments of the generator's function for which the config has no field, such as `blocks`.
 
     Raises:
         UserError: the pictures cannot be halved as often as the U-Net halves them.
@@ -97,9 +97,9 @@ def build_generator(config: Config, **changes: Any) -> Network:
     if 2 ** (len(widths) - 1) >= shorter:
         raise UserError(
             f"--generator.widths names {len(widths)} levels, but a side of {shorter} pixels cannot be halved so often: "
-            f"give at most {(shorter - 1).bit_length()}, or a larger --image-size."
+            f"give at most {(shorter - 1).bit_length()} levels, or a larger --image-size."
         )
-    bridges = {"merge": getattr(layers, options.skip)} if options.architecture == "unet" else {}
+    merge = {"merge": getattr(layers, options.skip)} if options.architecture == "unet" else {}
     return network(
         getattr(generators, options.architecture),
         widths=widths,
@@ -110,13 +110,13 @@ def build_generator(config: Config, **changes: Any) -> Network:
         leaky_slope=options.leaky_slope,
         post_activation=options.post_activation,
         upsample={"transpose": layers.conv_transpose, "resize": layers.resize_conv}[options.upsample],
-        **bridges,
+        **merge,
         **shared,
     )
 
 
 def build_discriminator(options: Discriminator, dtype: str) -> Network:
-    """The discriminator that the config describes."""
+    """Builds the discriminator that the config describes, which computes in the given dtype."""
     shared: dict[str, Any] = {
         "norm": build_norm(options),
         "leaky_slope": options.leaky_slope,
@@ -130,7 +130,7 @@ def build_discriminator(options: Discriminator, dtype: str) -> Network:
 
 
 def build_norm(options: Generator | Discriminator) -> layers.Norm:
-    """The norm that the config of a network names."""
+    """Builds the norm that a network's config describes."""
     if options.norm == "batch":
         return partial(
             layers.batch_norm,
@@ -144,7 +144,12 @@ def build_norm(options: Generator | Discriminator) -> layers.Norm:
 
 
 def build_schedule(config: Config, rate: float) -> optax.Schedule:
-    """The learning rate over a run: what the config makes of `rate` for its batch, by its schedule, after the warm-up."""
+    """Builds the schedule of a learning rate: `rate` scaled by the batch size's rule, with the config's decay and warm-up.
+
+    Args:
+        config: of the run, with its length resolved by `config.resolve`.
+        rate: the rate before scaling.
+    """
     options, unit = config.optimizer, steps_per_unit(config)
     units = -(-(config.steps or 0) // unit)
     rate *= {"none": 1, "linear": config.batch_size, "root": math.sqrt(config.batch_size)}[options.batch_rule]
@@ -158,7 +163,7 @@ def build_schedule(config: Config, rate: float) -> optax.Schedule:
 
 
 def build_optimizer(options: Optimizer, schedule: optax.Schedule) -> optax.GradientTransformation:
-    """Adam as the config says, after clipping if asked for."""
+    """Builds Adam with the config's options, preceded by clipping of the gradient's global norm if the config has it."""
     transformation = adam(
         schedule, b1=options.beta1, b2=options.beta2, eps=options.epsilon, epsilon_place=options.epsilon_place
     )

@@ -1,4 +1,4 @@
-"""What changes from step to step."""
+"""The state of training: everything that changes from step to step."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from jax import Array
 
 @flax.struct.dataclass
 class NetworkState:
-    """One network in training.
+    """The state of one network in training.
 
     Attributes:
-        params: what is learned (a tree of float32 arrays).
-        state: what the forward pass changes, such as running statistics.
-        opt_state: what its optimizer remembers.
+        params: the learned values, a tree of float32 arrays.
+        state: the values that the forward pass changes, such as running statistics.
+        opt_state: the state of its optimizer.
     """
 
     params: Any
@@ -24,17 +24,17 @@ class NetworkState:
 
 
 Model = NetworkState
-"""The name of older versions, which stored experiment files may import."""
+"""The name in older versions, which stored experiment files may import."""
 
 
 @flax.struct.dataclass
 class TrainState:
-    """Everything that a step reads and writes, so that a checkpoint of it continues bit for bit.
+    """Everything that a step reads and writes; training resumes from a checkpoint of it bit for bit.
 
     Attributes:
-        step: updates done, int32 scalar.
-        batch_index: batches taken from the data, int32 scalar; counted apart from `step`, for runs that leave one out.
-        key: the run's random key; every step derives its own from it.
+        step: number of completed updates, int32 scalar.
+        batch_index: number of batches taken from the data, int32 scalar; larger than `step` if a run skipped batches.
+        key: the run's random key, from which every step derives its own.
         generator, discriminator: the two networks.
         ema: exponential moving average of the generator's params, or None.
     """
@@ -49,13 +49,13 @@ class TrainState:
 
 @jax.jit
 def all_finite(state: TrainState) -> Array:
-    """Whether every number of the networks is finite: params, running statistics and the moving average."""
+    """Whether all values of the networks are finite: params, running statistics and the moving average; a bool scalar."""
     networks = [(model.params, model.state) for model in (state.generator, state.discriminator)]
     return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves((networks, state.ema))]).all()
 
 
 def to_items(state: TrainState) -> dict[str, Any]:
-    """The train state as a checkpoint holds it: plain trees of arrays."""
+    """Converts a train state to the plain trees of arrays that a checkpoint holds."""
     generator, discriminator = state.generator, state.discriminator
     items = {
         "generator": {"params": generator.params, "state": generator.state},
@@ -71,7 +71,7 @@ def to_items(state: TrainState) -> dict[str, Any]:
 
 
 def from_items(items: dict[str, Any]) -> TrainState:
-    """The train state of what `to_items` gave."""
+    """Converts the result of `to_items` back to a train state."""
     training = items["training"]
     models = [
         NetworkState(items[name]["params"], items[name]["state"], opt_state)

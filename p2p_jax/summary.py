@@ -1,4 +1,4 @@
-"""What a network is made of: each layer's output shape and number of parameters."""
+"""Summary of a network: the output shape and the number of parameters of each layer."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,13 @@ from p2p_jax.network import Network, count_parameters
 
 
 class Row(NamedTuple):
-    """One layer: its name, the shape of its output (None where it cannot be told) and its parameters."""
+    """One layer.
+
+    Attributes:
+        name: of the layer.
+        shape: of its output, or None if it is unknown.
+        parameters: number of learned values.
+    """
 
     name: str
     shape: tuple[int, ...] | None
@@ -17,14 +23,14 @@ class Row(NamedTuple):
 
 
 def summarize(net: Network, *inputs: Array | jax.ShapeDtypeStruct) -> list[Row]:
-    """Lists the layers of a network in the order in which they run; computes nothing.
+    """Lists the layers of a network in the order in which they run, without computing anything.
 
-    Layers are told apart by `jax.named_scope`, which Flax sets; a hand-written network without such names shows its
-    parameters by the top-level names of its tree, without shapes.
+    Layers are recognised by `jax.named_scope`, which Flax sets. For a hand-written network without such names, the rows
+    are the top-level names of its params, without shapes.
 
     Args:
         net: the network.
-        inputs: arrays, or shapes and dtypes, of one batch.
+        *inputs: one batch, as arrays or as shapes and dtypes.
     """
     key = jax.random.key(0)
     params, state = jax.eval_shape(net.init, key, *inputs)
@@ -36,6 +42,6 @@ def summarize(net: Network, *inputs: Array | jax.ShapeDtypeStruct) -> list[Row]:
         if layer:
             shapes.pop(layer, None)
             shapes[layer] = equation.outvars[0].aval.shape
-    # Scopes that only group arithmetic (a function jitted inside JAX) are no layers of the network.
+    # Layers without parameters (a merge, dropout) have a scope but no entry in the params.
     rows = [Row(name, shape, parameters.pop(name, 0)) for name, shape in shapes.items()]
     return rows + [Row(name, None, count) for name, count in parameters.items()]

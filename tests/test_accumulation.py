@@ -1,4 +1,4 @@
-"""A batch gone through in parts, one after the other, against the same batch at once."""
+"""Micro-batches in turn against the same batch at once."""
 
 from functools import partial
 
@@ -8,12 +8,13 @@ import numpy as np
 import optax
 import pytest
 from helpers.cases import mostly_slow
-from helpers.small_step import batch_of, initial, judge, make_picture
+from helpers.small_step import batch_of, discriminate, initial, make_picture
 
 from p2p_jax import layers, losses
-from p2p_jax.accumulation import mean_over_parts
+from p2p_jax.accumulation import mean_over_micro_batches
+from p2p_jax.errors import UserError
 from p2p_jax.network import Network, network
-from p2p_jax.step import DROPOUT, PART, PENALTY, Pix2Pix, init_train_state, make_train_step
+from p2p_jax.step import DROPOUT, MICRO_BATCH, PENALTY, Pix2Pix, init_train_state, make_train_step
 
 jit = jax.jit
 by_picture = partial(layers.batch_norm, statistics="picture")
@@ -24,18 +25,18 @@ def adam(rate):
 
 
 def build(norm, optimizer=adam, **options):
-    networks = (network(body, norm=norm) for body in (make_picture, judge))
+    networks = (network(body, norm=norm) for body in (make_picture, discriminate))
     return Pix2Pix(*networks, optimizer(0.01), optimizer(0.03), **options)
 
 
 @pytest.fixture(autouse=True)
 def no_dropout(monkeypatch):
-    """Each part has a key of its own, and so another dropout than the batch at once."""
+    """Each micro-batch has its own key, and so another dropout than the batch at once."""
     monkeypatch.setattr(layers, "dropout", lambda scope, x, rate: x)
 
 
 def run(model, batch, steps=2, **options):
-    """The state and the metrics after some steps in float64."""
+    """Returns the state and the metrics after some steps in float64."""
     with jax.enable_x64(True):
         state = initial(model, batch_of(4), np.float64)
         step = jit(make_train_step(model, **options))
@@ -45,33 +46,33 @@ def run(model, batch, steps=2, **options):
 
 
 def assert_close(a, b):
-    """To 1e-10; accuracies, which are shares of few logits in float32, to its rounding."""
+    """Compares to 1e-10, and accuracies, which are float32, to its rounding."""
     bound = lambda leaf: 1e-6 if leaf.dtype == np.float32 else 1e-10
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=bound(a), atol=bound(a)), a, b)
 
 
 @pytest.mark.parametrize("update", mostly_slow(["sequential", "stale", "simultaneous"]))
 @pytest.mark.parametrize("norm", [layers.instance_norm, layers.no_norm, by_picture], ids=["instance", "none", "picture"])
-def test_four_parts_train_as_the_batch_at_once_where_pictures_share_no_statistics(norm, update):
+def test_four_micro_batches_equal_the_batch_at_once_where_pictures_share_no_statistics(norm, update):
     model = build(norm, update=update, ema_decay=0.9)
     with jax.enable_x64(True):
         batch = batch_of(4)
     assert_close(run(model, batch, accumulate=4), run(model, batch))
 
 
-def test_a_weight_a_penalty_and_other_losses_are_means_over_the_parts():
+def test_a_weight_a_penalty_and_other_losses_are_means_over_the_micro_batches():
     even = lambda discriminate, _key, input, real, fake: jnp.square(discriminate(input, (real + fake) / 2)).mean()
     model = build(by_picture, penalty=even, adversarial=losses.least_squares, reconstruction=losses.l2)
     with jax.enable_x64(True):
         weight = np.random.default_rng(5).uniform(0, 1, (4, 5, 5, 1))
         batch = batch_of(4) | {"weight": jnp.asarray(weight)}
-    in_parts = run(model, batch, accumulate=2)
-    assert_close(in_parts, run(model, batch))
-    assert abs(in_parts[1]["generator_l1"] - run(model, batch_of(4), accumulate=2)[1]["generator_l1"]) > 0.01
+    accumulated = run(model, batch, accumulate=2)
+    assert_close(accumulated, run(model, batch))
+    assert abs(accumulated[1]["generator_l1"] - run(model, batch_of(4), accumulate=2)[1]["generator_l1"]) > 0.01
 
 
-def test_statistics_of_a_batch_are_those_of_a_part_which_holds_every_so_manyth_picture():
-    """Where nothing depends on an update made in between, plain descent on two parts is the mean of both."""
+def test_batch_statistics_are_those_of_a_micro_batch_of_every_second_picture():
+    """If nothing depends on an update in between, gradient descent on two micro-batches is the mean of both."""
     model = build(layers.batch_norm, optax.sgd, update="simultaneous")
     with jax.enable_x64(True):
         batch = batch_of(4)
@@ -82,8 +83,8 @@ def test_statistics_of_a_batch_are_those_of_a_part_which_holds_every_so_manyth_p
     assert abs(metrics["generator_l1"] - run(model, batch, steps=1)[1]["generator_l1"]) > 1e-4
 
 
-def drawing():
-    """fake = p u with one u drawn for a batch, logit = q times the picture's mean: slopes are means of what is drawn."""
+def model_of_draws():
+    """Networks whose gradients are means of draws u: the fake is p u with one u per batch, the logit q mean(picture)."""
     draw = lambda key: jax.random.uniform(key, (), jnp.float64)
     generator = Network(
         lambda key, x: (jnp.ones(()), {}),
@@ -107,17 +108,17 @@ def drawing():
     )
 
 
-def test_every_part_draws_by_itself_and_the_same_for_both_networks():
+def test_every_micro_batch_has_its_own_draws_which_are_the_same_for_both_networks():
     with jax.enable_x64(True):
-        model, x = drawing(), jnp.zeros((4, 2, 2, 3))
+        model, x = model_of_draws(), jnp.zeros((4, 2, 2, 3))
         batch = {"input": x, "target": x}
         state = init_train_state(jax.random.key(0), model, batch)
         after, _ = jit(make_train_step(model, accumulate=4))(state, batch)
-        key = jax.random.fold_in(jax.random.fold_in(state.key, 0), PART)
+        key = jax.random.fold_in(jax.random.fold_in(state.key, 0), MICRO_BATCH)
         drawn = {
             consumer: [
-                float(jax.random.uniform(jax.random.fold_in(jax.random.fold_in(key, part), consumer), (), jnp.float64))
-                for part in range(4)
+                float(jax.random.uniform(jax.random.fold_in(jax.random.fold_in(key, index), consumer), (), jnp.float64))
+                for index in range(4)
             ]
             for consumer in (DROPOUT, PENALTY)
         }
@@ -127,23 +128,23 @@ def test_every_part_draws_by_itself_and_the_same_for_both_networks():
         np.testing.assert_allclose(after.generator.params - 1, means[DROPOUT], rtol=1e-12)
 
 
-def test_the_mean_keeps_dtypes_and_counts():
-    fn = lambda part, key: {"mean": part.mean(), "count": jnp.asarray(7), "narrow": part[0].astype(jnp.bfloat16)}
-    found = jit(partial(mean_over_parts, fn, key=jax.random.key(0), count=3))(batch=jnp.arange(6.0))
+def test_the_mean_keeps_dtypes_and_integers():
+    fn = lambda x, key: {"mean": x.mean(), "count": jnp.asarray(7), "narrow": x[0].astype(jnp.bfloat16)}
+    found = jit(partial(mean_over_micro_batches, fn, key=jax.random.key(0), count=3))(batch=jnp.arange(6.0))
     assert {name: (value.dtype, float(value)) for name, value in found.items()} == {
         "mean": (jnp.float32, 2.5), "count": (jnp.int32, 7), "narrow": (jnp.bfloat16, 1),
     }  # fmt: skip
 
 
-def test_parts_that_do_not_divide_the_batch_are_refused():
-    with pytest.raises(ValueError, match=r"^a batch of 4 was to be gone through in 3 parts"):
+def test_a_number_of_micro_batches_that_does_not_divide_the_batch_is_refused():
+    with pytest.raises(UserError, match=r"^a batch of 4 pairs cannot be split into 3 micro-batches: give a number \(--acc"):
         run(build(layers.no_norm), batch_of(4), accumulate=3)
 
 
-def test_the_memory_of_a_step_goes_down_with_the_parts():
+def test_micro_batches_reduce_the_memory_of_a_step():
     model = build(layers.instance_norm)
     batch = batch_of(16, size=32)
     state = initial(model, batch)
-    step = lambda parts: jit(make_train_step(model, accumulate=parts)).lower(state, batch).compile()
-    at_once, in_parts = (step(parts).memory_analysis().temp_size_in_bytes for parts in (1, 8))
-    assert in_parts < at_once / 3
+    step = lambda count: jit(make_train_step(model, accumulate=count)).lower(state, batch).compile()
+    at_once, accumulated = (step(count).memory_analysis().temp_size_in_bytes for count in (1, 8))
+    assert accumulated < at_once / 3

@@ -1,4 +1,4 @@
-"""Layers: their statistics, their initial values and what they do to their scope."""
+"""Layers: values, statistics, initial values and parameters."""
 
 from functools import partial
 
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from p2p_jax import layers, ops
+from p2p_jax.errors import UserError
 
 jit = jax.jit
 
@@ -18,7 +19,7 @@ AFFINE = {"scale": jnp.array([2.0, 0.5]), "bias": jnp.array([1.0, -3.0])}
 
 
 def batch_norm(x, *, train, **config):
-    """Its output and its running statistics afterwards."""
+    """Returns the output and the running statistics afterwards."""
 
     @jit
     def run(x):
@@ -36,11 +37,11 @@ def standardized(x, axes, eps=1e-5):
 
 @pytest.mark.parametrize(("statistics", "axes"), [("batch", (0, 1, 2)), ("picture", (1, 2))])
 @pytest.mark.parametrize("train", [False, True])
-def test_batch_norm_uses_its_statistics_and_updates_the_running_ones_only_in_training(statistics, axes, train):
+def test_batch_norm_uses_the_chosen_statistics_and_updates_the_running_ones_only_in_training(statistics, axes, train):
     y, running = batch_norm(X, train=train, statistics=statistics, momentum=0.75)
     np.testing.assert_allclose(y, standardized(X, axes), rtol=1e-4, atol=1e-5)
     if train:
-        # the mean over the pictures, where each has statistics of its own; unbiased as in PyTorch
+        # the mean over the pictures if each has its own statistics; unbiased as in PyTorch
         mean = X.mean(axes, keepdims=True).mean((0, 1, 2))
         var = X.var(axes, keepdims=True, ddof=1).mean((0, 1, 2))
         np.testing.assert_allclose(running["mean"], 0.75 * RUNNING["mean"] + 0.25 * mean, rtol=1e-5)
@@ -67,8 +68,8 @@ def test_batch_norm_by_picture_equals_batch_norm_of_each_picture_alone():
         np.testing.assert_allclose(y[i : i + 1], batch_norm(X[i : i + 1], train=False)[0], rtol=1e-5, atol=1e-6)
 
 
-def derived(x, statistics, group_size=None):
-    """In float64: output, running statistics, and the slopes of a sum of cubes by input and parameters."""
+def gradients_of(x, statistics, group_size=None):
+    """Returns ((gradients of params, of x) of a sum of cubes, (output, running statistics)), in float64."""
 
     def loss(params, x):
         body = lambda scope, x: layers.batch_norm(scope, x, train=True, statistics=statistics, group_size=group_size)
@@ -84,8 +85,8 @@ FOUR = np.random.default_rng(1).standard_normal((4, 3, 5, 2)) * [1, 3] + [0, 2] 
 
 
 def test_batch_norm_by_group_equals_batch_norm_of_each_group_alone():
-    _, (y, running) = derived(FOUR, "group", 2)
-    alone = [derived(FOUR[i : i + 2], "batch") for i in (0, 2)]
+    _, (y, running) = gradients_of(FOUR, "group", 2)
+    alone = [gradients_of(FOUR[i : i + 2], "batch") for i in (0, 2)]
     np.testing.assert_allclose(y, np.concatenate([one[1][0] for one in alone]), rtol=1e-12)
     for name in ("mean", "var"):
         np.testing.assert_allclose(running[name], np.mean([one[1][1][name] for one in alone], axis=0), rtol=1e-12)
@@ -93,14 +94,14 @@ def test_batch_norm_by_group_equals_batch_norm_of_each_group_alone():
 
 @pytest.mark.parametrize(("group_size", "same"), [(1, "picture"), (4, "batch"), (6, "batch")])
 def test_groups_of_one_are_pictures_and_a_group_of_all_is_the_batch(group_size, same):
-    found, expected = derived(FOUR, "group", group_size), derived(FOUR, same)
+    found, expected = gradients_of(FOUR, "group", group_size), gradients_of(FOUR, same)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10), found, expected)
-    slopes, (y, _) = derived(FOUR, "group", 2)
+    gradients, (y, _) = gradients_of(FOUR, "group", 2)
     assert abs(found[1][0] - y).max() > 0.1
-    assert abs(found[0][1] - slopes[1]).max() > 0.1
+    assert abs(found[0][1] - gradients[1]).max() > 0.1
 
 
-def test_a_picture_that_comes_alone_is_a_group_by_itself():
+def test_a_single_picture_is_a_group():
     body = lambda scope, x: layers.batch_norm(scope, x, train=False, statistics="group", group_size=2)
     run = lambda x: flax.core.apply(body)({"params": AFFINE, "batch_stats": RUNNING}, x[None])[0]
     y = jit(jax.vmap(run))(jnp.asarray(X, jnp.float32))
@@ -109,18 +110,19 @@ def test_a_picture_that_comes_alone_is_a_group_by_itself():
 
 @pytest.mark.parametrize("group_size", [None, 2])
 def test_a_group_size_that_does_not_divide_the_pictures_is_refused(group_size):
-    with pytest.raises(ValueError, match=f"^batch norm was given 3 pictures and group_size {group_size}: give a size"):
+    said = f"^batch norm was given 3 pictures and group_size {group_size}: give a group size that divides"
+    with pytest.raises(UserError, match=said):
         batch_norm(X, train=False, statistics="group", group_size=group_size)
 
 
-def test_batch_norm_of_one_single_value_stays_finite():
+def test_batch_norm_of_a_single_value_stays_finite():
     y, running = batch_norm(X[:1, :1, :1], train=True)
     np.testing.assert_allclose(y[0, 0, 0], [1, -3])
     np.testing.assert_allclose(running["var"], 0.9 * RUNNING["var"], rtol=1e-6)
 
 
 def init(layer, *args, **config):
-    """The output and the variables of a layer."""
+    """Returns the output and the variables of a layer."""
     return flax.core.init(lambda scope, *a: layer(scope, *a, **config))({"params": jax.random.key(0)}, *args)
 
 
@@ -129,20 +131,20 @@ def apply(layer, params, *args, key=None, **config):
     return flax.core.apply(lambda scope, *a: layer(scope, *a, **config))({"params": params}, *args, rngs=rngs)
 
 
-def test_instance_norm_standardizes_every_picture_and_holds_nothing():
+def test_instance_norm_normalises_every_picture_and_has_no_parameters():
     y, variables = init(layers.instance_norm, jnp.asarray(X, jnp.float32), train=True)
     assert not variables
     expected = (X - X.mean((1, 2), keepdims=True)) / np.sqrt(X.var((1, 2), keepdims=True) + 1e-5)
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_no_norm_is_the_identity_and_holds_nothing():
+def test_no_norm_is_the_identity_and_has_no_parameters():
     y, variables = init(layers.no_norm, jnp.asarray(X), train=True)
     assert not variables
     np.testing.assert_array_equal(y, np.asarray(X, np.float32))
 
 
-def test_dropout_acts_only_when_a_key_is_given_and_its_rate_is_not_zero():
+def test_dropout_acts_only_with_a_key_and_a_rate_above_zero():
     x = jnp.ones((4, 8))
     np.testing.assert_array_equal(apply(layers.dropout, {}, x, rate=0.5), x)
     np.testing.assert_array_equal(apply(layers.dropout, {}, x, rate=0.0, key=jax.random.key(0)), x)
@@ -165,7 +167,7 @@ def test_initial_values_are_those_of_the_paper():
         kernel = np.asarray(variables["params"]["kernel"])
         assert kernel.shape == shape
         assert kernel.dtype == np.float32
-        # 5 standard errors of 32,768 draws; a normal distribution has 4.55 % beyond two standard deviations
+        # 5 standard errors of 32,768 draws; 4.55 % of a normal distribution lie beyond two standard deviations
         assert abs(kernel.mean()) < 5 * 0.02 / np.sqrt(kernel.size)
         assert kernel.std() == pytest.approx(0.02, rel=5 / np.sqrt(2 * kernel.size))
         assert (abs(kernel) > 0.04).mean() == pytest.approx(0.0455, abs=0.006)
@@ -180,7 +182,7 @@ def test_normal_draws_around_its_mean():
     np.testing.assert_allclose(shifted, draws * 25 - 3, atol=1e-5)
 
 
-def test_initial_scale_is_around_one_and_running_statistics_are_those_of_standard_values():
+def test_initial_scale_is_around_one_and_running_statistics_are_zero_and_one():
     _, variables = init(layers.batch_norm, jnp.zeros((1, 2, 2, 4096)), train=False)
     scale = np.asarray(variables["params"]["scale"])
     assert scale.mean() == pytest.approx(1, abs=5 * 0.02 / 64)
@@ -190,7 +192,7 @@ def test_initial_scale_is_around_one_and_running_statistics_are_those_of_standar
     np.testing.assert_array_equal(variables["batch_stats"]["var"], np.ones(4096))
 
 
-def test_only_instance_norm_wants_a_bias_before_it_however_it_is_wrapped():
+def test_only_instance_norm_needs_a_bias_before_it_even_if_wrapped():
     assert layers.needs_bias(layers.instance_norm)
     assert layers.needs_bias(partial(partial(layers.instance_norm, eps=1e-3), eps=1e-4))
     assert not layers.needs_bias(layers.batch_norm)
@@ -227,7 +229,7 @@ def test_self_attention_equals_softmax_of_query_times_key_times_value(shape):
     )
 
 
-def test_self_attention_is_the_identity_at_first_and_holds_what_the_reference_computation_needs():
+def test_self_attention_is_the_identity_at_first_and_has_the_parameters_of_the_computation_above():
     x = jnp.asarray(np.random.default_rng(2).standard_normal((1, 2, 3, 16)), jnp.float32)
     y, variables = init(layers.self_attention, x, train=False)
     np.testing.assert_array_equal(y, x)
@@ -235,14 +237,14 @@ def test_self_attention_is_the_identity_at_first_and_holds_what_the_reference_co
     assert jax.tree.map(jnp.shape, attention_parameters(16, 0.0)) == shapes
 
 
-def test_merges_join_the_encoder_first_and_the_decoder_second():
+def test_concat_stacks_the_encoder_first_add_adds_and_no_skip_drops_the_encoder():
     skip, x = (jnp.asarray(np.random.default_rng(i).standard_normal((1, 2, 2, 3)), jnp.float32) for i in range(2))
     np.testing.assert_array_equal(apply(layers.concat, {}, skip, x), np.concatenate([skip, x], -1))
     np.testing.assert_array_equal(apply(layers.add, {}, skip, x), np.asarray(skip) + np.asarray(x))
     np.testing.assert_array_equal(apply(layers.no_skip, {}, skip, x), x)
 
 
-def test_gated_lets_through_a_learned_share_of_the_skip():
+def test_gated_multiplies_the_skip_by_a_learned_gate():
     skip, x = (np.random.default_rng(i).standard_normal((1, 2, 2, c)).astype(np.float32) for i, c in enumerate((3, 2)))
     kernel, bias = np.random.default_rng(2).standard_normal((2, 3)), np.array([0.5, -0.5, 0.0])
     gate = {"kernel": jnp.asarray(kernel[None, None], jnp.float32), "bias": jnp.asarray(bias, jnp.float32)}
@@ -261,7 +263,7 @@ def test_resize_conv_repeats_pixels_then_convolves_within_the_same_size():
     np.testing.assert_array_equal(apply(layers.resize_conv, centre, x, 2, use_bias=False), ops.upsample_nearest(x, 2))
 
 
-def test_remat_of_a_layer_changes_neither_values_nor_gradients_nor_draws():
+def test_remat_of_a_layer_changes_neither_values_nor_gradients_nor_dropout():
     def block(scope, x):
         x = scope.child(layers.conv, "conv")(x, 3)
         return ops.leaky_relu(scope.child(layers.dropout, "dropout")(x, 0.5))

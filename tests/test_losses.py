@@ -1,4 +1,4 @@
-"""Every loss against its formula in numpy, and what each is claimed to be good for."""
+"""Every loss against its formula in NumPy, and its documented properties."""
 
 import jax
 import jax.numpy as jnp
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from p2p_jax import losses
+from p2p_jax.errors import UserError
 
 LOGITS = np.random.default_rng(0).standard_normal((2, 3, 4, 1)) * 3
 
@@ -38,7 +39,7 @@ FORMULAS = {
 
 
 def sides(adversarial):
-    """The three functions of logits: the discriminator on real ones, on fake ones, and the generator."""
+    """Returns three functions of logits: the discriminator's loss on real and on fake ones, and the generator's."""
     return (
         lambda x: adversarial.discriminator(x, True),
         lambda x: adversarial.discriminator(x, False),
@@ -68,7 +69,7 @@ def test_adversarial_loss_equals_its_formula_in_value_and_gradient(name):
 
 
 @pytest.mark.parametrize("name", FORMULAS)
-def test_several_scales_count_alike_whatever_their_size(name):
+def test_several_scales_have_equal_weight_whatever_their_size(name):
     small = LOGITS[:, :1, :1]
     for loss, formula in zip(sides(getattr(losses, name)), FORMULAS[name], strict=False):
         value = loss({"coarse": jnp.array(small), "fine": [jnp.array(LOGITS)]})
@@ -100,12 +101,12 @@ def test_smoothed_least_squares_has_the_gradient_of_the_target_one_minus_the_amo
 
 
 @pytest.mark.parametrize("amount", [-0.1, 1.0, 1.5])
-def test_a_smoothing_that_is_no_share_is_refused(amount):
-    with pytest.raises(ValueError, match=f"label smoothing was given {amount}"):
+def test_a_smoothing_out_of_range_is_refused(amount):
+    with pytest.raises(UserError, match=f"label smoothing was given {amount}"):
         losses.smooth_labels(losses.bce, amount)
 
 
-def test_weigh_generator_multiplies_the_generators_side_only():
+def test_weigh_generator_multiplies_the_generators_loss_only():
     x = jnp.array(LOGITS, jnp.float32)
     weighed = losses.weigh_generator(losses.least_squares, 0.25)
     assert float(weighed.generator(x)) == pytest.approx(0.25 * ((LOGITS - 1) ** 2).mean(), rel=1e-5)
@@ -137,7 +138,7 @@ def linear_critic(slope):
     return lambda _, picture: (picture * slope).sum((1, 2, 3), keepdims=True)
 
 
-def test_gradient_penalty_of_a_linear_critic_depends_on_its_slope_alone():
+def test_gradient_penalty_of_a_linear_critic_depends_on_its_gradient_alone():
     norm = np.sqrt((SLOPE**2).sum())
     value = losses.gradient_penalty(linear_critic(SLOPE), jax.random.key(0), *PICTURES, weight=7.0)
     assert float(value) == pytest.approx(7 * (norm - 1) ** 2, rel=1e-5)
@@ -148,27 +149,27 @@ def test_gradient_penalty_of_a_linear_critic_depends_on_its_slope_alone():
         assert float(value) == pytest.approx(expected, rel=1e-5)
 
 
-def test_gradient_penalty_takes_the_mean_over_a_pictures_patches():
+def test_gradient_penalty_averages_over_the_patches_of_a_picture():
     critic = lambda input, picture: jnp.repeat(linear_critic(SLOPE)(input, picture), 5, axis=1)
     value = losses.gradient_penalty(critic, jax.random.key(0), *PICTURES, weight=1.0)
     assert float(value) == pytest.approx((np.sqrt((SLOPE**2).sum()) - 1) ** 2, rel=1e-5)
 
 
 def quadratic_critic(weight):
-    """Its gradient by a picture x is weight * x."""
+    """Its gradient at a picture x is weight * x."""
     return lambda _, picture: (weight * jnp.square(picture) / 2).sum((1, 2, 3), keepdims=True)
 
 
-def test_gradient_penalty_is_taken_on_mixtures_of_each_real_with_its_fake():
+def test_gradient_penalty_is_computed_at_interpolations_of_each_real_and_its_fake():
     _, real, fake = (np.asarray(picture, np.float64) for picture in PICTURES)
-    share = np.asarray(jax.random.uniform(jax.random.key(5), (4, 1, 1, 1)))  # one per pair, as documented
-    mixed = share * real + (1 - share) * fake
+    fraction = np.asarray(jax.random.uniform(jax.random.key(5), (4, 1, 1, 1)))  # one per pair, as documented
+    mixed = fraction * real + (1 - fraction) * fake
     expected = ((np.sqrt((mixed**2).sum((1, 2, 3))) - 1) ** 2).mean()
     value = losses.gradient_penalty(quadratic_critic(1.0), jax.random.key(5), *PICTURES, weight=1.0)
     assert float(value) == pytest.approx(expected, rel=1e-5)
 
 
-def test_gradient_penalty_gives_the_critic_the_input_beside_the_mixture():
+def test_gradient_penalty_passes_the_input_to_the_critic():
     critic = lambda input, picture: (jnp.square(input) * picture).sum((1, 2, 3), keepdims=True)
     length = np.sqrt((np.asarray(PICTURES[0], np.float64) ** 4).sum((1, 2, 3)))
     value = losses.gradient_penalty(critic, jax.random.key(0), *PICTURES, weight=1.0)
@@ -176,14 +177,14 @@ def test_gradient_penalty_gives_the_critic_the_input_beside_the_mixture():
 
 
 def test_gradient_penalty_is_the_mean_of_the_pictures_own_penalties():
-    same = [PICTURES[0], PICTURES[1], PICTURES[1]]  # no mixing: the share cannot matter
-    whole = losses.gradient_penalty(quadratic_critic(2.0), jax.random.key(0), *same)
+    same = [PICTURES[0], PICTURES[1], PICTURES[1]]  # real equals fake, so the random fraction has no effect
+    batch = losses.gradient_penalty(quadratic_critic(2.0), jax.random.key(0), *same)
     single = [
         float(losses.gradient_penalty(quadratic_critic(2.0), jax.random.key(0), *(p[i : i + 1] for p in same)))
         for i in range(4)
     ]
     assert len(set(single)) == 4
-    assert float(whole) == pytest.approx(np.mean(single), rel=1e-5)
+    assert float(batch) == pytest.approx(np.mean(single), rel=1e-5)
 
 
 def test_gradient_penalty_can_be_differentiated_by_the_critics_parameters():
@@ -191,6 +192,6 @@ def test_gradient_penalty_can_be_differentiated_by_the_critics_parameters():
     length = np.sqrt((np.asarray(PICTURES[1], np.float64) ** 2).sum((1, 2, 3)))
     slope = jax.grad(lambda w: losses.gradient_penalty(quadratic_critic(w), jax.random.key(0), *same, weight=3.0))(1.5)
     assert float(slope) == pytest.approx(3 * (2 * (1.5 * length - 1) * length).mean(), rel=1e-4)
-    # a critic that is flat everywhere has no direction to grow in, but no nan either
+    # the gradient of a constant critic is finite, though its norm is 0
     flat = jax.grad(lambda w: losses.gradient_penalty(linear_critic(w * SLOPE), jax.random.key(0), *same))(0.0)
     assert np.isfinite(flat)

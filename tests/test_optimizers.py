@@ -1,4 +1,4 @@
-"""Adam with epsilon before the bias correction: against its formula in loops, and beside optax's."""
+"""Adam against its formula in loops and against optax's, with epsilon before and after the bias correction."""
 
 from functools import partial
 
@@ -23,7 +23,7 @@ def falling(step):
 
 
 def formula(gradients, rate):
-    """Where Torch's `optim.adam` has moved one number after each of some gradients."""
+    """Returns how far Torch's `optim.adam` has moved one number after each gradient."""
     moved, m, v, path = 0.0, 0.0, 0.0, []
     for t, g in enumerate(gradients, 1):
         m = B1 * m + (1 - B1) * g
@@ -35,14 +35,14 @@ def formula(gradients, rate):
 
 
 def gradients_of(dtype=np.float64):
-    """A tree of gradients for every step; some much smaller than epsilon, some much larger."""
+    """Returns a tree of gradients for every step; some are much smaller than epsilon, some much larger."""
     random = np.random.default_rng(0)
     sizes = {"kernel": np.geomspace(1e-4, 10.0, 6).reshape(2, 3), "bias": np.array([0.01, 0.0])}
     return {name: (size * random.standard_normal((STEPS, *size.shape))).astype(dtype) for name, size in sizes.items()}
 
 
 def path_of(optimizer, gradients):
-    """(where the params are after every step, the last state), starting from zeros."""
+    """Returns (the params after every step, the last state), starting from zeros."""
 
     def advance(carry, gradients):
         params, state = carry
@@ -56,7 +56,7 @@ def path_of(optimizer, gradients):
 
 
 @pytest.mark.parametrize(("rate", "by_step"), [(0.1, lambda _: 0.1), (falling, falling)])
-def test_every_step_is_the_formulas(rate, by_step):
+def test_every_step_equals_the_formula(rate, by_step):
     gradients = gradients_of()
     with jax.enable_x64(True):
         path, state = path_of(adam_epsilon_first(rate, b1=B1, b2=B2, eps=EPS), gradients)
@@ -65,13 +65,13 @@ def test_every_step_is_the_formulas(rate, by_step):
         for index in np.ndindex(leaf.shape[1:]):
             found, expected = path[name][:, *index], formula(leaf[:, *index], by_step)
             np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
-    # None of this would be seen if epsilon did not matter.
+    # The place of epsilon makes a difference here, so the comparison can fail.
     assert abs(other["kernel"] - path["kernel"]).max() > 0.05
     assert int(optax.tree_utils.tree_get(state, "ScaleByAdamState").count) == STEPS
 
 
 @pytest.mark.parametrize("rate", [0.1, falling])
-def test_its_state_is_that_of_optaxs_adam_before_and_after(rate):
+def test_the_state_equals_that_of_optaxs_adam_before_and_after_updates(rate):
     gradients = gradients_of(np.float32)
     ours, theirs = (make(rate, b1=B1, b2=B2) for make in (adam_epsilon_first, optax.adam))
     params = jax.tree.map(lambda leaf: leaf[0], gradients)
@@ -93,8 +93,8 @@ def test_defaults_are_those_of_optax():
     jax.tree.map(np.testing.assert_array_equal, default, explicit)
 
 
-def test_a_tiny_gradient_moves_less_at_first_than_with_optaxs_and_as_much_in_the_end():
-    """Far below epsilon the ratio of the two steps is that of the epsilons: sqrt(1 - b2^t), 0.03 at first, then 1."""
+def test_a_tiny_gradient_moves_less_than_with_optaxs_at_first_and_equally_in_the_end():
+    """Far below epsilon, the ratio of the two steps is that of the effective epsilons: sqrt(1 - b2^t), from 0.03 to 1."""
     steps = 10_000
     tiny = np.full(steps, 1e-9)
     with jax.enable_x64(True):
@@ -108,7 +108,7 @@ def test_a_tiny_gradient_moves_less_at_first_than_with_optaxs_and_as_much_in_the
     assert ratio[-1] == pytest.approx(1, abs=3e-5)
 
 
-def test_a_large_gradient_moves_alike_from_the_first_step():
+def test_a_large_gradient_moves_equally_at_the_first_step():
     with jax.enable_x64(True):
         large = np.array([3.0, -2.0])
         found, expected = (path_of(make(0.1, eps=1e-8), large)[0] for make in (adam_epsilon_first, optax.adam))
@@ -126,7 +126,7 @@ def test_epsilon_after_correction_is_optaxs_adam(rate):
 
 
 @pytest.mark.parametrize("b1", [0.5, 0.9])
-def test_a_cpu_updates_params_and_moments_in_place_while_other_gradients_are_not_there(one_device, b1):
+def test_a_cpu_updates_params_and_moments_in_place_before_all_gradients_are_computed(one_device, b1):
     widths, optimizer = (16, 64, 128, 128, 128, 128), adam(1e-3, b1=b1)
     generator = network(unet, widths=widths)
     x = jnp.ones((1, 64, 64, 3))

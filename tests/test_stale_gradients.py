@@ -1,6 +1,6 @@
-"""A forward pass with old weights and a backward pass through new ones, against Torch's own way: layer by layer.
+"""Stale gradients against Torch's way, layer by layer.
 
-The backward pass by hand is NumPy: every layer keeps the values it computed and looks its weights up again.
+The backward pass by hand is NumPy: every layer keeps the values of the forward pass and reads its weights again.
 """
 
 from functools import partial
@@ -26,7 +26,7 @@ STRIDES = (2, 2, 1, 1)
 
 @pytest.fixture(scope="module", autouse=True)
 def native_convolutions():
-    """As on a GPU: they compile faster."""
+    """The convolutions of a GPU, which compile faster."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(convolution, "choose", lambda *_: convolution.NATIVE)
         yield
@@ -37,7 +37,7 @@ def loss_of(logits):
 
 
 # --------------------------------------------------------------------------------------------------------------------
-# Torch's modules: forward keeps what backward needs, backward takes the weights as they are then
+# Torch's modules: forward keeps values for backward, and backward reads the weights of its own time
 
 
 class Convolution:
@@ -48,9 +48,9 @@ class Convolution:
         weights = p[self.name]
         return naive_conv2d(x, weights["kernel"], weights.get("bias", 0.0), stride=self.stride, padding=1)
 
-    def backward(self, p, slope):
+    def backward(self, p, gradient):
         kernel = p[self.name]["kernel"].transpose(3, 0, 1, 2)
-        return naive_conv2d_transpose(slope, kernel, stride=self.stride, padding=1)
+        return naive_conv2d_transpose(gradient, kernel, stride=self.stride, padding=1)
 
 
 class Norm:
@@ -64,10 +64,10 @@ class Norm:
         affine = p.get(self.name, {"scale": 1.0, "bias": 0.0})
         return self.normal * affine["scale"] + affine["bias"]
 
-    def backward(self, p, slope):
-        slope = slope * p.get(self.name, {"scale": 1.0})["scale"]
+    def backward(self, p, gradient):
+        gradient = gradient * p.get(self.name, {"scale": 1.0})["scale"]
         mean = partial(np.mean, axis=self.axes, keepdims=True)
-        return (slope - mean(slope) - self.normal * mean(slope * self.normal)) / self.deviation
+        return (gradient - mean(gradient) - self.normal * mean(gradient * self.normal)) / self.deviation
 
 
 class LeakyReLU:
@@ -75,8 +75,8 @@ class LeakyReLU:
         self.positive = x > 0
         return np.where(self.positive, x, 0.2 * x)
 
-    def backward(self, _p, slope):
-        return np.where(self.positive, slope, 0.2 * slope)
+    def backward(self, _p, gradient):
+        return np.where(self.positive, gradient, 0.2 * gradient)
 
 
 def modules(norm):
@@ -90,19 +90,19 @@ def modules(norm):
 
 
 def by_modules(norm, old, new, x):
-    """Torch's forward with `old`, an update in place, backward with `new`: (logits, slope by x)."""
+    """Runs Torch's forward with `old` and, after an update in place, backward with `new`: (logits, gradient of x)."""
     network = list(modules(norm))
     for module in network:
         x = module.forward(old, x)
-    slope = WEIGHTS / (1 + np.exp(-x))
+    gradient = WEIGHTS / (1 + np.exp(-x))
     for module in reversed(network):
-        slope = module.backward(new, slope)
-    return x, slope
+        gradient = module.backward(new, gradient)
+    return x, gradient
 
 
 @pytest.fixture(scope="module", params=NORMS)
 def patchgan(request):
-    """(norm, old params, new params, what one compiled program says of `apply_stale` and of the network itself)."""
+    """Returns (norm, old params, new params, results of `apply_stale` and of the network from one program)."""
     net = network(discriminators.patchgan, widths=(2, 3, 4), norm=NORMS[request.param])
     random = np.random.default_rng(2)
     with jax.enable_x64(True):
@@ -111,65 +111,65 @@ def patchgan(request):
         new = jax.tree.map(lambda leaf: leaf + random.standard_normal(leaf.shape) * 0.2, old)
         state = jax.tree.map(lambda leaf: np.ones(leaf.shape), state)
 
-        def judge(params, x):
+        def discriminate(params, x):
             return net.apply(params, state, x, train=True)[0]
 
         @jit
         def found(old, new, x):
-            slopes = jax.grad(lambda *all: loss_of(apply_stale(judge, *all)), argnums=(0, 1, 2))(old, new, x)
-            ordinary = jax.grad(lambda params, x: loss_of(judge(params, x)), argnums=1)
+            gradients = jax.grad(lambda *all: loss_of(apply_stale(discriminate, *all)), argnums=(0, 1, 2))(old, new, x)
+            ordinary = jax.grad(lambda params, x: loss_of(discriminate(params, x)), argnums=1)
             return {
-                "value": apply_stale(judge, old, new, x),
-                "old value": judge(old, x),
-                "slope": slopes[2],
-                "slope by params": slopes[:2],
-                "same": jax.grad(lambda x: loss_of(apply_stale(judge, old, old, x)))(x),
+                "value": apply_stale(discriminate, old, new, x),
+                "old value": discriminate(old, x),
+                "gradient": gradients[2],
+                "gradient of params": gradients[:2],
+                "same": jax.grad(lambda x: loss_of(apply_stale(discriminate, old, old, x)))(x),
                 "ordinary": {"old": ordinary(old, x), "new": ordinary(new, x)},
             }
 
         return request.param, old, new, jax.device_get(found(old, new, PICTURES))
 
 
-def test_the_value_is_exactly_the_old_networks(patchgan):
+def test_the_value_equals_the_old_networks_bit_for_bit(patchgan):
     norm, old, new, found = patchgan
     assert found["value"].dtype == np.float64
     np.testing.assert_array_equal(found["value"], found["old value"])
     np.testing.assert_allclose(found["value"], by_modules(norm, old, new, PICTURES)[0], rtol=1e-12, atol=1e-12)
 
 
-def test_with_the_same_params_the_slope_is_the_ordinary_one(patchgan):
+def test_with_the_same_params_the_gradient_is_the_ordinary_one(patchgan):
     norm, old, _, found = patchgan
     np.testing.assert_allclose(found["same"], found["ordinary"]["old"], rtol=1e-12, atol=1e-15)
     np.testing.assert_allclose(found["same"], by_modules(norm, old, old, PICTURES)[1], rtol=1e-11, atol=1e-13)
 
 
-def test_the_slope_goes_through_new_weights_at_old_values_as_torchs_modules_do(patchgan):
+def test_the_gradient_goes_through_new_weights_at_old_values_as_in_torchs_modules(patchgan):
     norm, old, new, found = patchgan
-    _, slope = by_modules(norm, old, new, PICTURES)
-    np.testing.assert_allclose(found["slope"], slope, rtol=1e-11, atol=1e-13)
-    for ordinary in found["ordinary"].values():  # neither network's own
-        assert abs(ordinary - slope).max() > 0.05 * abs(slope).max()
+    _, gradient = by_modules(norm, old, new, PICTURES)
+    np.testing.assert_allclose(found["gradient"], gradient, rtol=1e-11, atol=1e-13)
+    for ordinary in found["ordinary"].values():  # the gradient of neither network
+        assert abs(ordinary - gradient).max() > 0.05 * abs(gradient).max()
 
 
-def test_nothing_flows_back_to_the_params(patchgan):
-    leaves = jax.tree.leaves(patchgan[3]["slope by params"])
+def test_the_params_have_no_gradient(patchgan):
+    leaves = jax.tree.leaves(patchgan[3]["gradient of params"])
     assert len(leaves) == 2 * len(jax.tree.leaves(patchgan[1]))
     assert all((leaf == 0).all() for leaf in leaves)
 
 
 # --------------------------------------------------------------------------------------------------------------------
-# Functions of other forms: w2 tanh(w1 x), whose stale slope is w2' w1' (1 - tanh(w1 x)^2)
+# Other functions: w2 tanh(w1 x), whose stale gradient is w2' w1' (1 - tanh(w1 x)^2)
 
 OLD, NEW, X = (0.7, 1.3), (-0.4, 2.1), 0.9
 VALUE = OLD[1] * np.tanh(OLD[0] * X)
-SLOPE = NEW[1] * NEW[0] * (1 - np.tanh(OLD[0] * X) ** 2)
+GRADIENT = NEW[1] * NEW[0] * (1 - np.tanh(OLD[0] * X) ** 2)
 
 
 def two_layers(params, x):
     return params[1] * jnp.tanh(params[0] * x)
 
 
-def slope_of(fn, old=OLD, new=NEW, x=X):
+def gradient_of(fn, old=OLD, new=NEW, x=X):
     return jax.value_and_grad(lambda x: apply_stale(fn, old, new, x))(x)
 
 
@@ -183,22 +183,22 @@ def slope_of(fn, old=OLD, new=NEW, x=X):
     ],
 )
 @pytest.mark.parametrize("outside", [lambda f: f, jax.jit])
-def test_jitted_parts_are_looked_into_and_all_of_it_can_be_jitted(fn, outside):
+def test_jitted_functions_are_entered_and_the_result_can_be_jitted(fn, outside):
     with jax.enable_x64(True):
-        value, slope = outside(partial(slope_of, fn))()
-    np.testing.assert_allclose([value, slope], [VALUE, SLOPE], rtol=1e-14)
+        value, gradient = outside(partial(gradient_of, fn))()
+    np.testing.assert_allclose([value, gradient], [VALUE, GRADIENT], rtol=1e-14)
 
 
-def test_values_from_around_are_constants_traced_or_not():
+def test_values_of_the_enclosing_function_are_constants_traced_or_not():
     def run(factor, x):
-        value, slope = slope_of(lambda params, x: factor * two_layers(params, x) + factor, x=x)
-        return value, slope
+        value, gradient = gradient_of(lambda params, x: factor * two_layers(params, x) + factor, x=x)
+        return value, gradient
 
     with jax.enable_x64(True):
-        np.testing.assert_allclose(jax.jit(run)(3.0, X), [3 * VALUE + 3, 3 * SLOPE], rtol=1e-14)
+        np.testing.assert_allclose(jax.jit(run)(3.0, X), [3 * VALUE + 3, 3 * GRADIENT], rtol=1e-14)
 
 
-def test_a_tree_comes_back_as_it_is_with_old_values_wherever_they_come_from():
+def test_a_tree_keeps_its_structure_and_its_old_values():
     def fn(params, x):
         hidden = jnp.tanh(params[0] * x)
         return {
@@ -214,13 +214,13 @@ def test_a_tree_comes_back_as_it_is_with_old_values_wherever_they_come_from():
         expected = fn(OLD, X)
         assert jax.tree.structure(found) == jax.tree.structure(expected)
         jax.tree.map(np.testing.assert_array_equal, found, expected)
-        slopes = jax.jacobian(partial(apply_stale, fn, OLD, NEW))(X)
+        gradients = jax.jacobian(partial(apply_stale, fn, OLD, NEW))(X)
     hidden = NEW[0] * (1 - np.tanh(OLD[0] * X) ** 2)
-    np.testing.assert_allclose(jax.tree.leaves(slopes), [0, hidden, NEW[1] * hidden, 0, 1], rtol=1e-14)
+    np.testing.assert_allclose(jax.tree.leaves(gradients), [0, hidden, NEW[1] * hidden, 0, 1], rtol=1e-14)
 
 
-def test_numbers_without_a_slope_are_the_old_ones():
-    """Masks, places, counts and branches that depend on both: where the old values went, the slope goes back."""
+def test_values_without_a_gradient_are_the_old_ones():
+    """Masks, indices, counts and branches that depend on both: the gradient follows the path of the old values."""
 
     def fn(params, x):
         hidden = params["w"] * x
@@ -240,18 +240,18 @@ def test_numbers_without_a_slope_are_the_old_ones():
             result = apply_stale(fn, old, new, x)
             return result["sum"], result
 
-        (value, result), slope = jit(jax.value_and_grad(total, has_aux=True))(x)
+        (value, result), gradient = jit(jax.value_and_grad(total, has_aux=True))(x)
     assert result["mask"].tolist() == [True, False, True]
     assert (int(result["largest"]), int(result["count"])) == (2, 6)
     assert float(value) == pytest.approx((1 - 0.2 + 3) * 6 + 3 + 2)
-    # The count is a factor, but no weight: it depends on x through the mask, so the slopes too have its old value 6.
-    np.testing.assert_allclose(slope, [(6 + 2) * -7, 0.1 * 6 * -11, (6 + 1) * -13])
+    # The count depends on x through the mask, so it is no weight, and the gradients have its old value 6.
+    np.testing.assert_allclose(gradient, [(6 + 2) * -7, 0.1 * 6 * -11, (6 + 1) * -13])
 
 
-def test_narrow_values_keep_their_type():
+def test_bfloat16_values_keep_their_dtype():
     with jax.enable_x64(True):
         old, new = (tuple(jnp.bfloat16(w) for w in weights) for weights in (OLD, NEW))
-        value, slope = slope_of(two_layers, old, new, jnp.bfloat16(X))
+        value, gradient = gradient_of(two_layers, old, new, jnp.bfloat16(X))
         assert value == two_layers(old, jnp.bfloat16(X))
-    assert (value.dtype, slope.dtype) == (jnp.bfloat16, jnp.bfloat16)
-    assert float(slope) == pytest.approx(SLOPE, rel=0.03)
+    assert (value.dtype, gradient.dtype) == (jnp.bfloat16, jnp.bfloat16)
+    assert float(gradient) == pytest.approx(GRADIENT, rel=0.03)

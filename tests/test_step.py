@@ -1,4 +1,4 @@
-"""One training step against the same written out by hand, and what it promises beside that."""
+"""One training step against the same step written out by hand, and its other documented properties."""
 
 from functools import partial
 
@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers.small_step import batch_of, initial, judge, make_picture
+from helpers.small_step import batch_of, discriminate, initial, make_picture
+from helpers.step_by_hand import step_by_hand
 
 from p2p_jax import discriminators, generators, layers, losses
 from p2p_jax.network import Network, network
-from p2p_jax.step import AUGMENTATION, DROPOUT, PENALTY, Pix2Pix, init_train_state, make_train_step
+from p2p_jax.step import AUGMENTATION, DROPOUT, MICRO_BATCH, PENALTY, Pix2Pix, init_train_state, make_train_step
 
 jit = jax.jit
 METRICS = {
@@ -21,65 +22,9 @@ METRICS = {
 
 
 def build(norm=layers.batch_norm, **options):
-    # The norms cancel the biases before them, whose gradients are rounding alone: this epsilon is far above it.
+    # A norm cancels the bias before it, whose gradient is only rounding error: this epsilon is far above it.
     adam = lambda rate: optax.adam(rate, b1=0.5, eps=1e-5)
-    return Pix2Pix(network(make_picture, norm=norm), network(judge, norm=norm), adam(0.01), adam(0.03), **options)
-
-
-def cross_entropy(logits, target):
-    p = 1 / (1 + jnp.exp(-logits))
-    return -(target * jnp.log(p) + (1 - target) * jnp.log(1 - p)).mean()
-
-
-def by_hand(
-    model, state, batch, *, loss=cross_entropy, real_target=1.0, d_weight=0.5, l1_weight=100.0, sequential=True, penalty=0.0
-):
-    """The reference's step in its order; one optimizer step each, by optax."""
-    x, y = batch["input"], batch["target"]
-    pair = lambda picture: jnp.concatenate([x, picture], axis=-1)
-    g, d = state.generator, state.discriminator
-    key = jax.random.fold_in(state.key, state.step)
-    generate = lambda params: model.generator.apply(params, g.state, x, train=True, key=jax.random.fold_in(key, DROPOUT))
-    fake, g_state = generate(g.params)
-
-    def slope_penalty(params):
-        share = jax.random.uniform(jax.random.fold_in(key, PENALTY), (len(x), 1, 1, 1), x.dtype)
-        mixed = share * y + (1 - share) * fake
-        score = lambda z: model.discriminator.apply(params, d.state, pair(z), train=False)[0].mean((1, 2, 3)).sum()
-        length = jnp.sqrt((jax.grad(score)(mixed) ** 2).sum((1, 2, 3)))
-        return penalty * ((length - 1) ** 2).mean()
-
-    def d_loss(params):
-        on_fake, d_state = model.discriminator.apply(params, d.state, pair(fake), train=True)
-        on_real, d_state = model.discriminator.apply(params, d_state, pair(y), train=True)
-        total = loss(on_fake, 0.0) + loss(on_real, real_target)
-        if penalty:
-            total += slope_penalty(params)
-        return d_weight * total, (on_fake, on_real, d_state)
-
-    (d_value, (on_fake, on_real, d_state)), d_grads = jax.value_and_grad(d_loss, has_aux=True)(d.params)
-    updates, d_opt = model.discriminator_optimizer.update(d_grads, d.opt_state)
-    d_params = jax.tree.map(jnp.add, d.params, updates)
-
-    def g_loss(params):
-        fake = generate(params)[0]
-        critic = d_params if sequential else d.params
-        logits, last = model.discriminator.apply(critic, d_state, pair(fake), train=True)
-        last = last if sequential else d_state  # the discriminator's own pass on the fake was the same one
-        gan, l1 = loss(logits, 1.0), (batch.get("weight", 1.0) * abs(fake - y)).mean()
-        return gan + l1_weight * l1, (gan, l1, last)
-
-    (g_value, (gan, l1, d_state)), g_grads = jax.value_and_grad(g_loss, has_aux=True)(g.params)
-    updates, g_opt = model.generator_optimizer.update(g_grads, g.opt_state)
-    g_params = jax.tree.map(jnp.add, g.params, updates)
-    return {
-        "generator": (g_params, g_state, g_opt),
-        "discriminator": (d_params, d_state, d_opt),
-        "penalty_grads": jax.grad(slope_penalty)(d.params) if penalty else None,
-        "on_fake": on_fake,
-        "on_real": on_real,
-        "values": {"generator_loss": g_value, "generator_gan": gan, "generator_l1": l1, "discriminator_loss": d_value},
-    }
+    return Pix2Pix(network(make_picture, norm=norm), network(discriminate, norm=norm), adam(0.01), adam(0.03), **options)
 
 
 def assert_close(a, b, tolerance=1e-9):
@@ -87,39 +32,39 @@ def assert_close(a, b, tolerance=1e-9):
 
 
 def assert_same_step(model, *, steps=1, weight=None, **options):
-    """Runs the step and the one by hand side by side in float64; gives the last results of both."""
+    """Runs the step and the one by hand in float64, compares them, and returns the last results of both."""
     with jax.enable_x64(True):
         batch = batch_of() if weight is None else {**batch_of(), "weight": weight}
         state = initial(model, batch, np.float64)
-        step, reference = jit(make_train_step(model)), jit(lambda s, b: by_hand(model, s, b, **options))
+        step, by_hand = jit(make_train_step(model)), jit(lambda s, b: step_by_hand(model, s, b, **options))
         for _ in range(steps):
-            expected = reference(state, batch)
+            expected = by_hand(state, batch)
             state, metrics = step(state, batch)
             for name in ("generator", "discriminator"):
                 found = getattr(state, name)
                 assert_close((found.params, found.state, found.opt_state), expected[name])
             assert_close({n: metrics[n] for n in expected["values"]}, expected["values"])
             assert set(metrics) == METRICS
-            right = (expected["on_fake"] <= 0).mean(), (expected["on_real"] > 0).mean()
-            assert_close((metrics["discriminator_fake_accuracy"], metrics["discriminator_real_accuracy"]), right)
+            correct = (expected["on_fake"] <= 0).mean(), (expected["on_real"] > 0).mean()
+            assert_close((metrics["discriminator_fake_accuracy"], metrics["discriminator_real_accuracy"]), correct)
         return jax.device_get((state.replace(key=None), metrics, expected))
 
 
 @pytest.fixture(scope="module")
 def sequential():
-    """Two steps of the defaults, checked against the reference's step by hand as they run."""
+    """Two steps with the defaults, each compared with the step by hand."""
     return assert_same_step(build(), steps=2)
 
 
-def test_default_step_is_the_references(sequential):
+def test_the_default_step_is_the_pytorch_originals(sequential):
     state, metrics, _ = sequential
     assert (int(state.step), int(state.batch_index)) == (2, 2)
     assert state.ema is None
-    assert 0 < metrics["discriminator_real_accuracy"] < 1, "a share that could be wrong"
+    assert 0 < metrics["discriminator_real_accuracy"] < 1, "an accuracy that could be wrong"
     assert metrics["generator_loss"] == pytest.approx(metrics["generator_gan"] + 100 * metrics["generator_l1"])
 
 
-def test_every_choice_of_the_objective_reaches_the_step():
+def test_every_option_of_the_losses_affects_the_step():
     model = build(
         update="simultaneous",
         adversarial=losses.smooth_labels(losses.bce, 0.1),
@@ -135,7 +80,7 @@ def test_a_weight_weighs_the_reconstruction_and_nothing_else():
     assert weighed["generator_l1"] > 0
 
 
-def test_a_weight_of_nothing_leaves_the_adversarial_loss_alone():
+def test_a_weight_of_zero_leaves_only_the_adversarial_loss():
     batch = {**batch_of(), "weight": jnp.zeros((2, 5, 5, 1))}
     model = build(reconstruction=lambda fake, target: jnp.square(jnp.diff(fake - target, axis=1)).mean())
     _, metrics = jit(make_train_step(model))(initial(model, batch), batch)
@@ -152,7 +97,7 @@ def test_penalty_is_added_to_the_discriminators_loss_and_gradient():
 
 
 # --------------------------------------------------------------------------------------------------------------------
-# Networks in plain JAX: a generator of one number per channel, two discriminators in one.
+# Networks in plain JAX: a generator with one parameter per channel, and a discriminator with logits at two scales
 
 
 def plain_model(**options):
@@ -182,7 +127,7 @@ def plain():
     return batch, states, all_metrics
 
 
-def test_average_starts_short_and_then_keeps_its_decay(plain):
+def test_the_average_starts_with_a_small_decay_and_then_keeps_its_own(plain):
     _, states, _ = plain
     average = states[0].generator.params
     np.testing.assert_array_equal(states[0].ema, average)
@@ -193,19 +138,19 @@ def test_average_starts_short_and_then_keeps_its_decay(plain):
 
 @pytest.fixture(scope="module")
 def least_squares():
-    """The same with another loss and a long average, its step counter already at 30."""
+    """One step with another loss and a large decay, from step 30."""
     model = plain_model(ema_decay=0.999, adversarial=losses.least_squares)
     batch = {name: value.astype(jnp.float32) for name, value in batch_of().items()}
     state = initial(model, batch).replace(step=jnp.asarray(30, jnp.int32), ema=jnp.zeros(2))
     return batch, *jit(make_train_step(model))(state, batch)
 
 
-def test_average_follows_the_ramp_while_it_is_below_the_decay(least_squares):
+def test_the_average_follows_the_ramp_while_it_is_below_the_decay(least_squares):
     _, after, _ = least_squares
     np.testing.assert_allclose(after.ema, (1 - 31 / 40) * after.generator.params, rtol=1e-6)
 
 
-def test_a_generator_weighed_zero_learns_from_the_reconstruction_alone(plain):
+def test_a_generator_with_adversarial_weight_zero_learns_from_the_reconstruction_only(plain):
     batch, states, metrics = plain
     x, y = (np.asarray(batch[n], np.float64) for n in ("input", "target"))
     slope = 100 * 2 * ((0.5 * x[..., :2] - y) * x[..., :2]).sum((0, 1, 2)) / y.size
@@ -215,29 +160,29 @@ def test_a_generator_weighed_zero_learns_from_the_reconstruction_alone(plain):
     assert float(metrics[0]["generator_loss"]) == pytest.approx(100 * ((0.5 * x[..., :2] - y) ** 2).mean(), rel=1e-5)
 
 
-def shares(batch, threshold):
-    """Accuracies by hand for `plain_model`: (those at this threshold, the logits)."""
+def accuracies_by_hand(batch, threshold):
+    """Returns `plain_model`'s accuracies at this threshold, and its logits."""
     x, y = (np.asarray(batch[n], np.float64) for n in ("input", "target"))
     found, logits = {}, {}
-    for name, picture, right in (("real", y, np.greater), ("fake", 0.5 * x[..., :2], np.less_equal)):
+    for name, picture, is_correct in (("real", y, np.greater), ("fake", 0.5 * x[..., :2], np.less_equal)):
         logits[name] = np.concatenate([x, picture], -1) @ np.linspace(-1, 1, 5)
         scales = logits[name], logits[name][:, :1] - 0.3
-        found[name] = np.mean([right(scale, threshold).mean() for scale in scales])
+        found[name] = np.mean([is_correct(scale, threshold).mean() for scale in scales])
     return found, logits
 
 
 @pytest.mark.parametrize(("run", "threshold"), [("plain", 0.0), ("least_squares", 0.5)])
-def test_accuracy_is_taken_at_the_losss_threshold_and_averaged_over_scales(run, threshold, request):
+def test_accuracy_uses_the_threshold_of_the_loss_and_is_averaged_over_scales(run, threshold, request):
     batch, _, metrics = request.getfixturevalue(run)
     metrics = metrics[0] if run == "plain" else metrics
-    expected, logits = shares(batch, threshold)
+    expected, logits = accuracies_by_hand(batch, threshold)
     for name in ("real", "fake"):
         assert float(metrics[f"discriminator_{name}_accuracy"]) == pytest.approx(expected[name], abs=1e-6)
         assert ((logits[name] > 0) & (logits[name] < 0.5)).any(), "the threshold matters"
 
 
 # --------------------------------------------------------------------------------------------------------------------
-# The real networks, small
+# Small networks of the real kinds
 
 
 @pytest.fixture(scope="module")
@@ -265,7 +210,7 @@ def test_training_on_one_pair_for_60_steps_lowers_l1(unet_run):
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((state.generator, state.discriminator)))
 
 
-def test_a_step_is_fixed_by_its_arguments_bit_for_bit(unet_run):
+def test_a_step_depends_only_on_its_arguments_bit_for_bit(unet_run):
     step, state, batch = unet_run
     (first, metrics), (second, again) = step(state, batch), step(state, batch)
     jax.tree.map(np.testing.assert_array_equal, metrics, again)
@@ -281,7 +226,7 @@ def test_dropout_depends_on_the_step_and_on_the_key_but_not_on_the_batch_index(u
     assert l1(batch_index=state.batch_index + 5) == l1()
 
 
-def test_state_before_the_first_step(unet_run):
+def test_the_state_before_the_first_step_has_zero_counters_and_initial_params(unet_run):
     _, state, _ = unet_run
     for counter in (state.step, state.batch_index):
         assert counter.dtype == jnp.int32
@@ -292,7 +237,7 @@ def test_state_before_the_first_step(unet_run):
     assert state.ema is None
 
 
-def test_no_two_arrays_of_a_new_state_share_their_memory_so_that_all_can_be_given_away():
+def test_no_two_arrays_of_a_new_state_share_memory_so_that_all_can_be_donated():
     model = plain_model(ema_decay=0.9)._replace(generator_optimizer=optax.adam(1e-3))
     batch = {name: value.astype(jnp.float32) for name, value in batch_of().items()}
     state = init_train_state(jax.random.key(0), model, batch)
@@ -301,5 +246,5 @@ def test_no_two_arrays_of_a_new_state_share_their_memory_so_that_all_can_be_give
     assert len(set(places)) == len(places) > 6
 
 
-def test_every_consumer_of_randomness_has_a_number_of_its_own():
-    assert len({AUGMENTATION, DROPOUT, PENALTY}) == 3
+def test_every_use_of_randomness_has_its_own_number():
+    assert len({AUGMENTATION, DROPOUT, PENALTY, MICRO_BATCH}) == 4

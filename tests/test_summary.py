@@ -1,4 +1,4 @@
-"""The table of a network's layers."""
+"""The summary of a network's layers."""
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +23,7 @@ def picture(size, channels, count=1):
         (discriminators.pixelgan, picture(8, 6)),
     ],
 )
-def test_the_rows_parameters_add_up_to_the_networks_and_every_layer_has_a_shape(fn, x):
+def test_the_parameters_of_all_rows_sum_to_the_networks_and_every_layer_has_a_shape(fn, x):
     net = network(fn)
     rows = summarize(net, x)
     params, _ = jax.eval_shape(net.init, jax.random.key(0), x)
@@ -34,7 +34,7 @@ def test_the_rows_parameters_add_up_to_the_networks_and_every_layer_has_a_shape(
     assert all(row.shape is not None for row in rows)
 
 
-def test_rows_tell_each_layers_output_and_parameters_in_the_order_in_which_they_run():
+def test_rows_hold_each_layers_output_shape_and_parameters_in_running_order():
     rows = {row.name: row[1:] for row in summarize(network(generators.unet), picture(256, 3, count=2))}
     assert rows["down0"] == ((2, 128, 128, 64), 16 * 3 * 64)
     assert rows["down7"] == ((2, 1, 1, 512), 16 * 512 * 512)

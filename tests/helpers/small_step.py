@@ -13,13 +13,14 @@ pixelwise = partial(layers.conv, kernel=1, stride=1, padding=0, init=layers.norm
 
 
 def make_picture(scope, x, *, train, norm=layers.batch_norm):
-    """A generator of two layers with everything that matters to a step: statistics and dropout."""
+    """A generator of two layers with running statistics and dropout."""
     x = scope.child(norm, "norm")(scope.child(pixelwise, "conv0")(x, 4), train=train)
     x = scope.child(layers.dropout, "dropout")(ops.relu(x), 0.5)
     return ops.tanh(scope.child(pixelwise, "conv1")(x, 2))
 
 
-def judge(scope, x, *, train, norm=layers.batch_norm):
+def discriminate(scope, x, *, train, norm=layers.batch_norm):
+    """A discriminator of two layers with running statistics."""
     x = scope.child(norm, "norm")(scope.child(pixelwise, "conv0")(x, 4), train=train)
     return scope.child(pixelwise, "conv1")(ops.leaky_relu(x), 1)
 
@@ -31,7 +32,7 @@ def batch_of(n=2, size=5, channels=(3, 2)):
 
 
 def initial(model, batch, dtype=np.float32):
-    """The state before the first step, its floats in another dtype; one small program, for speed."""
+    """Returns the state before the first step with its floats in another dtype; jitted, for speed."""
     state = jax.jit(lambda key, batch: init_train_state(key, model, batch))(jax.random.key(0), batch)
     wide = lambda leaf: np.asarray(leaf, dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
     return jax.tree.map(wide, state)

@@ -1,0 +1,62 @@
+"""One training step of pix2pix written out by hand, for comparison."""
+
+import jax
+import jax.numpy as jnp
+
+from p2p_jax.step import DROPOUT, PENALTY
+
+
+def cross_entropy(logits, target):
+    p = 1 / (1 + jnp.exp(-logits))
+    return -(target * jnp.log(p) + (1 - target) * jnp.log(1 - p)).mean()
+
+
+def step_by_hand(
+    model, state, batch, *, loss=cross_entropy, real_target=1.0, d_weight=0.5, l1_weight=100.0, sequential=True, penalty=0.0
+):
+    """Computes a step in the order of the PyTorch original: states, logits and metrics. Only the optimizers are optax's."""
+    x, y = batch["input"], batch["target"]
+    pair = lambda picture: jnp.concatenate([x, picture], axis=-1)
+    g, d = state.generator, state.discriminator
+    key = jax.random.fold_in(state.key, state.step)
+    generate = lambda params: model.generator.apply(params, g.state, x, train=True, key=jax.random.fold_in(key, DROPOUT))
+    fake, g_state = generate(g.params)
+
+    def gradient_penalty(params):
+        fraction = jax.random.uniform(jax.random.fold_in(key, PENALTY), (len(x), 1, 1, 1), x.dtype)
+        mixed = fraction * y + (1 - fraction) * fake
+        score = lambda z: model.discriminator.apply(params, d.state, pair(z), train=False)[0].mean((1, 2, 3)).sum()
+        length = jnp.sqrt((jax.grad(score)(mixed) ** 2).sum((1, 2, 3)))
+        return penalty * ((length - 1) ** 2).mean()
+
+    def d_loss(params):
+        on_fake, d_state = model.discriminator.apply(params, d.state, pair(fake), train=True)
+        on_real, d_state = model.discriminator.apply(params, d_state, pair(y), train=True)
+        total = loss(on_fake, 0.0) + loss(on_real, real_target)
+        if penalty:
+            total += gradient_penalty(params)
+        return d_weight * total, (on_fake, on_real, d_state)
+
+    (d_value, (on_fake, on_real, d_state)), d_grads = jax.value_and_grad(d_loss, has_aux=True)(d.params)
+    updates, d_opt = model.discriminator_optimizer.update(d_grads, d.opt_state)
+    d_params = jax.tree.map(jnp.add, d.params, updates)
+
+    def g_loss(params):
+        fake = generate(params)[0]
+        critic = d_params if sequential else d.params
+        logits, last = model.discriminator.apply(critic, d_state, pair(fake), train=True)
+        last = last if sequential else d_state  # the same pass as the discriminator's own on the fake
+        gan, l1 = loss(logits, 1.0), (batch.get("weight", 1.0) * abs(fake - y)).mean()
+        return gan + l1_weight * l1, (gan, l1, last)
+
+    (g_value, (gan, l1, d_state)), g_grads = jax.value_and_grad(g_loss, has_aux=True)(g.params)
+    updates, g_opt = model.generator_optimizer.update(g_grads, g.opt_state)
+    g_params = jax.tree.map(jnp.add, g.params, updates)
+    return {
+        "generator": (g_params, g_state, g_opt),
+        "discriminator": (d_params, d_state, d_opt),
+        "penalty_grads": jax.grad(gradient_penalty)(d.params) if penalty else None,
+        "on_fake": on_fake,
+        "on_real": on_real,
+        "values": {"generator_loss": g_value, "generator_gan": gan, "generator_l1": l1, "discriminator_loss": d_value},
+    }
