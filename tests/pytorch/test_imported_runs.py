@@ -89,7 +89,7 @@ def test_imported_networks_are_trained_in_place_and_resumed(tmp_path, capsys):
     capsys.readouterr()
     assert run(*line, "--steps", 3, "--keep", 1) == 0
     assert steps_of(workdir) == [0, 3], "the imported networks are kept"
-    assert "Going on from step 2" in capsys.readouterr().out
+    assert "Resuming from step 2" in capsys.readouterr().out
     assert "batch_size is 1, not 2" in refused(capsys, *line, "--steps", 3, "--batch-size", 2)
     assert run("export-torch", workdir, "--output", tmp_path / "out") == 0
     old, new = (read_state_dict(path / "latest_net_G.pth") for path in (files()[0].parent, tmp_path / "out"))

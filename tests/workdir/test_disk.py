@@ -9,7 +9,19 @@ from pathlib import Path
 
 import pytest
 from helpers.cases import mostly_slow
-from helpers.runs import LINEAR, crash, fill, finished_run, leaves_of, rows_of, small_disk, steps_of, stop_after, train
+from helpers.runs import (
+    LINEAR,
+    NO_REPORT,
+    crash,
+    fill,
+    finished_run,
+    leaves_of,
+    rows_of,
+    small_disk,
+    steps_of,
+    stop_after,
+    train,
+)
 
 from p2p_jax.errors import INTERNAL_ERROR
 from p2p_jax.evaluation import report
@@ -17,13 +29,13 @@ from p2p_jax.training import loop, trainer
 from p2p_jax.workdir import checkpoint, cleaning, disk, record
 from p2p_jax.workdir.disk import atomic_write, explain
 
-WRITE_REPORT = trainer._write_report
+WRITE_REPORT = trainer.write_report
 
 
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch):
     finished_run()
-    monkeypatch.setattr(trainer, "_write_report", lambda *_: None)
+    monkeypatch.setattr(trainer, "write_report", NO_REPORT)
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
@@ -125,7 +137,7 @@ def test_a_disk_that_is_full_from_the_start(tmp_path, capsys):
 def test_a_disk_that_is_full_when_the_report_is_written(tmp_path, monkeypatch, capsys):
     with small_disk(tmp_path / "disk") as small:
         with monkeypatch.context() as patch:
-            patch.setattr(trainer, "_write_report", lambda *args: (fill(small), WRITE_REPORT(*args)))
+            patch.setattr(trainer, "write_report", lambda *args: (fill(small), WRITE_REPORT(*args)))
             assert train(small / "run", *LINEAR) == 2
         assert_ended_in_one_sentence(capsys)
         assert leaves_of(small / "run") == leaves_of(finished_run())
@@ -155,7 +167,7 @@ def test_whatever_cannot_be_written_leaves_what_was_saved(tmp_path, monkeypatch,
         real = loop.describe
         monkeypatch.setattr(loop, "describe", lambda row: full() if row["step"] == 6 else real(row))
     elif part == "report":
-        monkeypatch.setattr(trainer, "_write_report", WRITE_REPORT)
+        monkeypatch.setattr(trainer, "write_report", WRITE_REPORT)
         fail_at(report, "plot_curves")
     else:
         fail_at(trainer, "_say_what_was_replaced")

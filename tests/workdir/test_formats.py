@@ -1,73 +1,143 @@
-"""Runs of older versions stay readable, and those of newer ones are refused without a change to them."""
+"""Runs of older versions stay readable, and those of newer versions are refused without any change to them."""
 
 import json
+import shutil
 import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.runs import leaves_of, rows_of, steps_of, train
+from helpers.runs import leaves_of, rows_of, skip_report, steps_of, train
 from PIL import Image
 
 from p2p_jax.cli import main
+from p2p_jax.errors import UserError
 from p2p_jax.inference.translate import load
-from p2p_jax.training import trainer
-from p2p_jax.workdir import checkpoint
+from p2p_jax.workdir import checkpoint, record
 
-OLD = Path(__file__).parents[1] / "reference" / "run_of_format_1.tar.gz"
+REFERENCE = Path(__file__).parents[1] / "reference"
+OLD = REFERENCE / "run_of_format_1.tar.gz"
+OWN = REFERENCE / "run_with_own_experiment.tar.gz"
+
+
+@pytest.fixture(autouse=True)
+def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    skip_report(monkeypatch)
+
+
+def extract(archive: Path, folder: Path) -> Path:
+    with tarfile.open(archive) as file:
+        file.extractall(folder, filter="data")
+    return folder / "run"
 
 
 @pytest.fixture
-def old(tmp_path, monkeypatch):
-    """The run of 4 steps that `make_old_run` made, with checkpoints 2 and 4."""
-    monkeypatch.setattr(trainer, "_write_report", lambda *_: None)
-    with tarfile.open(OLD) as file:
-        file.extractall(tmp_path, filter="data")
-    return tmp_path / "run"
+def old(tmp_path: Path) -> Path:
+    """A run of 4 steps with checkpoints 2 and 4, made by helpers/make_old_run.py."""
+    return extract(OLD, tmp_path)
 
 
-def test_an_old_run_is_small_and_from_before_anything_was_added(old):
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A run like `old` of an experiment file, which was put there by somebody else."""
+    return extract(OWN, tmp_path)
+
+
+def assert_translates_as_it_did(run: Path, output: Path, *options: str) -> None:
+    """Translates input.png, and allows a difference of one grey level from translated.png, which the old version made."""
+    assert main(["translate", str(run), str(run / "input.png"), "--output", str(output), *options]) == 0
+    made, before = (np.asarray(Image.open(path), np.int32) for path in (output / "input.png", run / "translated.png"))
+    assert np.abs(made - before).max() <= 1
+
+
+def assert_evaluates_as_it_did(run: Path, capsys: pytest.CaptureFixture[str], *options: str) -> None:
+    capsys.readouterr()
+    assert main(["evaluate", str(run), "--split", "val", "--json", *options]) == 0
+    found = json.loads(capsys.readouterr().out)["figures"]["translator"]
+    assert found["ssim"] == pytest.approx(rows_of(run)[-1]["val_ssim"], abs=1e-4)
+    assert found["l1"] == pytest.approx(rows_of(run)[-1]["val_l1"], rel=1e-4)
+
+
+def assert_was_trained_on(run: Path, leaves_of_step_4: dict[str, bytes], output: str) -> None:
+    assert "Resuming from step 4 of 6" in output
+    assert steps_of(run)[-2:] == [4, 6]
+    assert leaves_of(run, 4) == leaves_of_step_4
+    assert [row["step"] for row in rows_of(run)] == [2, 4, 6]
+    assert all(np.isfinite(list(row.values())).all() for row in rows_of(run))
+
+
+def test_an_old_run_is_small_and_has_only_the_first_fields(old):
     assert OLD.stat().st_size < 100_000
+    assert OWN.stat().st_size < 100_000
     meta = json.loads((old / "checkpoints" / "4" / "meta" / "metadata").read_text())
     assert sorted(meta) == ["checksums", "format", "validation"]
     assert meta["format"] == 1
 
 
 def test_an_old_run_translates_as_it_did(old, tmp_path):
-    assert main(["translate", str(old), str(old / "input.png"), "--output", str(tmp_path / "out")]) == 0
-    made, then = (
-        np.asarray(Image.open(path), np.int32) for path in (tmp_path / "out" / "input.png", old / "translated.png")
-    )
-    assert np.abs(made - then).max() <= 1
+    assert_translates_as_it_did(old, tmp_path / "out")
     assert load(old, checkpoint_step="best").step == 4
 
 
 def test_an_old_run_is_evaluated(old, capsys):
-    assert main(["evaluate", str(old), "--split", "val", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)["figures"]["translator"]
-    assert found["ssim"] == pytest.approx(rows_of(old)[-1]["val_ssim"], abs=1e-4)
+    assert_evaluates_as_it_did(old, capsys)
 
 
 def test_an_old_run_is_trained_on(old, capsys):
     before = leaves_of(old, 4)
     assert train(old, "--steps", "6") == 0
-    assert "Going on from step 4 of 6" in capsys.readouterr().out
-    assert steps_of(old) == [4, 6]
-    assert leaves_of(old, 4) == before
-    assert [row["step"] for row in rows_of(old)] == [2, 4, 6]
-    assert all(np.isfinite(list(row.values())).all() for row in rows_of(old))
+    assert_was_trained_on(old, before, capsys.readouterr().out)
 
 
-def make_newer(run):
+def test_the_experiment_file_of_an_old_run_still_fits_its_hash(own):
+    stored = record.read_record(own)
+    assert stored["sha256"] == record.hash_file(own / "experiment.py")
+    assert stored["name"] == "own_experiment"
+
+
+@pytest.mark.parametrize("command", ["translate", "evaluate", "train"])
+def test_the_experiment_file_of_an_old_run_needs_trust(own, tmp_path, capsys, command):
+    before = everything_in(own)
+    file = shutil.copy(own / "experiment.py", tmp_path / "own_experiment.py")
+    if command == "translate":
+        code = main(["translate", str(own), str(own / "input.png"), "--output", str(tmp_path / "out")])
+    elif command == "evaluate":
+        code = main(["evaluate", str(own)])
+    else:
+        code = train(own, "--steps", "6", name=str(file))
+    assert code == 2
+    message = capsys.readouterr().err
+    assert f"{own}/experiment.py is code that you did not put there: read it, then give --trust" in message
+    assert message.count("\n") == 1
+    assert everything_in(own) == before
+
+
+def test_a_trusted_old_experiment_translates_and_is_evaluated_as_it_was(own, tmp_path, capsys):
+    found = record.load_experiment(own, trust=True)
+    assert found.config.loss.reconstruction_weight == 50
+    assert found.build(found.config).reconstruction.__name__ == "l1_and_edges"
+    assert_translates_as_it_did(own, tmp_path / "out", "--trust")
+    assert_evaluates_as_it_did(own, capsys, "--trust")
+
+
+def test_a_trusted_old_experiment_is_trained_on(own, tmp_path, capsys):
+    file = shutil.copy(own / "experiment.py", tmp_path / "own_experiment.py")
+    before, old_hash = leaves_of(own, 4), record.read_record(own)["sha256"]
+    assert train(own, "--steps", "6", "--trust", name=str(file)) == 0
+    assert_was_trained_on(own, before, capsys.readouterr().out)
+    assert record.read_record(own)["sha256"] == record.hash_file(own / "experiment.py") == old_hash
+
+
+def make_newer(run: Path) -> None:
     meta = run / "checkpoints" / "4" / "meta" / "metadata"
     meta.write_text(json.dumps({"format": checkpoint.FORMAT + 1, "other": "things"}))
 
 
-def everything_in(folder):
+def everything_in(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "lock"}
 
 
-def test_a_newer_format_is_refused_and_nothing_is_touched(old, tmp_path, capsys):
+def test_a_newer_format_is_refused_and_nothing_is_changed(old, tmp_path, capsys):
     make_newer(old)
     before = everything_in(old)
     assert train(old, "--steps", "6") == 2
@@ -79,17 +149,17 @@ def test_a_newer_format_is_refused_and_nothing_is_touched(old, tmp_path, capsys)
     assert everything_in(old) == before
 
 
-def test_a_newer_format_is_no_fault_of_older_checkpoints(old):
+def test_a_newer_checkpoint_does_not_hide_older_ones(old):
     make_newer(old)
     assert checkpoint.restore_params(old, 2)[2] == 2
-    for asked in (4, "latest", "best"):
-        with pytest.raises(ValueError, match="has format 2"):
-            checkpoint.restore_params(old, asked)
+    for step in (4, "latest", "best"):
+        with pytest.raises(UserError, match="has format 2"):
+            checkpoint.restore_params(old, step)
 
 
 def test_a_newer_record_is_refused(old, capsys):
-    record = json.loads((old / "experiment.json").read_text())
-    (old / "experiment.json").write_text(json.dumps(record | {"format": 2}))
+    stored = json.loads((old / "experiment.json").read_text())
+    (old / "experiment.json").write_text(json.dumps(stored | {"format": 2}))
     before = everything_in(old)
     assert train(old, "--steps", "6") == 2
     assert "has format 2, but this version reads 1" in capsys.readouterr().err

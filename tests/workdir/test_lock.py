@@ -11,6 +11,7 @@ import time
 import pytest
 from helpers.runs import (
     DRAWN,
+    NO_REPORT,
     SMALL,
     crash,
     finished_run,
@@ -29,7 +30,7 @@ from p2p_jax.workdir import lock
 
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch):
-    monkeypatch.setattr(trainer, "_write_report", lambda *_: None)
+    monkeypatch.setattr(trainer, "write_report", NO_REPORT)
 
 
 HOLDER = "import sys, time; from pathlib import Path; from p2p_jax.workdir import lock\n"
@@ -76,7 +77,7 @@ def test_a_run_is_locked_until_it_ends(tmp_path, monkeypatch, capsys):
     assert tried == [2], "within the same process too"
     assert steps_of(tmp_path) == [3, 4]
     monkeypatch.undo()
-    monkeypatch.setattr(trainer, "_write_report", lambda *_: None)
+    monkeypatch.setattr(trainer, "write_report", NO_REPORT)
     stop_after(monkeypatch, 1, crash)
     assert train(tmp_path, *SMALL, "--steps", "4", "--overwrite") == INTERNAL_ERROR
     assert "RuntimeError: a crash" in capsys.readouterr().err

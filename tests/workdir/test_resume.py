@@ -15,6 +15,7 @@ from helpers.cases import mostly_slow
 from helpers.runs import (
     DRAWN,
     LINEAR,
+    NO_REPORT,
     SMALL,
     TINY,
     crash,
@@ -36,7 +37,7 @@ from p2p_jax.workdir import cleaning, init_from
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Saves the time to draw curves."""
     finished_run()
-    monkeypatch.setattr(trainer, "_write_report", lambda *_: None)
+    monkeypatch.setattr(trainer, "write_report", NO_REPORT)
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_a_crashed_run_goes_on_bit_for_bit(tmp_path, monkeypatch, capsys, taken)
     saved = taken // 3 * 3
     assert steps_of(tmp_path) == [step for step in (3, 6) if step <= saved]
     assert train(tmp_path, *LINEAR) == 0
-    assert (f"Going on from step {saved} of 8." in capsys.readouterr().out) == (saved > 0)
+    assert (f"Resuming from step {saved} of 8." in capsys.readouterr().out) == (saved > 0)
     assert leaves_of(tmp_path) == leaves_of(finished_run())
     rows = rows_of(tmp_path)
     assert [row["step"] for row in rows] == [2, 3, 4, 6, 8]
@@ -134,7 +135,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_the_run_ends_the_same(finished,
     assert train(finished) == 0
     output = capsys.readouterr()
     assert "warning: checkpoint 8" in output.err
-    assert "Going on from step 6 of 8" in output.out
+    assert "Resuming from step 6 of 8" in output.out
     assert [row["step"] for row in rows_of(finished)] == [2, 3, 4, 6, 8]
     assert leaves_of(finished) == leaves_of(finished_run())
 

@@ -32,7 +32,7 @@ def test_a_run_in_a_bucket_is_the_run_in_a_folder(bucket, monkeypatch, capsys):
     assert train(url(bucket / "run"), *LINEAR) == 0
     output = capsys.readouterr().out
     assert f"Report: file://{bucket}/run/report/index.html" in output
-    assert f"Going on from step {stopped} of 8." in output
+    assert f"Resuming from step {stopped} of 8." in output
     assert steps_of(bucket / "run")[-2:] == [6, 8]
     assert leaves_of(bucket / "run", 8) == leaves_of(finished_run(), 8)
     written = {path.name for path in finished_run().iterdir()}
