@@ -1,4 +1,4 @@
-"""The built-in facades as the lessons use them, and how they train networks on them."""
+"""The built-in facades as arrays for the lessons, and the training of networks on them."""
 
 from collections.abc import Callable
 from functools import partial
@@ -19,7 +19,8 @@ from p2p_jax.network import Network
 
 SIDE = Side()  # 8 bits, three channels
 RUN_ONCE = {"xla_backend_optimization_level": 0}
-"""Compiler options for what runs only once, such as initial values: compiled five times faster, and slower to run."""
+"""Compiler options for what runs only once, such as initial values: XLA compiles it five times faster; it runs slower."""
+jit_once = partial(jax.jit, compiler_options=RUN_ONCE)
 
 
 def draw_facades(count: int, *, size: int, first: int = 0) -> tuple[Array, Array]:
@@ -34,14 +35,24 @@ def to_values(pictures: Array) -> Array:
 
 
 def to_pictures(made: Array | np.ndarray) -> np.ndarray:
-    """And back to uint8, (..., c) to (..., c); what lies outside [-1, 1] is cut off."""
+    """Values (..., c), clipped to [-1, 1], as pictures of uint8 (..., c)."""
     return np.asarray(values.decode(SIDE, jnp.asarray(made)))
 
 
-def run_steps(step: Callable[[Any, Array], Any], state: Any, *, count: int, batch: int, steps: int) -> Any:
-    """Takes steps of `(state, indices (batch,)) -> state` through `count` pairs, in an order that is always the same.
+def draw_photo() -> np.ndarray:
+    """A facade in [-1, 1], (1, 64, 64, 3)."""
+    return np.asarray(to_values(draw_facades(1, size=64, first=9)[1]))
 
-    Every pair comes once before any comes again; the order is shuffled anew each time. Returns the last state.
+
+def to_grey(values: Any) -> np.ndarray:
+    """Values (..., h, w), clipped to [-1, 1], as grey pictures (..., h, w, 1)."""
+    return to_pictures(np.asarray(values)[..., None])
+
+
+def run_steps(step: Callable[[Any, Array], Any], state: Any, *, count: int, batch: int, steps: int) -> Any:
+    """Runs a step, `(state, indices (batch,)) -> state`, over `count` pairs in an order that is always the same.
+
+    Each epoch has every pair once, in a new random order. Returns the last state.
     """
     random = np.random.default_rng(0)
     order = np.concatenate([random.permutation(count) for _ in range(-(-steps * batch // count))])
@@ -54,10 +65,10 @@ class Training(NamedTuple):
     """What `train_on_l1` returns.
 
     Attributes:
-        start: the params before.
-        params, state: those after.
+        start: the params before training.
+        params, state: the params and state after training.
         losses: L1 of every step, (steps,).
-        watched: what `watch` made of the first step's gradient.
+        watched: `watch` of the first step's gradient.
     """
 
     start: Any
@@ -80,12 +91,12 @@ def train_on_l1(
     """Trains a network on pairs with L1 as the only loss.
 
     Args:
-        net: from inputs to targets.
+        net: the network, from inputs to targets.
         inputs, targets: (n, h, w, c) in [-1, 1].
         optimizer: of optax.
-        batch: pairs of each step.
-        steps: how many.
-        watch: of the gradient, a tree as the params; only the first step's is kept.
+        batch: number of pairs in a step.
+        steps: number of steps.
+        watch: function of the first step's gradient (a tree like the params), for `watched`.
     """
 
     @jax.jit
@@ -101,20 +112,20 @@ def train_on_l1(
         first = jnp.where(k == 0, watch(gradient), first)
         return optax.apply_updates(params, update), state, memory, curve.at[k].set(value), first, k + 1
 
-    start, state = jax.jit(net.init, compiler_options=RUN_ONCE)(jax.random.key(0), inputs[:1])
+    start, state = jit_once(net.init)(jax.random.key(0), inputs[:1])
     carry = start, state, optimizer.init(start), jnp.zeros(steps), jnp.zeros_like(watch(start)), jnp.zeros((), jnp.int32)
     params, state, _, curve, first, _ = run_steps(step, carry, count=len(inputs), batch=batch, steps=steps)
     return Training(start, params, state, curve, first)
 
 
 def sharpness(pictures: Array) -> Array:
-    """How much neighbours in pictures (n, h, w, c) differ in the mean, down and across: a scalar, 0 for a plain surface."""
+    """The mean absolute difference of neighbouring pixels in pictures (n, h, w, c): a scalar, 0 for a uniform surface."""
     return jnp.abs(jnp.diff(pictures, axis=1)).mean() + jnp.abs(jnp.diff(pictures, axis=2)).mean()
 
 
-@partial(jax.jit, compiler_options=RUN_ONCE)
+@jit_once
 def compare(fake: Array, target: Array) -> dict[str, Array]:
-    """Mean L1, SSIM and sharpness (as a share of the target's) of pictures (n, h, w, c) in [-1, 1]."""
+    """Mean L1, SSIM and sharpness (as a fraction of the target's) of pictures (n, h, w, c) in [-1, 1]."""
     on_255 = values.decode(SIDE, fake), values.decode(SIDE, target)
     return {
         "l1": metrics.l1(*on_255).mean(),

@@ -134,7 +134,7 @@ def measure_networks(networks: int, steps: int) -> Numbers:
 
 
 def _summarize(seen: Numbers) -> Numbers:
-    """Units that are off for every example and units without any gradient, on average over networks, at each step."""
+    """For each slope: the mean numbers of units off for every example and of units without a gradient, at each step."""
     seen = {name: np.asarray(values) for name, values in seen.items()}
     return {
         name: {
@@ -149,7 +149,7 @@ def _summarize(seen: Numbers) -> Numbers:
 
 
 def _back(off: np.ndarray) -> float:
-    """Of the units that were off at some step, the fraction that was on at a later one; `off` is (networks, steps, units)."""
+    """The fraction of the units (networks, steps, units) that were off at some step and on at a later one."""
     came = (off[:, :-1] & ~off[:, 1:]).any(1)
     return came.sum() / max(off.any(1).sum(), 1)
 

@@ -1,4 +1,4 @@
-"""The lesson on convolution: every claim holds, and no longer does when the idea is broken."""
+"""The lesson on convolution: every claim holds, and fails when the idea is broken."""
 
 from functools import partial
 
@@ -10,9 +10,9 @@ from helpers.lessons import assert_claims_hold, assert_told, broken_claims, run_
 from scipy import signal
 
 from experiments.fundamentals import convolution as lesson
+from experiments.fundamentals import first_layer
 from experiments.fundamentals.course import to_host
 from experiments.fundamentals.lesson import holds
-from experiments.fundamentals.text import convolution as told
 from p2p_jax import ops
 from p2p_jax.data.procedural import facade
 
@@ -34,7 +34,6 @@ def test_claims(numbers):
 
 def test_told(numbers):
     assert_told("convolution", numbers)
-    told.tell(numbers)
 
 
 def test_feature_maps_by_scipy(numbers):
@@ -61,10 +60,10 @@ def test_counts_by_hand(numbers):
 
 def test_parts_of_a_kernel_by_chance():
     kernels = np.random.default_rng(0).standard_normal((4, 4, 3, 5000))
-    parts = lesson._take_apart(kernels)
+    parts = first_layer.split_kernels(kernels)
     np.testing.assert_allclose(sum(parts.values()), kernels, atol=1e-12)
-    shares = [np.square(part).sum() / np.square(kernels).sum() for part in parts.values()]
-    np.testing.assert_allclose(shares, np.array([1, 3, 3, 9]) / 16, atol=0.01)
+    fractions = [np.square(part).sum() / np.square(kernels).sum() for part in parts.values()]
+    np.testing.assert_allclose(fractions, np.array([1, 3, 3, 9]) / 16, atol=0.01)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +74,7 @@ def test_parts_of_a_kernel_by_chance():
         ("conv2d", lambda x, k, *, stride=1, padding=0: conv2d(x, k, stride=stride), "sizes", "rule of convolution"),
         ("conv2d", lambda x, k, **options: conv2d(x * jnp.arange(48)[:, None], k, **options), "moves", "Moving the"),
         ("reflect_pad", lambda x, pad: jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0))), "borders", "mirror"),
-        ("conv2d", lambda x, k, **options: conv2d(x, jnp.abs(k), **options) ** 2, "channels", "one by one"),
+        ("conv2d", lambda x, k, **options: conv2d(x, jnp.abs(k), **options) ** 2, "channels", "single channels"),
         (
             "conv2d_transpose",
             lambda x, k, **options: conv2d_transpose(x, k[:, ::-1], **options),
@@ -92,13 +91,13 @@ def test_parts_of_a_kernel_by_chance():
 )
 def test_noticed_when_broken(monkeypatch, numbers, name, other, part, text):
     monkeypatch.setattr(ops, name, other)
-    measure = getattr(lesson, f"_{part}")
+    measure = getattr(lesson, f"measure_{part}")
     assert text in broken_claims(lesson, numbers, **{part: partial(measure, 6) if part == "sizes" else measure})
 
 
 def test_untrained_layer_is_noticed(numbers):
     learned = numbers["learned"]
-    untrained = {**numbers, "learned": {**learned, "shares": [learned["shares"][0]] * 2}}
+    untrained = {**numbers, "learned": {**learned, "fractions": [learned["fractions"][0]] * 2}}
     assert [claim.text for claim in lesson.claims(untrained) if not holds(claim)] == [lesson.claims(untrained)[-1].text]
 
 
