@@ -1,279 +1,268 @@
-"""The tools `p2p-jax data NAME`: each parses its own line, works through a folder, and returns an exit code."""
+"""The tools `p2p-jax data NAME`: each command parses its options, calls its function in `data/tools`, prints the result."""
 
-import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-import numpy as np
+import tyro
 
-from p2p_jax.cli.options import parse
-from p2p_jax.data.layout import SPLITS
-from p2p_jax.data.pictures import Picture
-from p2p_jax.data.resizing import resize
-from p2p_jax.data.tools import arrays
-from p2p_jax.data.tools.runs import Common, Folder, Job, Made, list_pairs, list_pictures, read, run, simple_jobs
-from p2p_jax.errors import PROGRAM, UserError
+from p2p_jax.cli.parsing import parse
+from p2p_jax.console import open_console, progress_bar
+from p2p_jax.data.resizing import Method
+from p2p_jax.data.tools.blank import Shape, blank_pictures
+from p2p_jax.data.tools.combine import combine_folders
+from p2p_jax.data.tools.edges import draw_edges
+from p2p_jax.data.tools.grayscale import make_grayscale
+from p2p_jax.data.tools.resize import resize_pictures
+from p2p_jax.data.tools.runner import DEFAULT, Result, Writing
+from p2p_jax.data.tools.split import split_pairs
+from p2p_jax.errors import PROGRAM
 
-Method = Literal["bicubic", "bilinear", "nearest", "area"]
+Folder = Annotated[Path, tyro.conf.Positional]
+Output = Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+# The parser knows the options of a field without a prefix by its name `config`.
+Common = Annotated[Writing, tyro.conf.arg(name="")]
 
 
 @dataclass(frozen=True)
-class Combine:
-    """Put the pictures of two folders side by side, those of the same name together, A left."""
+class CombineOptions:
+    """Put the pictures of two folders side by side, those of the same name together, A at the left."""
 
     a_folder: Folder
     """Pictures for the left halves."""
     b_folder: Folder
     """Pictures of the same names for the right halves."""
-    config: Common
+    output: Output
+    """Folder of the results; sub-folders are kept."""
+    config: Common = DEFAULT
     resize_b: bool = False
-    """Bring B to the size of A where they differ."""
+    """Resize B to the size of A where they differ."""
     method: Method = "bicubic"
-    """Of --resize-b; labels want nearest, which mixes no colours."""
+    """How --resize-b resizes; labels need nearest, which mixes no colours."""
 
 
 @dataclass(frozen=True)
-class Split:
-    """Cut side-by-side pictures into folders A and B; of train, val and test into trainA, trainB and so on."""
+class SplitOptions:
+    """Cut side-by-side pictures into folders A and B; those of train, val and test into trainA, trainB and so on."""
 
     folder: Folder
     """Side-by-side pictures, in it or in train/, val/, test/."""
-    config: Common
+    output: Output
+    """Folder of the results; sub-folders are kept."""
+    config: Common = DEFAULT
     val_fraction: float = 0.0
-    """Share of the pairs that become valA and valB, drawn at random."""
+    """Fraction of the pairs that is drawn at random for valA and valB."""
     test_fraction: float = 0.0
-    """Share of the pairs that become testA and testB."""
+    """Fraction of the pairs that is drawn at random for testA and testB."""
     seed: int = 0
-    """Of the drawing."""
+    """Seed of the random draw."""
 
 
 @dataclass(frozen=True)
-class Resize:
+class ResizeOptions:
     """Bring pictures to one size."""
 
     folder: Folder
     """Pictures."""
-    config: Common
+    output: Output
+    """Folder of the results; sub-folders are kept."""
     size: tuple[int, int]
     """Height and width in pixels."""
+    config: Common = DEFAULT
     method: Method = "bicubic"
-    """area is best for much smaller sizes; labels want nearest, which mixes no colours."""
+    """area is best for much smaller sizes; labels need nearest, which mixes no colours."""
     pad: bool = False
-    """Keep the pictures' ratio, and fill up what is left on two sides."""
+    """Keep the ratio of the pictures, and pad them on two sides."""
     fill: int | Literal["mirror"] = 0
-    """Of --pad: brightness (or number of a class) from 0 to 255, or mirror for the picture mirrored at its edges."""
+    """What --pad fills with: a brightness (or class number) from 0 to 255, or mirror for the mirrored picture."""
 
 
 @dataclass(frozen=True)
-class Edges:
-    """Draw the edges of photos as black lines on white, as the inputs of edges2shoes (by Canny's method, no weights)."""
+class EdgesOptions:
+    """Draw the edges of photos as black lines on white, like the inputs of edges2shoes (Canny's method, no network)."""
 
     folder: Folder
     """Photos."""
-    config: Common
+    output: Output
+    """Folder of the results; sub-folders are kept."""
+    config: Common = DEFAULT
     low: float = 12.0
-    """A line ends where the brightness changes by less across it; in levels of 255."""
+    """A line ends where its contrast is lower; in levels of 255."""
     high: float = 30.0
-    """A line must reach this change somewhere; in levels of 255. Larger: fewer lines."""
+    """A line must reach this contrast somewhere; in levels of 255. Larger values give fewer lines."""
     sigma: float = 1.5
-    """Blur before, in pixels; larger: smoother lines, less detail. Large photos want more, or to be resized first."""
+    """Blur before the edges are found, in pixels. Larger values give smoother lines and less detail; large photos need
+    more."""
     shortest: int = 12
-    """Pixels a line must have."""
+    """Smallest number of pixels of a line."""
     thickness: int = 1
-    """Of the lines, in pixels."""
+    """Thickness of the lines in pixels."""
     invert: bool = False
-    """White lines on black."""
+    """Draw white lines on black."""
     pairs: bool = False
     """Write edges and photo side by side, ready for training."""
 
 
 @dataclass(frozen=True)
-class Blank:
-    """Make pairs for inpainting: A with a hole, B whole, and mask, 255 in the hole and 0 elsewhere."""
+class BlankOptions:
+    """Make pairs for inpainting: A with a hole, B without, and mask, 255 in the hole and 0 elsewhere."""
 
     folder: Folder
     """Pictures."""
-    config: Common
-    shape: arrays.Shape = "rectangle"
+    output: Output
+    """Folder of the results; sub-folders are kept."""
+    config: Common = DEFAULT
+    shape: Shape = "rectangle"
     """rectangle: in the middle; random-rectangle: anywhere; strokes: of a thick brush."""
     share: float = 0.25
-    """Of the picture's area that is blanked."""
+    """Fraction of the picture's area that is blanked."""
     fill: int = 128
     """Brightness of the hole, from 0 to 255."""
     seed: int = 0
-    """A picture's hole follows from its name and this number alone."""
+    """Seed of the holes; a hole depends only on this number and the picture's name."""
 
 
 @dataclass(frozen=True)
-class Grayscale:
+class GrayscaleOptions:
     """Make pairs for colorization: A grey, B in colour."""
 
     folder: Folder
     """Pictures in colour."""
-    config: Common
+    output: Output
+    """Folder of the results; sub-folders are kept."""
+    config: Common = DEFAULT
     pairs: bool = False
     """Write both side by side instead of into folders A and B."""
 
 
-def combine(argv: list[str]) -> int:
-    """`p2p-jax data combine A_FOLDER B_FOLDER --output DIR`."""
-    options = parse(Combine, argv, f"{PROGRAM} data combine")
-    writing = options.config
-    alone: list[str] | None = [] if writing.on_error == "skip" else None
-    jobs = [
-        Job(name, (files["A"], files["B"]), (writing.output / f"{name}.{writing.format}",))
-        for name, files in list_pairs(options.a_folder, options.b_folder, alone)
-    ]
-    make = partial(_combine_one, options=options)
-    folders = (options.a_folder, options.b_folder)
-    run(jobs, make, writing, folders=folders, doing="combining", left_out=alone or ())
+def run_tool(options: Any, argv: list[str], name: str, doing: str, tool: Callable[..., Result]) -> int:
+    """Parses the command line of a tool, runs it with a progress bar, and prints its result.
+
+    Args:
+        options: its dataclass of options.
+        argv: the words after the command.
+        name: of the command.
+        doing: label of the progress bar.
+        tool: called with the parsed options and `on_progress`.
+    """
+    parsed = parse(options, argv, f"{PROGRAM} data {name}")
+    console = open_console()
+    with progress_bar(console) as bar:
+        task = bar.add_task(doing, total=None, visible=not parsed.config.dry_run)
+        result = tool(parsed, lambda done, total: bar.update(task, completed=done, total=total))
+    if parsed.config.dry_run:
+        console.print(f"{len(result.files)} files would be written; the first of them:")
+        for path in result.files[:5]:
+            console.print(f"  {path}")
+    else:
+        console.print(f"{len(result.files)} files written to {parsed.output}.")
+    if result.skipped:
+        console.print(f"{len(result.skipped)} skipped:")
+        for sentence in result.skipped:
+            console.print(f"  {sentence}")
+    for note in result.notes:
+        console.print(note)
     return 0
 
 
-def _combine_one(job: Job, options: Combine) -> Made:
-    a, b = map(read, job.sources)
-    (height, width), (other_height, other_width) = a.pixels.shape[:2], b.pixels.shape[:2]
-    if (height, width) != (other_height, other_width):
-        if not options.resize_b:
-            raise UserError(
-                f"{job.sources[0]} has {width} x {height} pixels but {job.sources[1]} has {other_width} x {other_height}: "
-                "make them the same size, or give --resize-b."
-            )
-        b = b._replace(pixels=resize(b.pixels, (height, width), options.method))
-    return Made((arrays.join(a, b),))
+def combine(argv: list[str]) -> int:
+    """Runs `p2p-jax data combine A_FOLDER B_FOLDER --output DIR`."""
+
+    def tool(options: CombineOptions, on_progress: Any) -> Result:
+        return combine_folders(
+            options.a_folder,
+            options.b_folder,
+            options.output,
+            resize_b=options.resize_b,
+            method=options.method,
+            writing=options.config,
+            on_progress=on_progress,
+        )
+
+    return run_tool(CombineOptions, argv, "combine", "combining", tool)
 
 
 def split(argv: list[str]) -> int:
-    """`p2p-jax data split FOLDER --output DIR`."""
-    options = parse(Split, argv, f"{PROGRAM} data split")
-    for name, share in (("val", options.val_fraction), ("test", options.test_fraction)):
-        if not 0 <= share < 1 or options.val_fraction + options.test_fraction >= 1:
-            raise UserError(f"--{name}-fraction was given {share}: both fractions are from 0 to 1, together below 1.")
-    writing = options.config
-    found = list_pictures(options.folder)
-    places = _spread([name for name, _ in found], options)
-    jobs = [
-        Job(name, (file,), tuple(writing.output / f"{part}{side}" / f"{rest}.{writing.format}" for side in "AB"))
-        for (name, file), (part, rest) in zip(found, places, strict=True)
-    ]
-    run(jobs, lambda job: Made(arrays.cut(read(job.sources[0]).pixels)), writing, folders=[options.folder], doing="cutting")
-    return 0
+    """Runs `p2p-jax data split FOLDER --output DIR`."""
+
+    def tool(options: SplitOptions, on_progress: Any) -> Result:
+        return split_pairs(
+            options.folder,
+            options.output,
+            val_fraction=options.val_fraction,
+            test_fraction=options.test_fraction,
+            seed=options.seed,
+            writing=options.config,
+            on_progress=on_progress,
+        )
+
+    return run_tool(SplitOptions, argv, "split", "cutting", tool)
 
 
-def _spread(names: list[str], options: Split) -> list[tuple[str, str]]:
-    """The split of each pair ("" where there are none) and its name in it."""
-    words = {word: name for name, words in SPLITS.items() for word in words}
-    firsts = [name.partition("/")[0] for name in names]
-    given = [first in words and "/" in name for first, name in zip(firsts, names, strict=True)]
-    drawn = options.val_fraction > 0 or options.test_fraction > 0
-    if any(given) and (drawn or not all(given)):
-        instead = "and fractions were given: leave those out" if drawn else "and pictures outside of them: move those"
-        raise UserError(f"{options.folder} has folders for splits, such as {firsts[given.index(True)]}, {instead}.")
-    if any(given):
-        return [(words[first], name.partition("/")[2]) for first, name in zip(firsts, names, strict=True)]
-    if not drawn:
-        return [("", name) for name in names]
-    test, val = (round(share * len(names)) for share in (options.test_fraction, options.val_fraction))
-    order = np.random.default_rng(options.seed).permutation(len(names))
-    chosen = dict.fromkeys(order[:test], "test") | dict.fromkeys(order[test : test + val], "val")
-    return [(chosen.get(i, "train"), name) for i, name in enumerate(names)]
+def resize(argv: list[str]) -> int:
+    """Runs `p2p-jax data resize FOLDER --output DIR --size H W`."""
 
+    def tool(options: ResizeOptions, on_progress: Any) -> Result:
+        return resize_pictures(
+            options.folder,
+            options.output,
+            options.size,
+            method=options.method,
+            pad=options.pad,
+            fill=options.fill,
+            writing=options.config,
+            on_progress=on_progress,
+        )
 
-def resize_all(argv: list[str]) -> int:
-    """`p2p-jax data resize FOLDER --output DIR --size H W`."""
-    options = parse(Resize, argv, f"{PROGRAM} data resize")
-    if min(options.size) < 1:
-        raise UserError(f"--size was given {options.size[0]} {options.size[1]}: height and width are at least 1 pixel.")
-    if options.fill != "mirror":
-        _refuse_level("--fill", options.fill)
-    run(
-        simple_jobs(options.folder, options.config),
-        partial(_resize_one, options=options),
-        options.config,
-        folders=[options.folder],
-        doing="resizing",
-    )
-    return 0
-
-
-def _resize_one(job: Job, options: Resize) -> Made:
-    picture = read(job.sources[0])
-    if options.pad:
-        return Made((arrays.resize_whole(picture, options.size, options.method, options.fill),))
-    return Made((resize(picture.pixels, options.size, options.method),))
+    return run_tool(ResizeOptions, argv, "resize", "resizing", tool)
 
 
 def edges(argv: list[str]) -> int:
-    """`p2p-jax data edges FOLDER --output DIR`."""
-    options = parse(Edges, argv, f"{PROGRAM} data edges")
-    if not 0 <= options.low <= options.high:
-        raise UserError(f"--low {options.low} and --high {options.high} were given: low is from 0 up to high.")
-    if options.sigma < 0:
-        raise UserError(f"--sigma was given {options.sigma}: it is 0 for no blur, or more.")
-    if options.thickness < 1:
-        raise UserError(f"--thickness was given {options.thickness}: it must be at least 1.")
-    jobs = simple_jobs(options.folder, options.config)
-    make = partial(_edges_one, options=options)
-    run(jobs, make, options.config, folders=[options.folder], doing="drawing edges")
-    return 0
+    """Runs `p2p-jax data edges FOLDER --output DIR`."""
 
+    def tool(options: EdgesOptions, on_progress: Any) -> Result:
+        return draw_edges(
+            options.folder,
+            options.output,
+            low=options.low,
+            high=options.high,
+            sigma=options.sigma,
+            shortest=options.shortest,
+            thickness=options.thickness,
+            invert=options.invert,
+            pairs=options.pairs,
+            writing=options.config,
+            on_progress=on_progress,
+        )
 
-def _edges_one(job: Job, options: Edges) -> Made:
-    photo = read(job.sources[0])
-    pixels = arrays.on_white(photo)
-    found = arrays.find_edges(pixels, sigma=options.sigma, low=options.low, high=options.high, shortest=options.shortest)
-    drawn = arrays.draw_lines(found, options.thickness, invert=options.invert)
-    return Made((arrays.join(Picture(drawn), Picture(pixels)) if options.pairs else drawn,))
+    return run_tool(EdgesOptions, argv, "edges", "drawing edges", tool)
 
 
 def blank(argv: list[str]) -> int:
-    """`p2p-jax data blank FOLDER --output DIR`."""
-    options = parse(Blank, argv, f"{PROGRAM} data blank")
-    if not 0 < options.share < 1:
-        raise UserError(f"--share was given {options.share}: it is above 0 and below 1.")
-    _refuse_level("--fill", options.fill)
-    writing = options.config
-    # A mask is black or white: no format may blur it or have it in colours.
-    jobs = [
-        job._replace(targets=(*job.targets, writing.output / "mask" / f"{job.name}.png"))
-        for job in simple_jobs(options.folder, writing, under=("A", "B"))
-    ]
-    run(jobs, partial(_blank_one, options=options), writing, folders=[options.folder], doing="blanking")
-    return 0
+    """Runs `p2p-jax data blank FOLDER --output DIR`."""
 
+    def tool(options: BlankOptions, on_progress: Any) -> Result:
+        return blank_pictures(
+            options.folder,
+            options.output,
+            shape=options.shape,
+            fraction=options.share,
+            fill=options.fill,
+            seed=options.seed,
+            writing=options.config,
+            on_progress=on_progress,
+        )
 
-def _blank_one(job: Job, options: Blank) -> Made:
-    picture = read(job.sources[0])
-    digest = hashlib.sha256(f"{options.seed} {job.name}".encode()).digest()
-    random = np.random.default_rng(int.from_bytes(digest))
-    hole = arrays.draw_hole(picture.pixels.shape[:2], options.shape, options.share, random)
-    mask = np.where(hole, 255, 0).astype(np.uint8)[..., None]
-    return Made((arrays.blank(picture, hole, options.fill), picture.pixels, mask))
+    return run_tool(BlankOptions, argv, "blank", "blanking", tool)
 
 
 def grayscale(argv: list[str]) -> int:
-    """`p2p-jax data grayscale FOLDER --output DIR`."""
-    options = parse(Grayscale, argv, f"{PROGRAM} data grayscale")
-    jobs = simple_jobs(options.folder, options.config, under=("",) if options.pairs else ("A", "B"))
-    make = partial(_grayscale_one, pairs=options.pairs)
-    was_grey = sum(run(jobs, make, options.config, folders=[options.folder], doing="removing colours"))
-    if was_grey:
-        print(f"{was_grey} of {len(jobs)} pictures had no colours to begin with, so nothing is learned from their pairs.")
-    return 0
+    """Runs `p2p-jax data grayscale FOLDER --output DIR`."""
 
+    def tool(options: GrayscaleOptions, on_progress: Any) -> Result:
+        return make_grayscale(
+            options.folder, options.output, pairs=options.pairs, writing=options.config, on_progress=on_progress
+        )
 
-def _grayscale_one(job: Job, pairs: bool) -> Made:
-    picture = read(job.sources[0])
-    grey = arrays.grey_of(picture)
-    without = Picture(grey, picture.has_alpha)
-    # Beside a picture in colour a grey one becomes RGB, which also makes one that was grey already like all others.
-    coloured = arrays.to_colour(picture)
-    was_grey = bool((coloured[..., :3] == coloured[..., :1]).all())
-    made = (arrays.join(without, Picture(coloured, picture.has_alpha)),) if pairs else (grey, coloured)
-    return Made(made, was_grey)
-
-
-def _refuse_level(option: str, value: float) -> None:
-    if not 0 <= value <= 255:
-        raise UserError(f"{option} was given {value}: it is a brightness from 0 to 255.")
+    return run_tool(GrayscaleOptions, argv, "grayscale", "removing colours", tool)

@@ -1,4 +1,4 @@
-"""What is done to a batch inside the jitted step: pure functions of a key and arrays."""
+"""Augmentation of a batch inside the jitted step: pure functions of a key and arrays."""
 
 from collections.abc import Callable
 from itertools import accumulate
@@ -11,19 +11,19 @@ from jax.scipy.ndimage import map_coordinates
 from p2p_jax.config import Augment, Side
 from p2p_jax.data.values import encode
 
-# Every kind of randomness folds a number of its own into a pair's key, so that a new one shifts none of the others.
-VERTICAL, TURN, WARP, INPUT_COLOUR, TARGET_COLOUR = range(3, 8)
+# Each random choice folds its own number into the key of a pair, so that a new one changes none of the others.
+VERTICAL, QUARTER_TURN, WARP, INPUT_COLOUR, TARGET_COLOUR = range(3, 8)
 
 
 def to_float(batch: dict[str, Array], *, input: Side = Side(), target: Side = Side()) -> dict[str, Array]:
-    """Stored values to what the step takes.
+    """Converts stored values to the inputs of the training step.
 
     Args:
         batch: {"input", "target"[, "weight"]}, stored values (any leading axes, h, w, c); a weight is uint8.
-        input, target: what they are.
+        input, target: depth, range and classes of the values.
 
     Returns:
-        the same names, float32 in [-1, 1]; a weight in [0, 1].
+        The same names, float32 in [-1, 1]; a weight in [0, 1].
     """
     sides = {"input": input, "target": target}
     return {name: encode(sides[name], x) if name in sides else x.astype(jnp.float32) / 255 for name, x in batch.items()}
@@ -38,19 +38,21 @@ def augment(
     input: Side = Side(),
     target: Side = Side(),
 ) -> dict[str, Array]:
-    """Random jitter as in the paper: a random crop and a mirroring, the same for both halves of a pair; more on request.
+    """Augments a batch as in the paper, with a random crop and mirroring, and with what `options` add.
+
+    Both sides of a pair are moved alike.
 
     Args:
         key: of this batch; the pair at index i of the global batch uses `fold_in(key, i)`, so that the number of
             devices changes nothing.
         batch: {"input": (n, h, w, c), "target": (n, h, w, c')[, "weight": (n, h, w, 1)]}, stored values (see
             `data.sides`); h and w at least `size`.
-        size: pixels a side after the crop, or (height, width); every offset is equally likely. None: not cropped.
-        options: what else is done.
-        input, target: what both sides are; labels keep their values in every warp.
+        size: pixels a side after the crop, or (height, width); every offset is equally likely. None means no crop.
+        options: further augmentation.
+        input, target: kind, depth, range and classes of both sides; warps never mix the values of labels.
 
     Returns:
-        the same names, (n, height, width, c), float32 in [-1, 1]; a weight in [0, 1].
+        The same names, (n, height, width, c), float32 in [-1, 1]; a weight in [0, 1].
 
     Source: Isola et al. 2017, appendix 6.2.
     """
@@ -75,13 +77,13 @@ def augment(
 def _geometry(
     key: Array, size: tuple[int, int], wanted: tuple[int, int], options: Augment
 ) -> Callable[[Array, bool], Array]:
-    """One random movement as a function `(picture, is labels) -> picture`, the same for every picture it is given."""
+    """Draws one random movement, and returns it as a function `(picture, whether it holds labels) -> picture`."""
     row_key, column_key, flip_key = jax.random.split(key, 3)
     row = jax.random.randint(row_key, (), 0, size[0] - wanted[0] + 1)
     column = jax.random.randint(column_key, (), 0, size[1] - wanted[1] + 1)
     mirrored = options.flip & jax.random.bernoulli(flip_key)
     upside_down = jax.random.bernoulli(jax.random.fold_in(key, VERTICAL))
-    turns = jax.random.randint(jax.random.fold_in(key, TURN), (), 0, 4)
+    turns = jax.random.randint(jax.random.fold_in(key, QUARTER_TURN), (), 0, 4)
     warps = bool(options.rotate or options.zoom or options.shift)
 
     def move(picture: Array, labels: bool) -> Array:
@@ -108,15 +110,15 @@ def warp(
     *,
     labels: bool,
 ) -> Array:
-    """Turns, zooms and shifts a picture about the middle of a window, and cuts the window out; one look-up per pixel.
+    """Rotates, zooms and shifts a picture about the middle of a window, and crops to the window; resamples once.
 
     Args:
-        key: draws angle, zoom and shift; the same key moves every picture alike.
-        picture: (h, w, c), stored values; what lies outside is mirrored in.
-        options: the largest angle in degrees, zoom and shift as shares.
+        key: for angle, zoom and shift; the same key moves every picture alike.
+        picture: (h, w, c), stored values; mirrored beyond its edges.
+        options: the largest angle in degrees, and the largest zoom and shift as fractions.
         corner: row and column of the window.
         wanted: (height, width) of the window.
-        labels: take the nearest value instead of mixing four.
+        labels: whether to take the nearest value instead of interpolating.
 
     Returns:
         (height, width, c) of the same dtype.
@@ -138,21 +140,21 @@ def warp(
 
 
 def _jitter_side(key: Array, stacked: Array, side: Side) -> Array:
-    """Colour jitter of each of the side's pictures by itself, without its alpha."""
-    parts = jnp.split(stacked, list(accumulate(side.channels))[:-1], axis=-1)
+    """Applies colour jitter to each picture of the side separately; alpha stays."""
+    pictures = jnp.split(stacked, list(accumulate(side.channels))[:-1], axis=-1)
     changed = []
-    for index, part in enumerate(parts):
-        colours = part.shape[-1] - (part.shape[-1] in (2, 4))
-        jittered = jitter_colour(jax.random.fold_in(key, index), part[..., :colours], side.colour_jitter)
-        changed.append(jnp.concatenate([jittered, part[..., colours:]], axis=-1))
+    for index, picture in enumerate(pictures):
+        colours = picture.shape[-1] - (picture.shape[-1] in (2, 4))
+        jittered = jitter_colour(jax.random.fold_in(key, index), picture[..., :colours], side.colour_jitter)
+        changed.append(jnp.concatenate([jittered, picture[..., colours:]], axis=-1))
     return jnp.concatenate(changed, axis=-1)
 
 
 def jitter_colour(key: Array, picture: Array, amount: float) -> Array:
-    """Changes brightness, contrast and saturation, each by a factor drawn from [1 - amount, 1 + amount].
+    """Multiplies brightness, contrast and saturation by factors drawn from [1 - amount, 1 + amount].
 
     Args:
-        key: draws the three factors.
+        key: for the three factors.
         picture: (h, w, c) float in [-1, 1]; saturation is the distance from the mean of the channels.
         amount: in [0, 1).
 

@@ -1,4 +1,4 @@
-"""The twelve classes of CMP facades and the colours that label maps show them in.
+"""The twelve classes of CMP facades, and their colours in label maps.
 
 Source:
     R. Tylecek and R. Sara, Spatial Pattern Templates for Recognition of Objects with Regular Structure, GCPR 2013. The

@@ -1,4 +1,4 @@
-"""How a picture is brought to the size that the networks see: resized, then cropped or filled up."""
+"""Bringing a picture to the size that the networks see: it is resized, then cropped or padded."""
 
 from typing import NamedTuple
 
@@ -7,44 +7,44 @@ import numpy as np
 from p2p_jax.config import Config, as_size, load_size
 from p2p_jax.errors import UserError
 
-SMALLEST = 16  # pixels a side
+MIN_SIDE = 16  # pixels
 
 
 class Fit(NamedTuple):
-    """What happens to the pictures of a pair on the host.
+    """How the pictures of a pair are brought to size on the host.
 
     Attributes:
         preprocess: as `config.Data.preprocess`.
         size: (height, width) that the networks see, where it is the same for all.
         load: (height, width) to resize to; for scale_width and scale_width_and_crop only the width counts.
-        whole: leave out the crop of crop and scale_width_and_crop.
+        uncropped: whether to omit the crop of crop and scale_width_and_crop.
     """
 
     preprocess: str
     size: tuple[int, int]
     load: tuple[int, int]
-    whole: bool = False
+    uncropped: bool = False
 
     @property
     def fixed(self) -> bool:
         """Whether all pictures come out with the same size."""
-        return self.preprocess in ("resize_and_crop", "pad") or (self.crops and not self.whole)
+        return self.preprocess in ("resize_and_crop", "pad") or (self.crops and not self.uncropped)
 
     @property
     def crops(self) -> bool:
-        """Whether a window is cut out here; resize_and_crop leaves that to the jitted step."""
+        """Whether the host crops; resize_and_crop leaves that to the jitted step."""
         return self.preprocess in ("crop", "scale_width_and_crop")
 
 
 class Plan(NamedTuple):
-    """Sizes as (height, width) in pixels: resize to `resized`, then cut or fill up to `canvas`."""
+    """Sizes as (height, width) in pixels: resize to `resized`, then crop or pad to `canvas`."""
 
     resized: tuple[int, int]
     canvas: tuple[int, int]
 
 
 def fit_of_training(config: Config) -> Fit:
-    """How training reads: at the load size, of which a random crop is taken later."""
+    """How training reads pictures: at the load size, before the random crop."""
     size, load = as_size(config.image_size), load_size(config)
     if config.data.preprocess == "scale_width" and config.data.load_size is None:
         load = size  # no crop follows
@@ -52,26 +52,26 @@ def fit_of_training(config: Config) -> Fit:
 
 
 def fit_of_evaluation(config: Config) -> Fit:
-    """How pictures are read outside training: resized straight to what the networks see, crops from the middle."""
+    """How evaluation reads pictures: resized directly to the size that the networks see; a crop is that of the middle."""
     fit = fit_of_training(config)
     return fit._replace(load=fit.size) if fit.preprocess == "resize_and_crop" else fit
 
 
 def fit_of_translation(config: Config) -> Fit:
-    """How whole pictures are translated: as evaluation reads them, but what it would crop is kept."""
-    return fit_of_evaluation(config)._replace(whole=True)
+    """How translation reads pictures: as evaluation does, but without cropping."""
+    return fit_of_evaluation(config)._replace(uncropped=True)
 
 
 def plan(fit: Fit, own: tuple[int, int], name: str) -> Plan:
-    """What to do with a picture of a size.
+    """The sizes to which a picture is resized, then cropped or padded.
 
     Args:
         fit: of the run.
         own: (height, width) of the picture.
-        name: what to call the picture in messages.
+        name: of the picture, for messages.
 
     Raises:
-        UserError: it is smaller than the crop.
+        UserError: the picture is smaller than the crop, or would reach the networks with under `MIN_SIDE` pixels a side.
     """
     height, width = own
     if fit.preprocess == "resize_and_crop":
@@ -91,7 +91,7 @@ def plan(fit: Fit, own: tuple[int, int], name: str) -> Plan:
             return Plan((scaled, fit.load[1]), (scaled, fit.load[1]))
         # Source: the PyTorch original makes flat pictures as high as the crop.
         resized = (max(scaled, fit.size[0]), fit.load[1])
-    if fit.whole:
+    if fit.uncropped:
         return Plan(resized, resized)
     if resized[0] < fit.size[0] or resized[1] < fit.size[1]:
         raise UserError(
@@ -102,25 +102,25 @@ def plan(fit: Fit, own: tuple[int, int], name: str) -> Plan:
 
 
 def _refuse_tiny(fit: Fit, size: tuple[int, int], name: str) -> None:
-    if min(size) < SMALLEST and not fit.whole:
+    if min(size) < MIN_SIDE and not fit.uncropped:
         raise UserError(
-            f"{name} reaches the networks with {size[1]} x {size[0]} pixels, but training needs {SMALLEST} a side: "
-            "leave it out, or give another --data.preprocess."
+            f"{name} reaches the networks with {size[1]} x {size[0]} pixels, but training needs {MIN_SIDE} a side: "
+            "remove it, or give another --data.preprocess."
         )
 
 
-def to_canvas(pixels: np.ndarray, canvas: tuple[int, int], share: tuple[float, float]) -> np.ndarray:
-    """Cuts a window out of (h, w, c), or fills it up below and at the right by mirroring, to (height, width, c).
+def to_canvas(pixels: np.ndarray, canvas: tuple[int, int], position: tuple[float, float]) -> np.ndarray:
+    """Crops (h, w, c) to (height, width, c), or pads it below and at the right by mirroring.
 
     Args:
         pixels: the picture.
-        canvas: (height, width).
-        share: where the window lies in the room that there is for it, down and across, each in [0, 1).
+        canvas: (height, width) in pixels.
+        position: of the crop, down and across, each in [0, 1): 0 is the top or left edge.
     """
-    room = [have - want for have, want in zip(pixels.shape[:2], canvas, strict=True)]
-    if room == [0, 0]:
+    free = [have - want for have, want in zip(pixels.shape[:2], canvas, strict=True)]
+    if free == [0, 0]:
         return pixels
-    top, left = (int(part * (max(free, 0) + 1)) for part, free in zip(share, room, strict=True))
+    top, left = (int(part * (max(room, 0) + 1)) for part, room in zip(position, free, strict=True))
     pixels = pixels[top : top + canvas[0], left : left + canvas[1]]
-    fill = [(0, want - have) for have, want in zip(pixels.shape[:2], canvas, strict=True)]
-    return np.pad(pixels, (*fill, (0, 0)), mode="symmetric")
+    padding = [(0, want - have) for have, want in zip(pixels.shape[:2], canvas, strict=True)]
+    return np.pad(pixels, (*padding, (0, 0)), mode="symmetric")

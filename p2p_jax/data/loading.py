@@ -1,4 +1,4 @@
-"""From a config to splits of pairs, and from a split to batches that are a pure function of (seed, index)."""
+"""Opens the splits of pairs that a config names, and reads them in batches that are a pure function of (seed, index)."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -10,29 +10,22 @@ import numpy as np
 
 from p2p_jax.config import Config, Data
 from p2p_jax.data.fit import Fit, fit_of_training, plan, to_canvas
-from p2p_jax.data.layout import Files, find_parts
-from p2p_jax.data.pairs import (
-    Example,
-    FileRecords,
-    Pairs,
-    PreparedRecords,
-    ProceduralPairs,
-    RecordedPairs,
-    Records,
-    Replacing,
-    Subset,
-)
+from p2p_jax.data.layout import find_pairs
+from p2p_jax.data.names import Files
+from p2p_jax.data.pairs import Example, Pairs, ProceduralPairs, RecordedPairs, Replacing
+from p2p_jax.data.prepared import open_prepared
+from p2p_jax.data.records import FileRecords, PreparedRecords, Records, Subset
 from p2p_jax.errors import UserError
 
-WINDOW_KEY = 1  # tells the numbers drawn for crops from those drawn for other ends
+WINDOW_KEY = 1  # separates the random numbers of crops from those for other purposes
 
 
 class Dataset(NamedTuple):
     """The splits of a data set and a fingerprint that changes when they do.
 
     Attributes:
-        splits: "train", and where there are any "val" and "test".
-        fingerprint: hash of the names and sizes of all files or records, or what the built-in pictures are drawn from.
+        splits: "train", and where they exist "val" and "test".
+        fingerprint: hash of the names and sizes of all files or records; for built-in pictures, their seed and number.
     """
 
     splits: dict[str, Pairs]
@@ -40,7 +33,7 @@ class Dataset(NamedTuple):
 
 
 def open_dataset(config: Config) -> Dataset:
-    """Finds the pairs that a config names; reads none yet.
+    """Finds the pairs that a config names, without reading any.
 
     Raises:
         UserError: the pictures are not named, missing, empty, or lack halves or training pairs.
@@ -49,7 +42,7 @@ def open_dataset(config: Config) -> Dataset:
     if data.source == "procedural":
         return _open_procedural(config)
     if data.path is not None:
-        files = find_parts(Path(data.path))
+        files = find_pairs(Path(data.path))
         splits: dict[str, Records] = {split: FileRecords(pairs) for split, pairs in files.items()}
         fingerprint = _fingerprint(files)
     elif data.tfds is not None:
@@ -57,10 +50,10 @@ def open_dataset(config: Config) -> Dataset:
     else:
         raise UserError("no pictures were named: give --data.path FOLDER, or --data.source procedural.")
     if "train" not in splits:
-        raise UserError(f"{data_help(data)} has {' and '.join(splits)} pairs but none to train on: add train.")
-    for split, share in (("val", data.val_fraction), ("test", data.test_fraction)):
-        if share and split not in splits:
-            splits["train"], splits[split] = _split_off(splits["train"], share, config.seed)
+        raise UserError(f"{describe_data(data)} has {' and '.join(splits)} pairs but none to train on: add train.")
+    for split, fraction in (("val", data.val_fraction), ("test", data.test_fraction)):
+        if fraction and split not in splits:
+            splits["train"], splits[split] = _split_off(splits["train"], fraction, config.seed)
     pairs: dict[str, Pairs] = {split: RecordedPairs(records, data) for split, records in splits.items()}
     if data.on_error == "skip":
         pairs = {split: Replacing(some, config.seed, {}) for split, some in pairs.items()}
@@ -76,7 +69,9 @@ def _open_procedural(config: Config) -> Dataset:
             )
     for side in (data.input, data.target):
         if side.channels != (3,) or side.depth != "8" or side.range or side.classes or side.palette:
-            raise UserError("the built-in facades have 3 channels of 8 bits on both sides: leave both as they are.")
+            raise UserError(
+                "the built-in facades have 3 channels of 8 bits on both sides: do not change the options of a side."
+            )
     held_out = max(data.count // 8, 1)
     numbers = {"train": data.count, "val": held_out, "test": held_out}
     splits, first = {}, 0
@@ -87,58 +82,60 @@ def _open_procedural(config: Config) -> Dataset:
 
 
 def _open_prepared(data: Data) -> tuple[dict[str, Records], str]:
-    from p2p_jax.data.prepared import open_prepared
-
     prepared = open_prepared(str(data.tfds), data.tfds_dir)
-    features, known = data.tfds_features, set(next(iter(prepared.splits.values()))[0])
+    features = data.tfds_features
+    splits = {split: PreparedRecords(records, str(data.tfds), features) for split, records in prepared.splits.items()}
+    known = next(iter(splits.values())).list_features()
     named = features is None and bool({"pair", "A", "A1"} & known)
     if not named and (features is None or len(features) < 2 or not set(features) <= known):
         raise UserError(
             f"{data.tfds} has the features {', '.join(sorted(known))}: name those that are A and B, such as "
             "--data.tfds-features image segmentation_mask."
         )
-    splits = {split: PreparedRecords(records, str(data.tfds), features) for split, records in prepared.splits.items()}
     return dict(splits), prepared.fingerprint
 
 
 class Reader(NamedTuple):
-    """Pairs as training reads them, kept in memory once read if there is a cache.
+    """Reads the pairs of a split for training, through a cache if there is one.
 
     Attributes:
         pairs: of the split.
         fit: how they are brought to size.
-        cache: pairs by index, before a crop is taken; None to read anew every time.
+        cache: {index: pair before the crop}; None to read every pair again each time.
     """
 
     pairs: Pairs
     fit: Fit
     cache: dict[int, Example] | None
 
-    def read(self, index: int, share: tuple[float, float] = (0.0, 0.0)) -> Example:
-        """The pair at `index`; where a crop is cut out here, `share` in [0, 1) says where, down and across."""
+    def read(self, index: int, position: tuple[float, float] = (0.0, 0.0)) -> Example:
+        """Reads the pair at `index`; `position` of a crop, down and across, each in [0, 1)."""
         if self.cache is None:
-            return self.pairs.read(index, self.fit, share)
+            return self.pairs.read(index, self.fit, position)
         if index not in self.cache:
-            self.cache[index] = self.pairs.read(index, self.fit._replace(whole=True))
+            self.cache[index] = self.pairs.read(index, self.fit._replace(uncropped=True))
         example = self.cache[index]
         if not self.fit.crops:
             return example
         canvas = plan(self.fit, example["input"].shape[:2], self.pairs.name(index)).canvas
-        return {name: to_canvas(pixels, canvas, share) for name, pixels in example.items()}
+        return {name: to_canvas(pixels, canvas, position) for name, pixels in example.items()}
 
 
 def open_reader(
     pairs: Pairs, config: Config, on_read: Callable[[int], Any] = lambda done: None, *, ahead: bool = True
 ) -> Reader:
-    """Makes the reader of a training split; a split that fits into the cache is read whole, at once.
+    """Makes the reader of a training split. If the split fits into the cache, all of it is read at once.
 
-    Reading all of it first also finds every unreadable file before the first step.
+    That finds every unreadable file before the first step.
 
     Args:
         pairs: the split.
         config: the run.
-        on_read: called with the number of pairs read so far, for a progress bar.
-        ahead: whether to read all of it now, or each pair when it is first asked for.
+        on_read: called with the number of pairs read so far.
+        ahead: whether to fill the cache now; otherwise each pair is read when it is first needed.
+
+    Raises:
+        UserError: a pair cannot be read.
     """
     reader = Reader(pairs, fit_of_training(config), {})
     needed = sum(pixels.nbytes for pixels in reader.read(0).values()) * pairs.count()
@@ -159,22 +156,22 @@ def batches(
     seed: int,
     batch_size: int,
     start: int,
-    share: tuple[int, int] = (0, 1),
+    shard: tuple[int, int] = (0, 1),
     threads: int,
     processes: int = 0,
     read: bool = True,
 ) -> Iterator[Example]:
-    """Endless batches from index `start` on; batch k depends on (seed, k) alone, each epoch in an order of its own.
+    """Yields batches without end, from index `start` on; batch k depends only on (seed, k). Each epoch has its own order.
 
     Args:
         reader: the training pairs.
-        seed: of the order, and of where crops are taken.
-        batch_size: pairs per batch.
-        start: index of the first batch, so that a run goes on where it stopped.
-        share: (i, n): of every batch give the i-th of n equal parts alone, and read no more than that.
-        threads: that read ahead; 0 reads when asked.
-        processes: that read ahead in place of the threads.
-        read: whether to read the pairs, or give only which they are.
+        seed: of the order, and of the positions of crops.
+        batch_size: pairs per batch, over all shards.
+        start: index of the first batch, so that a run resumes where it stopped.
+        shard: (i, n): yield and read only the i-th of n equal parts of every batch.
+        threads: number of threads that prefetch; with 0 each batch is read when it is needed.
+        processes: number of processes that prefetch in place of the threads.
+        read: whether to read the pairs; otherwise only their indices are yielded.
 
     Yields:
         {"input": (n, h, w, c), "target": (n, h, w, c'), "weight": (n, h, w, 1) where there are masks}, stored values; or
@@ -182,27 +179,27 @@ def batches(
     """
     import grain
 
-    def element(position: int, index: int) -> dict[str, Any]:
+    def read_element(place: int, index: int) -> dict[str, Any]:
         index = int(index)
         if not read:
             return {"index": np.int32(index)}
-        share = (0.0, 0.0)
+        crop = (0.0, 0.0)
         if reader.fit.crops:
-            down, across = np.random.default_rng((seed, WINDOW_KEY, position)).random(2)
-            share = (float(down), float(across))
-        example = reader.read(index, share)
+            down, across = np.random.default_rng((seed, WINDOW_KEY, place)).random(2)
+            crop = (float(down), float(across))
+        example = reader.read(index, crop)
         replaced = isinstance(reader.pairs, Replacing) and index in reader.pairs.skipped
         return {**example, "replaced": np.int32(index if replaced else -1)}
 
     dataset = grain.MapDataset.range(reader.pairs.count()).seed(seed).shuffle().repeat(None)
-    index, parts = share
-    # A part of a batch is a small batch of its own, and every n-th of them is this process's.
-    dataset = dataset.map_with_index(element).batch(batch_size // parts, drop_remainder=True)
-    dataset = dataset[start * parts + index :: parts]
+    index, count = shard
+    # A shard of a batch is a small batch: those of all shards alternate, and every n-th one is this process's.
+    dataset = dataset.map_with_index(read_element).batch(batch_size // count, drop_remainder=True)
+    dataset = dataset[start * count + index :: count]
     if processes:
         from absl import flags
 
-        flags.FLAGS.mark_as_parsed()  # without it grain's workers refuse to start
+        flags.FLAGS.mark_as_parsed()  # grain's workers do not start otherwise
         stream = dataset.to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
         stream = stream.mp_prefetch(grain.MultiprocessingOptions(num_workers=processes, per_worker_buffer_size=2))
     else:
@@ -215,16 +212,18 @@ def batches(
 
 
 def _note_replaced(reader: Reader, indices: list[int]) -> None:
-    """Finds out what was wrong with pairs that another process replaced."""
+    """Reads again, in this process, the pairs that another process replaced, to learn why they are unreadable."""
     for index in indices:
         if isinstance(reader.pairs, Replacing) and index not in reader.pairs.skipped:
             reader.pairs.read(index, reader.fit)
 
 
-def _split_off(records: Records, share: float, seed: int) -> tuple[Records, Records]:
-    number = round(share * len(records))
+def _split_off(records: Records, fraction: float, seed: int) -> tuple[Records, Records]:
+    number = round(fraction * len(records))
     if not 0 < number < len(records):
-        raise UserError(f"a share of {share} of {len(records)} pairs leaves one side empty: choose another share.")
+        raise UserError(
+            f"a fraction of {fraction} of {len(records)} pairs leaves one split empty: choose another fraction."
+        )
     chosen = set(np.random.default_rng(seed).permutation(len(records))[:number].tolist())
     rest = tuple(i for i in range(len(records)) if i not in chosen)
     return Subset(records, rest), Subset(records, tuple(sorted(chosen)))
@@ -233,12 +232,12 @@ def _split_off(records: Records, share: float, seed: int) -> tuple[Records, Reco
 def _fingerprint(splits: dict[str, list[Files]]) -> str:
     digest = hashlib.sha256()
     for split in sorted(splits):
-        for name, parts in splits[split]:
-            for part, path in sorted(parts.items()):
-                digest.update(f"{split} {name} {part} {path.stat().st_size}\n".encode())
+        for name, files in splits[split]:
+            for side, path in sorted(files.items()):
+                digest.update(f"{split} {name} {side} {path.stat().st_size}\n".encode())
     return digest.hexdigest()[:16]
 
 
-def data_help(data: Data) -> str:
-    """The data set in a few words, for messages and the report."""
+def describe_data(data: Data) -> str:
+    """The name of a data set, for messages and the report."""
     return "built-in facades" if data.source == "procedural" else str(data.path or data.tfds)

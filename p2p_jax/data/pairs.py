@@ -1,43 +1,44 @@
-"""Pairs of one split, wherever they come from: counted, named, and read when asked for."""
+"""The pairs of one split: counted, named, and read on demand, whether they are files, records or drawn."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from p2p_jax.config import Data, Side
 from p2p_jax.data.fit import Fit, plan, to_canvas
-from p2p_jax.data.layout import Files, side_parts
-from p2p_jax.data.pictures import Encoded, Picture, decode, of_file
+from p2p_jax.data.names import sides_of
+from p2p_jax.data.pictures import Encoded, Picture, decode
 from p2p_jax.data.procedural import facade
-from p2p_jax.data.sides import OR_SKIP, read_mask, read_part, read_side, resize_side, takes_numbers
+from p2p_jax.data.records import Records
+from p2p_jax.data.sides import OR_SKIP, holds_class_numbers, read_mask, read_side, resize_side, to_stored
 from p2p_jax.errors import UserError
 
 Example = dict[str, np.ndarray]
-"""{"input": (h, w, c), "target": (h, w, c')}, stored values (see `sides`), and {"weight": (h, w, 1)} uint8 of a mask."""
+"""{"input": (h, w, c), "target": (h, w, c')}, stored values (see `sides`), and where there is a mask {"weight":
+(h, w, 1)} uint8."""
 
 MIDDLE = (0.5, 0.5)
 
 
 class Pairs(Protocol):
-    """One split, wherever it comes from."""
+    """The pairs of one split."""
 
     def count(self) -> int:
-        """How many pairs there are."""
+        """The number of pairs."""
         ...
 
     def name(self, index: int) -> str:
         """The name of a pair, without its ending."""
         ...
 
-    def read(self, index: int, fit: Fit, share: tuple[float, float] = MIDDLE) -> Example:
-        """A pair as the networks' size wants it; `share` says where a crop lies, down and across, each in [0, 1)."""
+    def read(self, index: int, fit: Fit, position: tuple[float, float] = MIDDLE) -> Example:
+        """Reads a pair at the size that `fit` says; `position` of a crop, down and across, each in [0, 1)."""
         ...
 
 
 class ProceduralPairs(NamedTuple):
-    """Facades drawn by the program: labels to photo, or with "BtoA" photo to labels."""
+    """Facades that the program draws: labels to photo, or with "BtoA" photo to labels."""
 
     seed: int
     first: int
@@ -45,109 +46,26 @@ class ProceduralPairs(NamedTuple):
     direction: str = "AtoB"
 
     def count(self) -> int:
-        """How many pairs there are."""
+        """The number of pairs."""
         return self.number
 
     def name(self, index: int) -> str:
         """The name of a pair."""
         return f"facade_{self.first + index}"
 
-    def read(self, index: int, fit: Fit, share: tuple[float, float] = MIDDLE) -> Example:
-        """uint8 (height, width, 3) twice, drawn at the size to load."""
+    def read(self, index: int, fit: Fit, position: tuple[float, float] = MIDDLE) -> Example:
+        """Draws a pair at the load size: uint8 (height, width, 3) twice."""
         photo, labels = facade(self.seed, self.first + index, size=fit.load)
         source, target = (labels, photo) if self.direction == "AtoB" else (photo, labels)
         canvas = plan(fit, fit.load, self.name(index)).canvas
-        return {"input": to_canvas(source, canvas, share), "target": to_canvas(target, canvas, share)}
-
-
-class FileRecords(NamedTuple):
-    """Records whose pictures are files."""
-
-    files: Sequence[Files]
-
-    def __len__(self) -> int:
-        """How many there are."""
-        return len(self.files)
-
-    def name(self, index: int) -> str:
-        """The name of a record."""
-        return self.files[index][0]
-
-    def parts(self, index: int) -> dict[str, Encoded]:
-        """The pictures of a record, by part (see `layout.Files`)."""
-        return {part: of_file(Path(path)) for part, path in self.files[index][1].items()}
-
-
-class PreparedRecords(NamedTuple):
-    """Records of a set of tensorflow-datasets.
-
-    Attributes:
-        records: `len` and `[i] -> {feature: value}`, pictures as encoded bytes or as arrays.
-        title: of the set, for messages.
-        features: which are A and B; None where the features are parts by name (see `layout.Files`).
-    """
-
-    records: Sequence[dict[str, Any]]
-    title: str
-    features: tuple[str, ...] | None = None
-
-    def __len__(self) -> int:
-        """How many there are."""
-        return len(self.records)
-
-    def name(self, index: int) -> str:
-        """The name of a record: its own, or its number."""
-        return _text(self.records[index].get("name", index))
-
-    def parts(self, index: int) -> dict[str, Encoded]:
-        """The pictures of a record, by part (see `layout.Files`)."""
-        record = self.records[index]
-        if self.features is None:
-            found = {part: record[part] for part in record if part != "name"}
-        else:
-            found = dict(zip(("A", "B", "mask"), (record[feature] for feature in self.features), strict=False))
-        title = f"record {_text(record.get('name', index))} of {self.title}"
-        return {part: Encoded(title, value) for part, value in found.items()}
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-class Subset(NamedTuple):
-    """Some of the records."""
-
-    records: "Records"
-    indices: Sequence[int]
-
-    def __len__(self) -> int:
-        """How many there are."""
-        return len(self.indices)
-
-    def name(self, index: int) -> str:
-        """The name of a record."""
-        return self.records.name(self.indices[index])
-
-    def parts(self, index: int) -> dict[str, Encoded]:
-        """The pictures of a record."""
-        return self.records.parts(self.indices[index])
-
-
-class Records(Protocol):
-    """Where the pictures of pairs lie."""
-
-    def __len__(self) -> int: ...
-
-    def name(self, index: int) -> str: ...  # noqa: D102
-
-    def parts(self, index: int) -> dict[str, Encoded]: ...  # noqa: D102
+        return {"input": to_canvas(source, canvas, position), "target": to_canvas(target, canvas, position)}
 
 
 class RecordedPairs(NamedTuple):
-    """Pairs read from files or records.
+    """Pairs that are read from files or records.
 
     Attributes:
-        records: where their pictures lie.
+        records: the encoded pictures.
         data: the direction, both sides, and how to resize.
     """
 
@@ -155,30 +73,29 @@ class RecordedPairs(NamedTuple):
     data: Data
 
     def count(self) -> int:
-        """How many pairs there are."""
+        """The number of pairs."""
         return len(self.records)
 
     def name(self, index: int) -> str:
         """The name of a pair, without its ending."""
         return self.records.name(index)
 
-    def read(self, index: int, fit: Fit, share: tuple[float, float] = MIDDLE) -> Example:
-        """The pair as the networks' size wants it.
+    def read(self, index: int, fit: Fit, position: tuple[float, float] = MIDDLE) -> Example:
+        """Reads a pair at the size that `fit` says; `position` of a crop, down and across, each in [0, 1).
 
         Raises:
-            UserError: a picture cannot be read, does not fit its side, or its other half.
+            UserError: a picture cannot be read, does not suit its side, or has another size than its other half.
         """
-        parts = self.records.parts(index)
-        sides = read_pair(parts, self.data)
-        first, own = next((name, pixels.shape[:2]) for pictures in sides.values() for name, pixels in pictures)
-        plan(fit._replace(whole=False), own, first)  # what is read whole for a cache is cropped later
+        decoded = read_pair(self.records.pictures(index), self.data)
+        first, own = next((name, pixels.shape[:2]) for pictures in decoded.values() for name, pixels in pictures)
+        plan(fit._replace(uncropped=False), own, first)  # a cache crops later what is read uncropped
         sizes = plan(fit, own, first)
 
-        def place(pixels: np.ndarray, side: Side, method: str) -> np.ndarray:
-            return to_canvas(resize_side(pixels, sizes.resized, side, method), sizes.canvas, share)
+        def bring_to_size(pixels: np.ndarray, side: Side, method: str) -> np.ndarray:
+            return to_canvas(resize_side(pixels, sizes.resized, side, method), sizes.canvas, position)
 
         example = {}
-        for role, pictures in sides.items():
+        for role, pictures in decoded.items():
             side = Side() if role == "weight" else getattr(self.data, role)
             for name, pixels in pictures:
                 if pixels.shape[:2] != own:
@@ -187,39 +104,46 @@ class RecordedPairs(NamedTuple):
                         f"{pixels.shape[0]}: make them the same size."
                     )
             method = "bilinear" if role == "weight" else self.data.resize
-            placed = [place(pixels, side, method) for _, pixels in pictures]
-            example[role] = placed[0] if len(placed) == 1 else np.concatenate(placed, axis=-1)
+            fitted = [bring_to_size(pixels, side, method) for _, pixels in pictures]
+            example[role] = fitted[0] if len(fitted) == 1 else np.concatenate(fitted, axis=-1)
         return example
 
 
-def read_pair(parts: dict[str, Encoded], data: Data) -> dict[str, list[tuple[str, np.ndarray]]]:
-    """Decodes a pair: {"input" | "target" | "weight": [(name, stored values at the picture's own size)]}.
+def read_pair(pictures: dict[str, Encoded], data: Data) -> dict[str, list[tuple[str, np.ndarray]]]:
+    """Decodes a pair at the pictures' own sizes.
+
+    Args:
+        pictures: by side (see `names.Files`).
+        data: the direction and both sides.
+
+    Returns:
+        {"input" | "target" | "weight": [(name, stored values)]}.
 
     Raises:
-        UserError: a picture cannot be read, or does not fit its side.
+        UserError: a picture cannot be read, or does not suit its side.
     """
     letters = {"input": "A", "target": "B"} if data.direction == "AtoB" else {"input": "B", "target": "A"}
-    if "pair" in parts:
-        sides = _read_side_by_side(parts["pair"], data, letters)
+    if "pair" in pictures:
+        decoded = _read_side_by_side(pictures["pair"], data, letters)
     else:
-        sides = {
+        decoded = {
             role: read_side(
-                [parts[part] for part in side_parts(parts, letter)],
+                [pictures[side] for side in sides_of(pictures, letter)],
                 getattr(data, role),
                 option=f"--data.{role}",
                 transparency=data.transparency,
             )
             for role, letter in letters.items()
         }
-    if "mask" in parts:
-        name = parts["mask"].name
-        mask = decode(parts["mask"], otherwise=OR_SKIP)
-        sides["weight"] = [(name, read_mask(mask, name))]
-    return sides
+    if "mask" in pictures:
+        name = pictures["mask"].name
+        mask = decode(pictures["mask"], otherwise=OR_SKIP)
+        decoded["weight"] = [(name, read_mask(mask, name))]
+    return decoded
 
 
 def _read_side_by_side(encoded: Encoded, data: Data, letters: dict[str, str]) -> dict[str, list[tuple[str, np.ndarray]]]:
-    numbered = {role: takes_numbers(getattr(data, role)) for role in letters}
+    numbered = {role: holds_class_numbers(getattr(data, role)) for role in letters}
     pictures = {flag: decode(encoded, indices=flag, otherwise=OR_SKIP) for flag in set(numbered.values())}
     width = next(iter(pictures.values())).pixels.shape[1]
     if width % 2:
@@ -228,7 +152,7 @@ def _read_side_by_side(encoded: Encoded, data: Data, letters: dict[str, str]) ->
             "pictures of the same size."
         )
     columns = {"A": slice(width // 2), "B": slice(width // 2, width)}
-    sides = {}
+    decoded = {}
     for role, letter in letters.items():
         side, picture = getattr(data, role), pictures[numbered[role]]
         if len(side.channels) > 1:
@@ -237,18 +161,18 @@ def _read_side_by_side(encoded: Encoded, data: Data, letters: dict[str, str]) ->
                 "give one number, or the pictures in folders A1, A2, … and B."
             )
         half = Picture(np.ascontiguousarray(picture.pixels[:, columns[letter]]), picture.has_alpha)
-        pixels = read_part(half, encoded.name, side, 0, option=f"--data.{role}", transparency=data.transparency)
-        sides[role] = [(encoded.name, pixels)]
-    return sides
+        pixels = to_stored(half, encoded.name, side, 0, option=f"--data.{role}", transparency=data.transparency)
+        decoded[role] = [(encoded.name, pixels)]
+    return decoded
 
 
 class Replacing(NamedTuple):
-    """Pairs of which unreadable ones are replaced: by the next good one in an order drawn from (seed, index).
+    """Pairs of which unreadable ones are replaced: by the next readable one in an order drawn from (seed, index).
 
     Attributes:
-        pairs: as they are.
+        pairs: including the unreadable ones.
         seed: of the order.
-        skipped: what was wrong with each unreadable pair met so far, by index.
+        skipped: {index: why it is unreadable} of the unreadable pairs found so far.
     """
 
     pairs: Pairs
@@ -256,27 +180,27 @@ class Replacing(NamedTuple):
     skipped: dict[int, str]
 
     def count(self) -> int:
-        """How many pairs there are, unreadable ones included."""
+        """The number of pairs, including unreadable ones."""
         return self.pairs.count()
 
     def name(self, index: int) -> str:
         """The name of a pair, replaced or not."""
         return self.pairs.name(index)
 
-    def read(self, index: int, fit: Fit, share: tuple[float, float] = MIDDLE) -> Example:
-        """The pair at `index`, or the one that replaces it.
+    def read(self, index: int, fit: Fit, position: tuple[float, float] = MIDDLE) -> Example:
+        """Reads the pair at `index`, or the one that replaces it.
 
         Raises:
             UserError: no pair can be read.
         """
         try:
-            return self.pairs.read(index, fit, share)
-        except ValueError as error:
+            return self.pairs.read(index, fit, position)
+        except UserError as error:
             self.skipped[index] = str(error)
         for other in np.random.default_rng((self.seed, index)).permutation(self.count()):
             try:
-                return self.pairs.read(int(other), fit, share)
-            except ValueError:
+                return self.pairs.read(int(other), fit, position)
+            except UserError:
                 continue
         raise UserError(f"none of the {self.count()} pairs can be read: {self.skipped[index]}")
 

@@ -1,4 +1,4 @@
-"""Palettes: the colours that stand for the classes of a label map, and which class a colour is nearest to."""
+"""Palettes: the colours of the classes of a label map, and the class that is nearest to a colour."""
 
 import re
 from collections.abc import Sequence
@@ -10,30 +10,30 @@ from p2p_jax.data.cmp import COLOURS
 from p2p_jax.errors import UserError
 
 NAMED = {"cmp": COLOURS}
-LARGEST = 256  # classes: their numbers are kept in uint8
-AT_ONCE = 2**15  # colours compared with a palette at once, so that a large photo does not fill the memory
+MAX_CLASSES = 256  # their numbers are kept in uint8
+BLOCK = 2**15  # colours compared with a palette at a time, so that a large photo does not fill the memory
 HEX = re.compile(r"#[0-9a-fA-F]{6}")
 LINE = re.compile(r"(?:(?P<hex>#[0-9a-fA-F]{6})|(?P<rgb>\d{1,3}[\s,]+\d{1,3}[\s,]+\d{1,3}))(?:[\s,].*)?")
 FORMS = "R G B [name] with numbers from 0 to 255, or #rrggbb [name]"
 
 
 def read_palette(spec: str | Sequence[str]) -> np.ndarray:
-    """Reads a palette; a colour's place in it is the number of its class.
+    """Reads a palette; the position of a colour is the number of its class.
 
     Args:
         spec: "cmp" (the twelve colours of the CMP facades), a file with a line `R G B [name]` or `#rrggbb [name]` for each
-            class, in which empty lines and those that begin with // are ignored, or the colours, such as ["#0000de",
+            class (empty lines and lines that begin with // are ignored), or the colours, such as ["#0000de",
             "#ff0000"].
 
     Returns:
-        (n, 3) uint8, n from 1 to 256, no two rows the same.
+        (n, 3) uint8, n from 1 to 256; all rows differ.
 
     Raises:
-        UserError: the file is missing or has another line, a colour is there twice, or there are none or too many.
+        UserError: the file is missing, a line has another form, a colour occurs twice, or there are none or over 256.
     """
     words = [spec] if isinstance(spec, str) else list(spec)
     if words and all(HEX.fullmatch(word) for word in words):
-        return _checked([(f"colour {i} ({word})", _from_hex(word)) for i, word in enumerate(words)], "the palette")
+        return _to_array([(f"colour {i} ({word})", _from_hex(word)) for i, word in enumerate(words)], "the palette")
     if len(words) != 1:
         wrong = next((word for word in words if not HEX.fullmatch(word)), "nothing")
         raise UserError(
@@ -63,21 +63,21 @@ def _read_file(path: Path) -> np.ndarray:
         if not line or line.startswith("//"):
             continue
         match = LINE.fullmatch(line)
-        colour = _of_line(match) if match else ()
+        colour = _parse_colour(match) if match else ()
         if not colour or max(colour) > 255:
             raise UserError(f"line {number} of the palette {path} is {line!r}: write {FORMS}.")
         colours.append((f"line {number} ({line})", colour))
-    return _checked(colours, f"the palette {path}")
+    return _to_array(colours, f"the palette {path}")
 
 
-def _of_line(match: re.Match[str]) -> tuple[int, ...]:
+def _parse_colour(match: re.Match[str]) -> tuple[int, ...]:
     return _from_hex(match["hex"]) if match["hex"] else tuple(map(int, re.split(r"[\s,]+", match["rgb"])))
 
 
-def _checked(colours: list[tuple[str, tuple[int, ...]]], title: str) -> np.ndarray:
-    """An array of named colours: [(what to call it, (R, G, B))]."""
-    if not 1 <= len(colours) <= LARGEST:
-        raise UserError(f"{title} has {len(colours)} colours: it needs one for each class, from 1 to {LARGEST}.")
+def _to_array(colours: list[tuple[str, tuple[int, ...]]], title: str) -> np.ndarray:
+    """The colours as an array, from [(name for messages, (R, G, B))]."""
+    if not 1 <= len(colours) <= MAX_CLASSES:
+        raise UserError(f"{title} has {len(colours)} colours: it needs one for each class, from 1 to {MAX_CLASSES}.")
     seen: dict[tuple[int, ...], str] = {}
     for name, colour in colours:
         if colour in seen:
@@ -87,24 +87,25 @@ def _checked(colours: list[tuple[str, tuple[int, ...]]], title: str) -> np.ndarr
 
 
 def nearest_class(pixels: np.ndarray, palette: np.ndarray) -> tuple[np.ndarray, float]:
-    """The class of every pixel: the colour of the palette that is nearest in RGB, the first of those equally near.
+    """The class of every pixel: the colour of the palette that is nearest in RGB, and the first of several at one distance.
 
     Args:
         pixels: (h, w, 3) uint8.
         palette: (n, 3) uint8, n up to 256.
 
     Returns:
-        (h, w) uint8, and the largest distance of a pixel from its colour: 0 if all are exact, at most 442 (black to white).
+        (h, w) uint8, and the largest distance of a pixel from its colour: 0 if all match exactly, at most 442 (black to
+            white).
     """
-    packed = np.pad(pixels, ((0, 0), (0, 0), (0, 1))).view(np.uint32)[..., 0]  # four bytes a pixel: one whole number
+    packed = np.pad(pixels, ((0, 0), (0, 0), (0, 1))).view(np.uint32)[..., 0]  # four bytes a pixel: one integer
     unique = np.unique(packed)  # a label map has few colours, even where a JPEG has blurred them
     values = unique[:, None].view(np.uint8)[:, :3].astype(np.float32)
     colours = palette.astype(np.float32)
     own = (colours**2).sum(axis=1)
     classes = np.empty(len(unique), np.uint8)
-    for start in range(0, len(unique), AT_ONCE):
-        part = slice(start, start + AT_ONCE)
-        # The squared distance less that of the pixel from black: whole numbers below 2**24, which are exact in float32.
+    for start in range(0, len(unique), BLOCK):
+        part = slice(start, start + BLOCK)
+        # The squared distance minus that of the pixel from black: integers below 2**24, which float32 represents exactly.
         classes[part] = (own - 2 * values[part] @ colours.T).argmin(axis=1)
     largest = np.sqrt(((values - colours[classes]) ** 2).sum(axis=1).max())
     return classes[np.searchsorted(unique, packed)], float(largest)

@@ -7,12 +7,10 @@ class PaperSet(NamedTuple):
     """One of the paper's sets.
 
     Attributes:
-        left, right: what A and B are in its side-by-side pictures.
-        pairs: how many pairs each split has, as published.
+        left, right: what A and B show in its side-by-side pictures.
+        pairs: number of pairs in each split, as published.
         homepage: where the pictures come from.
         terms: what is known of their licence.
-        size: of the archive in bytes, None where it was not found; what a mirror has may differ.
-        sha256: of the archive, None where none was published.
     """
 
     left: str
@@ -20,24 +18,20 @@ class PaperSet(NamedTuple):
     pairs: dict[str, int]
     homepage: str
     terms: str
-    size: int | None = None
-    sha256: str | None = None
 
 
 PAPER_SETS: dict[str, PaperSet] = {
     "facades": PaperSet(
-        "photo of a facade", "its parts as colours", {"train": 400, "val": 100, "test": 106},
+        "photo of a facade", "label map", {"train": 400, "val": 100, "test": 106},
         "https://cmp.felk.cvut.cz/~tylecr1/facade/", "No licence is in the archive; see the CMP Facade Database.",
-        size=30_168_306,
     ),
     "maps": PaperSet(
         "aerial photo", "map", {"train": 1096, "val": 1098},
-        "https://phillipi.github.io/pix2pix/", "Scraped from Google Maps, whose terms apply.", size=250_242_400,
+        "https://phillipi.github.io/pix2pix/", "Scraped from Google Maps, whose terms apply.",
     ),
     "cityscapes": PaperSet(
-        "photo of a street", "its parts as colours", {"train": 2975, "val": 500},
+        "photo of a street", "label map", {"train": 2975, "val": 500},
         "https://www.cityscapes-dataset.com/", "The terms of Cityscapes apply: research that is not commercial.",
-        size=103_441_232,
     ),
     "edges2shoes": PaperSet(
         "edges", "photo of a shoe", {"train": 49_825, "val": 200},

@@ -1,4 +1,4 @@
-"""Finding and reading sets of tensorflow-datasets that were prepared, by random access, without TensorFlow."""
+"""Finding and reading prepared sets of tensorflow-datasets, by random access, without TensorFlow."""
 
 import hashlib
 import json
@@ -12,29 +12,23 @@ from p2p_jax.data.paper_sets import PAPER_SETS
 from p2p_jax.errors import PROGRAM, UserError
 
 SPLITS = {"train": "train", "val": "validation", "test": "test"}
-"""Our names of splits, and those that TFDS has for them."""
-
+"""{our name of a split: that of TFDS}."""
 
 RECORD = "p2p_jax.json"
-"""Beside the shards of a set that was prepared here: what it was prepared from, and a checksum of all its records."""
-
+"""The file beside the shards of a set that this program prepared: its source, and a checksum of all its records."""
 
 INFO = "dataset_info.json"
-
-
 REFERENCE = re.compile(r"(?P<set>\w+)(?:/(?P<config>[\w.+-]+))?(?::(?P<version>\d+\.\d+\.\d+))?")
-
-
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
 class Opened(NamedTuple):
-    """A prepared set, opened.
+    """An opened set.
 
     Attributes:
-        splits: "train", "val", "test", as far as it has them: `len` and `[i] -> {feature: value}` with pictures as encoded
-            bytes, text as bytes, and all else as arrays; safe in threads, and picklable.
-        fingerprint: hash that changes when the data do.
+        splits: those of "train", "val" and "test" that exist: `len` and `[i] -> {feature: value}` with pictures as encoded
+            bytes, text as bytes, and everything else as arrays; thread-safe, and picklable.
+        fingerprint: hash that changes with the data.
     """
 
     splits: dict[str, Sequence[dict[str, Any]]]
@@ -42,19 +36,19 @@ class Opened(NamedTuple):
 
 
 def data_root(data_dir: str | Path | None = None) -> Path:
-    """The folder of prepared sets: the given one, or that of tensorflow-datasets."""
+    """The folder of prepared sets; by default that of tensorflow-datasets (TFDS_DATA_DIR or ~/tensorflow_datasets)."""
     return Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
 
 
 def open_prepared(name: str, data_dir: str | Path | None = None) -> Opened:
-    """Opens a set that was prepared, by this program or by tensorflow-datasets; reads no picture yet.
+    """Opens a set that this program or tensorflow-datasets prepared; reads no picture yet.
 
     Args:
-        name: SET, SET/CONFIG, either with :VERSION (else the latest); a paper's set also without pix2pix/ before it.
+        name: SET or SET/CONFIG, with :VERSION or the latest; the paper's sets also without pix2pix/ in front.
         data_dir: folder of prepared sets; by default that of tensorflow-datasets.
 
     Raises:
-        UserError: there is none, it lacks files, has none of our splits, or its format allows no random access.
+        UserError: there is no such set, it lacks files, has none of our splits, or its format allows no random access.
     """
     folder = find_prepared(name, data_dir)
     import tensorflow_datasets as tfds
@@ -74,27 +68,27 @@ def open_prepared(name: str, data_dir: str | Path | None = None) -> Opened:
         }
     except NotImplementedError:
         raise UserError(
-            f"{name} in {folder} is stored as {builder.info.file_format.value}, which cannot be read in any order: prepare "
-            'it again with file_format="array_record".'
+            f"{name} in {folder} is stored as {builder.info.file_format.value}, which allows no random access: prepare it "
+            'again with file_format="array_record".'
         ) from None
     if not splits:
         raise UserError(f"{name} has the splits {', '.join(builder.info.splits)}: it needs train, validation or test.")
-    lacking = [file for split in builder.info.splits.values() for file in split.filepaths if not file.exists()]
-    if lacking:
-        raise UserError(f"{name} is not whole, {lacking[0]} is missing: remove {folder} and prepare it again.")
+    missing = [file for split in builder.info.splits.values() for file in split.filepaths if not file.exists()]
+    if missing:
+        raise UserError(f"{name} is not complete, {missing[0]} is missing: remove {folder} and prepare it again.")
     return Opened(splits, fingerprint(folder))
 
 
 def find_prepared(name: str, data_dir: str | Path | None = None) -> Path:
-    """The folder of the shards of a set; see `open_prepared`.
+    """The folder of the shards of a set; see `open_prepared` for the arguments.
 
     Raises:
-        UserError: there is none.
+        UserError: there is no such set.
     """
     root = data_root(data_dir)
     match = REFERENCE.fullmatch(name)
     if match is None:
-        raise UserError(f"{name!r} is no name of a set: it must be SET, SET/CONFIG or SET/CONFIG:VERSION.")
+        raise UserError(f"{name!r} is not the name of a set: it must be SET, SET/CONFIG or SET/CONFIG:VERSION.")
     folder = root / match["set"] / (match["config"] or "")
     if match["set"] in PAPER_SETS and not folder.exists():
         folder = root / "pix2pix" / match["set"]
@@ -104,12 +98,12 @@ def find_prepared(name: str, data_dir: str | Path | None = None) -> Path:
         return max(versions, key=lambda path: [int(number) for number in path.name.split(".")])
     configs = [path.name for path in sorted(folder.iterdir()) if any(path.glob(f"*/{INFO}"))] if folder.is_dir() else []
     if configs and not match["config"]:
-        raise UserError(f"{name} has several kinds in {root}: name one of {', '.join(f'{name}/{c}' for c in configs)}.")
-    raise UserError(f"{name} is not prepared in {root}: {_how(match, data_dir)}")
+        raise UserError(f"{name} has several configs in {root}: name one of {', '.join(f'{name}/{c}' for c in configs)}.")
+    raise UserError(f"{name} is not prepared in {root}: {_advise(match, data_dir)}")
 
 
-def _how(match: re.Match[str], data_dir: str | Path | None) -> str:
-    """What to do about a set that is not there."""
+def _advise(match: re.Match[str], data_dir: str | Path | None) -> str:
+    """How to prepare a set that does not exist."""
     where = f" --data-dir {data_dir}" if data_dir else ""
     paper = match["config"] if match["set"] == "pix2pix" else match["set"]
     if paper in PAPER_SETS and not match["version"]:
@@ -122,18 +116,18 @@ def _how(match: re.Match[str], data_dir: str | Path | None) -> str:
 
 
 def is_prepared(folder: Path) -> bool:
-    """Whether the folder of a version holds a whole set."""
+    """Whether the folder of a version holds a complete set."""
     return (folder / INFO).is_file()
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """What was noted when a set was prepared here; empty for one that was not."""
+    """The record of a set that this program prepared; empty for other sets."""
     path = folder / RECORD
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def count_pairs(folder: Path) -> dict[str, int]:
-    """How many records each split of a prepared set has, by our names of splits."""
+    """The number of records in each split of a prepared set, by our names of splits."""
     theirs = {name: split for split, name in SPLITS.items()}
     listed = json.loads((folder / INFO).read_text())["splits"]
     return {
@@ -142,7 +136,7 @@ def count_pairs(folder: Path) -> dict[str, int]:
 
 
 def fingerprint(folder: Path) -> str:
-    """A hash of a prepared set: its name and version, its splits, the sizes of its shards, and its own checksum."""
+    """A hash of a prepared set: its name, version and splits, the sizes of its shards and the checksum in its record."""
     info = json.loads((folder / INFO).read_text())
     known: list[Any] = [info.get(key) for key in ("name", "configName", "version")]
     for split in sorted(info["splits"], key=lambda split: split["name"]):

@@ -1,10 +1,11 @@
-"""Arrays of pixels to another size, or to grey, as PIL does it."""
+"""Resizing arrays of pixels, and converting them to grey, as PIL does."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
 
+Method = Literal["bicubic", "bilinear", "nearest", "area"]
 FILTERS = {
     "bicubic": Image.Resampling.BICUBIC,
     "bilinear": Image.Resampling.BILINEAR,
@@ -14,16 +15,15 @@ GREY = np.array([0.299, 0.587, 0.114], np.float32)  # Source: ITU-R BT.601, as P
 
 
 def resize(pixels: np.ndarray, size: tuple[int, int], method: str = "bicubic") -> np.ndarray:
-    """Resizes by PIL, whose bicubic is the reference's; every channel by itself.
+    """Resizes by PIL, whose bicubic is that of the PyTorch original; each channel separately.
 
     Args:
         pixels: (h, w, c), uint8, uint16 or float32.
         size: (height, width) in pixels.
-        method: bicubic, bilinear, nearest, or area, the mean of what a new pixel covers of the old ones, as TensorFlow
-            computes it.
+        method: bicubic, bilinear, nearest, or area: the mean of the old pixels that a new one covers, as in TensorFlow.
 
     Returns:
-        (height, width, c) of the same dtype; whole numbers rounded and within their limits.
+        (height, width, c) of the same dtype; integers are rounded and clipped to their range.
     """
     height, width = size
     if pixels.shape[:2] == size:
@@ -47,19 +47,19 @@ def _to_dtype(values: np.ndarray, dtype: Any) -> np.ndarray:
 
 
 def _resize_by_area(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    rows, columns = (_shares(old, new) for old, new in zip(pixels.shape[:2], size, strict=True))
+    rows, columns = (_coverage(old, new) for old, new in zip(pixels.shape[:2], size, strict=True))
     return _to_dtype(np.einsum("yh,xw,hwc->yxc", rows, columns, pixels, optimize=True), pixels.dtype)
 
 
-def _shares(old: int, new: int) -> np.ndarray:
-    """Which share of each new pixel is covered by each old one, along one axis: (new, old)."""
+def _coverage(old: int, new: int) -> np.ndarray:
+    """The fraction of each new pixel that each old one covers, along one axis: (new, old)."""
     edges = np.arange(new + 1)[:, None] * (old / new)
     covered = np.clip(edges - np.arange(old), 0, 1)  # of each old pixel, up to each edge
     return np.diff(covered, axis=0) * (new / old)
 
 
 def to_grey(pixels: np.ndarray) -> np.ndarray:
-    """(h, w, 3) to (h, w, 1) of the same dtype, by the weights of PIL's "L"."""
+    """Converts (h, w, 3) to (h, w, 1) of the same dtype, with the weights of PIL's "L"."""
     if pixels.dtype == np.uint8:
         return np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
     return _to_dtype((pixels @ GREY)[..., None], pixels.dtype)

@@ -1,7 +1,7 @@
-"""One side of a pair: from encoded pictures to stored values, and from those to something that can be looked at.
+"""The input or the target of a pair: from encoded pictures to stored values, and from those to pictures for display.
 
-Stored are uint8, uint16 or float32 values as the files have them, (h, w, channels); of a one-hot side the numbers of the
-classes, (h, w, 1) uint8. `values.encode` makes floats in [-1, 1] of them, inside the jitted step.
+Stored values are uint8, uint16 or float32 as in the files, (h, w, channels); of a one-hot side they are class numbers,
+(h, w, 1) uint8. `values.encode` converts them to floats in [-1, 1], inside the jitted step.
 """
 
 from collections.abc import Sequence
@@ -20,10 +20,10 @@ LIMITS = {"8": (0.0, 255.0), "16": (0.0, 65535.0), "float": (0.0, 1.0)}
 DTYPES = {"8": np.uint8, "16": np.uint16, "float": np.float32}
 
 
-CONTRAST = np.array([31, 119, 180], np.int64)  # steps between colours of neighbouring classes that have none of their own
+CONTRAST = np.array([31, 119, 180], np.int64)  # RGB steps between the colours of consecutive classes that have no palette
 
 
-OR_SKIP = ", or leave such files out with --data.on-error skip"
+OR_SKIP = ", or skip such files with --data.on-error skip"
 
 
 def value_range(side: Side) -> tuple[float, float]:
@@ -36,20 +36,20 @@ def stored_channels(side: Side) -> int:
     return 1 if count_classes(side) else sum(side.channels)
 
 
-def takes_numbers(side: Side) -> bool:
-    """Whether its pixels are the numbers of classes, such as the indices of a palette."""
+def holds_class_numbers(side: Side) -> bool:
+    """Whether the pixels are class numbers, such as the indices of a palette."""
     return side.classes is not None and not side.palette
 
 
-def read_part(picture: Picture, name: str, side: Side, index: int, *, option: str | None, transparency: str) -> np.ndarray:
-    """One picture of a side, at its own size, with the channels and depth that the side has.
+def to_stored(picture: Picture, name: str, side: Side, index: int, *, option: str | None, transparency: str) -> np.ndarray:
+    """Converts one picture to stored values: at its own size, with the channels and depth of its side.
 
     Args:
         picture: decoded, with `indices` where the side has classes without a palette.
-        name: of the file.
-        side: what it should be.
-        index: which of the side's pictures it is.
-        option: the side's options begin so, for messages: "--data.input"; None after training, when they are fixed.
+        name: of the file, for messages.
+        side: channels, depth, range and classes that are expected.
+        index: of the picture among those of its side.
+        option: how the side's options begin, for messages: "--data.input"; None after training, when they are fixed.
         transparency: "refuse" or "drop".
 
     Returns:
@@ -60,7 +60,7 @@ def read_part(picture: Picture, name: str, side: Side, index: int, *, option: st
     """
     if side.palette:
         return nearest_class(_to_channels(picture, name, 3, option, transparency), read_palette(side.palette))[0][..., None]
-    picture = _numbers_of(picture, name, option) if side.classes else picture
+    picture = _to_class_numbers(picture, name, option) if side.classes else picture
     wanted = 1 if side.classes else side.channels[index]
     pixels = _to_channels(picture, name, wanted, option, transparency)
     pixels = _to_depth(pixels, name, side.depth, option)
@@ -79,19 +79,19 @@ def read_part(picture: Picture, name: str, side: Side, index: int, *, option: st
     return pixels
 
 
-def _numbers_of(picture: Picture, name: str, option: str | None) -> Picture:
-    """A map of class numbers with one channel; also where grey was saved as RGB, but never from colours."""
+def _to_class_numbers(picture: Picture, name: str, option: str | None) -> Picture:
+    """A map of class numbers with one channel. Grey that was saved as RGB is accepted, colours are refused."""
     numbers = picture.pixels[..., : picture.pixels.shape[-1] - picture.has_alpha]
     if (numbers != numbers[..., :1]).any():
         raise UserError(
-            f"{name} has colours, where numbers of classes are expected: "
+            f"{name} has colours, where class numbers are expected: "
             + _advice(option, "palette", " for colours, or save the numbers as grey or with a palette")
         )
     return Picture(numbers[..., :1])
 
 
 def _advice(option: str | None, value: str, more: str = "") -> str:
-    return f"give {option}.{value}{more.format(option=option)}." if option else "make it like those of training."
+    return f"give {option}.{value}{more.format(option=option)}." if option else "give pictures like those of training."
 
 
 def _to_channels(picture: Picture, name: str, wanted: int, option: str | None, transparency: str) -> np.ndarray:
@@ -123,7 +123,7 @@ def _to_depth(pixels: np.ndarray, name: str, depth: str, option: str | None) -> 
     if depth == "16" and pixels.dtype == np.uint8:
         return pixels.astype(np.uint16) * 257
     if pixels.dtype != DTYPES[depth]:
-        found, give = ("16 bits", "16") if pixels.dtype == np.uint16 else ("real numbers", "float")
+        found, give = ("16 bits", "16") if pixels.dtype == np.uint16 else ("floating-point numbers", "float")
         raise UserError(
             f"{name} has {found} per channel, where {depth} bits are expected: "
             + _advice(option, f"depth {give}", f", or save it with {depth} bits")
@@ -134,10 +134,10 @@ def _to_depth(pixels: np.ndarray, name: str, depth: str, option: str | None) -> 
 def read_side(
     encoded: Sequence[Encoded], side: Side, *, option: str | None, transparency: str
 ) -> list[tuple[str, np.ndarray]]:
-    """All pictures of a side at their own size: (name, pixels), see `read_part`.
+    """Reads all pictures of a side at their own sizes: [(name, pixels)], see `to_stored`.
 
     Raises:
-        UserError: there are more or fewer than the side's channels say, or one of them does not fit.
+        UserError: their number is not that of `side.channels`, or one of them does not suit the side.
     """
     if len(encoded) != len(side.channels):
         several = " ".join("3" for _ in encoded)
@@ -145,18 +145,18 @@ def read_side(
             f"{encoded[0].name} is one of {len(encoded)} pictures on its side of the pair, but {option}.channels names "
             f"{len(side.channels)}: give a number for each, such as {option}.channels {several}."
         )
-    pictures = [decode(one, indices=takes_numbers(side), otherwise=OR_SKIP if option else "") for one in encoded]
+    pictures = [decode(one, indices=holds_class_numbers(side), otherwise=OR_SKIP if option else "") for one in encoded]
     return [
-        (one.name, read_part(picture, one.name, side, i, option=option, transparency=transparency))
+        (one.name, to_stored(picture, one.name, side, i, option=option, transparency=transparency))
         for i, (one, picture) in enumerate(zip(encoded, pictures, strict=True))
     ]
 
 
 def read_mask(picture: Picture, name: str) -> np.ndarray:
-    """A mask, (h, w, 1) uint8, 255 where a pixel counts.
+    """Converts a picture to a mask, (h, w, 1) uint8, 255 where a pixel counts in full.
 
     Raises:
-        UserError: it holds real numbers, or only 0 and 1.
+        UserError: it holds floating-point numbers, colours of more than three channels, or only 0 and 1.
     """
     pixels = picture.pixels[..., : picture.pixels.shape[-1] - picture.has_alpha]
     if pixels.dtype == np.float32 or pixels.shape[-1] not in (1, 3):
@@ -168,18 +168,18 @@ def read_mask(picture: Picture, name: str) -> np.ndarray:
 
 
 def resize_side(pixels: np.ndarray, size: tuple[int, int], side: Side, method: str) -> np.ndarray:
-    """Resizes stored values (h, w, c) to (height, width, c): images by `method`, labels to the nearest pixel."""
+    """Resizes stored values (h, w, c) to (height, width, c): images with `method`, labels to the nearest pixel."""
     resized = resize(pixels, size, "nearest" if side.kind == "labels" else method)
     if resized.dtype == np.float32 and resized is not pixels:
-        return np.clip(resized, *value_range(side))  # bicubic overshoots at edges, as it cannot in whole numbers
+        return np.clip(resized, *value_range(side))  # bicubic overshoots at edges; integers are clipped by `resize`
     return resized
 
 
 def show(side: Side, pixels: np.ndarray) -> list[np.ndarray]:
-    """What a person looks at, of stored values (h, w, c): RGB or grey uint8, one for each of the side's pictures.
+    """Converts stored values (h, w, c) for display: one uint8 picture, RGB or grey, for each picture of the side.
 
-    Classes are shown in the palette's colours or in some of our own, deep values over their range; of more than three
-    channels the first three.
+    Classes get the colours of the palette, or built-in ones; other depths are scaled from the side's range to 0 to 255; of
+    more than three channels the first three are shown.
     """
     if side.palette:
         return [read_palette(side.palette)[pixels[..., 0]]]
@@ -189,5 +189,5 @@ def show(side: Side, pixels: np.ndarray) -> list[np.ndarray]:
         low, high = value_range(side)
         pixels = np.round((pixels.astype(np.float32) - low) * (255 / (high - low))).clip(0, 255).astype(np.uint8)
     ends = np.cumsum(side.channels)
-    parts = [pixels[..., end - count : end] for end, count in zip(ends, side.channels, strict=True)]
-    return [part[..., :3] if part.shape[-1] >= 3 else part[..., :1] for part in parts]
+    pictures = [pixels[..., end - count : end] for end, count in zip(ends, side.channels, strict=True)]
+    return [picture[..., :3] if picture.shape[-1] >= 3 else picture[..., :1] for picture in pictures]

@@ -1,4 +1,4 @@
-"""Stored values to floats in [-1, 1] and back: pure JAX functions, used inside jitted programs."""
+"""Conversion of stored values to floats in [-1, 1] and back: pure JAX functions, used inside jitted programs."""
 
 import jax
 import jax.numpy as jnp
@@ -9,11 +9,11 @@ from p2p_jax.data.sides import DTYPES, value_range
 
 
 def encode(side: Side, stored: Array) -> Array:
-    """Stored values to what the networks see.
+    """Converts stored values to the floats that the networks see.
 
     Args:
-        side: what they are.
-        stored: (..., c) uint8, uint16 or float32; of a one-hot side (..., 1) numbers of classes.
+        side: depth, range and classes of the values.
+        stored: (..., c) uint8, uint16 or float32; of a one-hot side (..., 1) class numbers.
 
     Returns:
         (..., c) float32 in [-1, 1]; of a one-hot side (..., classes), 1 for the class and -1 for all others.
@@ -26,15 +26,15 @@ def encode(side: Side, stored: Array) -> Array:
 
 
 def decode(side: Side, values: Array, *, truncate: bool = False) -> Array:
-    """What the generator made to stored values: the inverse of `encode`.
+    """Converts outputs of the generator to stored values: the inverse of `encode`.
 
     Args:
-        side: what they are.
+        side: depth, range and classes of the values.
         values: (..., c) float in [-1, 1]; of a one-hot side (..., classes).
-        truncate: cut whole numbers off instead of rounding, as the PyTorch original does.
+        truncate: truncate integers instead of rounding, as the PyTorch original does.
 
     Returns:
-        (..., c) uint8, uint16 or float32, within the side's range; of a one-hot side (..., 1), the likeliest class.
+        (..., c) uint8, uint16 or float32, within the side's range; of a one-hot side (..., 1), the most likely class.
     """
     if count_classes(side):
         return jnp.argmax(values, axis=-1, keepdims=True).astype(jnp.uint8)
@@ -46,10 +46,10 @@ def decode(side: Side, values: Array, *, truncate: bool = False) -> Array:
 
 
 def to_255(side: Side, stored: Array) -> Array:
-    """Stored values on the scale 0 to 255 on which pictures are measured: float32, unrounded; one-hot as 0 and 255."""
+    """Converts stored values to the scale 0 to 255 of the metrics: float32, not rounded; one-hot as 0 and 255."""
     return (encode(side, stored) + 1) * 127.5 if needs_scaling(side) else stored.astype(jnp.float32)
 
 
 def needs_scaling(side: Side) -> bool:
-    """Whether stored values are not yet on the scale 0 to 255."""
+    """Whether stored values are on another scale than 0 to 255."""
     return bool(count_classes(side)) or side.depth != "8" or side.range is not None

@@ -1,4 +1,4 @@
-"""Random jitter of pairs: the same for both halves, every offset, in the range of training."""
+"""Augmentation: the same movement for both sides of a pair, every offset equally likely, values in [-1, 1]."""
 
 from functools import partial
 
@@ -10,7 +10,7 @@ from p2p_jax.config import Augment, Side
 from p2p_jax.data.augment import augment, jitter_colour, to_float
 
 PAIRS, SIZE, SMALL = 512, 6, 4
-# Every pixel has a value of its own, so that an output tells where it was taken from.
+# Every pixel has its own value, so that an output shows where it comes from.
 NUMBERED = np.arange(SIZE * (SIZE + 1), dtype=np.uint8).reshape(SIZE, SIZE + 1)
 
 
@@ -37,7 +37,7 @@ def many():
 
 
 def places(pictures):
-    """(row, column, mirrored) of every crop; checks that each is a crop and nothing else."""
+    """(row, column, mirrored) of every crop; checks that each is a crop of the numbered picture."""
     found = []
     for crop in pixels(pictures[..., 0]):
         mirrored = bool(crop[0, 0] > crop[0, 1])
@@ -48,7 +48,7 @@ def places(pictures):
     return np.array(found)
 
 
-def test_both_halves_of_a_pair_are_cropped_and_mirrored_alike(many):
+def test_both_sides_of_a_pair_are_cropped_and_mirrored_alike(many):
     assert many["input"].shape == (PAIRS, SMALL, SMALL, 1)
     assert many["target"].shape == (PAIRS, SMALL, SMALL, 3)
     np.testing.assert_array_equal(np.repeat(many["input"], 3, axis=-1), many["target"])
@@ -70,12 +70,12 @@ def test_rows_columns_and_mirroring_are_drawn_independently(many):
     assert abs(np.corrcoef(found.T)[np.triu_indices(3, 1)]).max() < 5 / np.sqrt(PAIRS)
 
 
-def test_a_pairs_jitter_depends_on_its_index_alone_not_on_the_size_of_the_batch(many):
+def test_the_movement_of_a_pair_depends_on_its_index_and_not_on_the_batch_size(many):
     few = run(0, numbered(3), size=SMALL, flip=True)
     np.testing.assert_array_equal(few["target"], many["target"][:3])
 
 
-def test_another_key_draws_another_jitter(many):
+def test_another_key_draws_other_movements(many):
     other = run(1, numbered(PAIRS), size=SMALL, flip=True)
     assert (places(other["input"]) != places(many["input"])).any(1).mean() > 0.9
 
@@ -86,7 +86,7 @@ def test_without_flip_nothing_is_mirrored():
     assert len(np.unique(found[:, 0])) == 3
 
 
-def test_pictures_of_the_size_wanted_are_not_cropped():
+def test_pictures_of_the_final_size_are_not_cropped():
     batch = {name: value[:, :, :SIZE] for name, value in numbered(4).items()}
     out = run(0, batch, size=SIZE, flip=False)
     np.testing.assert_array_equal(pixels(out["input"]), batch["input"])
@@ -102,7 +102,7 @@ def test_a_rectangle_is_height_and_width():
     assert run(0, numbered(2), size=(3, 5), flip=False)["target"].shape == (2, 3, 5, 3)
 
 
-def test_pixels_become_float32_from_minus_one_to_one():
+def test_stored_values_become_float32_from_minus_one_to_one():
     values = np.arange(256, dtype=np.uint8)
     out = jax.jit(partial(to_float, target=Side(depth="16")))(
         {"input": values, "target": values.astype(np.uint16) * 257, "weight": values}
@@ -121,7 +121,7 @@ def square(count):
 
 
 def ways(options):
-    """Each picture's symmetry as a number, 0 to 7; checks that it is one, and the same for all three."""
+    """How often each of the 8 symmetries was drawn; checks that input, target and weight have the same one."""
     out = jitted(square(256), size=8, options=options, input=Side(channels=(1,)))
     every = [np.rot90(flipped, k) for flipped in (SQUARE[..., 0], SQUARE[:, ::-1, 0]) for k in range(4)]
     found = []
@@ -142,15 +142,15 @@ def ways(options):
         (Augment(flip=True, vertical_flip=True, quarter_turns=True), range(8)),
     ],
 )
-def test_flips_and_turns_are_all_equally_likely_and_the_same_for_all(options, expected):
+def test_flips_and_quarter_turns_are_equally_likely_and_the_same_for_all(options, expected):
     counts = ways(options)
     assert set(np.flatnonzero(counts)) == set(expected)
-    share = 1 / len(expected)
-    assert (abs(counts[list(expected)] - 256 * share) <= 5 * np.sqrt(256 * share * (1 - share))).all()
+    chance = 1 / len(expected)
+    assert (abs(counts[list(expected)] - 256 * chance) <= 5 * np.sqrt(256 * chance * (1 - chance))).all()
 
 
 def ramp(height=32, width=32):
-    """A picture whose two channels are its row and column, so that every output tells where it came from."""
+    """A picture whose two channels are its row and column, so that every output shows where it comes from."""
     y, x = np.mgrid[:height, :width].astype(np.float32)
     return np.stack([y, x], -1)
 
@@ -166,12 +166,12 @@ def warped(options, *, kind="image", count=64, size=16):
 
 
 def middle(pictures):
-    """The map of each crop about its middle, away from the mirrored edges: (n, 2, 2) derivatives, rows of (y, x)."""
+    """The derivatives of each crop about its middle, away from the mirrored edges: (n, 2, 2), rows of (y, x)."""
     inner = pictures[:, 6:10, 6:10]
     return np.stack([np.diff(inner, axis=1).mean((1, 2)), np.diff(inner, axis=2).mean((1, 2))], -1)
 
 
-def test_a_rotation_turns_by_up_to_its_angle_and_keeps_lengths():
+def test_a_rotation_is_limited_by_its_angle_and_keeps_lengths():
     slopes = middle(warped(Augment(flip=False, rotate=20))[0])
     angles = np.rad2deg(np.arctan2(slopes[:, 0, 1], slopes[:, 0, 0]))
     np.testing.assert_allclose(np.linalg.det(slopes), 1, atol=1e-3)
@@ -180,7 +180,7 @@ def test_a_rotation_turns_by_up_to_its_angle_and_keeps_lengths():
     assert angles.min() < -10
 
 
-def test_a_zoom_scales_by_up_to_its_share():
+def test_a_zoom_is_limited_by_its_fraction():
     slopes = middle(warped(Augment(flip=False, zoom=0.2))[0])
     np.testing.assert_allclose(slopes[:, 0, 1], 0, atol=1e-3)
     scales = 1 / slopes[:, 0, 0]
@@ -188,7 +188,7 @@ def test_a_zoom_scales_by_up_to_its_share():
     assert 1.1 < scales.max() <= 1.201
 
 
-def test_a_shift_moves_within_the_room_and_mirrors_what_lies_outside():
+def test_a_shift_is_limited_by_its_fraction_and_mirrors_beyond_the_edges():
     found = warped(Augment(flip=False, shift=0.25), size=32)[0]
     centres = found[:, 15:17, 15:17].mean((1, 2)) - 15.5
     assert abs(centres).max() <= 8.01
@@ -197,7 +197,7 @@ def test_a_shift_moves_within_the_room_and_mirrors_what_lies_outside():
     assert found.max() <= 31
 
 
-def test_labels_are_warped_without_new_values_to_the_same_place():
+def test_labels_are_warped_to_the_same_place_without_new_values():
     image_like, _ = warped(Augment(flip=False, rotate=15, zoom=0.1))
     labels, target = warped(Augment(flip=False, rotate=15, zoom=0.1), kind="labels")
     np.testing.assert_allclose(image_like, target, atol=1e-4)
@@ -205,20 +205,20 @@ def test_labels_are_warped_without_new_values_to_the_same_place():
     assert abs(labels - target).max() <= 0.51
 
 
-def test_no_warp_is_a_warp_by_nothing():
+def test_a_warp_of_almost_nothing_changes_nothing():
     without, _ = warped(Augment(flip=False))
     by_nothing, _ = warped(Augment(flip=False, zoom=1e-7))
     np.testing.assert_allclose(without, by_nothing, atol=1e-3)
 
 
-def test_whole_numbers_stay_whole_in_a_warp():
+def test_integers_stay_integers_in_a_warp():
     batch = {name: np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8) for name in ("input", "target")}
     out = jitted(batch, size=16, options=Augment(rotate=10))
     steps = (np.asarray(out["input"]) + 1) * 127.5
     np.testing.assert_allclose(steps, steps.round(), atol=1e-3)
 
 
-def test_colour_jitter_changes_the_side_that_bears_it():
+def test_colour_jitter_changes_only_its_side():
     picture = np.random.default_rng(0).integers(60, 200, (32, 8, 8, 3), np.uint8)
     batch = {"input": picture, "target": picture}
     options = {"size": 8, "options": Augment(flip=False)}
@@ -240,14 +240,14 @@ def test_brightness_contrast_and_saturation_change_within_their_limits():
     assert np.asarray(jitter_colour(jax.random.key(0), grey[0], 0.0)) == pytest.approx(grey[0], abs=1e-6)
 
 
-def test_new_kinds_of_jitter_shift_none_of_the_paper_s():
+def test_other_augmentation_does_not_change_the_crops_and_flips():
     plain = run(0, numbered(64), size=SMALL, flip=True)
     side = Side(channels=(1,), colour_jitter=0.1)
     with_more = jitted(numbered(64), size=SMALL, options=Augment(), input=side)
     np.testing.assert_array_equal(plain["target"], with_more["target"])
 
 
-def test_colour_jitter_leaves_alpha_alone_and_every_picture_to_itself():
+def test_colour_jitter_keeps_alpha_and_treats_each_picture_separately():
     batch = {"input": np.full((8, 8, 8, 5), 100, np.uint8), "target": np.zeros((8, 8, 8, 3), np.uint8)}
     batch["input"][..., 3] = 255
     batch["input"][..., 4] = np.arange(8)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers.runs import quick_experiment
+from helpers.runs import NO_REPORT, quick_experiment
 from PIL import Image
 
 from p2p_jax.cli import main
@@ -80,7 +80,7 @@ def test_every_damaged_file_is_a_picture_or_a_sentence_with_its_name(fuzzed):
 
 
 def test_training_goes_on_with_the_others_and_names_each(fuzzed, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(trainer, "_write_report", lambda *_: None)
+    monkeypatch.setattr(trainer, "write_report", NO_REPORT)
     config = Config(image_size=16, data=Data(path=str(fuzzed), load_size=18, on_error="skip"))
     pairs = open_dataset(config).splits["train"]
     open_reader(pairs, config)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.cases import mostly_slow
-from helpers.runs import quick_experiment
+from helpers.runs import NO_REPORT, quick_experiment
 from PIL import Image
 
 import p2p_jax
@@ -93,7 +93,7 @@ REPORTED = ("two inputs, masked", "own sizes")
 def test_it_trains_and_translates_and_is_written_as_what_it_is(tmp_path, monkeypatch, name):
     parts, options, (ending, dtype, channels) = KINDS[name]
     if name not in REPORTED:  # its figures take longer to compile than all else here
-        monkeypatch.setattr(trainer, "_write_report", lambda *_: None)
+        monkeypatch.setattr(trainer, "write_report", NO_REPORT)
     pairs, run = write_pairs(tmp_path / "pairs", parts), tmp_path / "run"
     line = ["--workdir", str(run), "--data.path", str(pairs), *options.split()]
     assert main(["train", quick_experiment(tmp_path), *line]) == 0
@@ -111,7 +111,7 @@ def test_it_trains_and_translates_and_is_written_as_what_it_is(tmp_path, monkeyp
 
 
 def test_a_translator_of_deep_pictures_takes_and_gives_their_values(tmp_path, monkeypatch):
-    monkeypatch.setattr(trainer, "_write_report", lambda *_: None)
+    monkeypatch.setattr(trainer, "write_report", NO_REPORT)
     parts, options, _ = KINDS["16 bit to real"]
     line = ["--workdir", str(tmp_path / "run"), "--data.path", str(write_pairs(tmp_path / "pairs", parts))]
     assert main(["train", quick_experiment(tmp_path), *line, *options.split()]) == 0
@@ -125,7 +125,7 @@ def test_a_translator_of_deep_pictures_takes_and_gives_their_values(tmp_path, mo
 
 
 def test_labels_are_not_written_in_a_format_that_changes_them(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(trainer, "_write_report", lambda *_: None)
+    monkeypatch.setattr(trainer, "write_report", NO_REPORT)
     parts, options, _ = KINDS["photo to classes"]
     pairs = write_pairs(tmp_path / "pairs", parts)
     assert (

@@ -1,4 +1,4 @@
-"""Palettes: reading them, and which class a colour belongs to."""
+"""Palettes: reading them, and the class that is nearest to a colour."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def test_a_file_has_a_line_for_each_class(tmp_path):
     assert np.array_equal(read_palette([str(path)]), palette)
 
 
-def test_colours_and_the_name_of_a_palette():
+def test_a_palette_may_be_colours_or_a_name():
     assert read_palette(["#000000", "#0000DE"]).tolist() == [[0, 0, 0], [0, 0, 222]]
     assert read_palette("#010203").tolist() == [[1, 2, 3]]
     assert np.array_equal(read_palette("cmp"), COLOURS)
@@ -36,14 +36,14 @@ def test_colours_and_the_name_of_a_palette():
         ("".join(f"{i % 256} {i // 256} 7\n" for i in range(257)), "257 colours"),
     ],
 )
-def test_other_lines_are_refused(tmp_path, text, message):
+def test_lines_of_another_form_are_refused(tmp_path, text, message):
     path = tmp_path / "palette.txt"
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
         read_palette(str(path))
 
 
-def test_256_colours_are_enough(tmp_path):
+def test_256_colours_are_accepted(tmp_path):
     path = tmp_path / "palette.txt"
     path.write_text("".join(f"{i} {i} {i}\n" for i in range(256)))
     assert read_palette(str(path)).tolist() == [[i, i, i] for i in range(256)]
@@ -58,20 +58,20 @@ def test_256_colours_are_enough(tmp_path):
         (["#000000", "#ffffff", "#000000"], "one colour twice, in colour 0"),
     ],
 )
-def test_other_specs_are_refused(spec, message, tmp_path, monkeypatch):
+def test_anything_else_is_refused(spec, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=message):
         read_palette(spec)
 
 
-def test_a_file_that_is_no_text_is_refused(tmp_path):
+def test_a_file_that_is_not_text_is_refused(tmp_path):
     (tmp_path / "palette.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ValueError, match="not text"):
         read_palette(str(tmp_path / "palette.txt"))
 
 
 @pytest.mark.parametrize("count", [1, 12, 256])
-def test_the_nearest_class_is_the_one_that_comparing_all_finds(count):
+def test_the_nearest_class_equals_that_of_a_full_comparison(count):
     random = np.random.default_rng(count)
     palette = random.integers(0, 256, (count, 3)).astype(np.uint8)
     pixels = random.integers(0, 256, (19, 23, 3)).astype(np.uint8)
@@ -82,7 +82,7 @@ def test_the_nearest_class_is_the_one_that_comparing_all_finds(count):
     assert largest == pytest.approx(distances.min(-1).max(), rel=1e-6)
 
 
-def test_exact_colours_have_distance_0_and_ties_go_to_the_first():
+def test_exact_colours_have_distance_0_and_the_first_of_two_equally_near_ones_counts():
     ids = np.arange(12).reshape(3, 4)
     found, largest = nearest_class(COLOURS[ids], COLOURS)
     assert np.array_equal(found, ids)
@@ -94,11 +94,11 @@ def test_exact_colours_have_distance_0_and_ties_go_to_the_first():
         assert largest == 1
 
 
-def test_a_large_photo_is_compared_in_parts(monkeypatch):
+def test_large_photos_are_compared_in_blocks(monkeypatch):
     random = np.random.default_rng(0)
     pixels, palette = (random.integers(0, 256, shape).astype(np.uint8) for shape in ((30, 40, 3), (7, 3)))
     expected = nearest_class(pixels, palette)
-    monkeypatch.setattr("p2p_jax.data.palettes.AT_ONCE", 100)
+    monkeypatch.setattr("p2p_jax.data.palettes.BLOCK", 100)
     found = nearest_class(pixels, palette)
     assert np.array_equal(found[0], expected[0])
     assert found[1] == expected[1]

@@ -98,12 +98,12 @@ def test_each_process_reads_its_part_of_every_batch_and_no_more():
     assert set(reader.cache) == {0}, "one is read to learn how large they are"
     options = {"seed": 3, "batch_size": 8, "start": 5, "threads": 0, "read": False}
     whole = batches(reader, **options)
-    parts = [batches(reader, share=(index, 4), **options) for index in range(4)]
+    parts = [batches(reader, shard=(index, 4), **options) for index in range(4)]
     for _ in range(6):
         together = np.concatenate([next(part)["index"] for part in parts])
         np.testing.assert_array_equal(together, next(whole)["index"])
-    indices = set(next(batches(reader, share=(1, 4), **options))["index"].tolist())
-    next(batches(reader, share=(1, 4), **(options | {"read": True})))
+    indices = set(next(batches(reader, shard=(1, 4), **options))["index"].tolist())
+    next(batches(reader, shard=(1, 4), **(options | {"read": True})))
     assert set(reader.cache) == {0} | indices
     assert len(indices) == 2
 

@@ -16,7 +16,8 @@ from PIL import Image
 from p2p_jax import layers, ops
 from p2p_jax.config import Data, Side
 from p2p_jax.data.fit import Fit
-from p2p_jax.data.pairs import FileRecords, RecordedPairs
+from p2p_jax.data.pairs import RecordedPairs
+from p2p_jax.data.records import FileRecords
 from p2p_jax.network import network
 from p2p_jax.ops import convolution
 

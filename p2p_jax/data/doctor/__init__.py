@@ -1,1 +1,1 @@
-"""`p2p-jax data check`: looking at every picture of a data set, and drawing conclusions."""
+"""The check of a data set: inspects every picture and reports problems, warnings and the options for training."""

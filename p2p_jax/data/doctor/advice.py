@@ -1,84 +1,135 @@
-"""The line that trains on a set: only what differs from the defaults of `p2p-jax train pix2pix`."""
+"""The options of `p2p-jax train` that suit each side of a set."""
 
-import shlex
+import math
 from collections import Counter
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-import numpy as np
+from p2p_jax.data.doctor.inspection import InspectedPair, PictureStats
+from p2p_jax.data.doctor.summaries import all_colours, colours_of, pictures_by_side, seem_blurred_labels, seem_labels
 
-from p2p_jax.data.doctor.findings import Findings, usable
-from p2p_jax.data.doctor.kinds import Advice, advise
-from p2p_jax.errors import PROGRAM
-
-USUAL, LARGEST = 256, 512  # the paper's size; the largest that is trained on as it is, without being asked for
-SMALLEST = 24  # pixels a side: the least that the default discriminator takes
-SKIPPED = ("channels_differ", "depths_differ", "mask")  # problems of single pairs, besides what is wrong with a file
-BORDER = 286 / 256  # the paper's size before its crop, as a share of that after it
+BITS = (8, 10, 12, 14)  # of cameras and sensors whose values are stored in 16 bits
 
 
-def advise_sides(findings: Findings) -> dict[str, Advice]:
-    """What each side takes: {"input": of A, "target": of B}."""
-    return {"input": advise(findings.pairs, "A"), "target": advise(findings.pairs, "B")}
+class Advice(NamedTuple):
+    """The options that suit one side, as fields of `p2p_jax.config.Side`, and notes for people.
 
-
-def train_line(path: Path, findings: Findings) -> str:
-    """The command that trains on the set, A to B, quoted for a shell.
-
-    Args:
-        path: of the set.
-        findings: of `examine`.
+    Attributes:
+        channels: a number for each of its pictures.
+        depth, range, classes: the options of those names; None stands for the default.
+        labels: whether the side holds label maps.
+        drop: whether transparency must be dropped.
+        notes: further sentences.
     """
-    words = [PROGRAM, "train", "pix2pix", "--data.path", str(path)]
-    sides = advise_sides(findings)
-    for name, advice in sides.items():
-        words += _side(f"--data.{name}", advice)
-    if any(advice.drop for advice in sides.values()):
-        words += ["--data.transparency", "drop"]
-    words += _size(findings)
-    if any(pair.wrong for pair in findings.pairs) or any(finding.kind in SKIPPED for finding in findings.problems):
-        words += ["--data.on-error", "skip"]
-    return shlex.join(words)
+
+    channels: tuple[int, ...]
+    depth: str
+    range: tuple[float, float] | None
+    labels: bool
+    classes: int | None
+    drop: bool
+    notes: tuple[str, ...]
 
 
-def _side(option: str, advice: Advice) -> list[str]:
-    words = []
-    if advice.channels != (3,):
-        words += [f"{option}.channels", *map(str, advice.channels)]
-    if advice.depth != "8":
-        words += [f"{option}.depth", advice.depth]
-    if advice.range is not None:
-        words += [f"{option}.range", *(f"{value:g}" for value in advice.range)]
-    if advice.labels:
-        words += [f"{option}.kind", "labels"]
-    if advice.classes is not None:
-        words += [f"{option}.classes", str(advice.classes)]
-    return words
+def advise_sides(pairs: Sequence[InspectedPair]) -> dict[str, Advice]:
+    """The options of both sides: {"input": of A, "target": of B}."""
+    return {"input": advise(pairs, "A"), "target": advise(pairs, "B")}
 
 
-def _size(findings: Findings) -> list[str]:
-    sizes = Counter(next(iter(pair.looks.values())).size for pair in findings.pairs if usable(pair))
-    if not sizes:
-        return []
-    if len(sizes) > 1:
-        # Not the very smallest: one small picture among many large ones is enlarged.
-        shorter = np.array([min(size) for size in sizes.elements()])
-        return _square(int(np.quantile(shorter, 0.1, method="lower")))
-    (height, width), _ = sizes.most_common()[0]
-    if height == width:
-        return _square(height)
-    if max(height, width) <= LARGEST and min(height, width) >= SMALLEST:
-        return ["--image-size", str(height), str(width)]
-    return [*_square(min(height, width)), *_keeping_the_ratio(height, width)]
+def advise(pairs: Sequence[InspectedPair], letter: str) -> Advice:
+    """Chooses the options of one side, "A" or "B"."""
+    by_side = pictures_by_side(pairs, letter)
+    pictures = [stats for some in by_side.values() for stats in some]
+    if not pictures:
+        return Advice((3,), "8", None, labels=False, classes=None, drop=False, notes=())
+    channels = tuple(_choose_channels(some) for some in by_side.values())
+    labels = all(seem_labels(some) for some in by_side.values())
+    depth = _choose_depth(pictures)
+    classes = _count_classes(pairs, letter, pictures) if labels and depth == "8" and len(by_side) == 1 else None
+    dropped = any(
+        stats.transparent and stats.channels != n
+        for some, n in zip(by_side.values(), channels, strict=True)
+        for stats in some
+    )
+    return Advice(
+        channels=channels if classes is None else (3,),
+        depth=depth,
+        range=_choose_range(pictures, depth),
+        labels=labels,
+        classes=classes,
+        drop=dropped,
+        notes=tuple(_write_notes(letter, pictures, labels, classes, channels)),
+    )
 
 
-def _square(side: int) -> list[str]:
-    return ["--image-size", str(max(side, SMALLEST))] if side < USUAL else []
+def _choose_channels(pictures: Sequence[PictureStats]) -> int:
+    """The channels: with alpha only if all pictures have it and some use it; 3 if some have colours and others are grey."""
+    counts = {stats.channels for stats in pictures}
+    if len(counts) == 1 and any(stats.transparent for stats in pictures):
+        return counts.pop()
+    colours = Counter(map(colours_of, pictures))
+    return max(colours) if set(colours) <= {1, 3} else colours.most_common(1)[0][0]
 
 
-def _keeping_the_ratio(height: int, width: int) -> list[str]:
-    """Scaled so that the shorter side is a little longer than the square crop, as the width sets the scale."""
-    words = ["--data.preprocess", "scale_width_and_crop"]
-    if height > width:
-        return words
-    load = round(min(max(height, SMALLEST), USUAL) * BORDER)
-    return [*words, "--data.load-size", str(load), str(round(load * width / height))]
+def _choose_depth(pictures: Sequence[PictureStats]) -> str:
+    depths = Counter(stats.depth for stats in pictures)
+    if depths["float"] > len(pictures) / 2:
+        return "float"
+    return "16" if depths["16"] else "8"
+
+
+def _choose_range(pictures: Sequence[PictureStats], depth: str) -> tuple[float, float] | None:
+    pictures = [stats for stats in pictures if (stats.depth == "float") == (depth == "float")]
+    low, high = min(stats.low for stats in pictures), max(stats.high for stats in pictures)
+    if depth == "16" and all(stats.depth == "16" for stats in pictures):
+        bits = next((bits for bits in BITS if high < 2**bits), 16)
+        return (0, 2**bits - 1) if bits < 16 else None
+    if depth != "float" or (low >= 0 and high <= 1):
+        return None
+    if low >= -1 and high <= 1:
+        return -1, 1
+    if low >= 0 and 127 < high <= 255:
+        return 0, 255
+    return (0 if low >= 0 else -_round_up(-low)), (0 if high <= 0 else _round_up(high))
+
+
+def _round_up(value: float) -> float:
+    """Rounds up to two digits, so that the range holds all pictures and is easy to read."""
+    step = 10.0 ** (math.floor(math.log10(value)) - 1)
+    rounded = float(f"{math.ceil(value / step) * step:.12g}")
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
+def _count_classes(pairs: Sequence[InspectedPair], letter: str, pictures: Sequence[PictureStats]) -> int | None:
+    """The number of classes if the pixels are class numbers, in grey files or in files with one palette; otherwise None."""
+    palettes = {stats.palette for stats in pictures}
+    if palettes != {None}:
+        indices = [stats.highest_index for stats in pictures if stats.highest_index is not None]
+        # Where a side-by-side picture has class numbers at one side and colours at the other, colours are safer for both.
+        separate = all("pair" not in pair.files for pair in pairs)
+        return max(indices) + 1 if len(palettes) == 1 and separate and 1 <= max(indices) < 256 else None
+    values = all_colours(pictures)
+    if values is None or not all(stats.colourless or colours_of(stats) == 1 for stats in pictures):
+        return None
+    numbers = [int(value) & 255 for value in values]
+    count = max(numbers) + 1
+    return count if len(numbers) >= count / 2 else None  # with more gaps they are shades, or the gaps have a meaning
+
+
+def _write_notes(
+    letter: str, pictures: Sequence[PictureStats], labels: bool, classes: int | None, channels: tuple[int, ...]
+) -> Iterable[str]:
+    colours = all_colours(pictures)
+    option = "--data." + {"A": "input", "B": "target"}[letter]
+    if classes is None and labels and colours and len(channels) == 1 and colours_of(pictures[0]) == 3:
+        palette = " ".join(f"'#{int(colour):06x}'" for colour in colours)
+        yield f"{letter} is a label map of {len(colours)} colours; for a channel per class give {option}.palette {palette}"
+    if not labels and seem_blurred_labels(pictures):
+        yield (
+            f"{letter} looks like a label map saved as JPEG: its colours are not exact, so it is trained on as a picture; "
+            f"if you know its colours, {option}.kind labels and {option}.palette assign each pixel the nearest one."
+        )
+    if classes is None and channels == (3,) and all(stats.colourless or colours_of(stats) == 1 for stats in pictures):
+        yield f"{letter} is grey everywhere, though saved as RGB: {option}.channels 1 is enough."
+    if any(stats.has_alpha for stats in pictures) and not any(stats.transparent for stats in pictures):
+        yield f"{letter} has an alpha channel that is opaque everywhere: it is ignored."

@@ -1,4 +1,4 @@
-"""Looking at every picture of a set once: of each only a small summary is kept, so that large sets fit into memory."""
+"""Inspecting the pictures of a pair. Only a small summary of each is kept, so that large sets fit into memory."""
 
 import hashlib
 from pathlib import Path
@@ -8,37 +8,37 @@ import numpy as np
 from PIL import Image
 
 from p2p_jax.data.doctor.match import find_edges
-from p2p_jax.data.pictures import SMALLEST, Picture, decode, of_file
+from p2p_jax.data.pictures import MIN_SIDE, Picture, TooSmall, decode, of_file
 from p2p_jax.data.resizing import to_grey
 from p2p_jax.errors import UserError
 
-MOST_COLOURS = 64  # a picture of more distinct colours is taken for no label map
-SAMPLE = 2**15  # pixels looked at for what needs no exact answer
+MAX_COLOURS = 64  # a picture with more distinct colours is not taken for a label map
+SAMPLE = 2**15  # pixels for measures that need not be exact
 OPAQUE = {"8": 255, "16": 65535, "float": 1}
 DEPTHS: dict[Any, str] = {np.dtype(np.uint8): "8", np.dtype(np.uint16): "16"}
 
 
-class Look(NamedTuple):
-    """What is kept of one picture, or of one half of a side-by-side picture.
+class PictureStats(NamedTuple):
+    """Statistics of one picture, or of one half of a side-by-side picture.
 
     Attributes:
         file: its path.
         size: (height, width) in pixels.
-        channels: with alpha, if it has that.
-        has_alpha, transparent: whether the last channel is transparency, and whether it is used anywhere.
+        channels: including alpha.
+        has_alpha, transparent: whether the last channel is alpha, and whether any pixel is not opaque.
         depth: "8", "16" or "float".
-        low, high: the smallest and largest value, alpha aside.
-        std, span: standard deviation and range of the channel where they are largest, in its own values.
-        colourless: red, green and blue are the same everywhere.
-        colours: its distinct colours (packed as 0xRRGGBB; of one channel the values), or None if over `MOST_COLOURS`.
+        low, high: the smallest and largest value, without alpha.
+        std, span: standard deviation and range, each of the channel where it is largest, in stored values.
+        colourless: whether red, green and blue are equal in every pixel.
+        colours: its distinct colours (packed as 0xRRGGBB; of one channel the values), or None if over `MAX_COLOURS`.
         palette: hash of a palette file's colours, or None; "1 bit" for a bitmap.
         highest_index: of a palette file or bitmap, the largest number that its pixels hold.
-        flat: share of neighbouring pixels that are equal, across or down, whichever is less, in [0, 1].
-        even: share of 8 x 8 blocks that are almost even (within 8 of 255 levels), in [0, 1].
-        even_colours: clearly different colours of those blocks, each of at least 2 % of them.
-        traits: numbers that tell kinds of pictures apart, see `_traits`.
+        flat: fraction of equal neighbouring pixels, across or down, whichever is smaller, in [0, 1].
+        even: fraction of 8 x 8 blocks that are nearly constant (within 8 of 255 levels), in [0, 1].
+        even_colours: number of clearly different colours of those blocks that at least 2 % of them have.
+        traits: measures that differ between kinds of pictures, see `_measure_traits`.
         digest: hash of the pixels.
-        edges: see `doctor_match.find_edges`.
+        edges: see `match.find_edges`.
     """
 
     file: str
@@ -63,86 +63,82 @@ class Look(NamedTuple):
     edges: np.ndarray
 
 
-class Pair(NamedTuple):
-    """What is known of one pair.
+class InspectedPair(NamedTuple):
+    """A pair and what is known of it.
 
     Attributes:
-        split, name: as `layout.find_parts` gave them.
-        files: its pictures by part, "pair" for a side-by-side one.
-        looks: by part, "A" and "B" for a side-by-side one; those that cannot be used are missing.
-        wrong: (kind, sentence) for all that a training would stop at.
+        split, name: from `layout.find_pairs`.
+        files: its files by side; "pair" for a side-by-side picture.
+        pictures: statistics by side, "A" and "B" for a side-by-side picture; without those that cannot be used.
+        problems: [(kind, sentence)] of everything that would stop a training.
     """
 
     split: str
     name: str
     files: dict[str, str]
-    looks: dict[str, Look]
-    wrong: tuple[tuple[str, str], ...] = ()
+    pictures: dict[str, PictureStats]
+    problems: tuple[tuple[str, str], ...] = ()
 
 
-def look_at_pair(split: str, name: str, files: dict[str, Path]) -> Pair:
-    """Reads all pictures of a pair; never raises for what is in the files."""
-    looks: dict[str, Look] = {}
-    wrong = []
-    for part, file in files.items():
+class OddWidth(UserError):
+    """A side-by-side picture has an odd width, so its halves would differ in size."""
+
+
+def inspect_pair(split: str, name: str, files: dict[str, Path]) -> InspectedPair:
+    """Reads all pictures of a pair. Pictures that cannot be used become problems of the pair.
+
+    Args:
+        split, name: of the pair.
+        files: by side (see `names.Files`).
+    """
+    pictures: dict[str, PictureStats] = {}
+    problems = []
+    for side, file in files.items():
         try:
-            looks |= _look_at_file(part, file)
-        except ValueError as error:
-            sentence = str(error)
-            small = "needs at least" in sentence
-            kind = "odd_width" if isinstance(error, _OddWidth) else "too_small" if small else "unreadable"
-            wrong.append((kind, sentence))
-        except Exception as error:  # such as too little memory for a huge picture: one line, and on to the next
-            wrong.append(
-                ("unreadable", f"{file} cannot be looked at ({type(error).__name__}): make it smaller or remove it.")
-            )
-    sizes = {look.size for look in looks.values()}
-    if len(sizes) > 1:
-        each = [f"{look.file} has {_size(look.size)}" for look in looks.values()]
-        wrong.append(("sizes_differ", f"{', '.join(each)} pixels"))
-    return Pair(split, name, {part: str(file) for part, file in files.items()}, looks, tuple(wrong))
+            pictures |= _inspect_file(side, file)
+        except UserError as error:
+            kinds = {OddWidth: "odd_width", TooSmall: "too_small"}
+            problems.append((kinds.get(type(error), "unreadable"), str(error)))
+        except MemoryError:
+            problems.append(("unreadable", f"{file} does not fit into the memory: make it smaller or remove it."))
+    if len({stats.size for stats in pictures.values()}) > 1:
+        each = [f"{stats.file} has {stats.size[1]} x {stats.size[0]}" for stats in pictures.values()]
+        problems.append(("sizes_differ", f"{', '.join(each)} pixels"))
+    return InspectedPair(split, name, {side: str(file) for side, file in files.items()}, pictures, tuple(problems))
 
 
-class _OddWidth(ValueError):
-    """A side-by-side picture has no two halves of the same size."""
-
-
-def _size(size: tuple[int, int]) -> str:
-    return f"{size[1]} x {size[0]}"
-
-
-def halves(part: str, picture: Picture) -> dict[str, Picture]:
-    """The pictures that a file holds, by part: both halves of a side-by-side one, else itself."""
-    if part != "pair":
-        return {part: picture}
+def split_halves(side: str, picture: Picture) -> dict[str, Picture]:
+    """The pictures of a file by side: both halves of a side-by-side picture, otherwise the picture itself."""
+    if side != "pair":
+        return {side: picture}
     middle = picture.pixels.shape[1] // 2
     cut = {"A": picture.pixels[:, :middle], "B": picture.pixels[:, middle:]}
-    return {part: Picture(np.ascontiguousarray(half), picture.has_alpha) for part, half in cut.items()}
+    return {letter: Picture(np.ascontiguousarray(half), picture.has_alpha) for letter, half in cut.items()}
 
 
-def _look_at_file(part: str, file: Path) -> dict[str, Look]:
+def _inspect_file(side: str, file: Path) -> dict[str, PictureStats]:
     picture = decode(of_file(file))
     width = picture.pixels.shape[1]
-    if part == "pair" and width % 2:
-        raise _OddWidth(f"{file} is {width} pixels wide, so it has no two halves of the same size")
-    if part == "pair" and width // 2 < SMALLEST:
-        raise UserError(f"{file} is {width} pixels wide: each half needs at least {SMALLEST}.")
-    palette, indices = _palette(file, picture)
-    numbers = {} if indices is None else halves(part, Picture(indices))
+    if side == "pair" and width % 2:
+        raise OddWidth(f"{file} is {width} pixels wide, so its two halves would differ in size")
+    if side == "pair" and width // 2 < MIN_SIDE:
+        raise TooSmall(f"{file} is {width} pixels wide: each half needs at least {MIN_SIDE}.")
+    palette, indices = _read_palette_indices(file, picture)
+    numbers = {} if indices is None else split_halves(side, Picture(indices))
     return {
-        part: look_at(half, str(file), palette, numbers[part].pixels if part in numbers else None)
-        for part, half in halves(part, picture).items()
+        half_side: measure_picture(half, str(file), palette, numbers[half_side].pixels if half_side in numbers else None)
+        for half_side, half in split_halves(side, picture).items()
     }
 
 
-def _palette(file: Path, picture: Picture) -> tuple[str | None, np.ndarray | None]:
-    """The hash of a palette file's colours and its pixels' numbers (h, w, 1), or None twice."""
+def _read_palette_indices(file: Path, picture: Picture) -> tuple[str | None, np.ndarray | None]:
+    """The hash of a palette file's colours and its indices (h, w, 1); or None twice for other files."""
     if picture.pixels.dtype != np.uint8 or file.suffix.lower() in (".jpg", ".jpeg", ".npy", ".npz"):
         return None, None
     try:
         with Image.open(file) as opened:
             mode, colours = opened.mode, opened.getpalette() or []
-    except Exception:  # what PIL cannot open has no palette that it could tell
+    except Exception:  # PIL raises every kind of error; a file that it cannot open has no palette
         return None, None
     if mode not in ("P", "1"):
         return None, None
@@ -150,24 +146,26 @@ def _palette(file: Path, picture: Picture) -> tuple[str | None, np.ndarray | Non
     return ("1 bit" if mode == "1" else hashlib.blake2b(bytes(colours), digest_size=8).hexdigest()), indices
 
 
-def look_at(picture: Picture, file: str, palette: str | None = None, indices: np.ndarray | None = None) -> Look:
-    """Summarises a decoded picture.
+def measure_picture(
+    picture: Picture, file: str, palette: str | None = None, indices: np.ndarray | None = None
+) -> PictureStats:
+    """Computes the statistics of a decoded picture.
 
     Args:
         picture: (h, w, c).
         file: its path.
-        palette, indices: of a palette file, the hash of its colours and the numbers of its pixels (h, w, 1).
+        palette, indices: of a palette file, the hash of its colours and the indices of its pixels (h, w, 1).
     """
     pixels = picture.pixels
     values = pixels[..., :-1] if picture.has_alpha and pixels.shape[-1] > 1 else pixels
     depth = DEPTHS.get(pixels.dtype, "float")
     low, high = float(values.min()), float(values.max())
-    planes, grey = np.moveaxis(values, -1, 0), _grey(values)
+    planes, grey = np.moveaxis(values, -1, 0), _to_grey(values)
     levels = grey if pixels.dtype == np.uint8 else (grey - low) * (255 / max(high - low, 1e-12))
-    packed = _packed(_sampled(values))
-    flat = min(_flat(packed), _flat(_packed(_sampled(values.swapaxes(0, 1)))))
-    even, even_colours = _even_blocks(values, levels)
-    return Look(
+    packed = _pack_colours(_sample_rows(values))
+    flat = min(_measure_flat(packed), _measure_flat(_pack_colours(_sample_rows(values.swapaxes(0, 1)))))
+    even, even_colours = _measure_even_blocks(values, levels)
+    return PictureStats(
         file=file,
         size=(pixels.shape[0], pixels.shape[1]),
         channels=pixels.shape[-1],
@@ -179,61 +177,62 @@ def look_at(picture: Picture, file: str, palette: str | None = None, indices: np
         std=max(float(np.std(plane, dtype=np.float64)) for plane in planes),
         span=max(float(plane.max()) - float(plane.min()) for plane in planes),
         colourless=values.shape[-1] == 3 and all(np.array_equal(values[..., 0], values[..., i]) for i in (1, 2)),
-        colours=_colours(values, packed),
+        colours=_list_colours(values, packed),
         palette=palette,
         highest_index=None if indices is None else int(indices.max()),
         flat=flat,
         even=even,
         even_colours=even_colours,
-        traits=_traits(values, levels, flat, packed),
-        digest=_digest(pixels),
+        traits=_measure_traits(values, levels, flat, packed),
+        digest=_hash_pixels(pixels),
         edges=find_edges(levels),
     )
 
 
-def _flat(lines: np.ndarray) -> float:
+def _measure_flat(lines: np.ndarray) -> float:
     return float((lines[:, 1:] == lines[:, :-1]).mean())
 
 
-def _digest(pixels: np.ndarray) -> str:
+def _hash_pixels(pixels: np.ndarray) -> str:
     hashed = hashlib.blake2b(f"{pixels.dtype} {pixels.shape}".encode(), digest_size=16)
     hashed.update(np.ascontiguousarray(pixels).data)
     return hashed.hexdigest()
 
 
-def _grey(values: np.ndarray) -> np.ndarray:
-    """(h, w) float32 in the picture's own values."""
+def _to_grey(values: np.ndarray) -> np.ndarray:
+    """Converts stored values to grey: (h, w) float32 on the same scale."""
     if values.shape[-1] == 3:
         return to_grey(np.ascontiguousarray(values))[..., 0].astype(np.float32)
     return values.astype(np.float32).mean(axis=-1)
 
 
-def _packed(values: np.ndarray) -> np.ndarray:
-    """(h, w) one number for each colour; of deep colours and of other channels than RGB only that of the first channel."""
+def _pack_colours(values: np.ndarray) -> np.ndarray:
+    """One number for each pixel, (h, w): 0xRRGGBB for RGB of 8 bits, otherwise the value of the first channel."""
     if values.dtype != np.uint8 or values.shape[-1] != 3:
         return values[..., 0]
     return (values[..., 0].astype(np.uint32) << 16) | (values[..., 1].astype(np.uint32) << 8) | values[..., 2]
 
 
 def _distinct(numbers: np.ndarray) -> np.ndarray:
-    ordered = np.sort(numbers, axis=None)  # np.unique is several times slower for what has many different numbers
+    ordered = np.sort(numbers, axis=None)  # np.unique is several times slower where most numbers differ
     return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])]
 
 
-def _sampled(values: np.ndarray) -> np.ndarray:
-    """Whole rows of a picture, evenly spread, about `SAMPLE` pixels."""
+def _sample_rows(values: np.ndarray) -> np.ndarray:
+    """Evenly spaced rows of a picture, about `SAMPLE` pixels."""
     return values[:: max(1, values.shape[0] * values.shape[1] // SAMPLE)]
 
 
-def _colours(values: np.ndarray, sample: np.ndarray) -> tuple[float, ...] | None:
-    known = values.shape[-1] == 1 or (values.dtype == np.uint8 and values.shape[-1] == 3)
-    if not known or len(_distinct(sample)) > MOST_COLOURS:  # spares sorting all of a large photo
+def _list_colours(values: np.ndarray, sample: np.ndarray) -> tuple[float, ...] | None:
+    can_pack = values.shape[-1] == 1 or (values.dtype == np.uint8 and values.shape[-1] == 3)
+    if not can_pack or len(_distinct(sample)) > MAX_COLOURS:  # avoids sorting all pixels of a large photo
         return None
-    distinct = _distinct(_packed(values))
-    return tuple(distinct.tolist()) if len(distinct) <= MOST_COLOURS else None
+    distinct = _distinct(_pack_colours(values))
+    return tuple(distinct.tolist()) if len(distinct) <= MAX_COLOURS else None
 
 
-def _even_blocks(values: np.ndarray, levels: np.ndarray) -> tuple[float, int]:
+def _measure_even_blocks(values: np.ndarray, levels: np.ndarray) -> tuple[float, int]:
+    """`even` and `even_colours` of `PictureStats`."""
     rows, columns = (side // 8 for side in levels.shape)
     # Tiles by reshaping: (rows, columns, 64 pixels) is many times faster to reduce than strided axes.
     tiles = levels[: rows * 8, : columns * 8].reshape(rows, 8, columns, 8).swapaxes(1, 2).reshape(rows, columns, 64)
@@ -246,12 +245,12 @@ def _even_blocks(values: np.ndarray, levels: np.ndarray) -> tuple[float, int]:
     return float(even.mean()), int((counts >= max(2, 0.02 * even.sum())).sum()) if len(numbers) else 0
 
 
-def _traits(values: np.ndarray, levels: np.ndarray, flat: float, packed: np.ndarray) -> tuple[float, ...]:
-    """Evenness, number of colours, sharpness, contrast, brightness, saturation, and share of values at either end."""
-    sharpness = np.abs(np.diff(_sampled(levels), 2, axis=1)).mean()
-    sample = _sampled(values).astype(np.float32)
+def _measure_traits(values: np.ndarray, levels: np.ndarray, flat: float, packed: np.ndarray) -> tuple[float, ...]:
+    """Flatness, number of colours, sharpness, contrast, brightness, saturation, fraction of values at either extreme."""
+    sharpness = np.abs(np.diff(_sample_rows(levels), 2, axis=1)).mean()
+    sample = _sample_rows(values).astype(np.float32)
     channels = sample if values.dtype == np.uint8 else sample * np.float32(255 / max(float(sample.max()), 1e-12))
-    planes = np.ascontiguousarray(np.moveaxis(channels, -1, 0))  # whole planes are fast to compare
+    planes = np.ascontiguousarray(np.moveaxis(channels, -1, 0))  # contiguous planes are faster to compare
     saturation = (np.maximum.reduce(planes) - np.minimum.reduce(planes)).mean()
     extreme = ((channels <= 8) | (channels >= 247)).mean()
     distinct = len(_distinct(packed))

@@ -1,9 +1,9 @@
-"""Whether A and B belong together, as far as edges and kinds of pictures tell: strong evidence only.
+"""Finding pairs whose A and B do not belong together, from edges and from kinds of pictures. Only strong evidence counts.
 
-A similarity is measured in standard deviations of those of pictures that do not belong together. The thresholds come from
-400 and 106 photos with label maps (CMP facades), where true pairs have 4.7 on average, from the same photos with blurred,
-noisy, dark, moved and partly covered copies of themselves (1 to 12), and from drawn facades of 32 and 64 pixels (4 to 4.6);
-each in order, where nothing may be said, and with files exchanged, which is noticed in about 19 of 20 cases.
+The unit of similarity is the standard deviation of the similarities of pictures that do not belong together. The thresholds
+were chosen on 400 and 106 photos with label maps (CMP facades), where true pairs have 4.7 on average, on the same photos
+with blurred, noisy, dark, shifted and partly covered copies of themselves (1 to 12), and on drawn facades of 32 and 64
+pixels (4 to 4.6). With all files in order nothing is reported; of exchanged files about 19 in 20 are found.
 """
 
 from collections.abc import Sequence
@@ -13,47 +13,50 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-SIDE, KEPT = 64, 32  # pixels a side: edges are found at the first size and kept at the second
-AT_ONCE = 2048  # pairs that are compared with each other; in sets with more, those that are near in the order of names
-FEWEST = 12  # pairs; with fewer there is no telling what is usual
-UNRELATED = 0.5  # mean similarity of pairs below which they hardly differ from shuffled ones
-RELATED = 3.0  # and from which on single pairs can be judged
-MARGIN, SUM = 1.5, 5.5  # the worst of all pairs in order had 2.1 and 4.9, misplaced ones 4 and 9 as their medians
-STRANGER = 2.5  # what is paired with the wrong one is hardly ever more similar to it
-CLEAR = 0.7  # share of pairs that fit each other best, of the CMP facades 0.9, below which the others are not judged
+SIZE, KEPT_SIZE = 64, 32  # pixels a side: edges are computed at the first size and kept at the second
+BLOCK = 2048  # pairs that are compared with each other; larger sets are compared block by block, in the order of names
+MIN_PAIRS = 12  # with fewer pairs the usual similarity is unknown
+UNRELATED = 0.5  # mean similarity below which pairs hardly differ from shuffled ones
+RELATED = 3.0  # mean similarity from which on single pairs can be judged
+MARGIN, SUM = 1.5, 5.5  # pairs in order had at most 2.1 and 4.9; exchanged ones have medians of 4 and 9
+STRANGER = 2.5  # pictures that do not belong together are hardly ever more similar than this
+CLEAR = 0.7  # fraction of pairs that must fit each other best before the others are judged; 0.9 for the CMP facades
 LAGS = (1, -1, 2, -2, 3, -3)
-SEPARATION = 4.0  # how far apart A and B must be, in standard deviations, before a swapped pair can be named
-FEWEST_TO_SWAP = 20
+SEPARATION = 4.0  # standard deviations between A and B from which on a swapped pair can be recognised
+MIN_PAIRS_TO_SWAP = 20
 
 
 def find_edges(levels: np.ndarray) -> np.ndarray:
-    """Where brightness changes across and down, at a small size, relative to what is around: (2 * KEPT**2,) int8.
+    """Finds where brightness changes across and down, at a small size and relative to the local contrast.
 
     Args:
         levels: (h, w) brightness on the scale 0 to 255.
+
+    Returns:
+        (2 * KEPT_SIZE**2,) int8.
     """
     from scipy import ndimage
 
-    shrunk = Image.fromarray(levels.astype(np.float32)).resize((SIDE, SIDE), Image.Resampling.BOX)
+    shrunk = Image.fromarray(levels.astype(np.float32)).resize((SIZE, SIZE), Image.Resampling.BOX)
     small = np.asarray(shrunk)
     slopes = np.stack([ndimage.sobel(small, axis) for axis in (0, 1)])
     power = np.square(slopes).sum(axis=0)
-    # Divided by the contrast around, or a few strong edges would outweigh all others; the mean keeps noise small.
-    around = np.sqrt(ndimage.gaussian_filter(power, SIDE / 8)) + 0.3 * np.sqrt(power).mean() + 1e-3
-    strength = ndimage.gaussian_filter(np.sqrt(np.abs(slopes / around)), (0, 0.7, 0.7))
-    half = SIDE // KEPT
-    kept = strength.reshape(2, KEPT, half, KEPT, half).mean(axis=(2, 4))
+    # Without dividing by the local contrast, a few strong edges would outweigh all others; the mean keeps noise small.
+    contrast = np.sqrt(ndimage.gaussian_filter(power, SIZE / 8)) + 0.3 * np.sqrt(power).mean() + 1e-3
+    strength = ndimage.gaussian_filter(np.sqrt(np.abs(slopes / contrast)), (0, 0.7, 0.7))
+    half = SIZE // KEPT_SIZE
+    kept = strength.reshape(2, KEPT_SIZE, half, KEPT_SIZE, half).mean(axis=(2, 4))
     kept -= kept.mean(axis=(1, 2), keepdims=True)
     return np.clip(np.round(kept.ravel() * 64), -127, 127).astype(np.int8)
 
 
 class Matches(NamedTuple):
-    """What edges say.
+    """The result of comparing edges.
 
     Attributes:
         similarity: mean of the pairs, in standard deviations of shuffled ones; None if there are too few pairs.
-        lag: B of the pair so many places further on belongs to A, for all; 0 if they are in order.
-        misplaced: {number of a pair: number of the pair whose B fits its A}.
+        lag: the A of every pair belongs to the B of the pair this many places later; 0 if they are in order.
+        misplaced: {index of a pair: index of the pair whose B fits its A}.
     """
 
     similarity: float | None
@@ -62,21 +65,21 @@ class Matches(NamedTuple):
 
 
 def match(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> Matches:
-    """Compares every pair with others of its split.
+    """Compares every pair with the others of its split.
 
     Args:
         a, b: `find_edges` of both halves, in the order of names.
     """
-    if len(a) < FEWEST:
+    if len(a) < MIN_PAIRS:
         return Matches(None, 0, {})
     own, lagged, misplaced = [], {lag: [] for lag in LAGS}, {}
-    bounds = np.linspace(0, len(a), -(-len(a) // AT_ONCE) + 1).astype(int)
+    bounds = np.linspace(0, len(a), -(-len(a) // BLOCK) + 1).astype(int)
     for start, stop in pairwise(bounds.tolist()):
-        similar = _similarities(np.stack(a[start:stop]), np.stack(b[start:stop]))
+        similar = _compare_all(np.stack(a[start:stop]), np.stack(b[start:stop]))
         own.append(np.diag(similar))
         for lag in LAGS:
             lagged[lag].append(np.diag(similar, lag))
-        misplaced |= {start + i: start + j for i, j in _misplaced(similar).items()}
+        misplaced |= {start + i: start + j for i, j in _find_misplaced(similar).items()}
     mean = float(np.concatenate(own).mean())
     at = {lag: float(np.concatenate(values).mean()) for lag, values in lagged.items()}
     lag = max(at, key=lambda lag: at[lag])
@@ -84,25 +87,25 @@ def match(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> Matches:
     return Matches(mean, lag if shifted else 0, {} if shifted else misplaced)
 
 
-def _similarities(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(n, n): of A in the row and B in the column, mean 0 in every row and column and spread 1 off the diagonal."""
+def _compare_all(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Similarities (n, n) of all A (rows) and all B (columns): mean 0 per row and column, std 1 off the diagonal."""
 
-    def centred(edges: np.ndarray) -> np.ndarray:
+    def normalise(edges: np.ndarray) -> np.ndarray:
         floats = edges.astype(np.float32)
         floats -= floats.mean(axis=0)
         return floats / np.maximum(np.linalg.norm(floats, axis=1, keepdims=True), 1e-6)
 
-    raw = centred(a) @ centred(b).T
-    # Some pictures are a little similar to all: that says nothing about what belongs together.
+    raw = normalise(a) @ normalise(b).T
+    # Some pictures are slightly similar to all others, which is no evidence for a pair.
     raw = raw - raw.mean(axis=0) - raw.mean(axis=1, keepdims=True) + raw.mean()
     off = raw[~np.eye(len(raw), dtype=bool)]
     return raw / max(float(off.std()), 1e-6)
 
 
-def _misplaced(similar: np.ndarray) -> dict[int, int]:
-    """A whose B is in another pair: they fit each other best and much better than what they are paired with.
+def _find_misplaced(similar: np.ndarray) -> dict[int, int]:
+    """{index: index of the pair whose B fits its A}, where both fit each other best and much better than their partners.
 
-    None where edges say too little: where most pairs, or near ones, do not fit each other best.
+    Empty where edges are no evidence, that is where most pairs, or pairs near each other, do not fit each other best.
     """
     own = np.diag(similar)
     best, rows = similar.argmax(axis=1), np.arange(len(similar))
@@ -112,29 +115,29 @@ def _misplaced(similar: np.ndarray) -> dict[int, int]:
     strangers = np.maximum(own, own[best]) <= STRANGER
     mutual = similar.argmax(axis=0)[best] == rows
     found = (margin >= MARGIN) & (total >= SUM) & strangers & mutual & (best != rows)
-    near = np.abs(best - rows) <= max(LAGS)  # where a part of the files is shifted, no B is at its place
+    near = np.abs(best - rows) <= max(LAGS)  # where some of the files are shifted, no B is at its place
     if (found | (mutual & near)).mean() < CLEAR or np.where(near, value, own).mean() < RELATED:
         return {}
     return {int(i): int(best[i]) for i in rows[found]}
 
 
 def find_swapped(a: np.ndarray, b: np.ndarray) -> list[int]:
-    """Pairs whose A looks like all the others' B and the reverse, such as a label map among photos.
+    """Finds pairs whose A resembles the B of all others and the reverse, such as a label map among photos.
 
     Args:
         a, b: (n, traits) of both halves.
 
     Returns:
-        their numbers; none where A and B do not differ clearly in kind.
+        Their indices; empty where A and B do not differ clearly in kind.
     """
-    if len(a) < FEWEST_TO_SWAP:
+    if len(a) < MIN_PAIRS_TO_SWAP:
         return []
     difference = a - b
     spread = np.maximum(1.4826 * np.median(np.abs(difference - np.median(difference, axis=0)), axis=0), 0.02)
     usual = difference @ (np.median(difference, axis=0) / spread**2) > 0
     if usual.mean() < 0.9:
         return []
-    # Fitted to the usual ones only, as swapped ones would hide themselves in the spread.
+    # Estimated from the usual pairs only, as swapped ones would enlarge the variance.
     kept = difference[usual]
     mean = kept.mean(axis=0)
     inverse = np.linalg.inv(np.cov(kept.T) + np.diag(np.full(len(mean), 0.02**2)))

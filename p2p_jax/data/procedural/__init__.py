@@ -1,3 +1,3 @@
-"""Facades drawn by the program, with their label maps."""
+"""Facades that the program draws, with their label maps."""
 
 from p2p_jax.data.procedural.facades import facade as facade

@@ -1,4 +1,4 @@
-"""The plan of a building: a grammar of rectangles in relative coordinates."""
+"""The plan of a building: rectangles in relative coordinates, made by a grammar."""
 
 from collections import namedtuple
 
@@ -7,20 +7,20 @@ from numpy.random import Generator
 
 from p2p_jax.data.cmp import BACKGROUND, BALCONY, BLIND, CORNICE, DECO, DOOR, FACADE, MOLDING, PILLAR, SHOP, SILL, WINDOW
 
-# what stands out is painted after what it shades
+# painting order: parts that protrude come after those that they shade
 _ORDER = (BACKGROUND, FACADE, PILLAR, MOLDING, WINDOW, BLIND, DOOR, SHOP, DECO, SILL, BALCONY, CORNICE)
 
 
-# the habits of one building: which blinds; sills or not; width of glass; windows in pairs; which reliefs
+# the style of one building: kind of blinds; whether it has sills; width of glass; whether windows are in pairs; reliefs
 Taste = namedtuple("Taste", "blind sill glass twin relief")
 
 
-# a rectangle of the plan: class, edges in [0, 1], and a style in [0, 1] that each class reads its own way
+# a rectangle of the plan: class, edges in [0, 1], and a style in [0, 1], whose meaning depends on the class
 Part = namedtuple("Part", "kind x0 y0 x1 y1 style", defaults=(0.0,))
 
 
 def _opening(rng: Generator, taste: Taste, box: tuple[float, ...]) -> list[Part]:
-    """A window filling box (x0, y0, x1, y1), with its blind and sill as is the building's taste."""
+    """A window that fills the box (x0, y0, x1, y1), with blind and sill in the building's style."""
     x0, y0, x1, y1 = box
     tone, drop, chance = rng.random(3)
     parts, side = [Part(WINDOW, x0, y0, x1, y1, tone)], 0.0
@@ -34,13 +34,13 @@ def _opening(rng: Generator, taste: Taste, box: tuple[float, ...]) -> list[Part]
 
 
 def _storey(rng: Generator, taste: Taste, bays: np.ndarray, y0: float, y1: float, level: int) -> list[Part]:
-    """One floor from y0 to y1, level 0 on the ground and -1 at the top; bays (count, 2) holds their edges."""
+    """One floor from y0 to y1; level is 0 on the ground and -1 at the top; bays (count, 2) holds the edges of the bays."""
     deco, balcony, band, wide, shops, middle = (rng.random(6) < (0.5, 0.4, 0.6, 0.4, 0.55, 0.6)).tolist()
     door = len(bays) // 2 if middle else rng.integers(len(bays))
     high, ground = y1 - y0, level == 0
     deco, balcony = deco > ground, balcony > ground
     top, bottom = y0 + (0.3 if deco else 0.23) * high, y0 + (0.75 if ground else 0.82) * high
-    # no moulding fits right under the cornice
+    # There is no room for a moulding directly under the cornice.
     parts = [Part(MOLDING, bays[0, 0], y0 - 0.01, bays[-1, 1], y0 + 0.01)] * (band and level >= 0)
     taste = taste._replace(sill=taste.sill and not balcony)
     rails = [(bays[0, 0] + 0.03, bays[-1, 1] - 0.03)] * (balcony and wide)
@@ -62,9 +62,9 @@ def _storey(rng: Generator, taste: Taste, bays: np.ndarray, y0: float, y1: float
 
 
 def plan_building(rng: Generator) -> list[Part]:
-    """The grammar: sky and street, body, cornice, pillars, then the floors; parts in painting order."""
+    """Plans a building: sky and street, body, cornice, pillars, then the floors. Returns the parts in painting order."""
     floors = rng.integers(2, 6)
-    count = max(rng.integers(2, 7), floors - 2)  # a tall house of two bays would be all wall
+    count = max(rng.integers(2, 7), floors - 2)  # a tall house of two bays would be mostly wall
     t = rng.random(12)
     left, right = (0.0 if u < 0.3 else 0.02 + 0.02 * (6 - count) + 0.1 * u for u in t[:2])
     right, top, bottom = 1 - right, 0.06 + 0.1 * t[2] + 0.05 * (5 - floors), 0.92 + 0.04 * t[3]

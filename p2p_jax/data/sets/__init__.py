@@ -1,1 +1,1 @@
-"""Sets of tensorflow-datasets, without TensorFlow: fetched, prepared, and read by random access."""
+"""Preparing sets of tensorflow-datasets without TensorFlow: downloads, archives, and shards of records."""

@@ -1,4 +1,4 @@
-"""The archives of the paper's six sets: where they are, what is in them, and reading one."""
+"""The archives of the paper's six sets: their address, and reading one."""
 
 import gzip
 import hashlib
@@ -11,25 +11,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from p2p_jax.data.layout import natural
+from p2p_jax.data.names import natural_key
 from p2p_jax.errors import UserError
 
 MIRROR = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
 """Folder of the archives, NAME.tar.gz; until 2018 it was people.eecs.berkeley.edu/~tinghuiz/projects/pix2pix/datasets."""
 
-
 MEMBER = re.compile(r"(?:.*/)?(train|val|test)/([^/.][^/]*)\.jpe?g", re.IGNORECASE)
+CHUNK = 2**20  # bytes
 
 
-CHUNK = 2**20
-
-
-class Damaged(ValueError):
+class Damaged(UserError):
     """An archive that cannot be read to its end."""
 
 
 class Spooled(NamedTuple):
-    """The pictures of an archive, one after the other in one file that has no name and vanishes when it is closed.
+    """The pictures of an archive, one after the other in a temporary file, which is removed when it is closed.
 
     Attributes:
         file: their bytes.
@@ -42,13 +39,13 @@ class Spooled(NamedTuple):
     sha256: str
 
     def read(self, first: int, number: int) -> bytes:
-        """The bytes of one picture."""
+        """Reads the bytes of one picture."""
         self.file.seek(first)
         return self.file.read(number)
 
 
-class _Watched(io.RawIOBase):
-    """A file that tells how far it was read, and its checksum; `gzip` wants an object with methods."""
+class _MeteredFile(io.RawIOBase):
+    """A file that reports how much of it was read, and computes its checksum. A class, as `gzip` needs a file object."""
 
     def __init__(self, file: io.RawIOBase, on_read: Callable[[int], Any]):
         self.file, self.on_read, self.digest = file, on_read, hashlib.sha256()
@@ -64,32 +61,34 @@ class _Watched(io.RawIOBase):
 
 
 def spool(archive: Path, folder: Path, on_read: Callable[[int], Any] = lambda size: None) -> Spooled:
-    """Reads an archive of NAME/{train,val,test}/*.jpg through once, to the end; nothing is unpacked by its name.
+    """Reads an archive of NAME/{train,val,test}/*.jpg once, to its end. No file is written under a name from the archive.
 
     Args:
-        archive: tar.gz; its pictures may lie deeper or less deep, as mirrors have them.
-        folder: where there is room for all pictures.
-        on_read: called with the number of bytes of the archive just read.
+        archive: tar.gz; the splits may lie at any depth, as mirrors differ.
+        folder: for the temporary file.
+        on_read: called with the number of bytes of the archive that were just read.
 
     Raises:
-        Damaged: it is damaged, cut off, no archive, or holds none of the splits.
-        UserError: it does not exist, or holds paths that lead out of it.
+        Damaged: it is damaged, truncated, no archive, or holds none of the splits.
+        UserError: it does not exist, or a path in it leads out of it.
         OSError: it cannot be read, or the disk is full.
     """
     if not archive.is_file():
         what = "is no file" if archive.exists() else "does not exist"
         raise UserError(f"the archive {archive} {what}: give the path of a NAME.tar.gz.")
-    spooled = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (it is handed on open)
+    spooled = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (it is returned open)
     try:
         with archive.open("rb", buffering=0) as raw:
-            watched = _Watched(raw, on_read)
-            places = _copy_pictures(archive, io.BufferedReader(watched, CHUNK), spooled)
+            metered = _MeteredFile(raw, on_read)
+            places = _copy_pictures(archive, io.BufferedReader(metered, CHUNK), spooled)
             splits = {
-                split: sorted(((name, *place) for name, place in places[split].items()), key=lambda item: natural(item[0]))
+                split: sorted(
+                    ((name, *place) for name, place in places[split].items()), key=lambda item: natural_key(item[0])
+                )
                 for split in ("train", "val", "test")
                 if split in places
             }
-            return Spooled(spooled, splits, watched.digest.hexdigest())
+            return Spooled(spooled, splits, metered.digest.hexdigest())
     except BaseException:
         spooled.close()
         raise
@@ -102,7 +101,7 @@ def _copy_pictures(archive: Path, file: IO[bytes], spooled: IO[bytes]) -> dict[s
     try:
         with gzip.GzipFile(fileobj=file) as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
             for member in tar:
-                _refuse_way_out(archive, member)
+                _refuse_outside_path(archive, member)
                 found = MEMBER.fullmatch(member.name)
                 content = tar.extractfile(member) if found and member.isreg() else None
                 if found and content:
@@ -110,20 +109,22 @@ def _copy_pictures(archive: Path, file: IO[bytes], spooled: IO[bytes]) -> dict[s
                     spooled.write(data)
                     places.setdefault(found[1].lower(), {})[found[2]] = (end, len(data))
                     end += len(data)
-            while plain.read(CHUNK):  # the checksum is at the very end
+            while plain.read(CHUNK):  # to the checksum at the end
                 pass
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise Damaged(
-            f"the archive {archive} is damaged or cut off ({str(error).rstrip('.').lower()}): download it again."
+            f"the archive {archive} is damaged or truncated ({str(error).rstrip('.').lower()}): download it again."
         ) from None
     spooled.flush()
     if not places:
-        raise Damaged(f"the archive {archive} holds no train/*.jpg, val/*.jpg or test/*.jpg: it is not of these sets.")
+        raise Damaged(
+            f"the archive {archive} holds no train/*.jpg, val/*.jpg or test/*.jpg: it is not one of the paper's sets."
+        )
     return places
 
 
-def _refuse_way_out(archive: Path, member: tarfile.TarInfo) -> None:
-    """Refuses an archive that tries to write elsewhere; nothing would come of it here, but it is none to trust."""
+def _refuse_outside_path(archive: Path, member: tarfile.TarInfo) -> None:
+    """Refuses an archive with a path that leads out of it. It does no harm here, but the archive cannot be trusted."""
     try:
         tarfile.data_filter(member, "/nowhere")
     except tarfile.FilterError:

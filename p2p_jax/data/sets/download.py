@@ -1,4 +1,4 @@
-"""Downloading one large file so that nothing is fetched twice: broken off anywhere, it goes on where it stopped."""
+"""Downloading a large file. An interrupted download resumes where it stopped."""
 
 import hashlib
 import http.client
@@ -15,16 +15,16 @@ from urllib.parse import urlsplit
 
 from p2p_jax.errors import UserError
 
-TIMEOUT = 30.0  # seconds without a sign of life, connecting or reading
-TRIES = 5  # in a row that bring nothing new
-WAIT = 1.0  # seconds before the second try; twice as long before each further one
-CHUNK = 2**20
+TIMEOUT = 30.0  # seconds without data, while connecting or reading
+TRIES = 5  # consecutive tries without new data
+WAIT = 1.0  # seconds before the second try; doubled before each further one
+CHUNK = 2**20  # bytes
 
 INSTEAD = "give another address with --mirror URL, or an archive that you have with --archive FILE"
 
 
 class _Broken(Exception):
-    """A try that ended early; the next one goes on from what was stored."""
+    """A try ended early; the next one resumes from the stored bytes."""
 
     def __init__(self, reason: str, *, unreachable: bool = False):
         super().__init__(reason)
@@ -32,29 +32,30 @@ class _Broken(Exception):
 
 
 class _Partial(NamedTuple):
-    """What is stored of a download.
+    """The stored beginning of a download.
 
     Attributes:
         file: the bytes so far.
-        notes: a file that says what they are the beginning of: {"url", "etag", "last_modified", "total"}.
+        notes: a JSON file that identifies the download: {"url", "etag", "last_modified", "total"}.
     """
 
     file: Path
     notes: Path
 
     def size(self) -> int:
-        """How many bytes there are."""
+        """The number of stored bytes."""
         return self.file.stat().st_size if self.file.exists() else 0
 
     def read_notes(self) -> dict[str, Any]:
-        """The notes, empty where they are missing or were cut off."""
+        """The notes; empty where they are missing or damaged."""
         try:
-            return dict(json.loads(self.notes.read_text()))
-        except (FileNotFoundError, ValueError):
+            notes = json.loads(self.notes.read_bytes())
+        except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
             return {}
+        return notes if isinstance(notes, dict) else {}
 
     def remove(self) -> None:
-        """Forgets everything."""
+        """Removes both files."""
         self.file.unlink(missing_ok=True)
         self.notes.unlink(missing_ok=True)
 
@@ -67,30 +68,30 @@ def download(
     size: int | None = None,
     on_progress: Callable[[int, int | None], Any] = lambda done, total: None,
 ) -> Path:
-    """Downloads a file, or goes on with it: what is there already is not fetched again.
+    """Downloads a file, or resumes its download.
 
-    The bytes are collected in PATH.part, with PATH.part.json beside it; both are gone when the file is complete. If the
-    file on the server is another one by then (by its ETag, Last-Modified or length), it is fetched from the beginning.
+    The bytes are collected in PATH.part, with PATH.part.json beside it; both are removed when the file is complete. If the
+    file on the server has changed (by its ETag, Last-Modified or length), the download starts from the beginning.
 
     Args:
         url: http or https.
-        path: where to write it; its folder is made. If it exists it is checked and left as it is.
-        sha256: what its SHA-256 checksum must be, in hexadecimal digits.
-        size: how many bytes it must have.
-        on_progress: called with the bytes that are there and how many there will be, None if the server does not say.
+        path: of the file; its folder is made. An existing file is checked and kept.
+        sha256: the expected SHA-256 checksum, in hexadecimal digits.
+        size: the expected number of bytes.
+        on_progress: called with the number of stored bytes and that of the whole file, None if the server does not tell.
 
     Returns:
-        the path.
+        The path.
 
     Raises:
-        UserError: the address is none, cannot be reached, has no such file, or what came has another size or checksum
-            (a new download is removed then); or the connection broke again and again (what came is kept).
-        OSError: the disk is full or the folder cannot be written; what came is kept.
+        UserError: the address is invalid, cannot be reached, or has no such file; the file has another size or checksum (a
+            new download is then removed); or the connection broke repeatedly (the stored bytes are kept).
+        OSError: the disk is full or the folder cannot be written; the stored bytes are kept.
     """
-    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-        raise UserError(f"{url} is no address of a file to download: it must start with http:// or https://.")
+    if not _is_address(url):
+        raise UserError(f"{url} is not the address of a file to download: it must start with http:// or https://.")
     if path.exists():
-        _check(path, f"{path}", sha256, size, f"remove it, so that it is downloaded again, or {INSTEAD}")
+        _check(path, f"{path}", sha256, size, f"remove it to download it again, or {INSTEAD}")
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     part = _Partial(path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.part.json"))
@@ -98,8 +99,8 @@ def download(
         part.remove()
     _collect(url, part, size, on_progress)
     try:
-        _check(part.file, f"what was downloaded from {url}", sha256, size, INSTEAD)
-    except ValueError:
+        _check(part.file, f"the file downloaded from {url}", sha256, size, INSTEAD)
+    except UserError:
         part.remove()
         raise
     os.replace(part.file, path)
@@ -107,8 +108,16 @@ def download(
     return path
 
 
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # such as an unclosed bracket
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
 def _collect(url: str, part: _Partial, size: int | None, on_progress: Callable[[int, int | None], Any]) -> None:
-    """Tries until all is there, as long as tries bring something new."""
+    """Tries until the file is complete. It gives up after `TRIES` tries without new data."""
     at_first, failures = part.size(), 0
     while True:
         before = part.size()
@@ -123,24 +132,24 @@ def _collect(url: str, part: _Partial, size: int | None, on_progress: Callable[[
             if failures >= TRIES:
                 raise UserError(
                     f"the download of {url} broke off {failures} times in a row ({broken}) with {part.size()} bytes "
-                    f"stored: start the same command later, it goes on from there, or {INSTEAD}."
+                    f"stored: run the same command later to resume it, or {INSTEAD}."
                 ) from None
         time.sleep(WAIT * 2 ** (failures - 1))
 
 
 def _fetch(url: str, part: _Partial, size: int | None, on_progress: Callable[[int, int | None], Any]) -> None:
-    """One try: asks for what is missing and stores what comes.
+    """One try: requests the missing bytes and stores them.
 
     Raises:
         _Broken: it ended early.
-        UserError: there is no point in another try.
+        UserError: another try would not help.
     """
     notes, start = part.read_notes(), part.size()
     if start and start == notes.get("total"):
         return
     with _open(url, part, notes, start) as response:
         if response.status != 206:
-            start = 0  # the server sends all of it: it knows no ranges, or it is another file by now
+            start = 0  # the server sends the whole file: it does not support ranges, or the file has changed
         elif not _is_rest(response.headers, notes, start):
             part.remove()
             raise _Broken("the file on the server has changed")
@@ -154,7 +163,7 @@ def _fetch(url: str, part: _Partial, size: int | None, on_progress: Callable[[in
             noted = {"url": url, "etag": headers["ETag"], "last_modified": headers["Last-Modified"], "total": total}
             part.notes.write_text(json.dumps(noted))
         on_progress(start, total)
-        with part.file.open("ab", buffering=0) as file:  # unbuffered: what came is kept even by a kill
+        with part.file.open("ab", buffering=0) as file:  # unbuffered, so that stored bytes survive a kill
             while chunk := _read(response):
                 start += _write(file, chunk)
                 on_progress(start, total)
@@ -163,37 +172,41 @@ def _fetch(url: str, part: _Partial, size: int | None, on_progress: Callable[[in
 
 
 def _open(url: str, part: _Partial, notes: dict[str, Any], start: int) -> Any:
-    """Asks the server, for what is missing only if `start` bytes are there."""
+    """Sends the request, for the rest only if `start` bytes are stored."""
     headers = {"User-Agent": "p2p-jax"}
     if start:
         headers["Range"] = f"bytes={start}-"
         etag = notes.get("etag")
         validator = etag if etag and not etag.startswith("W/") else notes.get("last_modified")
         if validator:
-            headers["If-Range"] = validator  # the server then sends all of it if it is another file by now
+            headers["If-Range"] = validator  # the server sends the whole file if it has changed
     try:
         return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
-        if error.code == 416:  # there is less on the server than here: it is another file
+        if error.code == 416:  # the file on the server is shorter than the stored bytes: it has changed
             part.remove()
             raise _Broken("the file on the server became shorter") from None
         if error.code >= 500:
             raise _Broken(f"the server answers {error.code} {error.reason}") from None
-        raise UserError(f"{url} cannot be had (the server answers {error.code} {error.reason}): {INSTEAD}.") from None
+        raise UserError(
+            f"{url} cannot be downloaded (the server answers {error.code} {error.reason}): {INSTEAD}."
+        ) from None
     except urllib.error.URLError as error:
         reason = getattr(error.reason, "strerror", None) or error.reason
         raise _Broken(str(reason).lower(), unreachable=True) from None
     except (TimeoutError, ConnectionError) as error:
         raise _Broken(_reason(error)) from None
     except (http.client.InvalidURL, UnicodeError):
-        raise UserError(f"{url} is no address of a file to download: it has characters that must be encoded.") from None
+        raise UserError(
+            f"{url} is not the address of a file to download: it has characters that must be encoded."
+        ) from None
     except http.client.HTTPException as error:
         raise _Broken(_reason(error)) from None
 
 
 def _read(response: Any) -> bytes:
     try:
-        return response.read1(CHUNK)  # what has come, without waiting for more
+        return response.read1(CHUNK)  # returns the available bytes without waiting for more
     except (OSError, http.client.HTTPException) as error:
         raise _Broken(_reason(error)) from None
 
@@ -206,7 +219,7 @@ def _write(file: Any, chunk: bytes) -> int:
 
 
 def _is_rest(headers: Message, notes: dict[str, Any], start: int) -> bool:
-    """Whether an answer holds the rest of what is stored, from byte `start` on, and of the same file."""
+    """Whether a response holds the rest of the same file, from byte `start` on."""
     first, _, total = (headers["Content-Range"] or "").removeprefix("bytes ").partition("/")
     same = all(headers[name] == notes.get(note) for name, note in (("ETag", "etag"), ("Last-Modified", "last_modified")))
     same_length = notes.get("total") in (None, int(total) if total.isdecimal() else None)
@@ -214,19 +227,19 @@ def _is_rest(headers: Message, notes: dict[str, Any], start: int) -> bool:
 
 
 def _total(headers: Message, start: int) -> int | None:
-    """How many bytes the whole file has."""
+    """The number of bytes of the whole file."""
     length = headers["Content-Length"]
     return start + int(length) if length and length.isdecimal() else None
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
-        return f"nothing came for {TIMEOUT:.0f} seconds"
+        return f"no data for {TIMEOUT:.0f} seconds"
     return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
 
 
 def _check(path: Path, what: str, sha256: str | None, size: int | None, advice: str) -> None:
-    """Refuses a file of another size or checksum."""
+    """Refuses a file with another size or checksum."""
     have = path.stat().st_size
     if size is not None and have != size:
         raise UserError(f"{what} has {have} bytes, but {size} were expected: {advice}.")
@@ -235,7 +248,7 @@ def _check(path: Path, what: str, sha256: str | None, size: int | None, advice: 
 
 
 def check_sha256(found: str, expected: str, what: str, advice: str) -> None:
-    """Refuses a checksum other than the expected one; `what` has it, and `advice` says what to do about it."""
+    """Raises UserError if a checksum is not the expected one; `what` names the file, `advice` says what to do."""
     if found != expected.lower():
         raise UserError(f"{what} has the SHA-256 checksum {found}, but {expected.lower()} was expected: {advice}.")
 

@@ -1,7 +1,7 @@
-"""Writing a set of tensorflow-datasets: its records in shards, all of it or nothing.
+"""Writing a set of tensorflow-datasets in shards, either completely or not at all.
 
-TFDS itself writes a split of more than 1 GB by way of temporary files for which it needs TensorFlow, so records are written
-here, in their order and without such files.
+TFDS writes splits of more than 1 GB through temporary files, for which it needs TensorFlow. Here the records are written
+directly, in their order.
 """
 
 import errno
@@ -18,18 +18,42 @@ from typing import Any, NamedTuple
 from p2p_jax.data.prepared import RECORD, SPLITS
 from p2p_jax.errors import UserError
 
-SHARD_BYTES = 2**28
+VERSION = "1.0.0"
+"""The version of the sets that this program writes."""
+
+SHARD_BYTES = 2**28  # largest size of a shard
 
 Progress = Callable[[str, int, int | None], Any]
-"""Called with what is done, how much of it, and how much there is: ("read", bytes, all) or ("write", pairs, all)."""
+"""Called with a stage, how much of it is done, and its total, which may be unknown (None): ("download", bytes, all),
+("read", bytes, all) or ("write", pairs, all)."""
 
 
-def no_progress(what: str, done: int, total: int | None) -> None:
-    """A `Progress` that says nothing."""
+def no_progress(stage: str, done: int, total: int | None) -> None:
+    """A `Progress` that does nothing."""
+
+
+class Prepared(NamedTuple):
+    """A prepared set.
+
+    Attributes:
+        path: folder of its shards.
+        pairs: {"train" | "val" | "test": number of pairs}.
+        new: whether this call wrote it.
+    """
+
+    path: Path
+    pairs: dict[str, int]
+    new: bool
 
 
 class Planned(NamedTuple):
-    """A split that is to be written: how many records, of about how many bytes in all, and the records in their order."""
+    """A split to write.
+
+    Attributes:
+        count: number of records.
+        size: of all records in bytes, approximately.
+        examples: the records in their order.
+    """
 
     count: int
     size: int
@@ -45,15 +69,15 @@ def write_set(
     shard_bytes: int = SHARD_BYTES,
     on_progress: Progress = no_progress,
 ) -> None:
-    """Writes a whole set into a folder.
+    """Writes a complete set into a folder.
 
     Args:
         info: the `tfds.core.DatasetInfo` without splits.
-        folder: that of the version, empty.
-        splits: by our names.
-        source: what to note of where it comes from.
-        shard_bytes: how large a shard may become.
-        on_progress: told of every record.
+        folder: of the version, empty.
+        splits: by our names of splits.
+        source: of the pictures, for the record of the set.
+        shard_bytes: largest size of a shard.
+        on_progress: called after every record.
     """
     from tensorflow_datasets.core.splits import SplitDict
 
@@ -72,7 +96,7 @@ def write_splits(
     shard_bytes: int = SHARD_BYTES,
     on_progress: Progress = no_progress,
 ) -> tuple[list[Any], str]:
-    """Writes the shards: each split's `tfds.core.SplitInfo`, and a checksum of all records."""
+    """Writes the shards, and returns the `tfds.core.SplitInfo` of each split and a checksum of all records."""
     digest = hashlib.sha256()
     done, total = 0, sum(plan.count for plan in splits.values())
 
@@ -99,13 +123,13 @@ def _digest(digest: Any, split: str, example: dict[str, Any]) -> None:
 
 
 def _write_split(name: str, folder: Path, split: str, records: Iterator[bytes], *, count: int, shards: int) -> Any:
-    """Writes the shards of one split, of about the same number of records."""
+    """Writes the shards of one split, with about the same number of records each."""
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.splits import SplitInfo
 
     ends = [count * (shard + 1) // shards for shard in range(shards)]
     lengths = [end - start for start, end in zip([0, *ends], ends, strict=False)]
-    root: Any = folder  # TFDS takes any path, but says otherwise
+    root: Any = folder  # TFDS accepts any path, but its annotation is narrower
     template = tfds.core.ShardedFileTemplate(
         data_dir=root, dataset_name=name, split=SPLITS[split], filetype_suffix="array_record"
     )
@@ -117,10 +141,10 @@ def _write_split(name: str, folder: Path, split: str, records: Iterator[bytes], 
 
 
 def _write_shard(path: Path, records: Iterable[bytes]) -> int:
-    """Writes one file of records and returns how many bytes they have.
+    """Writes one file of records, and returns their size in bytes.
 
     Raises:
-        OSError: the disk is full, or cannot be written; array_record itself knows only RuntimeError.
+        OSError: the disk is full or cannot be written. array_record itself raises only RuntimeError.
     """
     from array_record.python.array_record_module import ArrayRecordWriter
 
@@ -144,7 +168,7 @@ def _write_shard(path: Path, records: Iterable[bytes]) -> int:
 
 
 def _close_quietly(writer: Any) -> None:
-    with suppress(RuntimeError):  # what interrupted the writing is what matters
+    with suppress(RuntimeError):  # the error that interrupted the writing is reported instead
         writer.close()
 
 
@@ -156,13 +180,13 @@ def _as_os_error(error: RuntimeError, path: Path) -> OSError:
 
 @contextmanager
 def locked(final: Path) -> Iterator[None]:
-    """Keeps other processes from preparing the same set meanwhile, and clears away what a killed one left.
+    """Locks a set against other processes, and removes what a killed process left.
 
     Args:
-        final: folder of the version; the one above it is made, and removed again if nothing came to be in it.
+        final: folder of the version. Its parent is made, and removed again if it stays empty.
 
     Raises:
-        UserError: another process is at work on it.
+        UserError: another process is preparing the set.
     """
     import fcntl
 
@@ -174,8 +198,8 @@ def locked(final: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f"another process is preparing {folder} at this moment: wait until it is done.") from None
-        fresh, old = _aside(final)
+            raise UserError(f"another process is preparing {folder} now: wait until it is done.") from None
+        fresh, old = _temporary_folders(final)
         if old.exists() and not final.exists():
             old.rename(final)
         for left in (fresh, old):
@@ -184,14 +208,14 @@ def locked(final: Path) -> Iterator[None]:
     finally:
         os.close(handle)
         for empty in missing:
-            with suppress(OSError):  # something is in it
+            with suppress(OSError):  # it is not empty
                 empty.rmdir()
 
 
 @contextmanager
 def new_version(final: Path) -> Iterator[Path]:
-    """A folder that takes the place of `final` when the block has ended well, and vanishes otherwise; only while locked."""
-    fresh, old = _aside(final)
+    """A folder that replaces `final` when the block ends without an error, and is removed otherwise; only while locked."""
+    fresh, old = _temporary_folders(final)
     fresh.mkdir()
     try:
         yield fresh
@@ -203,6 +227,6 @@ def new_version(final: Path) -> Iterator[Path]:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _aside(final: Path) -> tuple[Path, Path]:
-    """Where the new version is written, and where the old one lies for the moment in which they change places."""
+def _temporary_folders(final: Path) -> tuple[Path, Path]:
+    """The folder where the new version is written, and the folder of the old one while the new one replaces it."""
     return final.with_name(f"incomplete.new_{final.name}"), final.with_name(f"incomplete.old_{final.name}")

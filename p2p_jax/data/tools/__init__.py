@@ -1,1 +1,1 @@
-"""`p2p-jax data combine`, `split` and so on: tools that make pairs."""
+"""Tools that make pairs: each is one function that works through a folder of pictures."""

@@ -1,0 +1,121 @@
+"""The warnings about a set: what would not stop a training, but may spoil its results."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from p2p_jax.data.doctor.duplicates import find_duplicates
+from p2p_jax.data.doctor.findings import Finding, is_usable, keys_of, label, size_of
+from p2p_jax.data.doctor.inspection import InspectedPair, PictureStats
+from p2p_jax.data.doctor.match import UNRELATED, find_swapped, match
+from p2p_jax.data.names import sides_of
+
+CONSTANT_STD, CONSTANT_SPAN = 2 / 255, 0.1  # of a picture that shows nothing, as fractions of the range of the whole set
+MIN_PAIRS_UNRELATED = 16  # pairs, before A and B are said to have nothing in common
+
+
+def find_warnings(pairs: Sequence[InspectedPair]) -> Iterator[Finding]:
+    """Yields the warnings about a set, whose pairs are in the order of splits and names."""
+    constant = find_constant(pairs)
+    names = {(split, name) for split, name, _ in constant}
+    comparable = [pair for pair in pairs if is_usable(pair) and (pair.split, pair.name) not in names]
+    yield from _find_sizes(pairs)
+    yield from find_duplicates(pairs, constant)
+    yield from _report_constant(pairs, constant)
+    yield from _find_dark_masks(pairs)
+    for split in dict.fromkeys(pair.split for pair in pairs):
+        yield from _find_unmatched(split, [pair for pair in comparable if pair.split == split])
+    yield from _find_swapped(comparable)
+
+
+def _find_dark_masks(pairs: Sequence[InspectedPair]) -> Iterator[Finding]:
+    masks = [pair.pictures["mask"] for pair in pairs if "mask" in pair.pictures]
+    if masks and max(mask.high for mask in masks) == 1 and all(mask.depth == "8" for mask in masks):
+        yield Finding("mask_values", "The masks hold only 0 and 1: 255 counts in full, so 1 counts nearly nothing.")
+
+
+def _find_sizes(pairs: Sequence[InspectedPair]) -> Iterator[Finding]:
+    usable = [pair for pair in pairs if is_usable(pair)]
+    sizes = Counter(map(size_of, usable))
+    if len(sizes) > 1:
+        items = tuple(f"{width} x {height}: {count} pairs" for (height, width), count in sizes.most_common())
+        sentence = f"The pairs have {len(sizes)} different sizes; by default all are resized to one."
+        yield Finding("many_sizes", sentence, items)
+    odd = [pair for pair in usable if any(length % 2 for length in size_of(pair))]
+    if odd:
+        sentence = f"Pairs of an odd height or width: {len(odd)}."
+        yield Finding("uneven_sizes", sentence, tuple(map(label, odd)), keys_of(odd))
+
+
+def find_constant(pairs: Sequence[InspectedPair]) -> set[tuple[str, str, str]]:
+    """Pictures that are nearly constant compared with the others of their side: (split, name, side), without masks."""
+    ranges: dict[tuple[str, str], tuple[float, float]] = {}
+    for pair in pairs:
+        for side, stats in pair.pictures.items():
+            low, high = ranges.get((side, stats.depth), (stats.low, stats.high))
+            ranges[side, stats.depth] = min(low, stats.low), max(high, stats.high)
+    found = set()
+    for pair in pairs:
+        for side, stats in pair.pictures.items():
+            low, high = ranges[side, stats.depth]
+            nearly = stats.std < CONSTANT_STD * (high - low) and stats.span < CONSTANT_SPAN * (high - low)
+            if side != "mask" and (nearly or stats.span == 0):
+                found.add((pair.split, pair.name, side))
+    return found
+
+
+def _report_constant(pairs: Sequence[InspectedPair], constant: set[tuple[str, str, str]]) -> Iterator[Finding]:
+    found = [
+        (pair, stats)
+        for pair in pairs
+        for side, stats in pair.pictures.items()
+        if (pair.split, pair.name, side) in constant
+    ]
+    if found:
+        items = tuple(stats.file for _, stats in found)
+        sentence = f"Pictures of one colour, or nearly so: {len(found)}."
+        yield Finding("constant", sentence, items, keys_of([pair for pair, _ in found]))
+
+
+def _first_pictures(pair: InspectedPair) -> tuple[PictureStats, PictureStats]:
+    return pair.pictures[sides_of(pair.pictures, "A")[0]], pair.pictures[sides_of(pair.pictures, "B")[0]]
+
+
+def _find_unmatched(split: str, usable: Sequence[InspectedPair]) -> Iterator[Finding]:
+    """Pairs of one split whose A and B do not belong together."""
+    pictures = [_first_pictures(pair) for pair in usable]
+    found = match([a.edges for a, _ in pictures], [b.edges for _, b in pictures])
+    if found.lag:
+        first, other = (usable[0], usable[found.lag]) if found.lag > 0 else (usable[-found.lag], usable[0])
+        yield Finding(
+            "shifted",
+            f"B seems to be shifted against A in most of {split}: the A of a pair fits the B of the one "
+            f"{abs(found.lag)} {'after' if found.lag > 0 else 'before'} it.",
+            (f"{label(first)}: its A fits the B of {other.name}",),
+            keys_of([first, other]),
+        )
+    elif found.similarity is not None and found.similarity < UNRELATED and len(usable) >= MIN_PAIRS_UNRELATED:
+        yield Finding(
+            "unrelated",
+            f"A and B do not seem to belong together in {split}: their edges agree no better than those of shuffled pairs.",
+        )
+    if found.misplaced:
+        items = tuple(
+            f"{label(usable[i])}: its A fits the B of {usable[j].name} better" for i, j in found.misplaced.items()
+        )
+        sentence = f"Pairs in {split} that seem to have the B of another pair: {len(items)}."
+        yield Finding("misplaced", sentence, items, keys_of([usable[i] for i in found.misplaced]))
+
+
+def _find_swapped(usable: Sequence[InspectedPair]) -> Iterator[Finding]:
+    if not usable:
+        return
+    pictures = [_first_pictures(pair) for pair in usable]
+    found = [
+        usable[i]
+        for i in find_swapped(np.array([a.traits for a, _ in pictures]), np.array([b.traits for _, b in pictures]))
+    ]
+    if found:
+        sentence = f"Pairs whose A and B seem to be swapped, compared with all others: {len(found)}."
+        yield Finding("swapped", sentence, tuple(map(label, found)), keys_of(found))
