@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from p2p_jax.errors import UserError
 from p2p_jax.evaluation.evaluate import Figures, evaluate_translator
@@ -22,8 +22,9 @@ def evaluate(
     mode: Mode = "picture",
     checkpoint_step: int | str = "latest",
     data_path: str | Path | None = None,
-    partial: Path | None = None,
+    partial: str | Path | None = None,
     trust: bool = False,
+    build: Callable[[Any], Any] | None = None,
     on_done: Callable[[int, int], object] = lambda done, total: None,
 ) -> Figures:
     """Measures a trained run on a split of its data, beside two baselines that need no training.
@@ -38,6 +39,7 @@ def evaluate(
         data_path: where the pictures are now, if they were moved.
         partial: folder for partial results, from which the same evaluation resumes; it is empty once all is done.
         trust: run the experiment file in the workdir although somebody else put it there.
+        build: `(config) -> Pix2Pix` of a run that was trained from Python with a `build` of its own.
         on_done: called with the number of pairs that this process has measured, and the number that it has to measure.
 
     Returns:
@@ -47,11 +49,17 @@ def evaluate(
         UserError: the folder is no workdir, has no such checkpoint or split, or its pictures cannot be read.
     """
     with local_folder(workdir) as folder:
-        config = find_data(load_experiment(folder, trust=trust), folder, data_path).config
-        translator = load(folder, checkpoint_step=checkpoint_step, mode=mode, trust=trust)
+        config = find_data(load_experiment(folder, trust=trust, build=build), folder, data_path).config
+        translator = load(folder, checkpoint_step=checkpoint_step, mode=mode, trust=trust, build=build)
         identity = [translator.step, mode, checksums((translator.params, translator.state))]
         return evaluate_translator(
-            config, translator, split, step=translator.step, partial=partial, identity=identity, on_done=on_done
+            config,
+            translator,
+            split,
+            step=translator.step,
+            partial=None if partial is None else Path(partial),
+            identity=identity,
+            on_done=on_done,
         )
 
 
@@ -61,6 +69,7 @@ def report(
     checkpoint_step: int | str = "latest",
     data_path: str | Path | None = None,
     trust: bool = False,
+    build: Callable[[Any], Any] | None = None,
 ) -> Path:
     """Evaluates a run and writes its report, `WORKDIR/report/index.html`: one page that needs no other file.
 
@@ -69,6 +78,7 @@ def report(
         checkpoint_step: "latest", "best" or a step number.
         data_path: where the pictures are now, if they were moved.
         trust: run the experiment file in the workdir although somebody else put it there.
+        build: `(config) -> Pix2Pix` of a run that was trained from Python with a `build` of its own.
 
     Returns:
         the path of the page. For a bucket it is a path inside the local copy, whose files have been uploaded.
@@ -77,8 +87,8 @@ def report(
         UserError: as for `evaluate`.
     """
     with local_folder(workdir, upload=True) as folder:
-        experiment = find_data(load_experiment(folder, trust=trust), folder, data_path)
-        translator = load(folder, checkpoint_step=checkpoint_step, trust=trust)
+        experiment = find_data(load_experiment(folder, trust=trust, build=build), folder, data_path)
+        translator = load(folder, checkpoint_step=checkpoint_step, trust=trust, build=build)
         return write_report(folder, experiment, translator, translator.step)[0]
 
 

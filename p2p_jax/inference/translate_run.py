@@ -25,7 +25,7 @@ class Translated(NamedTuple):
 
 def translate(
     run: str | Path | Translator,
-    inputs: Sequence[str | Path],
+    inputs: str | Path | Sequence[str | Path],
     output: str | Path,
     *,
     mode: Mode = "picture",
@@ -36,6 +36,7 @@ def translate(
     seed: int = 0,
     skip_existing: bool = False,
     trust: bool = False,
+    build: Callable[[Any], Any] | None = None,
     share: tuple[int, int] = (0, 1),
     on_written: Callable[[int, int], Any] = lambda done, total: None,
 ) -> Translated:
@@ -43,7 +44,7 @@ def translate(
 
     Args:
         run: a workdir (a folder or a URL of a bucket), or a translator from `load`.
-        inputs: pictures, or folders of pictures.
+        inputs: a picture or a folder of pictures, or several of them.
         output: folder for the results; made if it does not exist.
         mode: as for `load`; used where `run` is a workdir.
         native: keep the scale of the pictures (True), or resize to the size of training and back (False). By default
@@ -54,7 +55,7 @@ def translate(
             the values.
         seed: of the dropout in mode "reference".
         skip_existing: skip pictures whose results exist, to resume a stopped call.
-        trust: as for `load`.
+        trust, build: as for `load`; used where `run` is a workdir.
         share: (index, number) of the processes that divide the pictures.
         on_written: called with the number of pictures that are done, and the number of all.
 
@@ -66,9 +67,13 @@ def translate(
     """
     if batch_size < 1:
         raise UserError(f"--batch-size was given {batch_size}: it must be at least 1.")
-    translator = run if isinstance(run, Translator) else load(run, checkpoint_step=checkpoint_step, mode=mode, trust=trust)
+    if isinstance(run, Translator):
+        translator = run
+    else:
+        translator = load(run, checkpoint_step=checkpoint_step, mode=mode, trust=trust, build=build)
+    paths = [Path(path) for path in ([inputs] if isinstance(inputs, str | Path) else inputs)]
     index, total = share
-    files, output = find_pictures([Path(path) for path in inputs], translator.data)[index::total], Path(output)
+    files, output = find_pictures(paths, translator.data)[index::total], Path(output)
     wanted = leave_out_existing(files, output, suffix) if skip_existing else files
     unreadable: list[str] = []
     written: list[Path] = []

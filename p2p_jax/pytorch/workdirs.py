@@ -3,6 +3,7 @@
 import json
 import shutil
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,8 +31,8 @@ FILES = {"generator": "latest_net_G.pth", "discriminator": "latest_net_D.pth"}
 
 
 def import_torch(
-    files: list[Path],
-    workdir: Path,
+    files: str | Path | Sequence[str | Path],
+    workdir: str | Path,
     *,
     direction: Literal["AtoB", "BtoA"] = "AtoB",
     image_size: int | None = None,
@@ -41,7 +42,7 @@ def import_torch(
     """Makes a workdir whose checkpoint 0 holds the networks of the files.
 
     Args:
-        files: state_dicts of a generator and, if there is one, its discriminator, in any order.
+        files: the state_dict of a generator and, if there is one, that of its discriminator, in any order.
         workdir: to make.
         direction: of the data that the networks were trained on.
         image_size: height and width in pixels of the pictures of training; by default 256, or 128 for a unet of 7 levels.
@@ -55,7 +56,9 @@ def import_torch(
         UserError: a file cannot be read or holds no known network, the files do not belong together, or the workdir holds
             a run.
     """
-    if not files:
+    paths = [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]
+    workdir = Path(workdir)
+    if not paths:
         raise UserError("no files were named: give the generator's file, such as latest_net_G.pth.")
     if not 0 <= dropout < 1:
         raise UserError(f"--dropout was given {dropout}: give a rate of at least 0 and below 1.")
@@ -63,9 +66,9 @@ def import_torch(
         raise UserError(f"the workdir {workdir} is a file: give a folder.")
     if (workdir / RECORD).exists() and not overwrite:
         raise UserError(f"{workdir} already holds a run: give another --workdir, or --overwrite to remove it.")
-    networks = _read_networks(files, dropout)
+    networks = _read_networks(paths, dropout)
     config = _config_of(networks, direction, image_size)
-    _write_workdir(workdir, files, networks, config)
+    _write_workdir(workdir, paths, networks, config)
     _warn_if_not_finite(networks)
     return (
         f"{'; '.join(map(_describe, networks.values()))}. Written to {display_name(workdir)}, for pictures of "
@@ -94,7 +97,13 @@ def _write_workdir(workdir: Path, files: list[Path], networks: dict[str, Convert
 
 
 def export_torch(
-    workdir: Path, output: Path, *, step: int | str = "latest", trust: bool = False, overwrite: bool = False
+    workdir: str | Path,
+    output: str | Path,
+    *,
+    step: int | str = "latest",
+    trust: bool = False,
+    overwrite: bool = False,
+    build: Callable[[Any], Any] | None = None,
 ) -> list[Path]:
     """Writes the networks of a run as files of the PyTorch original; the generator's moving average if there is one.
 
@@ -104,6 +113,7 @@ def export_torch(
         step: of the checkpoint: "latest", "best" or a number.
         trust: run the experiment file in the workdir even though it was put there by somebody else.
         overwrite: replace files of these names.
+        build: `(config) -> Pix2Pix` of a run that was trained from Python with a `build` of its own.
 
     Returns:
         the paths of the written files.
@@ -111,10 +121,11 @@ def export_torch(
     Raises:
         UserError: there is no such checkpoint, the PyTorch original has no such network, or a file exists already.
     """
+    workdir, output = Path(workdir), Path(output)
     existing = [output / name for name in FILES.values() if (output / name).exists()]
     if existing and not overwrite:
         raise UserError(f"{existing[0]} exists already: give another --output, or --overwrite to replace it.")
-    found = load_experiment(workdir, trust=trust)
+    found = load_experiment(workdir, trust=trust, build=build)
     config = found.config
     items, step = checkpoint.restore_items(workdir, (*FILES, "ema"), step, best_metric=config.best_metric)
     items["generator"]["params"] = items.pop("ema", items["generator"]["params"])
