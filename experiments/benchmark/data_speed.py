@@ -53,7 +53,7 @@ class Options:
 
 def main(argv: list[str] | None = None) -> int:
     """Measures, and prints medians of the rounds and their ratios; returns the exit code."""
-    options = tyro.cli(Options, args=argv)
+    options = tyro.cli(Options, args=argv, prog="experiments.benchmark.data_speed")
     with tempfile.TemporaryDirectory() as folder:
         path = options.path or write_facades(Path(folder), 200)
         streams: dict[str, Generator[Any]] = {

@@ -126,7 +126,7 @@ def last_line(log: Path) -> str:
 
 def main() -> int:
     """Trains, kills, compares and prints; returns the exit code."""
-    options = tyro.cli(Loss)
+    options = tyro.cli(Loss, prog="experiments.checks.lost_process")
     console = Console(soft_wrap=True)
     with tempfile.TemporaryDirectory() as name:
         undisturbed, lost = Path(name) / "undisturbed", Path(name) / "lost"

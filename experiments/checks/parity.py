@@ -36,7 +36,7 @@ from p2p_jax.state import NetworkState
 from p2p_jax.step import init_train_state, make_train_step
 
 NORMS = ("batch", "instance", "none")
-WIDTH = 110
+WIDTH = 124
 
 LOSS_HEADS = ("D loss", "difference", "GAN", "difference", "L1", "difference")
 WEIGHT_HEADS = ("G largest", "G mean", "D largest", "D mean")
@@ -69,9 +69,8 @@ class Networks:
 
 def main() -> int:
     """Runs one of the two parts; returns 0 if all differences are within their bounds, 1 if not, 2 without PyTorch."""
-    options = tyro.cli(
-        Annotated[Steps, tyro.conf.subcommand("steps")] | Annotated[Networks, tyro.conf.subcommand("networks")]
-    )
+    parts = Annotated[Steps, tyro.conf.subcommand("steps")] | Annotated[Networks, tyro.conf.subcommand("networks")]
+    options = tyro.cli(parts, prog="experiments.checks.parity")
     missing = pytorch_original.why_unavailable()
     if missing:
         print(f"this check compares with PyTorch, but it cannot: {missing}", file=sys.stderr)

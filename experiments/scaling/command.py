@@ -52,7 +52,7 @@ def main() -> int:
         order = json.loads(os.environ[ORDER])
         print(RESULT + json.dumps(count_call(make_config(order), order["devices"], order["state"], order["platform"])))
         return 0
-    options = tyro.cli(Options)
+    options = tyro.cli(Options, prog="experiments.scaling")
     rows = []
     for devices in options.devices:
         for state in STATES if devices > 1 else STATES[:1]:

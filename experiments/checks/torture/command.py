@@ -90,7 +90,7 @@ class Task(NamedTuple):
 
 def main(argv: list[str] | None = None) -> int:
     """Tortures runs and prints the table; returns the exit code."""
-    options = tyro.cli(Options, args=argv)
+    options = tyro.cli(Options, args=argv, prog="experiments.checks.torture")
     logging.getLogger("absl").setLevel(logging.CRITICAL)
     console, results, cancelled = Console(), Results(), threading.Event()
     end = time.monotonic() + 60 * options.minutes

@@ -131,7 +131,7 @@ def preempt(trial: Trial) -> str | None:
     process.send_signal(signal.SIGTERM)
     code = _wait(trial, process)
     done = code == -signal.SIGTERM and "Report: " in trial.log.read_text(errors="replace")
-    return None if code == 0 or done else _complain(trial, code, 75, "the same command goes on")
+    return None if code == 0 or done else _complain(trial, code, 75, "the same command resumes")
 
 
 def start_twice(trial: Trial) -> str | None:
@@ -142,7 +142,7 @@ def start_twice(trial: Trial) -> str | None:
     code = _wait(trial, second)
     if not kill(process):
         return None
-    return _complain(trial, code, 2, "is in use by process")
+    return _complain(trial, code, 2, "is in use by ")
 
 
 def finish(trial: Trial) -> str:
