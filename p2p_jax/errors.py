@@ -1,6 +1,7 @@
 """Exceptions and exit codes of the program."""
 
 import signal
+from collections.abc import Iterable
 
 PROGRAM = "p2p-jax"
 
@@ -15,6 +16,14 @@ EXIT_CODES: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 75}
 
 RESTART = EXIT_CODES[signal.SIGTERM]
 """The exit code that asks for a start of all processes anew."""
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """What to say after an unknown word: "; did you mean …?" with the known word it resembles, or nothing."""
+    import difflib
+
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 class UserError(ValueError):

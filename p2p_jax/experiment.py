@@ -8,13 +8,14 @@ exactly what ran. An experiment given as a file is copied into the workdir and r
 
 import importlib.machinery
 import importlib.metadata
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from p2p_jax import config as configs
-from p2p_jax.errors import UserError
+from p2p_jax.errors import UserError, suggest
 
 GROUP = "p2p_jax.experiments"
 
@@ -58,7 +59,8 @@ def find(name: str) -> Experiment:
     entries = {entry.name: entry for entry in importlib.metadata.entry_points(group=GROUP)}
     if name not in entries:
         raise UserError(
-            f"there is no experiment named {name}: it is one of {', '.join(sorted(entries))}, or a file given as FILE.py."
+            f"there is no experiment named {name}: it is one of {', '.join(sorted(entries))}, or a file given as FILE.py"
+            f"{suggest(name, entries) or '.'}"
         )
     return from_module(entries[name].load(), name, None)
 
@@ -100,7 +102,8 @@ def load_file(path: Path) -> ModuleType:
     except SyntaxError as error:
         if error.filename != module.__file__:
             raise
-        raise UserError(f"{path}, line {error.lineno}: this is not valid Python ({error.msg}): mend that line.") from None
+        shown = os.path.relpath(path) if path.absolute().is_relative_to(Path.cwd()) else path
+        raise UserError(f"{shown}, line {error.lineno}: this is not valid Python ({error.msg}): mend that line.") from None
     return module
 
 

@@ -2,8 +2,7 @@
 
 import importlib
 
-from p2p_jax.cli.parsing import suggest
-from p2p_jax.errors import PROGRAM, UserError
+from p2p_jax.errors import PROGRAM, UserError, suggest
 
 HELP = f"""usage: {PROGRAM} data COMMAND ...
 

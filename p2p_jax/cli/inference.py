@@ -25,7 +25,7 @@ def translate(argv: list[str]) -> int:
         raise UserError("both --native and --resized were given: give one of them.")
     from p2p_jax.devices import processes
 
-    share = processes.start_apart(options.distributed)
+    share = processes.start_independent(options.distributed)
     compilation_cache.turn_on()
     from p2p_jax.console import open_console, progress_bar
     from p2p_jax.inference.translate_run import translate as translate_run

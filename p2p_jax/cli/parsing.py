@@ -1,10 +1,9 @@
 """Parsing a command line with tyro; every mistake is answered in one sentence."""
 
 import dataclasses
-import difflib
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
@@ -12,7 +11,7 @@ import tyro
 
 from p2p_jax.cli.foreign_options import answer_foreign_option
 from p2p_jax.cli.option_help import Option, format_help, list_options
-from p2p_jax.errors import UserError
+from p2p_jax.errors import UserError, suggest
 
 HELP = ("-h", "--help", "--help-all")
 
@@ -52,12 +51,6 @@ def parse_first(options: Any, argv: list[str], program: str) -> Any:
     return _parse_known(options, [word for word in argv if word not in HELP], program)[0]
 
 
-def suggest(word: str, known: Iterable[str]) -> str:
-    """What to say after an unknown word: "; did you mean …?" with the known word it resembles, or nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
 def _parse_known(options: Any, argv: list[str], program: str) -> tuple[Any, list[str]]:
     printed = io.StringIO()
     try:
@@ -70,21 +63,23 @@ def _parse_known(options: Any, argv: list[str], program: str) -> tuple[Any, list
 
 def _explain(printed: str, known: list[Option], argv: list[str], program: str) -> str:
     """One sentence for what tyro printed about a mistake."""
-    text = re.sub(r"\x1b\[[\d;]*m|\[/?bold\]|[╭╮╰╯│]", "", printed)
-    text = " ".join(re.split(r"─{5,}\s*\n", text.split("\n", 1)[-1])[0].split())
+    text = " ".join(re.sub(r"\x1b\[[\d;]*m|\[/?bold\]|[╭╮╰╯│─]|-{5,}", " ", printed).split())
+    text = text.split("Argument helptext:")[0].split("For full helptext")[0].strip()
     if choice := re.search(r"invalid choice '(.*?)' for argument '([\w.-]+)(?:,.*?)?'. Expected one of \((.*)\)", text):
         choices = re.findall(r"'(.*?)'", choice[3])
         return f"{choice[2]} was given {choice[1]}: it is one of {', '.join(choices)}{suggest(choice[1], choices)}"
-    wrong = re.search(r"[Ee]rror parsing (-[\w.-]+)", text)
+    wrong = re.search(r"(?:[Ee]rror parsing|[Mm]issing value for argument) '?(-[\w.-]+)", text)
     option = next((each for each in known if wrong and wrong[1] in (each.name, *each.other_names)), None)
     if option is not None:
         typed = " ".join(_typed_words(argv, option)) or "no value"
         return f"{option.name} was given {typed}: it takes {_in_words(option.values)}; see {program} --help."
-    if "issing" in printed or "equired" in printed:
+    if "Missing from" in text or "equired" in text:
         needed = [each for each in known if each.default is dataclasses.MISSING]
-        missing = [f"{each.name} {each.values}".rstrip() for each in needed if not _typed_words(argv, each, given=True)]
-        missing = [name for name in missing if name.split()[0].rstrip("…") in text or name.startswith("--")] or missing
-        return f"the command lacks {' and '.join(missing)}; see {program} --help."
+        positional = [each for each in needed if not each.name.startswith("-")]
+        typed_first = next((place for place, word in enumerate(argv) if word.startswith("-")), len(argv))
+        missing = [*positional[typed_first:], *(each for each in needed if each.name.startswith("-"))]
+        missing = [f"{each.name} {each.values}".rstrip() for each in missing if not _typed_words(argv, each, given=True)]
+        return f"the command lacks {' and '.join(missing) or 'an argument'}; see {program} --help."
     return f"{text or 'the command line cannot be read'}; see {program} --help."
 
 

@@ -16,9 +16,8 @@ from typing import Any
 from p2p_jax.cli import compilation_cache, inference, pytorch, train
 from p2p_jax.cli.data import data
 from p2p_jax.cli.mistakes import explain_error
-from p2p_jax.cli.parsing import suggest
 from p2p_jax.cli.supervisor import needs_parent
-from p2p_jax.errors import EXIT_CODES, PROGRAM, USAGE_ERROR
+from p2p_jax.errors import EXIT_CODES, PROGRAM, USAGE_ERROR, suggest
 from p2p_jax.signals import is_working
 
 COMMANDS = "p2p_jax.commands"

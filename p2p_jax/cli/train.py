@@ -24,12 +24,13 @@ def train(argv: list[str]) -> int:
     if asks_for_help(argv) and "--help-all" not in argv:
         print(_short_help(train_options(found.name, found.config), program))
         return 0
+    first = parse_first(RunOptions, argv[1:], program)
+    parse(train_options(found.name, found.config), argv[1:], program)  # a mistake is answered before JAX is loaded
     with waiting(open_console(), "loading JAX"):
         from p2p_jax.devices import platform, processes
         from p2p_jax.training import trainer
         from p2p_jax.training.run import Request
 
-    first = parse_first(RunOptions, argv[1:], program)
     workdir = first.workdir if first.workdir != RunOptions.workdir else Path("runs") / found.name
     stored, defaults = _choose_defaults(found, first, workdir)
     options = parse(train_options(found.name, defaults), argv[1:], program)

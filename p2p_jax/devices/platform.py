@@ -9,10 +9,10 @@ EXTRAS = {"gpu": "cuda", "tpu": "tpu"}
 
 
 def choose(device: str) -> None:
-    """Makes JAX compute on one kind of device; nothing may have been computed before.
+    """Makes JAX compute on one kind of device; call it before JAX computes anything.
 
     Args:
-        device: "cpu", "gpu", "tpu", or "auto" for what JAX chooses by itself.
+        device: "cpu", "gpu", "tpu", or "auto" for JAX's own choice.
 
     Raises:
         UserError: there is no such device.

@@ -11,7 +11,7 @@ from p2p_jax.config import Config
 from p2p_jax.config.checks import varies
 from p2p_jax.data.loading import Reader
 from p2p_jax.devices.memory import compile_and_release
-from p2p_jax.devices.sharding import gather_params
+from p2p_jax.devices.sharding import with_gathered_params
 from p2p_jax.signals import interruptible
 from p2p_jax.state import TrainState
 from p2p_jax.step import Metrics, Pix2Pix
@@ -41,7 +41,7 @@ def open_engine(model: Pix2Pix, config: Config, mesh: Mesh, reader: Reader, like
     """Makes what runs the steps of a state of such shapes, dtypes and places; nothing is compiled yet."""
     shardings = jax.tree.map(lambda leaf: leaf.sharding, like)
     store = open_store(reader, config, mesh)
-    update = make_update(gather_params(model, mesh, shardings), config, mesh, store, shardings)
+    update = make_update(with_gathered_params(model, mesh, shardings), config, mesh, store, shardings)
     return Engine(mesh, reader, store, update, {})
 
 

@@ -94,7 +94,7 @@ def run_training(request: Request) -> TrainState:
             refuse_to_remove_imported(request.workdir)
         experiment, dataset, mesh = open_data(request)
         model = experiment.build(experiment.config)
-        reader = _read_ahead(dataset, experiment.config, request.console)
+        reader = read_ahead(dataset, experiment.config, request.console)
         start = _plan_start(request, experiment.config, model, mesh)
         _prepare_workdir(request, experiment, dataset.fingerprint, start.init_from)
         return _train(request, experiment, dataset, mesh, model, reader, start)
@@ -129,8 +129,8 @@ def _plan_start(request: Request, config: Config, model: Pix2Pix, mesh: Mesh) ->
         checkpoint.refuse_newer(workdir)
     init_from = request.init_from or (None if request.overwrite else recorded_source(workdir))
     source = init_from or (None if request.overwrite else imported_source(workdir))
-    like = _describe_state(config, model, mesh)
-    make_state = partial(_fresh_state, config, model, like, None if resumes else source, request.console)
+    like = describe_state(config, model, mesh)
+    make_state = partial(fresh_state, config, model, like, None if resumes else source, request.console)
     made = [make_state()] if source and not resumes else []
     return Start(like, make_state, made, init_from, resumes)
 
@@ -197,7 +197,8 @@ def write_report(run: Run, state: TrainState) -> tuple[Path, Figures | None]:
     )
 
 
-def _read_ahead(dataset: Dataset, config: Config, console: Console) -> Reader:
+def read_ahead(dataset: Dataset, config: Config, console: Console) -> Reader:
+    """The reader of the training pairs, which are decoded now if they are to be kept in memory."""
     with progress_bar(console) as progress:
         task = progress.add_task("reading", total=dataset.splits["train"].count())
         on_read = lambda done: progress.update(task, completed=done)
@@ -205,7 +206,7 @@ def _read_ahead(dataset: Dataset, config: Config, console: Console) -> Reader:
         return open_reader(dataset.splits["train"], config, on_read, ahead=ahead)
 
 
-def _describe_state(config: Config, model: Pix2Pix, mesh: Mesh) -> TrainState:
+def describe_state(config: Config, model: Pix2Pix, mesh: Mesh) -> TrainState:
     """Shapes and dtypes of the run's state, and where it lives in training."""
     shapes = jax.eval_shape(_make_init(config, model), jax.random.key(config.seed))
     shardings = state_shardings(mesh, shapes, sharded=is_sharded(mesh, shapes, config.sharding))
@@ -213,7 +214,7 @@ def _describe_state(config: Config, model: Pix2Pix, mesh: Mesh) -> TrainState:
     return jax.tree.map(place, shapes, shardings)
 
 
-def _fresh_state(config: Config, model: Pix2Pix, like: TrainState, init_from: Path | None, console: Console) -> TrainState:
+def fresh_state(config: Config, model: Pix2Pix, like: TrainState, init_from: Path | None, console: Console) -> TrainState:
     """The state before the first step, with the networks of another run if one is given."""
     # The program runs once: on a CPU, optimizing it takes four times as long as all the rest.
     options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None

@@ -60,7 +60,7 @@ def test_train_names_the_experiments(capsys):
 
 def test_every_field_is_an_option_without_a_prefix(capsys):
     with pytest.raises(SystemExit) as caught:
-        main(["train", "facades", "--help"])
+        main(["train", "facades", "--help-all"])
     assert caught.value.code == 0
     output = capsys.readouterr().out
     assert all(f" {name} " in output for name in ("--image-size", "--generator.width", "--data.path", "--workdir"))
@@ -167,13 +167,16 @@ def test_every_end_has_its_code_and_one_line(capsys, monkeypatch, error, code, m
     assert message in complaint(capsys)
 
 
-def test_a_mistake_of_the_program_is_not_hidden(monkeypatch):
+def test_a_mistake_of_the_program_shows_its_traceback_and_asks_for_a_report(monkeypatch, capsys):
     def fail(argv):
-        [].index(3)
+        int("x")
 
     monkeypatch.setattr(inference, "report", fail)
-    with pytest.raises(ValueError, match="not in list"):
-        main(["report"])
+    assert main(["report"]) == 70
+    message = capsys.readouterr().err
+    assert "Traceback" in message
+    assert 'int("x")' in message
+    assert "please report it" in message.splitlines()[-1]
 
 
 def test_a_traceback_is_there_for_who_asks(monkeypatch):

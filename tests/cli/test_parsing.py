@@ -1,0 +1,85 @@
+"""Parsing command lines: what is typed is found however it is written, and each mistake is answered in one sentence."""
+
+from pathlib import Path
+
+import pytest
+
+from p2p_jax.cli.foreign_options import ANSWERS
+from p2p_jax.cli.option_help import list_options
+from p2p_jax.cli.options import EVERYDAY, RunOptions, TranslateOptions, train_options
+from p2p_jax.cli.parsing import parse, parse_first
+from p2p_jax.config import Config
+from p2p_jax.errors import UserError
+
+TRAIN = train_options("pix2pix", Config())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [["--workdir", "a/b"], ["--workdir=a/b"], ["--seed", "1", "--workdir", "x", "--workdir", "a/b"]],
+)
+def test_options_that_decide_about_others_are_found_first(line):
+    assert parse_first(RunOptions, line, "p").workdir == Path("a/b")
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        (["--image-size", "a"], "--image-size was given a: it takes one whole number, or two (height and width)"),
+        (["--image-size"], "--image-size was given no value: it takes one whole number"),
+        (["--batch-size", "many"], "--batch-size was given many: it takes a whole number"),
+        (["--optimizer.learning-rate", "x"], "--optimizer.learning-rate was given x: it takes a number"),
+        (["--generator.norm", "instanc"], "--generator.norm was given instanc: it is one of batch, instance, none"),
+        (["--image-siz", "3"], "there is no option --image-siz; did you mean --image-size?"),
+        (["pictures"], "the word pictures was not expected"),
+        (["--dataroot", "x"], "--dataroot is an option of the PyTorch original: give --data.path FOLDER"),
+        (["--netG=unet_256"], "--netG is an option of the PyTorch original: give --generator.architecture"),
+        (["--continue_train"], "the same command resumes"),
+    ],
+)
+def test_a_mistake_is_answered_in_one_sentence(line, answer):
+    with pytest.raises(UserError) as caught:
+        parse(TRAIN, line, "p2p-jax train pix2pix")
+    assert answer in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "[bold]" not in str(caught.value)
+
+
+def test_what_is_missing_is_named():
+    with pytest.raises(UserError, match=r"the command lacks .*--output PATH; see p2p-jax translate --help"):
+        parse(TranslateOptions, ["run", "a.png"], "p2p-jax translate")
+
+
+@pytest.mark.parametrize(
+    "word", ["--niter", "--lr", "--gpu_ids", "--direction", "--load_size", "--crop_size", "--epoch_count"]
+)
+def test_options_of_the_pytorch_original_are_known(word):
+    assert word in ANSWERS
+
+
+def test_answers_name_options_that_exist():
+    known = {name for option in list_options(TRAIN) for name in (option.name, *option.other_names)}
+    known |= {option.name for option in list_options(TranslateOptions)} | {"--split"}
+    for answer in ANSWERS.values():
+        named = {word.strip("();,.") for word in answer.split() if word.strip("(").startswith("--")}
+        assert named <= known, answer
+
+
+def test_every_option_has_a_description_that_ends_as_a_sentence():
+    for option in list_options(TRAIN):
+        assert option.description, option.name
+        assert option.description.endswith("."), option.name
+
+
+def test_the_help_shows_the_everyday_options_and_the_whole_help_all(capsys):
+    from p2p_jax.cli import main
+
+    assert main(["train", "pix2pix", "--help"]) == 0
+    short = capsys.readouterr().out
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "pix2pix", "--help-all"])
+    assert ended.value.code == 0
+    whole = capsys.readouterr().out
+    for option in list_options(TRAIN):
+        assert f"  {option.name}" in whole
+        assert (f"  {option.name}" in short) == (option.name in EVERYDAY)
