@@ -5,6 +5,7 @@ A checkpoint holds the items `generator` and `discriminator` (params and state o
 A checkpoint whose arrays do not match their checksums is skipped with a warning, and the one before it is used.
 """
 
+import logging
 import warnings
 from collections.abc import Iterable
 from contextlib import suppress
@@ -186,9 +187,15 @@ def restore_items(
 
 def _open_reader(folder: Path) -> Manager:
     """A read-only manager. Each process reads by itself, so an unreadable file makes no other process wait."""
-    options = ocp.CheckpointManagerOptions(read_only=True)
-    _use_this_process_only(options)
-    return _make_manager(folder, options)
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(max(level, logging.ERROR))  # otherwise orbax warns that a reader is read-only
+    try:
+        options = ocp.CheckpointManagerOptions(read_only=True)
+        _use_this_process_only(options)
+        return _make_manager(folder, options)
+    finally:
+        logger.setLevel(level)
 
 
 def _use_this_process_only(options: ocp.CheckpointManagerOptions) -> None:
