@@ -1,4 +1,4 @@
-"""All of it together: what L1 alone, the GAN alone and both make of the same label maps.
+"""pix2pix: the pictures of L1 alone, of the GAN alone and of both, for the same label maps.
 
 python -m experiments.fundamentals.pix2pix
 """
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from experiments.fundamentals.facades import RUN_ONCE, compare, draw_facades, run_steps, to_pictures, to_values
+from experiments.fundamentals.facades import compare, draw_facades, jit_once, run_steps, to_pictures, to_values
 from experiments.fundamentals.lesson import Claim, Numbers
 from p2p_jax import layers, losses, ops, pix2pix
 from p2p_jax.config import Config, Discriminator, Generator, Optimizer
@@ -23,7 +23,7 @@ from p2p_jax.state import NetworkState, TrainState
 from p2p_jax.step import Pix2Pix, discriminator_gradients, generator_gradients, init_train_state, make_train_step
 
 TITLE = "pix2pix: two networks, one game"
-QUESTION = "L1 knows where things are and draws them blurred. What would make the pictures look real as well?"
+QUESTION = "L1 puts things in the right place but blurs them. What makes the pictures look real as well?"
 HOMES = (make_train_step, discriminator_gradients, generator_gradients, pix2pix.build, losses.l1, patchgan)
 
 CONFIG = Config(
@@ -32,16 +32,16 @@ CONFIG = Config(
     discriminator=Discriminator(width=16, num_layers=2),
     optimizer=Optimizer(learning_rate=1e-3, schedule="constant"),
 )
-"""The paper's composition, small, and with larger steps because there are few of them."""
+"""The paper's networks and losses, but small, and with a larger learning rate because there are few steps."""
 
-# Factor of L1 and of the GAN's loss in the generator's loss; the third is the paper's.
+# The factors of L1 and of the GAN's loss in the generator's loss; the third pair is the paper's.
 VARIANTS = {"L1 alone": (100.0, 0.0), "GAN alone": (0.0, 1.0), "L1 and GAN": (100.0, 1.0)}
 TESTED = 24  # pictures that are not trained on
 METRICS = ("generator_l1", "discriminator_real_accuracy", "discriminator_fake_accuracy")
 
 
 def measure(*, size: int = 64, width: int = 16, steps: int = 700, pairs: int = 300) -> Numbers:
-    """Trains the three variants from the same weights on the same pairs, and measures the discriminator's patch."""
+    """Trains the three variants from the same weights on the same pairs, and measures the patch of a logit."""
     config = replace(
         CONFIG,
         image_size=size,
@@ -52,7 +52,7 @@ def measure(*, size: int = 64, width: int = 16, steps: int = 700, pairs: int = 3
     labels, photos = (to_values(pictures) for pictures in draw_facades(pairs + TESTED, size=size))
     seen, test = {"input": labels[:pairs], "target": photos[:pairs]}, (labels[pairs:], photos[pairs:])
     first = {name: values[:1] for name, values in seen.items()}
-    start = jax.jit(lambda key: init_train_state(key, model, first), compiler_options=RUN_ONCE)(jax.random.key(0))
+    start = jit_once(lambda key: init_train_state(key, model, first))(jax.random.key(0))
     step = jax.jit(partial(_step, model, seen))
     results: Numbers = {"size": size, "steps": steps, "patch": _patch(), "tested": TESTED}
     for name, trained in (("generator", start.generator), ("discriminator", start.discriminator)):
@@ -72,7 +72,7 @@ def measure(*, size: int = 64, width: int = 16, steps: int = 700, pairs: int = 3
 
 
 def _step(model: Pix2Pix, seen: dict[str, Array], carry: tuple[TrainState, Array, Array], indices: Array) -> Any:
-    """One step; the factors of the generator's two losses are in `carry`, so that all variants are compiled once."""
+    """One step. The factors of the generator's two losses are in `carry`, so that XLA compiles all variants at once."""
     state, curves, (of_l1, of_gan) = carry
     adversarial = losses.weigh_generator(losses.bce, of_gan)  # pyright: ignore[reportArgumentType]
     variant = model._replace(reconstruction_weight=of_l1, adversarial=adversarial)
@@ -82,9 +82,9 @@ def _step(model: Pix2Pix, seen: dict[str, Array], carry: tuple[TrainState, Array
 
 
 def _make_judge(model: Pix2Pix) -> Callable[[NetworkState, Array, Array], Array]:
-    """How probable a discriminator finds it that pictures are real, in the mean over all patches."""
+    """A function for the mean probability, over all patches, that a discriminator gives pictures of being real."""
 
-    @partial(jax.jit, compiler_options=RUN_ONCE)
+    @jit_once
     def judge(discriminator: NetworkState, labels: Array, pictures: Array) -> Array:
         stacked = jnp.concatenate([labels, pictures], axis=-1)
         logits, _ = model.discriminator.apply(discriminator.params, discriminator.state, stacked, train=False)
@@ -94,55 +94,41 @@ def _make_judge(model: Pix2Pix) -> Callable[[NetworkState, Array, Array], Array]
 
 
 def _patch() -> int:
-    """The side, in pixels, of what one logit of the paper's discriminator depends on: where its gradient is not zero."""
+    """The side, in pixels, of the patch where the gradient of one logit of the paper's discriminator is not zero."""
     judge = network(patchgan, widths=(1, 1, 1, 1), norm=layers.no_norm)  # the paper's geometry, one feature each
     picture = jnp.ones((1, 256, 256, 1))
 
-    @partial(jax.jit, compiler_options=RUN_ONCE)
+    @jit_once
     def slope(key: Array) -> Array:
         params, state = judge.init(key, picture)
-        params = jax.tree.map(jnp.ones_like, params)  # so that nothing cancels
+        params = jax.tree.map(jnp.ones_like, params)  # so that no terms cancel
         return jax.grad(lambda x: judge.apply(params, state, x, train=False)[0][0, 15, 15, 0])(picture)
 
     return int((np.asarray(slope(jax.random.key(0))) != 0).any(axis=(0, 1, 3)).sum())
 
 
 def claims(numbers: Numbers) -> list[Claim]:
-    """What the text says, with its numbers."""
+    """The claims of the text, with their numbers."""
     l1, gan, both = (numbers[name] for name in VARIANTS)
-    found_out = {name: _found_out(numbers[name]) for name in VARIANTS}
-    believed = {name: numbers[name]["realness"]["made"] for name in VARIANTS}
+    caught = {name: _caught(numbers[name]) for name in VARIANTS}
+    believed = l1["realness"]["made"] / gan["realness"]["made"]
     return [
-        Claim("A logit of the paper's discriminator depends on a patch of 70 x 70 pixels.", numbers["patch"], "=", 70),
+        Claim("A logit of the paper's discriminator depends on a patch of 70 × 70 pixels.", numbers["patch"], "=", 70),
         Claim("L1 alone is blurred: it has less than 0.9 of the photos' sharpness.", l1["sharpness"], "<", 0.9),
         Claim("Both together are sharper than L1 alone.", both["sharpness"], ">", l1["sharpness"]),
         Claim("The GAN alone is sharper than the photos themselves.", gan["sharpness"], ">", 1),
-        Claim(
-            "The L1 of the GAN alone is larger than that of L1 alone by a quarter or more.",
-            gan["l1"] / l1["l1"],
-            ">",
-            1.25,
-        ),
+        Claim("The L1 of the GAN alone is larger by a quarter or more.", gan["l1"] / l1["l1"], ">", 1.25),
         Claim("The L1 of both together is larger by a seventh at most.", both["l1"] / l1["l1"], "<", 1.15),
-        Claim("L1 and SSIM rank L1 alone before the GAN alone: its SSIM is higher.", l1["ssim"], ">", gan["ssim"]),
-        Claim(
-            "L1 alone is believed less by its own discriminator than the GAN alone by its own.",
-            believed["L1 alone"] / believed["GAN alone"],
-            "<",
-            0.75,
-        ),
-        Claim(
-            "In the second half of training its fakes are found out more often than those of both together.",
-            found_out["L1 alone"],
-            ">",
-            found_out["L1 and GAN"],
-        ),
+        Claim("By SSIM, too, L1 alone is better than the GAN alone.", l1["ssim"], ">", gan["ssim"]),
+        Claim("The discriminator of L1 alone believes its fakes less than that of the GAN alone.", believed, "<", 0.75),
+        Claim("It catches them more often than that of both together.", caught["L1 alone"], ">", caught["L1 and GAN"]),
     ]
 
 
-def _found_out(variant: Numbers) -> float:
-    share = variant["curves"]["discriminator_fake_accuracy"]
-    return float(np.mean(share[len(share) // 2 :]))
+def _caught(variant: Numbers) -> float:
+    """The fraction of fakes that the discriminator recognises, in the second half of training."""
+    accuracy = variant["curves"]["discriminator_fake_accuracy"]
+    return float(np.mean(accuracy[len(accuracy) // 2 :]))
 
 
 if __name__ == "__main__":

@@ -143,7 +143,7 @@ def test_the_page_can_be_read_out(lesson, monkeypatch, tmp_path):
     parsed.feed(text)
     alts = [attributes.get("alt") for tag, attributes in parsed.found if tag == "img"]
     assert alts == ["y is 1 divided by x", 'A line that says "rises" & falls.', "", ""]
-    assert '<p class="alt">A grey picture.</p>' in text  # says what its two pictures show
+    assert '<p class="alt">A grey picture.</p>' in text  # describes both pictures
     assert parsed.found[0] == ("html", {"lang": "en"})
     headings = [int(tag[1]) for tag, _ in parsed.found if re.fullmatch("h[1-6]", tag)]
     assert headings[0] == 1
@@ -151,7 +151,7 @@ def test_the_page_can_be_read_out(lesson, monkeypatch, tmp_path):
     assert "A small &lt;lesson&gt;" in text
     assert "1,235" in text or "1235" in text
     assert "p2p_jax/ops/activations.py: relu" in text
-    assert "gradient at zero is taken as zero" in text
+    assert "The gradient at zero is 0" in text
 
 
 def test_kept_until_the_code_changes(lesson, monkeypatch, tmp_path, capsys):

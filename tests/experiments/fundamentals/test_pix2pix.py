@@ -1,14 +1,13 @@
-"""The lesson on pix2pix, with small networks: every claim holds, and no longer does when the game is not played."""
+"""The lesson on pix2pix, with small networks: every claim holds, and fails when the generators do not differ."""
 
 import jax
 import numpy as np
 import pytest
-from helpers.lessons import assert_claims_hold, assert_told
+from helpers.lessons import assert_claims_hold, assert_told, compose_lesson
 
 from experiments.fundamentals import pix2pix as lesson
 from experiments.fundamentals.course import to_host
 from experiments.fundamentals.lesson import holds
-from experiments.fundamentals.text import pix2pix as told
 from p2p_jax import losses, ops, pix2pix
 from p2p_jax.network import Network
 
@@ -37,8 +36,8 @@ def test_the_same_start(numbers):
 
 
 def test_told_from_the_numbers(numbers):
-    text = "".join(block for block in told.tell(numbers) if isinstance(block, str))
-    assert f"{numbers['patch']} x {numbers['patch']} pixels" in text
+    text = "".join(block for block in compose_lesson("pix2pix", numbers) if isinstance(block, str))
+    assert f"{numbers['patch']} × {numbers['patch']} pixels" in text
 
 
 def one_convolution(channels, end):
@@ -53,7 +52,7 @@ def one_convolution(channels, end):
 
 @pytest.mark.parametrize("weighed", [True, False])
 def test_noticed_when_the_gan_is_not_weighed(numbers, monkeypatch, weighed):
-    """Then L1 alone is the same as both together."""
+    """Without the factor of the GAN, L1 alone learns the same as both together."""
     build = pix2pix.build
     small = {"generator": one_convolution(3, ops.tanh), "discriminator": one_convolution(1, lambda x: x)}
     monkeypatch.setattr(pix2pix, "build", lambda config: build(config)._replace(**small))

@@ -1,16 +1,15 @@
-"""The lesson on skip connections, with small networks: every claim holds, and no longer does when the bridges are cut."""
+"""The lesson on skip connections, with small networks: every claim holds, and fails when the bridges are cut."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers.lessons import assert_claims_hold, assert_told
+from helpers.lessons import assert_claims_hold, assert_told, compose_lesson
 
 from experiments.fundamentals import skip_connections as lesson
 from experiments.fundamentals.course import to_host
 from experiments.fundamentals.facades import compare, draw_facades, to_pictures, to_values
 from experiments.fundamentals.lesson import holds
-from experiments.fundamentals.text import skip_connections as told
 from p2p_jax import layers
 from p2p_jax.generators import unet
 
@@ -31,8 +30,8 @@ def test_told(numbers):
 
 
 def test_told_from_the_numbers(numbers):
-    blocks = told.tell(numbers)
-    assert f"{numbers['unet']['parameters']:,}" in "".join(block for block in blocks if isinstance(block, str))
+    text = "".join(block for block in compose_lesson("skip_connections", numbers) if isinstance(block, str))
+    assert f"{numbers['unet']['parameters']:,}" in text
 
 
 def test_nothing_cut_is_the_trained_network(numbers):
@@ -43,7 +42,7 @@ def test_nothing_cut_is_the_trained_network(numbers):
 def test_noticed_when_the_bridges_are_cut(numbers, monkeypatch):
     monkeypatch.setitem(unet.__kwdefaults__, "merge", layers.no_skip)
     picture = jnp.ones((1, 32, 32, 3))
-    cut = to_host(lesson._gradients(unet, [8, 16, 32, 64, 64], picture, -picture))
+    cut = to_host(lesson.measure_gradients(unet, [8, 16, 32, 64, 64], picture, -picture))
     gradients = {**numbers["gradients"], "without a norm": {**numbers["gradients"]["without a norm"], "unet": cut}}
     broken = [claim.text for claim in lesson.claims({**numbers, "gradients": gradients}) if not holds(claim)]
     assert [text for text in broken if text.startswith("Without a norm")]
