@@ -1,4 +1,4 @@
-"""A server of a few files on this machine, which can be told to misbehave."""
+"""A server of a few files on this machine, which can misbehave on request."""
 
 import hashlib
 import threading
@@ -11,17 +11,17 @@ from typing import Any
 
 
 class Server:
-    """What the server does, and what it was asked."""
+    """The behaviour of the server, and the requests that it received."""
 
     def __init__(self, files: dict[str, bytes]):
         self.files = dict(files)
         self.dates = dict.fromkeys(files, "Sun, 02 Sep 2018 08:58:00 GMT")
         self.ranges = self.honours_if_range = self.with_etag = self.with_date = self.with_length = True
         self.break_after: int | None = None  # bytes of each answer after which the connection is closed
-        self.stall_after: int | None = None  # bytes after which nothing more comes
+        self.stall_after: int | None = None  # bytes after which it sends no more
         self.weak = False  # whether ETags are weak ones
-        self.skips = 0  # bytes left out at the beginning of a range
-        self.busy = 0  # so many answers are 503
+        self.skips = 0  # bytes omitted at the beginning of a range
+        self.busy = 0  # number of answers that are 503
         self.requests: list[Message] = []
         self.answers: list[int] = []
         self.sent = 0
@@ -47,7 +47,7 @@ class Server:
 def serve(files: dict[str, bytes]) -> Iterator[Server]:
     """Serves files by path, such as "/set.tar.gz", until the end of the block."""
     server = Server(files)
-    web = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"told": server}))
+    web = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"served": server}))
     web.daemon_threads = True
     server.port = web.server_address[1]
     thread = threading.Thread(target=web.serve_forever, args=(0.01,), daemon=True)
@@ -62,52 +62,52 @@ def serve(files: dict[str, bytes]) -> Iterator[Server]:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    told: Any
+    served: Any
 
     def do_GET(self) -> None:
-        told = self.told
-        told.requests.append(self.headers)
-        if told.busy > 0 or self.path not in told.files:
-            told.busy -= 1
-            return self._answer(503 if told.busy >= 0 else 404, {"Content-Length": "0"})
-        content = told.files[self.path]
-        headers = {"ETag": told.etag_of(self.path)} if told.with_etag else {}
-        if told.with_date:
-            headers["Last-Modified"] = told.dates[self.path]
+        served = self.served
+        served.requests.append(self.headers)
+        if served.busy > 0 or self.path not in served.files:
+            served.busy -= 1
+            return self._answer(503 if served.busy >= 0 else 404, {"Content-Length": "0"})
+        content = served.files[self.path]
+        headers = {"ETag": served.etag_of(self.path)} if served.with_etag else {}
+        if served.with_date:
+            headers["Last-Modified"] = served.dates[self.path]
         start = 0
         asked = self.headers["Range"]
         condition = self.headers["If-Range"]
-        same = condition is None or condition in headers.values() or not told.honours_if_range
-        if asked and told.ranges and same:
-            start = int(asked.removeprefix("bytes=").rstrip("-")) + told.skips
+        same = condition is None or condition in headers.values() or not served.honours_if_range
+        if asked and served.ranges and same:
+            start = int(asked.removeprefix("bytes=").rstrip("-")) + served.skips
             if start >= len(content):
                 return self._answer(416, {"Content-Range": f"bytes */{len(content)}", "Content-Length": "0"})
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-        if told.with_length:
+        if served.with_length:
             headers["Content-Length"] = str(len(content) - start)
         self._answer(206 if "Content-Range" in headers else 200, headers)
         self._send(content[start:])
 
     def _answer(self, code: int, headers: dict[str, str]) -> None:
-        self.told.answers.append(code)
+        self.served.answers.append(code)
         self.send_response(code)
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
 
     def _send(self, content: bytes) -> None:
-        told = self.told
-        limits = [limit for limit in (told.break_after, told.stall_after) if limit is not None]
+        served = self.served
+        limits = [limit for limit in (served.break_after, served.stall_after) if limit is not None]
         end = min([len(content), *limits])
         try:
             for first in range(0, end, 10_000):
                 piece = content[first : min(first + 10_000, end)]
-                told.sent += len(piece)  # first, for the other side may be done before this one goes on
+                served.sent += len(piece)  # before writing, as the client may finish before this thread continues
                 self.wfile.write(piece)
-            while told.stall_after is not None and not told.stopped.is_set():
+            while served.stall_after is not None and not served.stopped.is_set():
                 time.sleep(0.01)
         except OSError:
-            pass  # the other side has gone
+            pass  # the client has disconnected
 
     def log_message(self, *_: Any) -> None:
         pass

@@ -1,11 +1,19 @@
-"""Archives as those of the paper's sets, with a handful of tiny JPEGs."""
+"""Archives like those of the paper's sets, with a few tiny JPEGs."""
 
 import io
 import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
+
+from helpers.file_server import Server, serve
+from p2p_jax.data.paper_sets import PAPER_SETS
+from p2p_jax.data.sets import download, prepare
 
 Pictures = dict[str, dict[str, bytes]]
 """{split: {name without ending: JPEG}}."""
@@ -28,7 +36,7 @@ def jpeg(seed: int, side: int = 16) -> bytes:
 
 
 def pictures(name: str, side: int = 16) -> Pictures:
-    """What the archive of a set holds, named as there."""
+    """The pictures of a set's archive, with its kind of names."""
     form = {"edges2shoes": "{}_AB", "edges2handbags": "{}_AB", "night2day": "14_{}_to_1163"}.get(name, "{}")
     return {
         split: {form.format(i): jpeg(1000 * len(split) + i, side) for i in range(1, count + 1)}
@@ -37,7 +45,7 @@ def pictures(name: str, side: int = 16) -> Pictures:
 
 
 def write_archive(path: Path, name: str, content: Pictures, *, extra: dict[str, bytes] | None = None) -> Path:
-    """Writes NAME/{split}/N.jpg as tar.gz, the pictures in no good order, and other members before them."""
+    """Writes NAME/{split}/N.jpg as tar.gz, the pictures in reverse order, after the extra members."""
     with tarfile.open(path, "w:gz") as tar:
         members = dict(extra or {})
         for split, named in content.items():
@@ -47,3 +55,43 @@ def write_archive(path: Path, name: str, content: Pictures, *, extra: dict[str, 
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
     return path
+
+
+def read_all(records: Any) -> dict[str, bytes]:
+    """{name: JPEG} of the records of a prepared set."""
+    return {records[i]["name"].decode(): records[i]["pair"] for i in range(len(records))}
+
+
+@contextmanager
+def serve_archives(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """Serves the archives of all six sets below /sets, which replaces the address of the paper."""
+    files = {}
+    for name in PAPER_SETS:
+        path = write_archive(folder / f"{name}.tar.gz", name, pictures(name, side=48))
+        files[f"/sets/{name}.tar.gz"] = path.read_bytes()
+        path.unlink()
+    monkeypatch.setattr(download, "WAIT", 0.0)
+    with serve(files) as running:
+        monkeypatch.setattr(prepare, "MIRROR", running.url("/sets"))
+        yield running
+
+
+def litter(root: Path) -> list[str]:
+    """Everything below the data folder that is not of a finished set."""
+    return [str(p.relative_to(root)) for p in root.rglob("*") if "1.0.0" not in p.parts or "incomplete" in str(p)]
+
+
+def state(root: Path) -> dict[str, tuple[int, int]]:
+    """Every file and folder, with its inode and time."""
+    return {str(p): (p.stat().st_ino, p.stat().st_mtime_ns) for p in root.rglob("*")}
+
+
+def write_own(folder: Path) -> Path:
+    """Writes 11 training and 2 test pairs in folders A and B."""
+    for split, count in (("train", 11), ("test", 2)):
+        for side in "AB":
+            (folder / split / side).mkdir(parents=True)
+            for i in range(count):
+                pixels = np.random.default_rng(i).integers(0, 256, (16, 16, 3), np.uint8)
+                Image.fromarray(pixels).save(folder / split / side / f"{i}.png")
+    return folder

@@ -1,0 +1,81 @@
+"""Archives of the paper's sets: damaged ones, and those with paths that lead out of them."""
+
+import gzip
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+from helpers.small_archives import jpeg, pictures, read_all, write_archive
+
+from p2p_jax.data.prepared import open_prepared
+from p2p_jax.data.sets.builders import prepare_archive
+
+
+@pytest.fixture
+def facades(tmp_path: Path) -> Path:
+    return write_archive(tmp_path / "facades.tar.gz", "facades", pictures("facades"))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "sets"
+
+
+def test_splits_may_lie_deeper_and_other_files_are_ignored(tmp_path: Path, root: Path) -> None:
+    extra = {
+        "./deep/facades/train/7.JPG": jpeg(7),
+        "facades/train/._1.jpg": b"of a Mac",
+        "facades/train/1.txt": b"text",
+        "facades/README": b"text",
+        "facades/others/1.jpg": jpeg(1),
+    }
+    prepare_archive("facades", write_archive(tmp_path / "a.tar.gz", "facades", {}, extra=extra), data_dir=root)
+    splits = open_prepared("pix2pix/facades", root).splits
+    assert set(splits) == {"train"}
+    assert read_all(splits["train"]) == {"7": jpeg(7)}
+
+
+@pytest.mark.parametrize("fraction", [0.05, 0.5, 0.9, 0.999])
+def test_truncated_archives_are_refused(facades: Path, root: Path, fraction: float) -> None:
+    data = facades.read_bytes()
+    facades.write_bytes(data[: int(fraction * len(data))])
+    with pytest.raises(ValueError, match=r"facades\.tar\.gz is damaged or truncated \(.*\): download it again"):
+        prepare_archive("facades", facades, data_dir=root)
+    assert not root.exists(), "nothing is left"
+
+
+def test_damaged_archives_are_refused(facades: Path, root: Path, tmp_path: Path) -> None:
+    data = bytearray(facades.read_bytes())
+    data[-6] ^= 1  # in the checksum at the end: all pictures have been read by then
+    facades.write_bytes(data)
+    with pytest.raises(ValueError, match="is damaged or truncated"):
+        prepare_archive("facades", facades, data_dir=root)
+    for content in (b"<html>Not found</html>", gzip.compress(b"no tar" * 200), b""):
+        facades.write_bytes(content)
+        with pytest.raises(ValueError, match="is damaged or truncated"):
+            prepare_archive("facades", facades, data_dir=root)
+    write_archive(facades, "facades", {}, extra={"facades/readme.txt": b"text"})
+    with pytest.raises(ValueError, match="holds no train"):
+        prepare_archive("facades", facades, data_dir=root)
+    with pytest.raises(ValueError, match=r"nothing\.tar\.gz does not exist"):
+        prepare_archive("facades", tmp_path / "nothing.tar.gz", data_dir=root)
+
+
+@pytest.mark.parametrize("name", ["../../evil.jpg", "facades/train/../../../evil.jpg"])
+def test_paths_that_lead_out_of_the_archive_are_refused(name: str, tmp_path: Path, root: Path) -> None:
+    archive = write_archive(tmp_path / "a.tar.gz", "facades", {"train": {"1": jpeg(1)}}, extra={name: jpeg(2)})
+    before = set(tmp_path.rglob("*"))
+    with pytest.raises(ValueError, match=r"holds '.*evil\.jpg', which is no file inside it"):
+        prepare_archive("facades", archive, data_dir=root)
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_links_that_lead_out_of_the_archive_are_refused(tmp_path: Path, root: Path) -> None:
+    archive = tmp_path / "a.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        link = tarfile.TarInfo("facades/train/1.jpg")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(link, io.BytesIO())
+    with pytest.raises(ValueError, match="which is no file inside it"):
+        prepare_archive("facades", archive, data_dir=root)
