@@ -3,9 +3,9 @@
 import re
 import subprocess
 import sys
-from dataclasses import fields, replace
 
 import pytest
+from helpers.configs import change
 
 from p2p_jax.config import Config, Data, Generator, Side
 from p2p_jax.config.checks import check_config
@@ -46,21 +46,6 @@ WRONG = {
     "loss.label_smoothing": 1.0,
     "ema_decay": 1.0,
 }
-
-
-def change(config, name, value):
-    """A config with one field, given by its dotted name, replaced."""
-    first, _, rest = name.partition(".")
-    return replace(config, **{first: change(getattr(config, first), rest, value) if rest else value})
-
-
-def all_fields(config, prefix=""):
-    for item in fields(config):
-        value = getattr(config, item.name)
-        if hasattr(value, "__dataclass_fields__"):
-            yield from all_fields(value, f"{prefix}{item.name}.")
-        else:
-            yield prefix + item.name, value
 
 
 @pytest.mark.parametrize(

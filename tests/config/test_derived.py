@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from helpers.configs import change
 
 from p2p_jax import config as configs
 from p2p_jax.config import Config, Discriminator, Generator, resolve_length
@@ -39,6 +40,10 @@ def test_a_batch_larger_than_the_training_set_is_refused():
     assert resolve_length(Config(batch_size=10), 10).steps == 200
     with pytest.raises(ValueError, match=r"batch size 11 .* 10 training pairs"):
         resolve_length(Config(batch_size=11), 10)
+
+
+def groups(config):
+    return config.generator.group_size, config.discriminator.group_size
 
 
 def test_a_group_is_as_large_as_what_a_device_has_at_a_time_unless_it_was_given():

@@ -62,6 +62,10 @@ def test_the_defaults_are_those_of_the_paper(name):
     assert get_field(Config(), name) == PAPER[name]
 
 
+def run_python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+
+
 @pytest.mark.parametrize(
     "code",
     [

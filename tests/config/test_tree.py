@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field
 
 import pytest
+from helpers.configs import all_fields, change
 
 from p2p_jax import config as configs
 from p2p_jax.config import Config, Data, Discriminator, Generator, Loss, Optimizer, Side, resolve_length
