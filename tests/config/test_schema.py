@@ -1,5 +1,8 @@
 """The config has the values of the paper, and it needs no JAX."""
 
+import subprocess
+import sys
+
 import pytest
 
 from p2p_jax.config import Config
