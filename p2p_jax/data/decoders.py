@@ -181,6 +181,8 @@ def _decode_tiff(data: bytes, indices: bool) -> Picture | None:
         _refuse_enormous((*first.shape, len(pages)))
         with library_errors():
             planes = [page.asarray() for page in pages]
+    if len({plane.shape for plane in planes}) > 1:
+        raise Unreadable("holds pages of different sizes", "save one page, or pages of one size")
     array = planes[0] if len(planes) == 1 else np.stack(planes, axis=-1)
     array = np.moveaxis(array, 0, -1) if first.axes == "SYX" else array
     if first.photometric == 0 and array.dtype.kind == "u":
@@ -209,10 +211,10 @@ def _describe_page(page: Any) -> _TiffPage:
     has_alpha = page.extrasamples[-1:] in ((1,), (2,))
     return _TiffPage(
         axes=page.axes,
-        shape=tuple(page.shape),
+        shape=tuple(map(int, page.shape)),  # a damaged file may hold a tuple in place of a number
         dtype=page.dtype,
         bits=page.bitspersample,
-        colours=page.samplesperpixel - has_alpha,
+        colours=int(page.samplesperpixel) - has_alpha,
         has_alpha=has_alpha,
         photometric=int(page.photometric),
         orientation=int(page.tags.valueof(274, 1)),

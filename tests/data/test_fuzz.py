@@ -1,14 +1,19 @@
-"""A hundred damaged files among good ones: none crashes or hangs anything, and each that cannot be read is named."""
+"""A hundred damaged files among good ones: none crashes or hangs the program, and each unreadable one is named."""
+
+from contextlib import suppress
+from itertools import islice
 
 import numpy as np
 import pytest
+import tifffile
 from helpers.runs import NO_REPORT, quick_experiment
 from PIL import Image
 
 from p2p_jax.cli import main
 from p2p_jax.config import Config, Data
 from p2p_jax.data.loading import open_dataset, open_reader
-from p2p_jax.data.pictures import decode, of_file, write_picture
+from p2p_jax.data.pictures import Encoded, decode, of_file, write_picture
+from p2p_jax.errors import UserError
 from p2p_jax.training import trainer
 
 pytestmark = pytest.mark.filterwarnings("ignore:::PIL")
@@ -33,7 +38,7 @@ def encoded(folder, random):
 
 
 def damaged(good, random):
-    """Truncated, bit-flipped, misnamed, empty, zeroed and huge in their header: (ending, bytes) without end."""
+    """Yields damaged files without end, (ending, bytes): truncated, bit-flipped, misnamed, zeroed, huge in the header."""
     while True:
         for ending, data in good.items():
             yield ending, data[: random.integers(1, len(data))]
@@ -63,10 +68,10 @@ def fuzzed(tmp_path):
 
 
 def complaint(path):
-    """What is said of a file, or None if it is a picture all the same."""
+    """The message about a file, or None if it is a picture nevertheless."""
     try:
         decode(of_file(path))
-    except ValueError as error:
+    except UserError as error:
         return str(error)
 
 
@@ -79,7 +84,20 @@ def test_every_damaged_file_is_a_picture_or_a_sentence_with_its_name(fuzzed):
         assert "\n" not in sentence
 
 
-def test_training_goes_on_with_the_others_and_names_each(fuzzed, tmp_path, monkeypatch, capsys):
+def test_a_damaged_file_raises_no_other_error(tmp_path):
+    random = np.random.default_rng(5)
+    good = encoded(tmp_path, random)
+    write_picture(tmp_path / "deep.tiff", random.integers(0, 65536, (32, 64, 5)).astype(np.uint16))
+    pages = random.integers(0, 65536, (4, 32, 64)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "pages.tiff", pages, photometric="minisblack", metadata=None)
+    good |= {name: (tmp_path / name).read_bytes() for name in ("deep.tiff", "pages.tiff")}
+    for _, data in islice(damaged(good, random), 1000):
+        for indices in (False, True):
+            with suppress(UserError):
+                decode(Encoded("x", data), indices=indices)
+
+
+def test_training_uses_the_other_files_and_names_each_unreadable_one(fuzzed, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(trainer, "write_report", NO_REPORT)
     config = Config(image_size=16, data=Data(path=str(fuzzed), load_size=18, on_error="skip"))
     pairs = open_dataset(config).splits["train"]

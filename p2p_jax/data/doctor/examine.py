@@ -34,6 +34,12 @@ def check_data(
 
     Raises:
         UserError: the path is missing or holds no pairs, two pictures have the same name, or `threads` is below 1.
+
+    Example:
+        >>> import p2p_jax
+        >>> findings = p2p_jax.check_data("pairs")
+        >>> len(findings.pairs), findings.problems
+        (6, [])
     """
     if threads is not None and threads < 1:
         raise UserError(f"--threads was given {threads}: it must be at least 1.")

@@ -54,6 +54,11 @@ def prepare_data(
         UserError: an argument is wrong, the pictures are missing or cannot be downloaded, or another process prepares
             the set.
         OSError: the disk is full, or a file or folder cannot be read or written.
+
+    Example:
+        >>> import p2p_jax
+        >>> p2p_jax.prepare_data("mine", folder="pairs", data_dir="prepared").pairs
+        {'train': 6}
     """
     if folder is not None:
         if archive or mirror or sha256 or keep_archive:

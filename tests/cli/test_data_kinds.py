@@ -1,4 +1,4 @@
-"""From pictures of every kind to a trained translator and back to files of the same kind."""
+"""Training on pictures of every kind, and translating to files of the same kind."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def drawn(index: int) -> dict[str, np.ndarray]:
     }
 
 
-# Parts and their kinds of picture; options; ending and dtype and channels of what is written.
+# Sides and their kinds of picture; options; ending, dtype and channels of the translated files.
 KINDS = {
     "16 bit to real": (
         {"A": "deep", "B": "real"},
@@ -77,12 +77,12 @@ KINDS = {
 }
 
 
-def write_pairs(folder: Path, parts: dict[str, str]) -> Path:
+def write_pairs(folder: Path, sides: dict[str, str]) -> Path:
     for index in range(3):
         pictures = drawn(index)
-        for part, kind in parts.items():
+        for side, kind in sides.items():
             ending = "tiff" if kind == "real" else "png"
-            write_picture(folder / part / f"{index}.{ending}", pictures[kind])
+            write_picture(folder / side / f"{index}.{ending}", pictures[kind])
     return folder
 
 
@@ -90,15 +90,15 @@ REPORTED = ("two inputs, masked", "own sizes")
 
 
 @pytest.mark.parametrize("name", mostly_slow(KINDS, keep=4))
-def test_it_trains_and_translates_and_is_written_as_what_it_is(tmp_path, monkeypatch, name):
-    parts, options, (ending, dtype, channels) = KINDS[name]
-    if name not in REPORTED:  # its figures take longer to compile than all else here
+def test_every_kind_is_trained_on_and_translated_to_its_own_kind_of_file(tmp_path, monkeypatch, name):
+    sides, options, (ending, dtype, channels) = KINDS[name]
+    if name not in REPORTED:  # compiling the metrics takes longer than everything else here
         monkeypatch.setattr(trainer, "write_report", NO_REPORT)
-    pairs, run = write_pairs(tmp_path / "pairs", parts), tmp_path / "run"
+    pairs, run = write_pairs(tmp_path / "pairs", sides), tmp_path / "run"
     line = ["--workdir", str(run), "--data.path", str(pairs), *options.split()]
     assert main(["train", quick_experiment(tmp_path), *line]) == 0
     assert (run / ("report/test.png" if name in REPORTED else "samples/step_00000001.png")).is_file()
-    inputs = pairs if "A1" in parts else pairs / "A"
+    inputs = pairs if "A1" in sides else pairs / "A"
     assert main(["translate", str(run), str(inputs), "-o", str(tmp_path / "out")]) == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{i}{ending}" for i in range(3)]
     pixels = decode(of_file(tmp_path / "out" / f"0{ending}")).pixels
@@ -107,13 +107,13 @@ def test_it_trains_and_translates_and_is_written_as_what_it_is(tmp_path, monkeyp
         allowed = COLOURS if channels == 3 else np.arange(12, dtype=np.uint8)[:, None]
         assert {tuple(pixel) for pixel in pixels.reshape(-1, channels).tolist()} <= {tuple(c) for c in allowed.tolist()}
     if dtype != np.uint8:
-        assert len(np.unique(pixels)) > 256, "more than 8 bits can tell apart"
+        assert len(np.unique(pixels)) > 256, "more values than 8 bits can hold"
 
 
-def test_a_translator_of_deep_pictures_takes_and_gives_their_values(tmp_path, monkeypatch):
+def test_a_translator_of_deep_pictures_has_inputs_and_outputs_of_their_depths(tmp_path, monkeypatch):
     monkeypatch.setattr(trainer, "write_report", NO_REPORT)
-    parts, options, _ = KINDS["16 bit to real"]
-    line = ["--workdir", str(tmp_path / "run"), "--data.path", str(write_pairs(tmp_path / "pairs", parts))]
+    sides, options, _ = KINDS["16 bit to real"]
+    line = ["--workdir", str(tmp_path / "run"), "--data.path", str(write_pairs(tmp_path / "pairs", sides))]
     assert main(["train", quick_experiment(tmp_path), *line, *options.split()]) == 0
     translate = p2p_jax.load(tmp_path / "run")
     made = translate(np.full((16, 16, 1), 40000, np.uint16))
@@ -124,10 +124,10 @@ def test_a_translator_of_deep_pictures_takes_and_gives_their_values(tmp_path, mo
         translate(np.zeros((16, 16, 1), np.uint8))
 
 
-def test_labels_are_not_written_in_a_format_that_changes_them(tmp_path, monkeypatch, capsys):
+def test_labels_are_not_written_in_a_lossy_format(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(trainer, "write_report", NO_REPORT)
-    parts, options, _ = KINDS["photo to classes"]
-    pairs = write_pairs(tmp_path / "pairs", parts)
+    sides, options, _ = KINDS["photo to classes"]
+    pairs = write_pairs(tmp_path / "pairs", sides)
     assert (
         main(
             [
