@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -179,18 +180,7 @@ def batches(
     """
     import grain
 
-    def read_element(place: int, index: int) -> dict[str, Any]:
-        index = int(index)
-        if not read:
-            return {"index": np.int32(index)}
-        crop = (0.0, 0.0)
-        if reader.fit.crops:
-            down, across = np.random.default_rng((seed, WINDOW_KEY, place)).random(2)
-            crop = (float(down), float(across))
-        example = reader.read(index, crop)
-        replaced = isinstance(reader.pairs, Replacing) and index in reader.pairs.skipped
-        return {**example, "replaced": np.int32(index if replaced else -1)}
-
+    read_element = partial(_read_element, reader, seed) if read else lambda place, index: {"index": np.int32(index)}
     dataset = grain.MapDataset.range(reader.pairs.count()).seed(seed).shuffle().repeat(None)
     index, count = shard
     # A shard of a batch is a small batch: those of all shards alternate, and every n-th one is this process's.
@@ -209,6 +199,17 @@ def batches(
         replaced = batch.pop("replaced", np.array([-1]))
         _note_replaced(reader, [int(index) for index in replaced if index >= 0])
         yield batch
+
+
+def _read_element(reader: Reader, seed: int, place: int, index: int) -> dict[str, Any]:
+    """The pair at `index`, whose crop depends on its place in the whole sequence, and its index if it was replaced."""
+    index, crop = int(index), (0.0, 0.0)
+    if reader.fit.crops:
+        down, across = np.random.default_rng((seed, WINDOW_KEY, place)).random(2)
+        crop = (float(down), float(across))
+    example = reader.read(index, crop)
+    replaced = isinstance(reader.pairs, Replacing) and index in reader.pairs.skipped
+    return {**example, "replaced": np.int32(index if replaced else -1)}
 
 
 def _note_replaced(reader: Reader, indices: list[int]) -> None:
