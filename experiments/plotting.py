@@ -1,4 +1,4 @@
-"""Plots that a phone can show and that do not need colours: small, lines told apart by dashes and markers too."""
+"""Plots that fit on a phone and can be read without colours: lines also differ in dashes and markers."""
 
 from itertools import cycle
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Dark enough on white (3 to 1 at least), and told apart by people who cannot see red or green.
+# A contrast of at least 3 to 1 on white; people who cannot tell red from green can distinguish them.
 BLACK, BLUE, ORANGE, GREEN, PURPLE, GREY = "#1a1a1a", "#0067a5", "#c2500a", "#00805b", "#8a3c86", "#6e6e6e"
 
 
@@ -17,7 +17,7 @@ STYLES: list[dict[str, Any]] = [
     {"color": PURPLE, "linestyle": ":", "linewidth": 2.4},
     {"color": BLACK, "linestyle": (0, (7, 1.5))},
 ]
-"""Options of `Axes.plot`, one for each line of a plot in turn."""
+"""Options of `Axes.plot` for the lines of a plot, in turn."""
 
 
 MARKERS = ("o", "s", "^", "D", "v")
@@ -26,10 +26,10 @@ MARKERS = ("o", "s", "^", "D", "v")
 def new_plot(
     x: str, y: str, *, title: str | None = None, size: tuple[float, float] = (4.6, 3.3), **options: Any
 ) -> tuple[Figure, Axes]:
-    """An empty plot of a phone's width.
+    """Makes an empty plot of a phone's width.
 
     Args:
-        x, y: what the axes show, with units.
+        x, y: labels of the axes, with units.
         title: above it.
         size: width and height in inches; keep the width, so that text stays readable on a phone.
         options: of `Axes.set`, such as xlim or yscale.
@@ -46,7 +46,7 @@ def new_plot(
 
 
 def draw_lines(axes: Axes, lines: dict[str, tuple[Any, Any]], *, markers: bool = False, **options: Any) -> None:
-    """Draws named lines, {label: (x, y)}, each in a style of its own, and their legend."""
+    """Draws lines, {label: (x, y)}, each in its own style, and their legend."""
     for (label, (x, y)), style, marker in zip(lines.items(), cycle(STYLES), cycle(MARKERS)):
         marked = {"marker": marker, "markersize": 5} if markers else {}
         axes.plot(x, y, label=label, **{**style, **marked, **options})

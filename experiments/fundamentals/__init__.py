@@ -1,18 +1,19 @@
-"""A small course: the ideas that pix2pix is made of, as experiments that run in a minute, with this package's functions.
+"""A small course on the ideas behind pix2pix: experiments with this package's functions that each run in minutes.
 
     python -m experiments.fundamentals                      # all lessons, and one page of them
     python -m experiments.fundamentals.relu                 # one lesson
 
 A lesson is a module with `TITLE`, `QUESTION`, `HOMES` (the functions of the package that it is about) and two functions:
 
-    measure() -> numbers        runs the experiment; a dict that is written as JSON (arrays of uint8 are pictures)
-    claims(numbers) -> claims   each a sentence with a number and what it has to be; a test holds every one
+    measure() -> numbers        runs the experiment; returns a dict that is written as JSON (arrays of uint8 are pictures)
+    claims(numbers) -> claims   sentences, each with a number and the bound that it must keep; a test checks them
 
-and one beside it in `text`, which the page is made of:
+Its text is Markdown, in `text/NAME.md`. The text names values and figures, which come from the module `text/NAME.py`:
 
-    tell(numbers) -> blocks     text, formulas, figures and sliders, drawn from the numbers alone
+    tell(numbers) -> told       values for the text; figures, pictures, tables and widgets for their places in it
 
-`course.py` runs them and writes what they found, `page.py` makes HTML of it, and `web` holds the scripts of the sliders.
+`prose.py` fills the Markdown, `page.py` makes HTML of it, `course.py` runs lessons and writes their files, and `web` holds
+the scripts of the widgets.
 """
 
 LESSONS = (
@@ -25,4 +26,4 @@ LESSONS = (
     "skip_connections",
     "pix2pix",
 )
-"""In the order in which they are read."""
+"""The lessons in reading order."""

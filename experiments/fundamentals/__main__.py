@@ -1,4 +1,4 @@
-"""All lessons, and one page of them."""
+"""Runs all lessons and writes one page of them."""
 
 from experiments.fundamentals import LESSONS
 from experiments.fundamentals.course import run_lessons

@@ -1,4 +1,4 @@
-"""Runs lessons and writes what they found."""
+"""Runs lessons and writes their numbers, figures and page."""
 
 import hashlib
 import importlib
@@ -28,16 +28,16 @@ from p2p_jax.workdir.record import versions
 
 @dataclass(frozen=True)
 class Options:
-    """Run lessons of the course, and write a page of them that needs nothing outside itself."""
+    """Run lessons of the course, and write a self-contained page of them."""
 
     workdir: Path = Path("runs/fundamentals")
-    """Where everything is written: WORKDIR/index.html, and a folder for each lesson."""
+    """Folder for the page, WORKDIR/index.html, and for a folder of each lesson."""
     overwrite: bool = False
-    """Run again what is there already; without it, lessons are kept until code or text of package or course changes."""
+    """Run every lesson again. Without it, a lesson is kept until the code or text of the package or course changes."""
 
 
 def run_lessons(names: Sequence[str]) -> None:
-    """The command line of one lesson or of all; ends the program, with 1 where a claim does not hold."""
+    """The command line of one lesson or of all; ends the program, with exit code 1 if a claim does not hold."""
     program = "experiments.fundamentals" + (f".{names[0]}" if len(names) == 1 else "")
     sys.exit(run_command(lambda argv: _run(names, parse(Options, argv, program)), sys.argv[1:], program))
 
@@ -79,7 +79,7 @@ def _run(names: Sequence[str], options: Options) -> int:
 def make_lesson(name: str, **options: Any) -> Lesson:
     """Runs a lesson's experiment; options are those of its `measure`."""
     module = importlib.import_module(f"experiments.fundamentals.{name}")
-    with jax.default_matmul_precision("highest"):  # on accelerators, too, as exact as what is said
+    with jax.default_matmul_precision("highest"):  # so that accelerators are exact enough for the claims
         numbers = to_host(module.measure(**options))
     told = importlib.import_module(f"experiments.fundamentals.text.{name}").tell(numbers)
     blocks = compose(read_text(name), told)
@@ -87,7 +87,7 @@ def make_lesson(name: str, **options: Any) -> Lesson:
 
 
 def write_lesson(folder: Path, lesson: Lesson) -> dict[str, Any]:
-    """Writes the numbers as JSON, the figures as PNG, and at last what the page needs of the lesson, which is returned."""
+    """Writes the numbers (JSON), the figures (PNG) and the record of the lesson for the page, and returns the record."""
     said = [{**claim._asdict(), "holds": holds(claim)} for claim in lesson.claims]
     record = json.dumps(to_json({"claims": said, "numbers": lesson.numbers}), indent=1, allow_nan=False)
     page.write_atomically(folder / "numbers.json", record + "\n")
@@ -106,7 +106,7 @@ def write_lesson(folder: Path, lesson: Lesson) -> dict[str, Any]:
 
 
 def read_kept(folder: Path) -> dict[str, Any] | None:
-    """What `write_lesson` wrote with the code as it is now, or None."""
+    """The record that `write_lesson` wrote with the current code, or None."""
     try:
         kept = json.loads((folder / "lesson.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -117,7 +117,7 @@ def read_kept(folder: Path) -> dict[str, Any] | None:
 
 
 def to_host(value: Any) -> Any:
-    """The same with NumPy arrays for JAX's, in the same order (`jax.device_get` sorts dicts)."""
+    """Replaces JAX arrays by NumPy arrays and keeps the order of dicts (`jax.device_get` sorts them)."""
     if isinstance(value, dict):
         return {key: to_host(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -126,7 +126,7 @@ def to_host(value: Any) -> Any:
 
 
 def to_json(value: Any) -> Any:
-    """The same as numbers, texts, lists and dicts; pictures are left out, and "nan" and "inf" are texts."""
+    """Converts to numbers, texts, lists and dicts, without pictures; "nan" and "inf" become texts."""
     if isinstance(value, dict):
         return {str(key): to_json(item) for key, item in value.items() if not is_picture(item)}
     if isinstance(value, list | tuple):
@@ -144,7 +144,7 @@ def is_picture(value: Any) -> bool:
 
 @cache
 def hash_code() -> str:
-    """A hash of the package's and the course's files and of the versions of what they run on."""
+    """A hash of the files of the package and the course, and of the versions of Python and the libraries."""
     here = Path(__file__).parent
     package = Path(importlib.import_module("p2p_jax").__path__[0])
     kinds = (".py", ".md", ".js", ".css")

@@ -231,7 +231,7 @@ def _surface_claims(paths: Numbers) -> list[Claim]:
         Claim("Adam stays above it too.", bumpy["Adam"]["loss"][-1], ">", 0.5),
         Claim("Momentum rolls on to the lowest minimum.", bumpy["momentum"]["loss"][-1], "<", 0.01),
         Claim("At the cliff one step of plain descent is longer than the map is wide.", longest["plain"], ">", 6),
-        Claim("No clipped step is longer than the rate times the cap.", longest["plain, clipped"], "<", allowed + 1e-5),
+        Claim("No clipped step is longer than the rate times the limit.", longest["plain, clipped"], "<", allowed + 1e-5),
         Claim("With clipping, descent ends at the bottom.", cliff["plain, clipped"]["loss"][-1], "<", 0.001),
     ]
 

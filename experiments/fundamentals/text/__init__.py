@@ -1,1 +1,1 @@
-"""What the page says of each lesson: `tell(numbers)`, text, formulas, figures and sliders, from the numbers alone."""
+"""The lessons' texts (Markdown), and for each a module whose `tell` returns the values and figures that the text names."""

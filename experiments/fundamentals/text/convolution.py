@@ -116,7 +116,7 @@ def _show_moves(moves: Numbers) -> Grid:
 
 def _show_spread(transposed: Numbers) -> Grid:
     (one, two), (spread_one, spread_two) = transposed["spots"], transposed["spread"]
-    titles = ("one pixel", "after", "two pixels", "after them")
+    titles = ("one pixel", "its result", "two pixels", "their result")
     return Grid(_columns(titles, (one, spread_one, two, spread_two)))
 
 

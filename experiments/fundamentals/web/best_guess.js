@@ -1,4 +1,4 @@
-// The L1 and the L2 of one guess for several prices.
+// L1 and L2 of one guess for several prices.
 widgets.best_guess = {
   compute({ guess }, { prices }) {
     const mean = (f) => prices.reduce((sum, price) => sum + f(price), 0) / prices.length;

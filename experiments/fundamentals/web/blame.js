@@ -1,4 +1,4 @@
-// A network of two inputs and two hidden units: every value forward, and every slope of the loss back.
+// A network of two inputs and two hidden units: every value, and the slope of the loss for each.
 widgets.blame = {
   compute({ truth, ...moved }, constants) {
     const value = { ...constants, ...moved }, slope = { loss: 1 };

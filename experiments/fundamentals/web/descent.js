@@ -14,7 +14,7 @@
       gradient: (a, b) => [0.1 * (a + 1.5) + 20 * (sigmoid(40 * a) - sigmoid(40 * (a - 1))), 0.4 * b],
     },
   };
-  // Each makes a function from a gradient to a step; what it remembers of earlier ones is its own.
+  // Each makes a function from a gradient to a step, with its own memory of earlier gradients.
   const methods = {
     plain: (rate) => (gradient) => gradient.map((g) => -rate * g),
     momentum(rate) {
@@ -35,7 +35,7 @@
     },
   };
 
-  // The places where a contour crosses the edges of a grid's cells, as an SVG path: one or two pieces for each cell.
+  // A contour as an SVG path: in each cell of a grid, one or two pieces between the points where it crosses the cell's edges.
   const contour = (loss, level, X, Y, columns = 72, rows = 48) => {
     const across = range(-3, 3, columns + 1), up = range(-2, 2, rows + 1);
     const heights = up.map((b) => across.map((a) => loss(a, b) - level));
@@ -83,7 +83,7 @@
       const growing = last > 10 * losses[0] && last > losses.at(-2);
       return `Learning rate ${show(rate)}. After ${count} step${count === 1 ? "" : "s"} from the black square the large round dot ` +
         `is at w₁ = ${show(a)}, w₂ = ${show(b)}${outside}. Its loss is ${show(last)}; at the start it was ${show(losses[0])}.` +
-        (diverged ? " It has run away, and the descent was stopped." : growing ? " It runs away: the learning rate is too large." : "");
+        (diverged ? " The descent has run away and was stopped." : growing ? " It runs away: the learning rate is too large." : "");
     },
   };
 }

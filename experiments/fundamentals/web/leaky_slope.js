@@ -1,4 +1,4 @@
-// Leaky ReLU with a slope to choose, its own slope, and what is left of a gradient behind several units given the same x.
+// Leaky ReLU with a chosen slope, its slope at x, and how much of a gradient is left after several units at the same x.
 widgets.leaky_slope = {
   compute({ slope, x, layers }) {
     const of = (v) => (v > 0 ? v : slope * v);
@@ -18,9 +18,9 @@ widgets.leaky_slope = {
     return plot.render();
   },
   say(result, { slope, x, layers }) {
-    const units = layers === 1 ? "one unit that is given" : `${layers} units that are all given`;
-    const lost = slope === 1 ? " With a slope of 1 there is no bend: it is no switch any more, and a network of it is one straight line." : "";
+    const units = layers === 1 ? "one unit" : `${layers} units`;
+    const lost = slope === 1 ? " With a slope of 1 the curve has no bend, so a network of such units computes only straight lines." : "";
     return `At x = ${show(x)} the output is ${show(result.output)} and its slope ${show(result.rise)}. ` +
-      `Behind ${units} this x, ${show(result.left)} of a gradient is left.${lost}`;
+      `After ${units} at this x, ${show(result.left)} of a gradient is left.${lost}`;
   },
 };

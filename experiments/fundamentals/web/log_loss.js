@@ -1,4 +1,4 @@
-// What a yes-or-no answer costs, as log loss and as squared error after the sigmoid.
+// Log loss and squared error (after the sigmoid) of a yes-or-no answer.
 widgets.log_loss = {
   compute({ truth, logit }) {
     const of = (z) => {
@@ -25,7 +25,7 @@ widgets.log_loss = {
     return plot.render();
   },
   say(result, { truth }) {
-    return `The answer is ${show(100 * result.probability, result.probability > 0.99 ? 5 : 3)} % real, and it was ${truth}. ` +
+    return `The answer is ${show(100 * result.probability, result.probability > 0.99 ? 5 : 3)} % real, and the picture is ${truth}. ` +
       `Log loss ${show(result.log)}, slope ${show(result.logSlope)}. ` +
       `Squared error ${show(result.squared)}, slope ${show(result.squaredSlope)}.`;
   },

@@ -1,4 +1,4 @@
-// Where a window can stand on a padded picture, and the size of the feature map that it fills.
+// The positions of a window on a padded picture, and the size of the feature map.
 widgets.output_size = {
   compute({ size, kernel, stride, padding }) {
     const padded = size + 2 * padding, fits = padded >= kernel;
@@ -33,12 +33,12 @@ widgets.output_size = {
     return drawing(360, top + 170, parts);
   },
   say({ padded, fits, output, unused }, { size, kernel, stride, padding }) {
-    if (!fits) return `It does not fit: the picture has ${padded} rows with its padding, and the kernel needs ${kernel}.`;
-    const places = output === 1 ? "one place" : `${output} places`;
-    const gaps = stride > kernel && output > 1 ? "The step is wider than the window, so it leaves pixels out in between. " : "";
-    const end = unused === 1 ? "One row and one column at the end, crossed out, are never under it."
-      : unused > 1 ? `${unused} rows and ${unused} columns at the end, crossed out, are never under it.` : "";
+    if (!fits) return `The kernel does not fit: the picture has ${padded} rows with its padding, and the kernel needs ${kernel}.`;
+    const places = output === 1 ? "one position" : `${output} positions`;
+    const gaps = stride > kernel && output > 1 ? "The stride is larger than the window, so the window skips pixels. " : "";
+    const end = unused === 1 ? "The window never covers one row and one column at the end, which are crossed out."
+      : unused > 1 ? `The window never covers ${unused} rows and ${unused} columns at the end, which are crossed out.` : "";
     return `A picture of ${size} × ${size} with a padding of ${padding} is ${padded} × ${padded}. The window of ${kernel} × ${kernel}, ` +
-      `moved by ${stride}, has ${places} in each direction, so the feature map is ${output} × ${output}. ${gaps + end || "Every pixel is under it at some place."}`;
+      `moved by ${stride}, has ${places} in each direction, so the feature map is ${output} × ${output}. ${gaps + end || "It covers every pixel."}`;
   },
 };

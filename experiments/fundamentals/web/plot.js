@@ -1,7 +1,7 @@
 "use strict";
 
 // Widgets: {compute(values, data) -> result, draw(result, values, data) -> SVG, say(result, values, data) -> text}.
-// All three are pure: compute does what the Python of the lesson does, which a test compares.
+// All three are pure. compute does the same as the lesson's Python; a test compares them.
 const widgets = {};
 
 const ink = { black: "#1a1a1a", blue: "#0067a5", orange: "#c2500a", purple: "#8a3c86", grey: "#6e6e6e" };
@@ -34,7 +34,7 @@ function segment(x0, y0, x1, y1, { color = ink.black, line = 1.5, dash = "" } = 
   return `<line x1="${x0}" y1="${y0}" x2="${x1}" y2="${y1}" stroke="${color}" stroke-width="${line}" stroke-dasharray="${dash}"/>`;
 }
 
-// Axes from x[0] to x[1] and y[0] to y[1]; what is drawn on them is cut off at their edges.
+// Axes from x[0] to x[1] and y[0] to y[1]; they clip what is drawn on them.
 function axes(x, y, { xLabel = "", yLabel = "" } = {}) {
   const width = 360, height = 260;
   const box = { left: 52, top: 22, right: width - 10, bottom: height - 38 };
@@ -76,7 +76,7 @@ function ticks([low, high]) {
   return found;
 }
 
-// Evenly spaced numbers, both ends among them.
+// Evenly spaced numbers, both ends included.
 function range(low, high, count) {
   return Array.from({ length: count }, (_, i) => low + ((high - low) * i) / (count - 1));
 }

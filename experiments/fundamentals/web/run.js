@@ -1,4 +1,4 @@
-// Gives every widget on the page its controls, and draws it again whenever one is moved.
+// Adds the controls of every widget on the page, and draws the widget again when one changes.
 for (const place of document.querySelectorAll("[data-widget]")) {
   const { compute, draw, say } = widgets[place.dataset.widget];
   const { controls, data, play } = JSON.parse(place.querySelector("script").textContent);

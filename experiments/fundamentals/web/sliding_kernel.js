@@ -1,4 +1,4 @@
-// A kernel of 3 x 3 weights that visits every place of a small picture and writes one number for each.
+// A kernel of 3 x 3 weights at every position of a small picture, and the number that it computes there.
 widgets.sliding_kernel = {
   compute({ kernel, position }, { picture, kernels }) {
     const weights = kernels[kernel], side = picture.length - 2;
