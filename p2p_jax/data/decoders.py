@@ -145,7 +145,7 @@ def _read_npz(data: bytes) -> np.ndarray:
 
 
 class _TiffPage(NamedTuple):
-    """What the first page of a TIFF says of itself, as far as it is needed here."""
+    """The tags of a TIFF's first page that decide how it is decoded."""
 
     axes: str
     shape: tuple[int, ...]

@@ -88,7 +88,7 @@ class RecordedPairs(NamedTuple):
         """
         decoded = read_pair(self.records.pictures(index), self.data)
         first, own = next((name, pixels.shape[:2]) for pictures in decoded.values() for name, pixels in pictures)
-        plan(fit._replace(uncropped=False), own, first)  # a cache crops later what is read uncropped
+        plan(fit._replace(uncropped=False), own, first)  # an uncropped pair is cropped later, by the cache
         sizes = plan(fit, own, first)
 
         def bring_to_size(pixels: np.ndarray, side: Side, method: str) -> np.ndarray:

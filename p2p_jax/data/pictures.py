@@ -153,7 +153,7 @@ def _write_with_pil(file: IO[bytes], suffix: str, pixels: np.ndarray, options: d
     picture = Image.fromarray(pixels[..., 0] if channels == 1 else pixels, {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels])
     if suffix == ".webp" and channels < 3:  # WebP has no grey
         picture = picture.convert("RGB" if channels == 1 else "RGBA")
-    encoded = io.BytesIO()  # so that an OSError of the encoder is told from one of the disk
+    encoded = io.BytesIO()  # so that an OSError below comes from the encoder and never from the disk
     try:
         picture.save(encoded, format=PIL_NAMES[suffix], **options)
     except (OSError, ValueError, struct.error) as error:

@@ -77,9 +77,9 @@ def test_the_cache_is_limited_by_its_size(side_by_side):
 
 
 def test_progress_is_reported(side_by_side):
-    config, told = config_of(side_by_side), []
-    open_reader(open_dataset(config).splits["train"], config, told.append)
-    assert told == [1, 2, 3, 4, 5, 6]
+    config, reported = config_of(side_by_side), []
+    open_reader(open_dataset(config).splits["train"], config, reported.append)
+    assert reported == [1, 2, 3, 4, 5, 6]
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ class Advice(NamedTuple):
 
     Attributes:
         channels: a number for each of its pictures.
-        depth, range, classes: the options of those names; None stands for the default.
+        depth, range, classes: the options of those names; None means the default.
         labels: whether the side holds label maps.
         drop: whether transparency must be dropped.
         notes: further sentences.

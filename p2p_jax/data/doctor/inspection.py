@@ -64,7 +64,7 @@ class PictureStats(NamedTuple):
 
 
 class InspectedPair(NamedTuple):
-    """A pair and what is known of it.
+    """A pair with the results of its inspection.
 
     Attributes:
         split, name: from `layout.find_pairs`.

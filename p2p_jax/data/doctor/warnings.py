@@ -11,7 +11,7 @@ from p2p_jax.data.doctor.inspection import InspectedPair, PictureStats
 from p2p_jax.data.doctor.match import UNRELATED, find_swapped, match
 from p2p_jax.data.names import sides_of
 
-CONSTANT_STD, CONSTANT_SPAN = 2 / 255, 0.1  # of a picture that shows nothing, as fractions of the range of the whole set
+CONSTANT_STD, CONSTANT_SPAN = 2 / 255, 0.1  # limits of a constant picture, as fractions of the range of its side
 MIN_PAIRS_UNRELATED = 16  # pairs, before A and B are said to have nothing in common
 
 

@@ -78,7 +78,7 @@ def download(
         path: of the file; its folder is made. An existing file is checked and kept.
         sha256: the expected SHA-256 checksum, in hexadecimal digits.
         size: the expected number of bytes.
-        on_progress: called with the number of stored bytes and that of the whole file, None if the server does not tell.
+        on_progress: called with the number of stored bytes and that of the whole file, None if it is unknown.
 
     Returns:
         The path.

@@ -71,7 +71,7 @@ class Result(NamedTuple):
     Attributes:
         files: that were written, or in a dry run those that would be.
         skipped: a sentence for each picture that could not be used.
-        notes: sentences on the pictures as a whole.
+        notes: sentences about all pictures together.
     """
 
     files: tuple[Path, ...]
@@ -174,7 +174,7 @@ def _write(path: Path, pixels: np.ndarray) -> None:
 def _run_job(
     job: Job, *, make: Callable[[Job], Made], write: Callable[[Path, np.ndarray], None]
 ) -> tuple[Made | None, str]:
-    """Runs a job: (its result without pictures, "") or (None, what is wrong)."""
+    """Runs a job: (its result without pictures, "") or (None, the mistake in a sentence)."""
     try:
         made = make(job)
         for path, pixels in zip(job.targets, made.pictures, strict=True):

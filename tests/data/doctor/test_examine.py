@@ -100,9 +100,9 @@ def test_jobs_that_wait_are_not_started_after_a_mistake():
 
 
 def test_progress_is_reported(good):
-    told = []
-    check_data(good, threads=3, on_picture=lambda done, total: told.append((done, total)))
-    assert told == [(i, TRAIN + TEST) for i in range(1, TRAIN + TEST + 1)]
+    reported = []
+    check_data(good, threads=3, on_picture=lambda done, total: reported.append((done, total)))
+    assert reported == [(i, TRAIN + TEST) for i in range(1, TRAIN + TEST + 1)]
 
 
 def test_lists_are_read(good, tmp_path):

@@ -99,9 +99,9 @@ def test_a_mistake_of_the_program_is_no_unreadable_picture(tmp_path, photos, mon
 
 
 def test_progress_is_reported_and_nothing_is_printed(tmp_path, photos, capsys):
-    told = []
-    result = draw_edges(photos, str(tmp_path / "out"), on_progress=lambda done, total: told.append((done, total)))
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    reported = []
+    result = draw_edges(photos, str(tmp_path / "out"), on_progress=lambda done, total: reported.append((done, total)))
+    assert reported == [(1, 3), (2, 3), (3, 3)]
     assert [path.relative_to(tmp_path / "out").as_posix() for path in result.files] == ["1.png", "sub/2.png", "sub/10.png"]
     assert capsys.readouterr() == ("", "")
 
