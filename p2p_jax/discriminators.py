@@ -52,6 +52,14 @@ def patchgan(
         UserError: the picture is too small for the number of layers.
 
     Source: Isola et al. 2017, section 3.2.2 and appendix 6.1.2.
+
+    Example:
+        >>> import jax
+        >>> from p2p_jax import discriminators, summarize
+        >>> from p2p_jax.network import network
+        >>> pair = jax.ShapeDtypeStruct((1, 256, 256, 6), "float32")
+        >>> summarize(network(discriminators.patchgan), pair)[-1]
+        Row(name='conv4', shape=(1, 30, 30, 1), parameters=8193)
     """
     halvings = len(widths) - 1
     if min(x.shape[1:3]) < 3 * 2**halvings:
@@ -97,6 +105,14 @@ def pixelgan(
         logits, (n, h, w, 1), float32 at least.
 
     Source: Isola et al. 2017, section 4.4 and appendix 6.1.2.
+
+    Example:
+        >>> import jax
+        >>> from p2p_jax import discriminators, summarize
+        >>> from p2p_jax.network import network
+        >>> pair = jax.ShapeDtypeStruct((1, 256, 256, 6), "float32")
+        >>> summarize(network(discriminators.pixelgan), pair)[-1]
+        Row(name='conv2', shape=(1, 256, 256, 1), parameters=128)
     """
     first_bias, use_bias = _biases(norm, use_bias)
     last_bias = layers.needs_bias(norm) if last_bias is None else last_bias

@@ -99,6 +99,18 @@ def unet(
         (n, h, w, out_channels) in [-1, 1], float32 at least.
 
     Source: Isola et al. 2017, section 3.2.1 and appendix 6.1.1; Ronneberger et al., U-Net, 2015.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> from p2p_jax import generators
+        >>> from p2p_jax.network import network
+        >>> generator = network(generators.unet, widths=(2, 4))
+        >>> x = jnp.zeros((1, 16, 16, 3))
+        >>> params, state = generator.init(jax.random.key(0), x)
+        >>> fake, state = generator.apply(params, state, x, train=False)
+        >>> fake.shape
+        (1, 16, 16, 3)
     """
     rates = unet_dropout_rates(widths) if dropout_rates is None else dropout_rates
     use_bias = layers.needs_bias(norm) if use_bias is None else use_bias
@@ -175,6 +187,14 @@ def encoder_decoder(scope: Scope, x: Array, **config: Any) -> Array:
     """The U-Net without skip connections, the paper's baseline. Its arguments are those of `unet` except `merge`.
 
     Source: Isola et al. 2017, section 4.3.
+
+    Example:
+        >>> import jax
+        >>> from p2p_jax import generators, summarize
+        >>> from p2p_jax.network import network
+        >>> picture = jax.ShapeDtypeStruct((1, 64, 64, 3), "float32")
+        >>> summarize(network(generators.encoder_decoder, widths=generators.UNET_64), picture)[-1]
+        Row(name='up0', shape=(1, 64, 64, 3), parameters=3075)
     """
     return unet(scope, x, merge=layers.no_skip, **config)
 
@@ -212,6 +232,14 @@ def resnet(
         UserError: a side of the picture is too small to mirror.
 
     Source: Johnson et al., Perceptual Losses, 2016, as used by Zhu et al., CycleGAN, 2017, appendix 7.2.
+
+    Example:
+        >>> import jax
+        >>> from p2p_jax import generators, summarize
+        >>> from p2p_jax.network import network
+        >>> picture = jax.ShapeDtypeStruct((1, 128, 128, 3), "float32")
+        >>> summarize(network(generators.resnet, num_blocks=6), picture)[-1]
+        Row(name='head', shape=(1, 128, 128, 3), parameters=9411)
     """
     size = x.shape[1:3]
     x = _pad_to_multiple(x, 4, mode="reflect")

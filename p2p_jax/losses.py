@@ -28,7 +28,19 @@ class Adversarial(NamedTuple):
     threshold: float = 0.0
 
 
-def _mean_over_scales(loss: Callable[[Array], Array], logits: Logits) -> Array:
+def mean_over_scales(loss: Callable[[Array], Array], logits: Logits) -> Array:
+    """Returns the mean of a loss over the scales of a discriminator.
+
+    Args:
+        loss: of one array of logits, `(array) -> scalar`.
+        logits: one array, or a tree of arrays.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from p2p_jax import losses
+        >>> float(losses.mean_over_scales(jnp.mean, [jnp.zeros((1, 8, 8, 1)), jnp.ones((1, 4, 4, 1))]))
+        0.5
+    """
     return jnp.stack([loss(leaf) for leaf in jax.tree.leaves(logits)]).mean()
 
 
@@ -43,6 +55,13 @@ def binary_cross_entropy(logits: Array, target: float, *, epsilon: float = 0.0) 
 
     Returns:
         a scalar, at least 0.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from p2p_jax import losses
+        >>> loss = losses.binary_cross_entropy(jnp.zeros((1, 30, 30, 1)), 1.0)  # log 2
+        >>> round(float(loss), 3)
+        0.693
     """
     if epsilon:
         real, fake = jnp.log(jax.nn.sigmoid(logits) + epsilon), jnp.log(jax.nn.sigmoid(-logits) + epsilon)
@@ -51,7 +70,7 @@ def binary_cross_entropy(logits: Array, target: float, *, epsilon: float = 0.0) 
 
 
 def _toward(loss: Callable[[Array, float], Array], logits: Logits, is_real: bool) -> Array:
-    return _mean_over_scales(lambda leaf: loss(leaf, 1.0 if is_real else 0.0), logits)
+    return mean_over_scales(lambda leaf: loss(leaf, 1.0 if is_real else 0.0), logits)
 
 
 def _squared_distance(logits: Array, target: float) -> Array:
@@ -66,7 +85,15 @@ bce = Adversarial(
 
 
 def bce_with_epsilon(epsilon: float) -> Adversarial:
-    """Returns `bce` with `epsilon` inside its logarithms, as `binary_cross_entropy` has it."""
+    """Returns `bce` with `epsilon` inside its logarithms, as `binary_cross_entropy` has it.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from p2p_jax import losses
+        >>> adversarial = losses.bce_with_epsilon(1e-12)
+        >>> round(float(adversarial.generator(jnp.zeros((1, 30, 30, 1)))), 3)
+        0.693
+    """
     loss = partial(binary_cross_entropy, epsilon=epsilon)
     return Adversarial(lambda logits, is_real: _toward(loss, logits, is_real), lambda logits: _toward(loss, logits, True))
 
@@ -79,16 +106,16 @@ least_squares = Adversarial(
 """Squared distance to 1 (real) and 0 (fake). Source: Mao et al., Least Squares GANs, 2017."""
 
 hinge = Adversarial(
-    discriminator=lambda logits, is_real: _mean_over_scales(
+    discriminator=lambda logits, is_real: mean_over_scales(
         lambda leaf: jnp.maximum(0, 1 - leaf if is_real else 1 + leaf).mean(), logits
     ),
-    generator=lambda logits: -_mean_over_scales(jnp.mean, logits),
+    generator=lambda logits: -mean_over_scales(jnp.mean, logits),
 )
 """Hinge loss for the discriminator, negative mean logit for the generator. Source: Lim and Ye, Geometric GAN, 2017."""
 
 wasserstein = Adversarial(
-    discriminator=lambda logits, is_real: (-1 if is_real else 1) * _mean_over_scales(jnp.mean, logits),
-    generator=lambda logits: -_mean_over_scales(jnp.mean, logits),
+    discriminator=lambda logits, is_real: (-1 if is_real else 1) * mean_over_scales(jnp.mean, logits),
+    generator=lambda logits: -mean_over_scales(jnp.mean, logits),
 )
 """Difference of mean logits; it needs `gradient_penalty`. Source: Arjovsky et al., Wasserstein GAN, 2017."""
 
@@ -106,6 +133,13 @@ def smooth_labels(adversarial: Adversarial, amount: float) -> Adversarial:
 
     Raises:
         UserError: `amount` is not in [0, 1).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from p2p_jax import losses
+        >>> adversarial = losses.smooth_labels(losses.least_squares, 0.1)
+        >>> round(float(adversarial.discriminator(jnp.ones((1, 30, 30, 1)), True)), 3)
+        0.1
     """
     if not 0 <= amount < 1:
         raise UserError(f"label smoothing was given {amount}: it must be at least 0 and below 1, for example 0.1.")
@@ -120,7 +154,15 @@ def smooth_labels(adversarial: Adversarial, amount: float) -> Adversarial:
 
 
 def weigh_generator(adversarial: Adversarial, weight: float) -> Adversarial:
-    """Returns the losses with the generator's multiplied by `weight`; with 0 only the reconstruction loss trains it."""
+    """Returns the losses with the generator's multiplied by `weight`; with 0 only the reconstruction loss trains it.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from p2p_jax import losses
+        >>> adversarial = losses.weigh_generator(losses.least_squares, 0.5)
+        >>> float(adversarial.generator(jnp.zeros((1, 30, 30, 1))))
+        0.5
+    """
     return adversarial._replace(generator=lambda logits: weight * adversarial.generator(logits))
 
 
@@ -134,6 +176,12 @@ def l1(fake: Array, target: Array) -> Array:
 
     Returns:
         a scalar, at least 0.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from p2p_jax import losses
+        >>> float(losses.l1(jnp.array([0.0, 0.5]), jnp.array([0.0, 0.0])))
+        0.25
     """
     difference = fake - target
     return (difference * jnp.sign(difference)).mean()
@@ -147,6 +195,12 @@ def l2(fake: Array, target: Array) -> Array:
 
     Returns:
         a scalar, at least 0.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from p2p_jax import losses
+        >>> float(losses.l2(jnp.array([0.0, 0.5]), jnp.array([0.0, 0.0])))
+        0.125
     """
     return jnp.square(fake - target).mean()
 
@@ -174,6 +228,15 @@ def gradient_penalty(
         weight times the mean over the batch of (norm of the picture's gradient - 1) squared, a scalar.
 
     Source: Gulrajani et al., Improved Training of Wasserstein GANs, 2017, section 4.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> from p2p_jax import losses
+        >>> discriminate = lambda input, picture: 3 * picture.sum((1, 2, 3))  # each gradient has 4 values of 3: its norm is 6
+        >>> pictures = jnp.zeros((1, 2, 2, 1))
+        >>> float(losses.gradient_penalty(discriminate, jax.random.key(0), pictures, pictures, pictures))
+        250.0
     """
     fraction = jax.random.uniform(key, (real.shape[0], 1, 1, 1), real.dtype)
     mixed = fraction * real + (1 - fraction) * fake

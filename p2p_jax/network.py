@@ -36,6 +36,7 @@ def network(fn: Callable[..., Any], /, **config: Any) -> Network:
     Example:
         >>> from p2p_jax.generators import unet
         >>> from p2p_jax.layers import instance_norm
+        >>> from p2p_jax.network import network
         >>> generator = network(unet, norm=instance_norm)
     """
     body = partial(fn, **config)

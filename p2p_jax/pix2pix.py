@@ -34,6 +34,12 @@ def build(config: Config) -> Pix2Pix:
 
     Raises:
         UserError: the pictures cannot be halved as often as the U-Net halves them, or the label smoothing is out of range.
+
+    Example:
+        >>> from p2p_jax import Config, losses, pix2pix
+        >>> model = pix2pix.build(Config(epochs=None, steps=1000))._replace(reconstruction=losses.l2)
+        >>> model.reconstruction_weight
+        100.0
     """
     loss, rate = config.loss, config.optimizer.learning_rate
     adversarial = getattr(losses, loss.adversarial)

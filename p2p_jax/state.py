@@ -47,6 +47,24 @@ class TrainState:
     ema: Any = None
 
 
+def moving_average(decay: float | None, state: TrainState, params: Any) -> Any:
+    """Computes the moving average of the generator's params after a step.
+
+    Args:
+        decay: fraction of the old average that is kept, or None for no average.
+        state: before the step.
+        params: of the generator, after the step.
+
+    Returns:
+        a tree like `params`, or None if `decay` is None.
+    """
+    if decay is None:
+        return None
+    # A smaller decay at first, so that the average forgets the initial values within a few steps.
+    kept = jnp.minimum(decay, (1 + state.step) / (10 + state.step))
+    return jax.tree.map(lambda old, new: (kept * old + (1 - kept) * new).astype(old.dtype), state.ema, params)
+
+
 @jax.jit
 def all_finite(state: TrainState) -> Array:
     """Whether all values of the networks are finite: params, running statistics and the moving average; a bool scalar."""

@@ -14,7 +14,7 @@ from p2p_jax import losses
 from p2p_jax.accumulation import mean_over_micro_batches
 from p2p_jax.network import Network, Params, State
 from p2p_jax.stale_gradients import apply_stale
-from p2p_jax.state import NetworkState, TrainState
+from p2p_jax.state import NetworkState, TrainState, moving_average
 
 Batch = dict[str, Array]
 """{"input": (n, h, w, c), "target": (n, h, w, c')}, float in [-1, 1], and optionally "weight", (n, h, w, 1) in [0, 1]."""
@@ -66,6 +66,8 @@ def init_train_state(key: Array, model: Pix2Pix, batch: Batch) -> TrainState:
         key: a `jax.random.key`, the source of the networks' initial values and of all later randomness.
         model: networks, optimizers and losses.
         batch: only its shapes and dtypes matter.
+
+    Example: see `make_train_step`.
     """
     generator_key, discriminator_key, run_key = jax.random.split(key, 3)
     params, state = model.generator.init(generator_key, batch["input"])
@@ -101,6 +103,17 @@ def make_train_step(model: Pix2Pix, *, accumulate: int = 1) -> Callable[[TrainSt
         UserError: the step raises it if `accumulate` does not divide n.
 
     Source: Isola et al. 2017, section 3.3.
+
+    Example:
+        >>> import jax
+        >>> import p2p_jax
+        >>> networks = {"generator": p2p_jax.Generator(widths=(2, 2)), "discriminator": p2p_jax.Discriminator("pixelgan")}
+        >>> model = p2p_jax.build(p2p_jax.Config(image_size=16, **networks))
+        >>> batch = {side: jax.numpy.zeros((1, 16, 16, 3)) for side in ("input", "target")}
+        >>> state = p2p_jax.init_train_state(jax.random.key(0), model, batch)
+        >>> state, metrics = jax.jit(p2p_jax.make_train_step(model))(state, batch)
+        >>> int(state.step)
+        1
     """
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
@@ -200,8 +213,8 @@ def discriminator_gradients(
     threshold = model.adversarial.threshold
     metrics = {
         "discriminator_loss": value,
-        "discriminator_real_accuracy": _fraction(on_real, lambda logits: logits > threshold),
-        "discriminator_fake_accuracy": _fraction(on_fake, lambda logits: logits <= threshold),
+        "discriminator_real_accuracy": losses.mean_over_scales(lambda logits: (logits > threshold).mean(), on_real),
+        "discriminator_fake_accuracy": losses.mean_over_scales(lambda logits: (logits <= threshold).mean(), on_fake),
     }
     return grads, d_state, metrics
 
@@ -279,17 +292,5 @@ def _next_state(
         key=state.key,
         generator=generator,
         discriminator=NetworkState(discriminator.params, d_state, discriminator.opt_state),
-        ema=_average(model.ema_decay, state, generator.params),
+        ema=moving_average(model.ema_decay, state, generator.params),
     )
-
-
-def _average(decay: float | None, state: TrainState, params: Params) -> Params | None:
-    if decay is None:
-        return None
-    # A smaller decay at first, so that the average forgets the initial values within a few steps.
-    kept = jnp.minimum(decay, (1 + state.step) / (10 + state.step))
-    return jax.tree.map(lambda old, new: (kept * old + (1 - kept) * new).astype(old.dtype), state.ema, params)
-
-
-def _fraction(logits: Any, is_correct: Callable[[Array], Array]) -> Array:
-    return jnp.stack([is_correct(leaf).mean() for leaf in jax.tree.leaves(logits)]).mean()

@@ -31,6 +31,14 @@ def summarize(net: Network, *inputs: Array | jax.ShapeDtypeStruct) -> list[Row]:
     Args:
         net: the network.
         *inputs: one batch, as arrays or as shapes and dtypes.
+
+    Example:
+        >>> import jax
+        >>> from p2p_jax import discriminators, summarize
+        >>> from p2p_jax.network import network
+        >>> pair = jax.ShapeDtypeStruct((1, 256, 256, 6), "float32")
+        >>> summarize(network(discriminators.pixelgan), pair)[0]
+        Row(name='conv0', shape=(1, 256, 256, 64), parameters=448)
     """
     key = jax.random.key(0)
     params, state = jax.eval_shape(net.init, key, *inputs)

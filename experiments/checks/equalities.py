@@ -131,7 +131,7 @@ def train(case: Case, steps: int) -> dict[str, np.ndarray]:
     stream = open_stream(reader, config, mesh, start=0, counts=plan_calls(config, 0), picked=False)
     # Pictures stay float32. In this range their values are exact, so no program can round them differently.
     exact = replace(config, data=replace(config.data, input=Side(range=(0, 256)), target=Side(range=(0, 256))))
-    update = make_update(sharding.gather_params(model, mesh, shardings), exact, mesh, None, shardings)
+    update = make_update(sharding.with_gathered_params(model, mesh, shardings), exact, mesh, None, shardings)
     rows = []
     for batch in stream:
         state, metrics = update(state, batch)
@@ -243,7 +243,7 @@ def main() -> int:
     if ORDER in os.environ:
         work(json.loads(os.environ[ORDER]))
         return 0
-    options = tyro.cli(Equalities)
+    options = tyro.cli(Equalities, prog="experiments.checks.equalities")
     rows = compare(options)
     if options.output:
         options.output.write_text(json.dumps(rows, indent=2) + "\n")

@@ -88,7 +88,7 @@ def describe_call(config: Config, devices: int, state: str, platform: str = "cpu
     split = NamedSharding(mesh, jax.P("data"))
     pictures = jax.ShapeDtypeStruct((batch_size, *load_size(config), 3), "uint8", sharding=split)
     shardings = jax.tree.map(lambda leaf: leaf.sharding, shapes)
-    update = make_update(sharding.gather_params(model, mesh, shardings), config, mesh, None, shardings)
+    update = make_update(sharding.with_gathered_params(model, mesh, shardings), config, mesh, None, shardings)
     return update, shapes, {"input": pictures, "target": pictures}
 
 

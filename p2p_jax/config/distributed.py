@@ -40,18 +40,18 @@ def is_asked_for(options: Distributed) -> bool:
     return options.auto or any(each is not None for each in (options.coordinator, options.processes, options.index))
 
 
-def check_distributed(options: Distributed, *, apart: bool = False) -> None:
+def check_distributed(options: Distributed, *, independent: bool = False) -> None:
     """Refuses what cannot start.
 
     Args:
         options: as given.
-        apart: the processes never speak to each other, so that no coordinator is needed.
+        independent: whether the processes work without a connection, so that no coordinator is needed.
 
     Raises:
         UserError: naming the option, its value and what it should be.
     """
     by_hand = {"coordinator": options.coordinator, "processes": options.processes, "index": options.index}
-    if apart and options.coordinator is None:
+    if independent and options.coordinator is None:
         del by_hand["coordinator"]
     given = [name for name, value in by_hand.items() if value is not None]
     if options.auto and given:

@@ -96,6 +96,11 @@ def apply_preset(config: Any, preset: str | None) -> Any:
 
     Raises:
         UserError: there is no preset of that name.
+
+    Example:
+        >>> from p2p_jax import Config, apply_preset
+        >>> apply_preset(Config(), "lua").optimizer.update
+        'stale'
     """
     if preset is None:
         return config

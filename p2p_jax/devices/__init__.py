@@ -1,1 +1,1 @@
-"""Devices and processes: meshes and shardings, communication between processes, memory."""
+"""Devices: where arrays are placed, communication between processes, and memory."""

@@ -1,4 +1,4 @@
-"""Memory that this process holds without need."""
+"""Memory of this process: what was freed is returned to the operating system."""
 
 import ctypes
 from collections.abc import Callable
@@ -7,22 +7,22 @@ from typing import Any
 
 
 def release_freed_memory() -> None:
-    """Gives memory that was freed back to the system, where its C library can: compiling a step leaves a gigabyte."""
+    """Returns freed memory to the operating system if the C library can: compiling a step leaves about a gigabyte."""
     with suppress(OSError, AttributeError, TypeError):  # only glibc has it
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def compile_and_release(function: Any, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-    """The program of a jitted function, compiled before it is needed: what compiling took is given back by then.
+    """Compiles a jitted function before its first call, and releases the memory that compiling took.
 
     Args:
         function: from `jax.jit`.
-        *args: what the program will be given, or their shapes, as `jax.ShapeDtypeStruct`: then compiling and the arrays
-            themselves need no memory at the same time.
-        **kwargs: as `args`.
+        *args: the program's arguments, or their shapes as `jax.ShapeDtypeStruct`: then compiling and the arrays do not need
+            memory at the same time.
+        **kwargs: the same by name.
 
     Returns:
-        a function of arguments of these shapes, dtypes and places on devices alone.
+        the program; it accepts only arguments of these shapes, dtypes and shardings.
     """
     program = function.lower(*args, **kwargs).compile()
     release_freed_memory()

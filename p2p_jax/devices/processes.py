@@ -1,4 +1,4 @@
-"""What the processes of a run say to each other. Where there is one alone, all of this costs nothing."""
+"""Communication between the processes of a run; a no-op with one process."""
 
 import os
 import sys
@@ -15,109 +15,115 @@ from jax.experimental import multihost_utils
 from p2p_jax.config.distributed import PARENT, Distributed, check_distributed, is_asked_for
 from p2p_jax.errors import RESTART, UserError
 
-PARTING = 5.0  # seconds that a process which failed gives the others to end as well
+LEAVE_SECONDS = 5.0
+"""Most seconds that `leave` waits for the other processes."""
+
+WEEK_SECONDS = 7 * 24 * 3600
+
+POLL_SECONDS = 0.5
+"""Seconds between two checks of a watchdog."""
 
 
-A_WEEK = 7 * 24 * 3600
-
-
-LOOK = 0.5  # seconds between two looks of a watchdog
-
-
-def start(options: Distributed, *, patience: int = 300) -> None:
-    """Finds the other processes, if there are to be any; nothing may have been computed before.
+def start(options: Distributed, *, shutdown_timeout: int = 300) -> None:
+    """Connects to the other processes, if there are any; call it before JAX computes anything.
 
     Args:
-        options: as given.
-        patience: seconds that a process which has done its part waits for the others.
+        options: of the command line.
+        shutdown_timeout: seconds that a process waits for the others at the end.
 
     Raises:
-        UserError: the options do not fit, or the others were not found.
+        UserError: the options contradict each other, or the other processes were not found.
     """
     check_distributed(options)
-    _see_only(options.devices)
+    _restrict_visible_devices(options.devices)
     if not is_asked_for(options):
         return
-    by_hand: dict[str, Any] = {}
+    explicit: dict[str, Any] = {}
     if not options.auto:
-        by_hand = {
+        explicit = {
             "coordinator_address": options.coordinator,
             "num_processes": options.processes,
             "process_id": options.index,
             "coordinator_bind_address": options.coordinator if options.index == 0 else None,
             "cluster_detection_method": "deactivate",
         }
-    _watch_parent()
+    watch_parent()
     try:
         jax.distributed.initialize(
-            **by_hand,
+            **explicit,
             local_device_ids=options.devices,
             heartbeat_timeout_seconds=options.heartbeat,
-            shutdown_timeout_seconds=patience,
+            shutdown_timeout_seconds=shutdown_timeout,
         )
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        where = "as --distributed.auto looks for them" if options.auto else f"at {options.coordinator}"
+        where = "by --distributed.auto" if options.auto else f"at {options.coordinator}"
         raise UserError(
-            f"the other processes were not found {where} ({reason}): start all of them with the same line, each with an "
-            "index of its own."
+            f"the other processes were not found {where} ({reason}): start all processes with the same command, each with "
+            "its own --distributed.index."
         ) from None
 
 
-def start_apart(options: Distributed) -> tuple[int, int]:
-    """(index, number) of this process, where each does its share by itself: without a coordinator none finds another.
+def start_independent(options: Distributed) -> tuple[int, int]:
+    """Starts a process that does its part of the work by itself; without a coordinator it connects to no other process.
+
+    Args:
+        options: of the command line.
+
+    Returns:
+        (index, number of processes).
 
     Raises:
-        UserError: the options do not fit, or the others were not found.
+        UserError: the options contradict each other, or the other processes were not found.
     """
-    check_distributed(options, apart=True)
-    _see_only(options.devices)
+    check_distributed(options, independent=True)
+    _restrict_visible_devices(options.devices)
     if options.coordinator is None and options.processes is not None:
         return options.index or 0, options.processes
-    start(options, patience=A_WEEK)
+    start(options, shutdown_timeout=WEEK_SECONDS)
     return jax.process_index(), jax.process_count()
 
 
-def _see_only(devices: tuple[int, ...] | None) -> None:
-    """Leaves the other GPUs of this machine alone, as JAX itself does for processes that it brings together."""
+def _restrict_visible_devices(devices: tuple[int, ...] | None) -> None:
+    """Hides the other GPUs of this machine from JAX, as `jax.distributed.initialize` does for connected processes."""
     if devices is not None:
         for kind in ("cuda", "rocm"):
             jax.config.update(f"jax_{kind}_visible_devices", ",".join(map(str, devices)))
 
 
 def count() -> int:
-    """How many processes work on this."""
+    """Returns the number of connected processes."""
     return jax.process_count()
 
 
 def is_first() -> bool:
-    """Whether this is the one that writes logs and pictures."""
+    """Whether this is the process that writes logs and pictures."""
     return jax.process_index() == 0
 
 
-def own_share(number: int) -> range:
-    """Which of `number` things in a row are this process's: each is exactly one's."""
+def own_indices(number: int) -> range:
+    """Returns the indices, of 0 to `number` - 1, that belong to this process; every index belongs to exactly one."""
     index, total = jax.process_index(), jax.process_count()
     return range(index * number // total, (index + 1) * number // total)
 
 
-def wait_for_all(what: str) -> None:
-    """Waits until every process has come to this point."""
+def wait_for_all(point: str) -> None:
+    """Waits until every process has reached a point of the program, which the name describes."""
     if count() > 1:
-        multihost_utils.sync_global_devices(what)
+        multihost_utils.sync_global_devices(point)
 
 
-def add_up(values: np.ndarray) -> np.ndarray:
-    """The sum of an array of float64 over all processes, the same bits in each."""
+def sum_over_processes(values: np.ndarray) -> np.ndarray:
+    """Returns the sum of a float64 array over all processes, the same bits in each."""
     if count() == 1:
         return values
-    # As bits: JAX would make float32 of them.
+    # As bits, because JAX would convert float64 to float32.
     bits = multihost_utils.process_allgather(np.asarray(values, np.float64).view(np.uint32))
     return np.asarray(bits).view(np.float64).sum(0)
 
 
 def gather_lines(lines: list[str]) -> list[str]:
-    """The lines of all processes together, in the order of the processes, none twice."""
+    """Returns the lines of all processes, in the order of the processes and without duplicates."""
     if count() == 1:
         return lines
     text = np.frombuffer("\n".join(lines).encode(), np.uint8)
@@ -130,29 +136,29 @@ def gather_lines(lines: list[str]) -> list[str]:
 
 
 def all_agree(value: bool) -> bool:
-    """Whether something holds in every process."""
+    """Whether `value` is true in every process."""
     return value if count() == 1 else bool(np.all(multihost_utils.process_allgather(np.asarray(value))))
 
 
 def leave() -> None:
-    """Takes leave of the others, which may be gone or hang; takes a few seconds at most."""
+    """Disconnects from the other processes, which may have ended or hang; waits at most `LEAVE_SECONDS`."""
 
     def shut_down() -> None:
-        with suppress(RuntimeError):  # the others are gone
+        with suppress(RuntimeError):  # the other processes have ended
             jax.distributed.shutdown()
 
-    parting = threading.Thread(target=shut_down, daemon=True)
-    parting.start()
-    parting.join(PARTING)
+    thread = threading.Thread(target=shut_down, daemon=True)
+    thread.start()
+    thread.join(LEAVE_SECONDS)
 
 
-def _watch_parent() -> None:
-    """Ends this process when the parent that watches over it is gone, for nobody could tell then what ended it."""
+def watch_parent() -> None:
+    """Ends this process with code 75 when its parent (`cli.supervisor`) ends, which alone could report why it ended."""
     parent = int(os.environ.get(PARENT, 0))
 
     def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(LOOK)
+            time.sleep(POLL_SECONDS)
         os._exit(RESTART)
 
     if parent:
@@ -161,13 +167,16 @@ def _watch_parent() -> None:
 
 @contextmanager
 def watchdog(seconds: float, end: Callable[[int], Any] = os._exit) -> Iterator[Callable[[], None]]:
-    """A function to be called whenever something was got done; if it is not for long, the process is ended with code 75.
+    """Ends this process with code 75 if the function that it yields is not called for a while.
 
-    A lost process is noticed by its heartbeat; one that lives but hangs, or a device that does, is noticed by this alone.
+    JAX's heartbeat detects a process that has ended; only this detects a process or a device that hangs.
 
     Args:
-        seconds: without a call after which the process is ended.
-        end: ends it.
+        seconds: longest time between two calls.
+        end: ends the process with an exit code.
+
+    Yields:
+        a function to call after every step.
     """
     last = [time.monotonic()]
     over = threading.Event()
@@ -176,12 +185,12 @@ def watchdog(seconds: float, end: Callable[[int], Any] = os._exit) -> Iterator[C
         last[0] = time.monotonic()
 
     def watch() -> None:
-        while not over.wait(min(LOOK, seconds / 4)):
+        while not over.wait(min(POLL_SECONDS, seconds / 4)):
             if time.monotonic() - last[0] > seconds:
                 print(
-                    f"p2p-jax: no step has ended for {seconds:g} seconds, so this process is ended: it, a device or "
-                    "another process hangs; start all again with the same lines: the run goes on from its last checkpoint "
-                    "(--distributed.step-timeout says how long to wait).",
+                    f"p2p-jax: no step has finished for {seconds:g} seconds, so this process ends: it, a device or another "
+                    "process hangs; start all processes again with the same commands to resume from the last checkpoint "
+                    "(--distributed.step-timeout sets the time limit).",
                     file=sys.stderr,
                     flush=True,
                 )

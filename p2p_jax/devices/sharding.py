@@ -1,8 +1,9 @@
-"""Where arrays live: a mesh of devices, the batch split over its axis `data`, the state whole on each or split as well.
+"""Sharding: a mesh of devices, the batch split over them, and the state replicated or sharded.
 
-The mesh has the axes `data` and `model`. The state is *replicated*: every device has a copy of all of it; or *sharded*:
-each has a share of every large array, parameters are brought together where a network is applied, and their gradients are
-split again (FSDP). With more than 1 along `model`, the features of every large layer are split over that axis.
+The mesh has the axes `data` and `model`. The batch is split over `data`. A *replicated* state has a copy on every device.
+Of a *sharded* state each device has a shard of every large array: parameters are gathered where a network is applied, and
+their gradients are scattered again (FSDP). With more than 1 device along `model`, the features of every large layer are
+split over that axis.
 """
 
 import math
@@ -19,20 +20,21 @@ from p2p_jax.errors import UserError
 from p2p_jax.network import Network
 from p2p_jax.step import Pix2Pix
 
-SMALLEST_SHARDED = 4096  # values of an array that is worth splitting
+SMALLEST_SHARDED = 4096
+"""Number of values from which an array is sharded."""
 
-
-ROOM = 0.4  # share of a device's memory that a replicated state may take, beside its gradients and the activations
+STATE_MEMORY_FRACTION = 0.4
+"""Fraction of a device's memory for a replicated state; gradients and activations need the rest."""
 
 
 def make_mesh(batch_size: int, devices: Sequence[Any] | None = None, *, model: int = 1) -> Mesh:
-    """A mesh with the axes `data` and `model`, over as many devices of every process as divide the batch evenly.
+    """Makes a mesh with the axes `data` and `model` over as many devices of each process as divide the batch evenly.
 
-    Along `data` the devices of one process are neighbours, so that its share of a batch is in one piece.
+    Along `data` the devices of one process are neighbours, so that its part of a batch is contiguous.
 
     Args:
-        batch_size: pairs at a time, over all devices.
-        devices: to choose from; by default all of all processes.
+        batch_size: pairs in a micro-batch, over all devices.
+        devices: to choose from; by default all devices of all processes.
         model: devices along `model`.
 
     Raises:
@@ -43,13 +45,13 @@ def make_mesh(batch_size: int, devices: Sequence[Any] | None = None, *, model: i
         own.setdefault(device.process_index, []).append(device)
     if batch_size % len(own):
         raise UserError(
-            f"--batch-size over --accumulate makes {batch_size} pairs at a time: give a multiple of the {len(own)} "
-            "processes that share them."
+            f"--batch-size divided by --accumulate is {batch_size}: make it a multiple of the number of processes, "
+            f"{len(own)}."
         )
     along = {len(some) // model for some in own.values()}
     if 0 in along:
         raise UserError(
-            f"--model-parallel was given {model}: it must be at most the number of a process's devices, here "
+            f"--model-parallel was given {model}: give at most the number of devices of a process, here "
             f"{min(map(len, own.values()))}."
         )
     count = math.gcd(batch_size // len(own), *along)
@@ -59,7 +61,12 @@ def make_mesh(batch_size: int, devices: Sequence[Any] | None = None, *, model: i
 
 
 def place(tree: Any, shardings: Any) -> Any:
-    """Puts arrays that every process has whole where `shardings` (a tree of the same form, or one for all) say."""
+    """Places arrays, which every process holds in full, on devices.
+
+    Args:
+        tree: of arrays.
+        shardings: a tree of the same structure, or one sharding for all.
+    """
     if isinstance(shardings, NamedSharding):
         shardings = jax.tree.map(lambda _: shardings, tree)
     return jax.tree.map(_place, tree, shardings)
@@ -70,22 +77,22 @@ def _place(array: Any, sharding: NamedSharding) -> jax.Array:
         return jax.device_put(array, sharding)
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
         return jax.random.wrap_key_data(_place(jax.random.key_data(array), sharding))
-    whole = np.asarray(array)
-    return jax.make_array_from_callback(whole.shape, sharding, lambda index: whole[index], dtype=whole.dtype)
+    values = np.asarray(array)
+    return jax.make_array_from_callback(values.shape, sharding, lambda index: values[index], dtype=values.dtype)
 
 
 def replicate(mesh: Mesh, tree: Any) -> Any:
-    """Puts a whole copy of every array on every device."""
+    """Places a copy of every array on every device."""
     return place(tree, NamedSharding(mesh, jax.P()))
 
 
 def batch_sharding(mesh: Mesh, *, axis: int = 0) -> NamedSharding:
-    """That of arrays which are split along an axis over the devices."""
+    """Returns the sharding of arrays whose given axis is split over the mesh axis `data`."""
     return NamedSharding(mesh, jax.P(*[None] * axis, "data"))
 
 
 def split_batch(mesh: Mesh, batch: Any, *, axis: int = 0) -> Any:
-    """Splits every array along an axis over the devices; of several processes, each gives its own share."""
+    """Splits every array along an axis over the devices; each of several processes passes its own part."""
     sharding = batch_sharding(mesh, axis=axis)
     if sharding.is_fully_addressable:
         return jax.device_put(batch, sharding)
@@ -93,31 +100,31 @@ def split_batch(mesh: Mesh, batch: Any, *, axis: int = 0) -> Any:
 
 
 @partial(jax.jit, static_argnums=1)
-def _bring_together(tree: Any, sharding: NamedSharding) -> Any:
+def _reshard(tree: Any, sharding: NamedSharding) -> Any:
     return jax.tree.map(partial(jax.lax.with_sharding_constraint, shardings=sharding), tree)
 
 
 def on_one_device(tree: Any) -> Any:
-    """A whole copy on this process's first device. Every process has to ask for it at once."""
+    """Returns a full copy on this process's first device; every process must call this at the same point."""
     leaves = jax.tree.leaves(tree)
     if not all(leaf.is_fully_replicated for leaf in leaves):
-        tree = _bring_together(tree, NamedSharding(leaves[0].sharding.mesh, jax.P()))
+        tree = _reshard(tree, NamedSharding(leaves[0].sharding.mesh, jax.P()))
     return jax.tree.map(lambda leaf: jax.device_put(leaf.addressable_data(0), jax.local_devices()[0]), tree)
 
 
 def state_shardings(mesh: Mesh, state: Any, *, sharded: bool) -> Any:
-    """Where each array of a state lives.
+    """Returns the sharding of each array of a state, a tree of the same structure.
 
     Args:
         mesh: from `make_mesh`.
         state: a tree of arrays, or of their shapes.
-        sharded: split large arrays over `data`; each at its longest axis that divides evenly.
+        sharded: whether large arrays are split over `data`, each at its longest axis that divides evenly.
     """
     return jax.tree.map(lambda leaf: NamedSharding(mesh, _spec(leaf.shape, mesh, sharded=sharded)), state)
 
 
 def _spec(shape: tuple[int, ...], mesh: Mesh, *, sharded: bool) -> PartitionSpec:
-    """How an array is split: its features (the last axis) over `model`, its longest other axis over `data`."""
+    """Splits an array's features (the last axis) over `model` and its longest other axis over `data`."""
     axes: list[str | None] = [None] * len(shape)
     if math.prod(shape) < SMALLEST_SHARDED:
         return jax.P()
@@ -132,35 +139,35 @@ def _spec(shape: tuple[int, ...], mesh: Mesh, *, sharded: bool) -> PartitionSpec
 
 
 def is_sharded(mesh: Mesh, state: Any, choice: str) -> bool:
-    """Whether the state is split over `data`: as chosen, or with "auto" where a copy on each device would not fit.
+    """Whether to split the state over `data`.
 
     Args:
-        mesh: the devices.
+        mesh: from `make_mesh`.
         state: a tree of arrays, or of their shapes.
-        choice: "replicated", "sharded" or "auto".
+        choice: "replicated", "sharded", or "auto": sharded if a copy does not fit in `STATE_MEMORY_FRACTION` of a device.
     """
     if choice != "auto":
         return choice == "sharded"
     memory = (mesh.local_devices[0].memory_stats() or {}).get("bytes_limit")
     needed = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
-    return memory is not None and needed > ROOM * memory
+    return memory is not None and needed > STATE_MEMORY_FRACTION * memory
 
 
-def gather_params(model: Pix2Pix, mesh: Mesh, shardings: Any) -> Pix2Pix:
-    """The same networks; where a state is split over `data`, each brings its parameters together where it is applied.
+def with_gathered_params(model: Pix2Pix, mesh: Mesh, shardings: Any) -> Pix2Pix:
+    """Returns the model with networks that gather their sharded parameters before they are applied.
 
     Args:
-        model: the networks.
-        mesh: the devices.
-        shardings: of the state, from `state_shardings`.
+        model: networks, optimizers and losses.
+        mesh: from `make_mesh`.
+        shardings: of the state, from `state_shardings`. If none splits over `data`, the model is returned unchanged.
     """
-    if not any("data" in where.spec for where in jax.tree.leaves(shardings)):
+    if not any("data" in sharding.spec for sharding in jax.tree.leaves(shardings)):
         return model
-    changed = {name: _gathering(getattr(model, name), mesh) for name in ("generator", "discriminator")}
+    changed = {name: _with_gather(getattr(model, name), mesh) for name in ("generator", "discriminator")}
     return model._replace(**changed)
 
 
-def _gathering(network: Network, mesh: Mesh) -> Network:
+def _with_gather(network: Network, mesh: Mesh) -> Network:
     def apply(params: Any, state: Any, *inputs: Any, **options: Any) -> Any:
         gathered = jax.tree.map(lambda leaf: _gather(mesh)(leaf), params)
         return network.apply(gathered, state, *inputs, **options)
@@ -169,11 +176,11 @@ def _gathering(network: Network, mesh: Mesh) -> Network:
 
 
 def _gather(mesh: Mesh) -> Callable[[jax.Array], jax.Array]:
-    """The identity, whose result is whole along `data`, and whose gradient is split again."""
+    """Returns the identity function that gathers its input over `data` and scatters its gradient."""
 
     def constrain(x: jax.Array, *, sharded: bool) -> jax.Array:
         return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, _spec(x.shape, mesh, sharded=sharded)))
 
     gather = jax.custom_vjp(lambda x: constrain(x, sharded=False))
-    gather.defvjp(lambda x: (constrain(x, sharded=False), None), lambda _, slope: (constrain(slope, sharded=True),))
+    gather.defvjp(lambda x: (constrain(x, sharded=False), None), lambda _, grad: (constrain(grad, sharded=True),))
     return gather

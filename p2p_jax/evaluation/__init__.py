@@ -1,1 +1,1 @@
-"""Evaluation: metrics, figures on a split, sample grids, the report."""
+"""Evaluation: metrics, figures of a split, sample grids, and the report."""

@@ -1,4 +1,4 @@
-"""How good a translator is on a split, beside two baselines that need no training."""
+"""Measures a translator on a split, beside two baselines that need no training."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -51,130 +51,132 @@ class Figures(NamedTuple):
 
 
 Translate = Callable[[np.ndarray], np.ndarray | jax.Array]
+"""Stored values of inputs (n, h, w, c) to those of outputs (n, h, w, c')."""
 
+Predictor = Callable[[np.ndarray], Any]
+"""Stored values of inputs (n, h, w, c) to outputs on the scale 0 to 255 (n, h, w, c')."""
 
-Guess = Callable[[np.ndarray], Any]
+METRICS = ("l1", "psnr", "ssim")
 
-
-FIGURES = ("l1", "psnr", "ssim")
+MAX_PSNR = 100.0
+"""Decibels that count for a picture equal to its target, whose PSNR is infinite."""
 
 
 @jax.jit
 def _measure(pictures: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:
-    return {name: getattr(metrics, name)(pictures, targets) for name in FIGURES}
+    return {name: getattr(metrics, name)(pictures, targets) for name in METRICS}
 
 
 def score(
     pairs: Pairs, translate: Translate, fit: Fit, target: Side = Side(), *, count: int | None = None, batch_size: int = 8
 ) -> Scores:
-    """Mean L1, PSNR and SSIM of a translator over the first `count` pairs of a split.
+    """Computes the mean L1, PSNR and SSIM of a translator over the first `count` pairs of a split.
 
     Args:
-        pairs: the split.
-        translate: stored values of inputs (n, h, w, c) to those of targets (n, h, w, c').
-        fit: how pictures are brought to size.
-        target: what the targets are.
-        count: pairs to look at; by default all.
-        batch_size: pairs at once; does not change the figures.
+        pairs: of the split.
+        translate: the translator.
+        fit: how pictures get their size.
+        target: options of the target side.
+        count: number of pairs; by default all.
+        batch_size: pairs per call of the translator; changes the results only by rounding.
 
     Returns:
         {"l1": in the scale [-1, 1], "psnr": in decibels, "ssim": at most 1}.
     """
     total = pairs.count() if count is None else min(count, pairs.count())
-    share = processes.own_share(total)
-    tally = PartialSums((1, len(FIGURES)))
-    add_scores(tally, pairs, share, [_scaled(translate, target)], fit, target, batch_size=batch_size)
-    return _figures(processes.add_up(tally.sums[0]) / total)
+    indices = processes.own_indices(total)
+    partial = PartialSums((1, len(METRICS)))
+    add_scores(partial, pairs, indices, [_scaled(translate, target)], fit, target, batch_size=batch_size)
+    return _as_scores(processes.sum_over_processes(partial.sums[0]) / total)
 
 
-def _scaled(translate: Translate, target: Side) -> Guess:
-    """The translator with results on the scale 0 to 255."""
+def _scaled(translate: Translate, target: Side) -> Predictor:
+    """The translator with outputs on the scale 0 to 255."""
     if not needs_scaling(target):
         return translate
     return lambda pictures: to_255(target, jnp.asarray(translate(pictures)))
 
 
-def _figures(means: np.ndarray) -> Scores:
-    return dict(zip(FIGURES, map(float, means), strict=True))
+def _as_scores(means: np.ndarray) -> Scores:
+    return dict(zip(METRICS, map(float, means), strict=True))
 
 
 def add_scores(
-    tally: PartialSums,
+    partial: PartialSums,
     pairs: Pairs,
-    share: range,
-    guesses: Sequence[Guess],
+    indices: range,
+    predictors: Sequence[Predictor],
     fit: Fit,
     target: Side,
     *,
     batch_size: int = 8,
     on_done: Callable[[int], object] = lambda done: None,
 ) -> None:
-    """Adds the figures of several functions over a share of the pairs, which are read once, to a tally that goes on.
+    """Adds the metrics of several predictors to partial sums, from the first pair on that these lack. Pairs are read once.
 
     Args:
-        tally: of shape (functions, figures).
-        pairs: the split.
-        share: which of its pairs.
-        guesses: functions of stored values of inputs, whose results are on the scale 0 to 255.
-        fit: how pictures are brought to size.
-        target: what the targets are.
-        batch_size: pairs at once.
-        on_done: is told how many pairs of the share are done.
+        partial: sums of shape (predictors, metrics); changed.
+        pairs: of the split.
+        indices: of the pairs to measure.
+        predictors: to compare with the targets.
+        fit: how pictures get their size.
+        target: options of the target side.
+        batch_size: pairs per call of a predictor.
+        on_done: called with the number of pairs that are measured.
     """
-    for batch, real in batches_of(pairs, fit, share[tally.done :], batch_size):
+    for batch, real in batches_of(pairs, fit, indices[partial.done :], batch_size):
         targets = to_255(target, jnp.asarray(batch["target"]))
-        for row, guess in enumerate(guesses):
-            # All of one type, so that one compiled program measures them all.
-            figures = _measure(jnp.asarray(guess(batch["input"]), jnp.float32), targets)
-            for column, name in enumerate(FIGURES):
-                # An identical picture has no finite PSNR; 100 dB stands for it.
-                tally.sums[row, column] += float(np.minimum(np.asarray(figures[name])[:real], 100.0).sum())
-        tally.done += real
+        for row, predictor in enumerate(predictors):
+            # All outputs have one dtype, so that one compiled program measures all of them.
+            measured = _measure(jnp.asarray(predictor(batch["input"]), jnp.float32), targets)
+            for column, name in enumerate(METRICS):
+                partial.sums[row, column] += float(np.minimum(np.asarray(measured[name])[:real], MAX_PSNR).sum())
+        partial.done += real
         if isinstance(pairs, Replacing):
-            tally.replaced |= pairs.skipped.keys() & set(share)
-        tally.keep()
-        on_done(tally.done)
-    tally.keep(at_once=True)
+            partial.replaced |= pairs.skipped.keys() & set(indices)
+        partial.save()
+        on_done(partial.done)
+    partial.save(now=True)
 
 
-def batches_of(pairs: Pairs, fit: Fit, share: range, batch_size: int) -> Iterator[tuple[Example, int]]:
-    """The pairs of a share in order, in batches of one size, the last filled up; with how many of each are real."""
+def batches_of(pairs: Pairs, fit: Fit, indices: range, batch_size: int) -> Iterator[tuple[Example, int]]:
+    """Yields pairs in batches of one size, with the number of real pairs in each: the last one is padded with copies."""
     batch_size = batch_size if fit.fixed else 1
-    for start in range(0, len(share), batch_size):
-        indices = list(share[start : start + batch_size])
-        real = len(indices)
-        yield read_batch(pairs, indices + [indices[-1]] * (batch_size - real), fit), real
+    for start in range(0, len(indices), batch_size):
+        chosen = list(indices[start : start + batch_size])
+        real = len(chosen)
+        yield read_batch(pairs, chosen + [chosen[-1]] * (batch_size - real), fit), real
 
 
 def translate_all(translate: Translate, examples: Sequence[Example], *, batch_size: int = 8) -> list[Any]:
-    """What a translator makes of the inputs of some examples: in batches where they have one size, else one by one.
+    """Translates the inputs of some examples, in batches if they have one size, otherwise one by one.
 
-    The last batch is filled up, so that the program compiled for `score` serves here too.
+    The last batch is padded with copies, so that the program compiled for `score` is used again.
     """
     inputs = [example["input"] for example in examples]
     if len({picture.shape for picture in inputs}) > 1:
         return [translate(picture[None])[0] for picture in inputs]
-    made: list[Any] = []
+    outputs: list[Any] = []
     for start in range(0, len(inputs), batch_size):
-        chunk = inputs[start : start + batch_size]
-        made += list(translate(np.stack(chunk + [chunk[-1]] * (batch_size - len(chunk))))[: len(chunk)])
-    return made
+        chosen = inputs[start : start + batch_size]
+        outputs += list(translate(np.stack(chosen + [chosen[-1]] * (batch_size - len(chosen))))[: len(chosen)])
+    return outputs
 
 
 def mean_target(pairs: Pairs, fit: Fit, target: Side, *, count: int = 1000) -> np.ndarray:
-    """The mean of the first `count` targets of a split on the scale 0 to 255, rounded: float32 (height, width, c')."""
+    """The rounded mean of the first `count` targets of a split on the scale 0 to 255: float32 (height, width, c')."""
     number = min(count, pairs.count())
     total: Any = 0.0
-    share = processes.own_share(number)
-    for index in share or (0,):  # of more processes than pairs some have none, and add nothing
+    indices = processes.own_indices(number)
+    for index in indices or (0,):  # a process without a pair reads one for its shape, and adds 0
         picture = np.asarray(to_255(target, jnp.asarray(pairs.read(index, fit)["target"])))
         picture = picture if fit.fixed else resize(picture, fit.size, "bilinear")
-        total = total + (index in share) * picture.astype(np.float64)
-    return np.round(processes.add_up(total) / number).astype(np.float32)
+        total = total + (index in indices) * picture.astype(np.float64)
+    return np.round(processes.sum_over_processes(total) / number).astype(np.float32)
 
 
-def baselines(train: Pairs, config: Config) -> dict[str, Guess]:
-    """What a translator has to beat: the input itself, and the mean training target for every input."""
+def baselines(train: Pairs, config: Config) -> dict[str, Predictor]:
+    """Two predictors that a translator has to beat: the input itself, and the mean target of training."""
     fit, source, target = fit_of_evaluation(config), config.data.input, config.data.target
     mean = mean_target(train, fit, target)
     channels = mean.shape[-1]
@@ -194,7 +196,12 @@ def baselines(train: Pairs, config: Config) -> dict[str, Guess]:
 
 
 def choose_split(splits: dict[str, Any], split: str | None, path: str) -> str:
-    """The split asked for, or the first there is of test, val and train.
+    """Returns the split that was asked for, or the first that exists of test, val and train.
+
+    Args:
+        splits: by their names.
+        split: the name that was asked for, or None.
+        path: of the data, for the message.
 
     Raises:
         UserError: there is no such split.
@@ -207,7 +214,7 @@ def choose_split(splits: dict[str, Any], split: str | None, path: str) -> str:
 
 
 def sample_split(splits: dict[str, Any]) -> str:
-    """The split whose first pairs are shown during training: val, or where there is none, train."""
+    """The split whose first pairs are shown during training: val, or train if there is no val."""
     return "val" if "val" in splits else "train"
 
 
@@ -221,48 +228,48 @@ def evaluate_translator(
     identity: Any = None,
     on_done: Callable[[int, int], object] = lambda done, total: None,
 ) -> Figures:
-    """Evaluates a translator on a split of its experiment's data, at the size of training, with both baselines.
+    """Evaluates a translator and both baselines on a split of an experiment's data, at the picture size of training.
 
-    Of several processes each takes a share of the pairs, and all have to ask for it.
+    Of several processes each measures a part of the pairs, and every process has to call this function.
 
     Args:
         config: of the experiment.
-        translate: stored values of inputs (n, h, w, c) to those of targets (n, h, w, c').
-        split: "train", "val" or "test"; by default the first there is of test, val and train.
+        translate: the translator.
+        split: "train", "val" or "test"; by default the first that exists of test, val and train.
         step: of the checkpoint that the translator is from.
-        partial: folder that keeps what was measured, from which the same evaluation goes on; empty once it is done.
-        identity: names the translator, as JSON holds it, for `partial`.
-        on_done: is told how many pairs of this process's share are done, and how many there are.
+        partial: folder for partial sums, from which the same evaluation resumes; it is empty at the end.
+        identity: of the translator, as JSON; partial sums of another one are not used.
+        on_done: called with the number of pairs that this process has measured, and the number that it has to measure.
 
     Returns:
         the figures of the translator and of both baselines.
 
     Raises:
-        UserError: the data are not there, or lack the split.
+        UserError: the data do not exist, or lack the split.
     """
     dataset = open_dataset(config)
     split = choose_split(dataset.splits, split, describe_data(config.data))
     pairs, target = dataset.splits[split], config.data.target
-    guesses = {"translator": _scaled(translate, target), **baselines(dataset.splits["train"], config)}
-    share, fit = processes.own_share(pairs.count()), fit_of_evaluation(config)
-    measured = [identity, to_dict(config.data), config.image_size, dataset.fingerprint, split, share.start, share.stop]
-    measured.append(jax.process_index())  # of more processes than pairs, some have the same share of none
-    tally = PartialSums((len(guesses), len(FIGURES)), partial, measured)
-    tell = lambda done: on_done(done, len(share))
-    tell(tally.done)
-    add_scores(tally, pairs, share, [*guesses.values()], fit, target, on_done=tell)
-    means = processes.add_up(tally.sums) / pairs.count()
-    replaced = int(processes.add_up(np.array([len(tally.replaced)], np.float64))[0])
-    tally.forget()  # all others are done, too
-    figures = {name: _figures(row) for name, row in zip(guesses, means, strict=True)}
-    return Figures(step, split, pairs.count(), replaced, figures)
+    predictors = {"translator": _scaled(translate, target), **baselines(dataset.splits["train"], config)}
+    indices, fit = processes.own_indices(pairs.count()), fit_of_evaluation(config)
+    key = [identity, to_dict(config.data), config.image_size, dataset.fingerprint, split, indices.start, indices.stop]
+    key.append(jax.process_index())  # because several processes may have the same empty range of indices
+    sums = PartialSums((len(predictors), len(METRICS)), partial, key)
+    report_done = lambda done: on_done(done, len(indices))
+    report_done(sums.done)
+    add_scores(sums, pairs, indices, [*predictors.values()], fit, target, on_done=report_done)
+    means = processes.sum_over_processes(sums.sums) / pairs.count()
+    replaced = int(processes.sum_over_processes(np.array([len(sums.replaced)], np.float64))[0])
+    sums.remove()  # only now, because all processes have ended their part
+    scores = {name: _as_scores(row) for name, row in zip(predictors, means, strict=True)}
+    return Figures(step, split, pairs.count(), replaced, scores)
 
 
 def remark(figures: Figures) -> str:
-    """How to read the figures."""
+    """Explains how to read the figures."""
     replaced = f" ({figures.replaced} of them unreadable and replaced by others)" if figures.replaced else ""
     return (
         f"Over {figures.pairs} pairs of the split '{figures.split}'{replaced}. L1 is in the scale [-1, 1], lower is "
         "better; PSNR (dB) and SSIM, higher is better. Where the input does not determine the colours of the target "
-        "(labels to photos), L1 and PSNR hardly separate a translator from the mean picture: judge by SSIM and by eye."
+        "(labels to photos), L1 and PSNR hardly separate a translator from the mean picture: rely on SSIM and on your eyes."
     )

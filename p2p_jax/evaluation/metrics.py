@@ -1,4 +1,4 @@
-"""How close a picture is to its target, as the field measures it: on the scale 0 to 255, one figure per picture."""
+"""Metrics of the distance between pictures and their targets, on the scale 0 to 255; one number per picture."""
 
 import jax.numpy as jnp
 from jax import Array
@@ -7,21 +7,39 @@ from p2p_jax.errors import UserError
 
 
 def l1(picture: Array, target: Array) -> Array:
-    """Mean absolute difference in the scale [-1, 1] of training: (n, h, w, c) in 0..255 twice to (n,) float32 in [0, 2]."""
+    """Mean absolute difference in the scale [-1, 1] of training.
+
+    Args:
+        picture, target: (n, h, w, c) from 0 to 255, of any dtype.
+
+    Returns:
+        (n,) float32 in [0, 2].
+    """
     return jnp.abs(picture.astype(jnp.float32) - target).mean((1, 2, 3)) / 127.5
 
 
 def psnr(picture: Array, target: Array) -> Array:
-    """Peak signal-to-noise ratio in decibels, data range 255: (n, h, w, c) twice to (n,); equal ones give inf."""
+    """Peak signal-to-noise ratio for the data range 255.
+
+    Args:
+        picture, target: (n, h, w, c) from 0 to 255, of any dtype.
+
+    Returns:
+        (n,) float32, in decibels; infinite for equal pictures.
+    """
     error = jnp.square(picture.astype(jnp.float32) - target).mean((1, 2, 3))
     return 10 * jnp.log10(255.0**2 / error)
 
 
 def ssim(picture: Array, target: Array) -> Array:
-    """Structural similarity, 1 for equal pictures: (n, h, w, c) in 0..255 twice to (n,) float32 in [-1, 1].
+    """Structural similarity, with a Gaussian window of 11 x 11 pixels, sigma 1.5 and the data range 255.
 
-    Gaussian window of 11 x 11 pixels and sigma 1.5, data range 255, mean over all window positions inside the picture
-    and over the channels.
+    Args:
+        picture, target: (n, h, w, c) from 0 to 255, of any dtype.
+
+    Returns:
+        (n,) float32 in [-1, 1], the mean over all window positions inside the picture and over the channels; 1 for equal
+        pictures.
 
     Raises:
         UserError: a side is below 11 pixels.

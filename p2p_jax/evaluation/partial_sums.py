@@ -1,4 +1,4 @@
-"""Sums over many pictures, kept in a file from which the same evaluation goes on where it was stopped."""
+"""Partial sums over many pictures, saved to a file from which a stopped evaluation resumes."""
 
 import hashlib
 import json
@@ -12,31 +12,31 @@ import numpy as np
 from p2p_jax.errors import UserError
 from p2p_jax.workdir.disk import atomic_write
 
-EVERY = 10.0  # seconds between two times that it is kept
+SAVE_INTERVAL = 10.0  # seconds between two saves
 
 
 class PartialSums:
-    """What was measured of a share of the pairs so far.
+    """Sums of metrics over the first pairs of a range.
 
     Attributes:
-        done: pairs of the share that were looked at.
-        sums: of their figures.
-        replaced: which of them could not be read, by their numbers.
+        done: number of pairs in the sums.
+        sums: float64.
+        replaced: indices of the pairs among them that could not be read.
     """
 
-    def __init__(self, shape: tuple[int, ...], folder: Path | None = None, measured: Any = None):
-        """Goes on where another one of the same things was stopped.
+    def __init__(self, shape: tuple[int, ...], folder: Path | None = None, key: Any = None):
+        """Loads the sums that were saved under the same key, or starts with zeros.
 
         Args:
             shape: of the sums.
-            folder: where it is kept; None keeps nothing.
-            measured: names, as JSON holds it, all that the sums depend on.
+            folder: for the file; None saves nothing.
+            key: everything that the sums depend on, as JSON.
 
         Raises:
             UserError: the folder cannot be made.
         """
         self.done, self.sums, self.replaced = 0, np.zeros(shape), set[int]()
-        self.path, self.kept = None, time.monotonic()
+        self.path, self.saved_at = None, time.monotonic()
         if folder is None:
             return
         try:
@@ -44,26 +44,26 @@ class PartialSums:
         except OSError as error:
             reason = str(error.strerror).lower()
             raise UserError(f"the folder {folder} cannot be made ({reason}): give another --partial.") from None
-        self.path = folder / f"{hashlib.sha256(json.dumps(measured, sort_keys=True).encode()).hexdigest()[:24]}.json"
+        self.path = folder / f"{hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]}.json"
         if not self.path.exists():
             return
         try:
-            kept = json.loads(self.path.read_text())
-            self.done, self.sums = int(kept["done"]), np.reshape(np.array(kept["sums"], np.float64), shape)
-            self.replaced = {int(each) for each in kept["replaced"]}
+            saved = json.loads(self.path.read_text())
+            self.done, self.sums = int(saved["done"]), np.reshape(np.array(saved["sums"], np.float64), shape)
+            self.replaced = {int(each) for each in saved["replaced"]}
         except (ValueError, KeyError, TypeError):
-            warnings.warn(f"{self.path} is damaged: what it should hold is measured again.", stacklevel=2)
+            warnings.warn(f"{self.path} is damaged: its pairs are measured again.", stacklevel=2)
 
-    def keep(self, *, at_once: bool = False) -> None:
-        """Writes itself down, if that is due."""
-        if self.path is None or (time.monotonic() - self.kept < EVERY and not at_once):
+    def save(self, *, now: bool = False) -> None:
+        """Saves the sums if the last save is long enough ago, or if `now` is set."""
+        if self.path is None or (time.monotonic() - self.saved_at < SAVE_INTERVAL and not now):
             return
         with atomic_write(self.path) as unfinished:
-            kept = {"done": self.done, "sums": self.sums.tolist(), "replaced": sorted(self.replaced)}
-            unfinished.write_text(json.dumps(kept))
-        self.kept = time.monotonic()
+            saved = {"done": self.done, "sums": self.sums.tolist(), "replaced": sorted(self.replaced)}
+            unfinished.write_text(json.dumps(saved))
+        self.saved_at = time.monotonic()
 
-    def forget(self) -> None:
-        """Removes its file; the sums are done."""
+    def remove(self) -> None:
+        """Removes the file, once the sums are used."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)

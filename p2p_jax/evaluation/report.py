@@ -1,4 +1,4 @@
-"""The report of a run: one page of HTML that needs nothing outside itself."""
+"""The report of a run: one page of HTML that needs no other file."""
 
 import base64
 import html
@@ -20,16 +20,16 @@ from p2p_jax.evaluation import evaluate
 from p2p_jax.evaluation.samples import sample_columns, save_grid
 from p2p_jax.experiment import Experiment
 from p2p_jax.workdir.disk import atomic_write
-from p2p_jax.workdir.metrics_file import read_rows, share_time
+from p2p_jax.workdir.metrics_file import read_rows, time_fractions
 from p2p_jax.workdir.record import read_record
 
-SHOWN = 12  # test pictures side by side
+SHOWN = 12  # pictures of the split that the page shows
 
 
 CURVES = {
     "Generator: distance to the target (L1)": ("generator_l1", "val_l1"),
     "Adversarial losses": ("generator_gan", "discriminator_loss"),
-    "Discriminator: share judged rightly": ("discriminator_real_accuracy", "discriminator_fake_accuracy"),
+    "Discriminator: fraction judged correctly": ("discriminator_real_accuracy", "discriminator_fake_accuracy"),
     "Structural similarity on validation pairs": ("val_ssim",),
     "Learning rate": ("learning_rate", "discriminator_learning_rate"),
     "Pictures per second": ("pictures_per_second",),
@@ -48,14 +48,15 @@ td.number { text-align: right; font-variant-numeric: tabular-nums; } figcaption 
 def write_report(
     workdir: Path, experiment: Experiment, translate: evaluate.Translate, step: int
 ) -> tuple[Path, evaluate.Figures]:
-    """Evaluates, and writes WORKDIR/report: index.html, curves.png, test.png and figures.json; of several processes, the
-    first writes.
+    """Evaluates a run and writes WORKDIR/report: index.html, curves.png, test.png and figures.json.
+
+    Of several processes all evaluate, and the first one writes.
 
     Args:
         workdir: of the run.
         experiment: with its resolved config.
-        translate: the generator: stored values of inputs (n, h, w, c) to those of targets (n, h, w, c').
-        step: of the checkpoint it is from.
+        translate: the translator.
+        step: of the checkpoint that the translator is from.
 
     Returns:
         the path of the page, and the figures.
@@ -80,7 +81,7 @@ def write_report(
 
 
 def plot_curves(rows: list[dict[str, float]], path: Path) -> None:
-    """Draws the metrics against steps, a small plot for each group that has values."""
+    """Plots the metrics over the steps, one small plot for each group of `CURVES` that has values."""
     from matplotlib.figure import Figure
 
     groups = {title: [name for name in names if any(name in row for row in rows)] for title, names in CURVES.items()}
@@ -118,7 +119,7 @@ def _page(workdir: Path, experiment: Experiment, figures: evaluate.Figures, rows
         "<h2>Curves</h2>",
         _picture(workdir / "report" / "curves.png", "Losses and other metrics against training steps."),
         *_time_table(rows),
-        *_left_out(rows),
+        *_skipped_batches(rows),
         "<h2>The same pairs over time</h2>",
         *(
             _picture(path, f"Step {int(path.stem.removeprefix('step_'))}: input, output, target.")
@@ -154,14 +155,14 @@ def _figures_table(figures: evaluate.Figures) -> str:
 
 
 def _time_table(rows: list[dict[str, float]]) -> list[str]:
-    shares = {name: f"{100 * share:.1f} %" for name, share in share_time(rows).items()}
+    percentages = {name: f"{100 * fraction:.1f} %" for name, fraction in time_fractions(rows).items()}
     minutes = sum(row.get("seconds", 0.0) for row in rows) / 60
-    return ["<h2>Where the time went</h2>", _table(shares), f"<p>Of {minutes:.1f} minutes.</p>"] if shares else []
+    return ["<h2>Where the time went</h2>", _table(percentages), f"<p>Of {minutes:.1f} minutes.</p>"] if percentages else []
 
 
-def _left_out(rows: list[dict[str, float]]) -> list[str]:
+def _skipped_batches(rows: list[dict[str, float]]) -> list[str]:
     number = int(rows[-1].get("left_out", 0)) if rows else 0
-    return [f"<p>{number} batches were left out: with them, losses or networks were not finite.</p>"] if number else []
+    return [f"<p>{number} batches were skipped: losses or networks were not finite after them.</p>"] if number else []
 
 
 def _table(values: dict[str, Any]) -> str:
@@ -177,7 +178,7 @@ def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _spread(items: list[Path], count: int) -> list[Path]:
-    """At most `count` of the items, first and last among them, evenly apart."""
+    """At most `count` of the items, evenly spaced, with the first and the last."""
     if len(items) <= count:
         return items
     return [items[round(i * (len(items) - 1) / (count - 1))] for i in range(count)]

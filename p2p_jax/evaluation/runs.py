@@ -47,6 +47,14 @@ def evaluate(
 
     Raises:
         UserError: the folder is no workdir, has no such checkpoint or split, or its pictures cannot be read.
+
+    Example:
+        >>> import p2p_jax
+        >>> figures = p2p_jax.evaluate("runs/tiny", split="test")
+        >>> figures.pairs
+        1
+        >>> sorted(figures.scores["translator"])
+        ['l1', 'psnr', 'ssim']
     """
     with local_folder(workdir) as folder:
         config = find_data(load_experiment(folder, trust=trust, build=build), folder, data_path).config
@@ -85,6 +93,11 @@ def report(
 
     Raises:
         UserError: as for `evaluate`.
+
+    Example:
+        >>> import p2p_jax
+        >>> p2p_jax.report("runs/tiny").name
+        'index.html'
     """
     with local_folder(workdir, upload=True) as folder:
         experiment = find_data(load_experiment(folder, trust=trust, build=build), folder, data_path)

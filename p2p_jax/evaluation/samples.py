@@ -1,4 +1,4 @@
-"""Sample grids: rows of input, output and target that a person looks at."""
+"""Sample grids: pictures with rows of input, output and target."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,20 +16,20 @@ MARGIN, HEADER = 4, 16
 
 
 Columns = dict[str, Sequence[np.ndarray]]
-"""Title to pictures, uint8 (h, w, 1) or (h, w, 3), one for each row."""
+"""{title: pictures of the column, uint8 (h, w, 1) or (h, w, 3), one for each row}."""
 
 
-def sample_columns(examples: Sequence[Example], made: Sequence[ArrayLike], data: Data) -> Columns:
+def sample_columns(examples: Sequence[Example], outputs: Sequence[ArrayLike], data: Data) -> Columns:
     """The columns of a grid: input, output and target; a side of several pictures gives several columns.
 
     Args:
         examples: stored values of some pairs.
-        made: what the translator made of their inputs, stored values.
-        data: what both sides are.
+        outputs: of the translator for their inputs, stored values.
+        data: options of both sides.
     """
     return {
         **_shown("input", [example["input"] for example in examples], data.input),
-        **_shown("output", made, data.target),
+        **_shown("output", outputs, data.target),
         **_shown("target", [example["target"] for example in examples], data.target),
     }
 
@@ -40,11 +40,11 @@ def _shown(title: str, stored: Sequence[ArrayLike], side: Side) -> Columns:
 
 
 def make_grid(columns: Columns, *, scale: int = 1) -> Image.Image:
-    """Puts pictures side by side, one row per picture, with a title above each column.
+    """Makes one picture of several columns of pictures, with a title above each column.
 
     Args:
-        columns: what is shown; smaller pictures than the largest leave room.
-        scale: whole factor to enlarge by, without smoothing.
+        columns: the pictures; a cell is as large as the largest one.
+        scale: integer factor of enlargement, without smoothing.
 
     Returns:
         an RGB picture.
@@ -64,7 +64,7 @@ def make_grid(columns: Columns, *, scale: int = 1) -> Image.Image:
 
 
 def save_grid(path: Path, columns: Columns) -> None:
-    """Writes a grid as PNG, small pictures enlarged to about 128 pixels."""
+    """Writes a grid as PNG, with small pictures enlarged to about 128 pixels."""
     side = max(next(iter(columns.values()))[0].shape[:2])
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as unfinished:

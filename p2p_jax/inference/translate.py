@@ -163,6 +163,13 @@ def load(
     Raises:
         UserError: the folder is no workdir, has no such checkpoint, or holds code that is not trusted, or there is no such
             mode.
+
+    Example:
+        >>> import numpy as np
+        >>> import p2p_jax
+        >>> translator = p2p_jax.load("runs/tiny")
+        >>> translator(np.zeros((1, 16, 16, 3), np.uint8)).shape
+        (1, 16, 16, 3)
     """
     if mode not in get_args(Mode):
         raise UserError(f"the mode {mode} was given: it is one of {', '.join(get_args(Mode))}.")

@@ -64,6 +64,12 @@ def translate(
 
     Raises:
         UserError: an input does not exist, a result would replace an input, or the format cannot hold the result.
+
+    Example:
+        >>> import p2p_jax
+        >>> translated = p2p_jax.translate("runs/tiny", "new_pictures", "translated")
+        >>> [path.name for path in translated.written]
+        ['0.png', '1.png']
     """
     if batch_size < 1:
         raise UserError(f"--batch-size was given {batch_size}: it must be at least 1.")

@@ -19,6 +19,12 @@ def relu(x: Array) -> Array:
 
     Returns:
         the shape and dtype of `x`, in [0, inf).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from p2p_jax import ops
+        >>> ops.relu(jnp.array([-1.0, 2.0])).tolist()
+        [0.0, 2.0]
     """
     return jnp.where(x <= 0, jnp.zeros_like(x), x)
 
@@ -41,6 +47,12 @@ def leaky_relu(x: Array, slope: ArrayLike = 0.2) -> Array:
 
     Source: Maas et al., Rectifier Nonlinearities Improve Neural Network Acoustic Models, 2013; slope 0.2 as in Isola et
     al., Image-to-Image Translation with Conditional Adversarial Networks, 2017, appendix 6.1.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from p2p_jax import ops
+        >>> ops.leaky_relu(jnp.array([-1.0, 2.0]), 0.25).tolist()
+        [-0.25, 2.0]
     """
     constant = isinstance(slope, int | float) and slope >= 0  # only then does the output's sign determine the gradient
     return _leaky_relu_of_constant_slope(x, slope) if constant else _leaky_relu(x, slope)
@@ -67,6 +79,12 @@ def tanh(x: Array) -> Array:
 
     Returns:
         the shape and dtype of `x`, in [-1, 1], the range of pictures.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from p2p_jax import ops
+        >>> ops.tanh(jnp.array([-100.0, 0.0, 100.0])).tolist()
+        [-1.0, 0.0, 1.0]
     """
     return jnp.tanh(x)
 
@@ -79,6 +97,12 @@ def sigmoid(x: Array) -> Array:
 
     Returns:
         the shape and dtype of `x`, in [0, 1].
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from p2p_jax import ops
+        >>> ops.sigmoid(jnp.array([-1000.0, 0.0, 1000.0])).tolist()
+        [0.0, 0.5, 1.0]
     """
     return jax.nn.sigmoid(x)
 
@@ -98,6 +122,13 @@ def dropout(key: Array, x: Array, rate: float) -> Array:
         UserError: `rate` is not in [0, 1).
 
     Source: Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> from p2p_jax import ops
+        >>> sorted(set(ops.dropout(jax.random.key(0), jnp.ones(100), 0.5).tolist()))
+        [0.0, 2.0]
     """
     if not 0 <= rate < 1:
         raise UserError(f"dropout was given rate {rate}: it is the fraction of values set to zero, at least 0 and below 1.")

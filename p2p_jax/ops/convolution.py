@@ -47,6 +47,12 @@ def conv2d(x: Array, kernel: Array, bias: Array | None = None, *, stride: int = 
 
     Raises:
         UserError: the channels of `x` and `kernel` differ, or the kernel is larger than the padded picture.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from p2p_jax import ops
+        >>> ops.conv2d(jnp.ones((1, 8, 8, 3)), jnp.ones((4, 4, 3, 16)), stride=2, padding=1).shape
+        (1, 4, 4, 16)
     """
     _check_channels("conv2d", x, kernel, in_axis=2)
     geometry = geometry_of_conv(x, kernel, stride=stride, padding=padding)
@@ -85,6 +91,12 @@ def conv2d_transpose(
 
     Raises:
         UserError: the channels of `x` and `kernel` differ, `output_padding` is out of range, or cropping leaves no pixel.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from p2p_jax import ops
+        >>> ops.conv2d_transpose(jnp.ones((1, 4, 4, 16)), jnp.ones((16, 4, 4, 3))).shape
+        (1, 8, 8, 3)
     """
     _check_channels("conv2d_transpose", x, kernel, in_axis=0)
     if not 0 <= output_padding < stride:

@@ -22,6 +22,13 @@ def moments(x: Array, axes: int | Sequence[int]) -> tuple[Array, Array]:
 
     Returns:
         mean and variance, each the shape of `x` with 1 at `axes`; float32, or float64 for float64.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from p2p_jax import ops
+        >>> mean, variance = ops.moments(jnp.array([1.0, 3.0]), 0)
+        >>> mean.tolist(), variance.tolist()
+        ([2.0], [1.0])
     """
     x = x.astype(accumulation_dtype(x.dtype))
     mean = x.mean(axes, keepdims=True)
@@ -47,6 +54,13 @@ def normalize(
 
     Returns:
         the shape and dtype of `x`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from p2p_jax import ops
+        >>> x = jnp.array([1.0, 3.0])
+        >>> ops.normalize(x, *ops.moments(x, 0), eps=0.0).tolist()
+        [-1.0, 1.0]
     """
     dtype = accumulation_dtype(x.dtype)
     y = (x.astype(dtype) - mean) * lax.rsqrt(jnp.asarray(var, dtype) + eps)
@@ -75,6 +89,14 @@ def standardize(
     Returns:
         the normalised pictures, in the shape and dtype of `x`; mean and variance, in float32 at least, each the shape of
         `x` with 1 at `axes`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from p2p_jax import ops
+        >>> x = jnp.array([1.0, 3.0]).reshape(1, 2, 1, 1)
+        >>> y, mean, variance = ops.standardize(x, (0, 1, 2), eps=0.0)
+        >>> y.ravel().tolist(), mean.item(), variance.item()
+        ([-1.0, 1.0], 2.0, 1.0)
     """
     return _standardize(tuple(axes), eps, x, scale, bias)
 

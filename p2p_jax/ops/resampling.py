@@ -22,6 +22,13 @@ def reflect_pad(x: Array, pad: int) -> Array:
 
     Raises:
         UserError: a side of the picture is not larger than `pad`, so that there is too little to mirror.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from p2p_jax import ops
+        >>> x = jnp.arange(4.0).reshape(1, 2, 2, 1)
+        >>> ops.reflect_pad(x, 1)[0, 1, :, 0].tolist()
+        [1.0, 0.0, 1.0, 0.0]
     """
     if min(x.shape[1:3]) <= pad:
         raise UserError(
@@ -41,6 +48,12 @@ def resize(x: Array, size: tuple[int, int], method: Literal["bicubic", "bilinear
 
     Returns:
         (n, height, width, c), in the dtype of `x`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from p2p_jax import ops
+        >>> ops.resize(jnp.zeros((1, 8, 8, 3)), (4, 6)).shape
+        (1, 4, 6, 3)
     """
     name = {"bicubic": "cubic", "bilinear": "linear", "nearest": "nearest"}[method]
     return jax.image.resize(x, (x.shape[0], *size, x.shape[3]), name, antialias=True)
@@ -55,6 +68,12 @@ def concat_channels(a: Array, b: Array) -> Array:
 
     Returns:
         (n, h, w, c + c'), in the dtype to which both are promoted.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from p2p_jax import ops
+        >>> ops.concat_channels(jnp.zeros((1, 8, 8, 3)), jnp.ones((1, 8, 8, 1))).shape
+        (1, 8, 8, 4)
     """
     return (_concat_bfloat16 if a.dtype == b.dtype == jnp.bfloat16 else _concat)(a, b)
 
@@ -84,5 +103,12 @@ def upsample_nearest(x: Array, factor: int) -> Array:
 
     Returns:
         (n, factor h, factor w, c), in the dtype of `x`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from p2p_jax import ops
+        >>> x = jnp.arange(2.0).reshape(1, 1, 2, 1)
+        >>> ops.upsample_nearest(x, 2)[0, :, :, 0].tolist()
+        [[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0]]
     """
     return jnp.repeat(jnp.repeat(x, factor, axis=1), factor, axis=2)

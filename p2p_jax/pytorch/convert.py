@@ -65,6 +65,12 @@ def from_torch(arrays: Arrays, *, dropout: float = 0.5, statistics: Statistics =
 
     Raises:
         UserError: names or shapes belong to no such network.
+
+    Example:
+        >>> import p2p_jax
+        >>> converted = p2p_jax.from_torch(p2p_jax.read_state_dict("latest_net_G.pth"))
+        >>> converted.options.architecture, converted.in_channels, converted.out_channels
+        ('resnet', 3, 3)
     """
     arrays = without_prefixes(arrays)
     options, in_channels, out_channels = recognise(arrays, dropout)
@@ -114,6 +120,13 @@ def to_torch(
 
     Raises:
         UserError: the PyTorch original has no such network.
+
+    Example:
+        >>> import p2p_jax
+        >>> converted = p2p_jax.from_torch(p2p_jax.read_state_dict("latest_net_G.pth"))
+        >>> arrays = p2p_jax.to_torch(converted.options, converted.params, converted.state)
+        >>> arrays["model.1.weight"].shape
+        (2, 3, 7, 7)
     """
     _refuse_foreign(options)
     expected = {layer.name for layer in layers_of(options, params)}

@@ -48,6 +48,12 @@ def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
     Raises:
         UserError: the file cannot be read, is damaged, was not written by torch.save, needs more than tensors do, or
             holds something other than tensors by name.
+
+    Example:
+        >>> import p2p_jax
+        >>> arrays = p2p_jax.read_state_dict("latest_net_G.pth")
+        >>> arrays["model.1.weight"].shape
+        (2, 3, 7, 7)
     """
     path = Path(path)
     try:
@@ -77,6 +83,13 @@ def write_state_dict(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None
 
     Raises:
         UserError: an array has another dtype, or no file can have this path.
+
+    Example:
+        >>> import numpy as np
+        >>> import p2p_jax
+        >>> p2p_jax.write_state_dict("weights.pth", {"bias": np.zeros(2, np.float32)})
+        >>> p2p_jax.read_state_dict("weights.pth")
+        {'bias': array([0., 0.], dtype=float32)}
     """
     path = Path(path)
     entries = _make_entries(path, arrays)

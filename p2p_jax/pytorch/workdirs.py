@@ -55,6 +55,11 @@ def import_torch(
     Raises:
         UserError: a file cannot be read or holds no known network, the files do not belong together, or the workdir holds
             a run.
+
+    Example:
+        >>> import p2p_jax
+        >>> print(p2p_jax.import_torch("latest_net_G.pth", "runs/imported"))
+        resnet of 1 blocks, width 2, batch norm, 3 to 3 channels. Written to runs/imported, ...
     """
     paths = [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]
     workdir = Path(workdir)
@@ -120,6 +125,11 @@ def export_torch(
 
     Raises:
         UserError: there is no such checkpoint, the PyTorch original has no such network, or a file exists already.
+
+    Example:
+        >>> import p2p_jax
+        >>> sorted(path.name for path in p2p_jax.export_torch("runs/tiny", "exported"))
+        ['latest_net_D.pth', 'latest_net_G.pth']
     """
     workdir, output = Path(workdir), Path(output)
     existing = [output / name for name in FILES.values() if (output / name).exists()]

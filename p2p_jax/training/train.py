@@ -59,6 +59,21 @@ def train(
     Raises:
         UserError: the config, the data or the workdir do not fit, or another process trains there.
         Stopped: interrupted, or a loss that is not finite; what was saved is kept.
+
+    Example:
+        >>> import p2p_jax
+        >>> from p2p_jax import Config, Data, Discriminator, Generator
+        >>> config = Config(
+        ...     image_size=16,
+        ...     epochs=None,
+        ...     steps=2,
+        ...     generator=Generator(widths=(2, 2)),
+        ...     discriminator=Discriminator(width=2, num_layers=1),
+        ...     data=Data(source="procedural", count=8),
+        ... )
+        >>> state = p2p_jax.train(config, "runs/tiny")
+        >>> int(state.step)
+        2
     """
     found = as_experiment(config_or_experiment, build)
     with local_folder(workdir, upload=True, exclusive=True) as folder:

@@ -94,7 +94,7 @@ WAITS = {
 """What training waits for, in words. A row of metrics has the fraction of its time that each took as NAME_wait."""
 
 
-def share_time(rows: list[dict[str, float]]) -> dict[str, float]:
+def time_fractions(rows: list[dict[str, float]]) -> dict[str, float]:
     """Computes where the time of a run went.
 
     Args:

@@ -90,7 +90,7 @@ def refuse_differences(workdir: Path, stored: Experiment, config: Any) -> str | 
 
 
 def with_stored_values(config: Config, stored: Config) -> Config:
-    """A config that was given whole, with the values that the stored run has filled in where the config leaves them open.
+    """Fills values that a config leaves open from the config of the stored run, which has resolved them.
 
     Args:
         config: as it was given, for example from Python.

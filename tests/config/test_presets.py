@@ -17,7 +17,7 @@ import numpy as np
 import optax
 import pytest
 from helpers.naive import naive_conv2d, naive_conv2d_transpose
-from helpers.runs import DRAWN, leaves_of, steps_of, train
+from helpers.runs import DRAWN, NO_REPORT, leaves_of, steps_of, train
 from PIL import Image
 
 from p2p_jax import generators, ops, pix2pix
@@ -690,7 +690,7 @@ def test_every_preset_trains_and_each_in_its_own_way():
 @pytest.fixture
 def quick(monkeypatch):
     """No report, and programs that are compiled quickly."""
-    monkeypatch.setattr(trainer, "_write_report", lambda *_: None)
+    monkeypatch.setattr(trainer, "write_report", NO_REPORT)
     monkeypatch.setattr(jax, "jit", jit)
 
 

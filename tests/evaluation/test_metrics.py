@@ -1,9 +1,10 @@
-"""How pictures are compared, against loops written from the definitions."""
+"""Metrics compared with loops that follow their definitions."""
 
 import jax
 import numpy as np
 import pytest
 
+from p2p_jax.errors import UserError
 from p2p_jax.evaluation import metrics
 
 jit = jax.jit
@@ -19,7 +20,7 @@ def near(picture, spread, seed=1):
 
 
 def naive_ssim(x, y):
-    """One window at a time, by weighted means, variances and covariance; (h, w, c) twice."""
+    """The mean over windows, from weighted means, variances and the covariance; both pictures are (h, w, c)."""
     g = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
     weight = np.outer(g, g)[:, :, None] / g.sum() ** 2
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
@@ -42,7 +43,9 @@ def test_ssim_equals_its_definition_for_every_picture():
     assert found.shape == (3,)
     expected = [naive_ssim(a, b) for a, b in zip(x, y, strict=True)]
     np.testing.assert_allclose(found[:2], expected[:2], atol=1e-5)
-    np.testing.assert_allclose(found[2], expected[2], atol=2e-4)  # nearly flat: float32 loses digits of the variance
+    np.testing.assert_allclose(
+        found[2], expected[2], atol=2e-4
+    )  # in a nearly flat picture float32 loses digits of the variance
     assert found[1] < 0 < found[0] < 1
 
 
@@ -63,7 +66,7 @@ def test_ssim_of_flat_pictures_is_their_luminance_term():
 
 @pytest.mark.parametrize("size", [(10, 16), (16, 10)])
 def test_ssim_refuses_pictures_below_its_window(size):
-    with pytest.raises(ValueError, match="at least 11 pixels"):
+    with pytest.raises(UserError, match="at least 11 pixels"):
         metrics.ssim(np.zeros((1, *size, 3), np.uint8), np.zeros((1, *size, 3), np.uint8))
 
 

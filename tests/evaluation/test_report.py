@@ -1,4 +1,4 @@
-"""The report is one page that needs nothing outside itself."""
+"""The report is one page that needs no other file."""
 
 import base64
 import io
@@ -14,7 +14,7 @@ from PIL import Image
 
 from p2p_jax.cli import main
 from p2p_jax.evaluation import report
-from p2p_jax.workdir.metrics_file import read_rows, share_time
+from p2p_jax.workdir.metrics_file import read_rows
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def page() -> str:
     return (finished_run() / "report" / "index.html").read_text()
 
 
-def test_the_page_needs_nothing_outside_itself(page):
+def test_the_page_needs_no_other_file(page):
     assert not re.search(r"https?:|//[a-z]", re.sub(r"base64,[A-Za-z0-9+/=]+", "", page))
     assert "<script" not in page
     assert "<link" not in page
@@ -36,7 +36,7 @@ def test_the_page_needs_nothing_outside_itself(page):
     assert all(source.startswith("data:image/png;base64,") for source in sources)
 
 
-def test_the_pictures_in_the_page_are_whole_and_described(page):
+def test_the_pictures_in_the_page_are_complete_and_described(page):
     pictures = re.findall(r'<img src="data:image/png;base64,([^"]+)" width="(\d+)" height="(\d+)" alt="([^"]+)"', page)
     assert len(pictures) == 2 + 2  # test, curves and two samples
     for data, width, height, text in pictures:
@@ -83,11 +83,11 @@ def test_the_command_writes_it_again(finished, capsys):
     assert json.loads((finished / "report" / "figures.json").read_text())["step"] == 6
 
 
-def test_a_row_cut_off_by_a_crash_is_left_out(finished, tmp_path):
-    whole = read_rows(finished / "metrics.jsonl")
+def test_a_row_cut_off_by_a_crash_is_ignored(finished, tmp_path):
+    complete = read_rows(finished / "metrics.jsonl")
     with (finished / "metrics.jsonl").open("a") as file:
         file.write('{"step": 9, "generator_l1": 0.')
-    assert read_rows(finished / "metrics.jsonl") == whole
+    assert read_rows(finished / "metrics.jsonl") == complete
     report.plot_curves(read_rows(finished / "metrics.jsonl"), tmp_path / "curves.png")
     assert Image.open(tmp_path / "curves.png").format == "PNG"
     assert main(["report", str(finished)]) == 0
@@ -108,15 +108,5 @@ def test_names_cannot_become_markup(finished):
     assert "<script>" not in page
 
 
-def test_the_page_tells_where_the_time_went(page):
+def test_the_page_shows_where_the_time_went(page):
     assert re.search(r"<td>training</td><td>[\d.]+ %</td>.*<td>compiling</td><td>[\d.]+ %</td>", page)
-
-
-def test_shares_of_time_count_rows_by_their_length():
-    rows = [{"seconds": 1.0, "data_wait": 0.5}, {"seconds": 3.0, "data_wait": 0.1, "sample_wait": 0.2}, {"step": 9}]
-    shares = share_time(rows)
-    assert shares["waiting for data"] == pytest.approx((0.5 + 0.3) / 4)
-    assert shares["translating for sample grids"] == pytest.approx(0.6 / 4)
-    assert shares["training"] == pytest.approx(1 - 1.4 / 4)
-    assert sum(shares.values()) == pytest.approx(1)
-    assert share_time([]) == share_time([{"step": 1}]) == {}

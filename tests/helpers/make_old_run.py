@@ -5,8 +5,8 @@ Two archives are in tests/reference. They are never made again, because they sho
 - run_of_format_1.tar.gz was made at commit e5039d2, the first with format 1 of checkpoints and records, by
   `python tests/make_old_run.py tests/reference/run_of_format_1.tar.gz`.
 - run_with_own_experiment.tar.gz was made at commit 80cc021, the last before the modules moved into folders, in the same way
-  from an experiment file, which is in the archive as run/experiment.py. The file imports from every module that an experiment
-  may use.
+  from an experiment file, which is in the archive as run/experiment.py. The file imports from every module that the file of
+  an experiment may use.
 
 Run this only when the format gets a new number:
 

@@ -71,7 +71,7 @@ BOTH = pytest.mark.parametrize("build", [zip_file, legacy_file])
 """Runs a test on both formats."""
 
 
-def whole(program: bytes) -> bytes:
+def pickled(program: bytes) -> bytes:
     """A pickle of protocol 2 from its opcodes."""
     return b"\x80\x02" + program + b"."
 

@@ -18,11 +18,11 @@ from helpers.torch_files import (
     SYSTEM,
     TENSOR,
     legacy_file,
+    pickled,
     plain,
     refusal,
     table,
     tensor,
-    whole,
     zip_file,
 )
 
@@ -57,7 +57,7 @@ from p2p_jax.pytorch.state_dict import read_state_dict
     ],
 )
 def test_values_that_are_no_state_dict_are_named(tmp_path, build, program, words):
-    assert words in refusal(build(tmp_path / "1.pth", whole(program)))
+    assert words in refusal(build(tmp_path / "1.pth", pickled(program)))
 
 
 @BOTH
@@ -93,7 +93,7 @@ def test_values_that_are_no_state_dict_are_named(tmp_path, build, program, words
     ids=str,
 )
 def test_a_tensor_outside_its_storage_is_refused(tmp_path, build, options):
-    path = build(tmp_path / "1.pth", whole(table(weight=tensor(**options))))
+    path = build(tmp_path / "1.pth", pickled(table(weight=tensor(**options))))
     said = refusal(path)
     assert "damaged" in said
     if path.read_bytes()[:2] == b"PK" and options.get("key") != 0 and options.get("stored", 0) >= 0:
@@ -105,9 +105,9 @@ def test_tensors_that_repeat_numbers_too_often_are_refused(tmp_path, build):
     names = {f"w{i}": tensor(stored=100_000, size=(100_000,), stride=(1,)) for i in range(20)}
     content = bytes(400_000)
     if build is zip_file:
-        path = zip_file(tmp_path / "1.pth", whole(table(**names)), **{"0": content})
+        path = zip_file(tmp_path / "1.pth", pickled(table(**names)), **{"0": content})
     else:
-        path = legacy_file(tmp_path / "1.pth", whole(table(**names)), counts=[100_000])
+        path = legacy_file(tmp_path / "1.pth", pickled(table(**names)), counts=[100_000])
         path.write_bytes(path.read_bytes()[: -len(FOUR)] + content)
     assert "repeats its numbers until they take over 16 times its size" in refusal(path)
 
@@ -152,11 +152,11 @@ def test_other_zip_files_are_refused(tmp_path):
     np.savez(tmp_path / "1.npz", a=np.zeros(3))
     (tmp_path / "1.npz").rename(path)
     assert "is a zip file, but not one of torch.save" in refusal(path)
-    assert "compressed or encrypted" in refusal(zip_file(path, whole(table(a=TENSOR)), compression=zipfile.ZIP_DEFLATED))
-    assert "big-endian" in refusal(zip_file(path, whole(table(a=TENSOR)), order=b"big"))
+    assert "compressed or encrypted" in refusal(zip_file(path, pickled(table(a=TENSOR)), compression=zipfile.ZIP_DEFLATED))
+    assert "big-endian" in refusal(zip_file(path, pickled(table(a=TENSOR)), order=b"big"))
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("a/data.pkl", whole(b"}"))
-        archive.writestr("b/data.pkl", whole(b"}"))
+        archive.writestr("a/data.pkl", pickled(b"}"))
+        archive.writestr("b/data.pkl", pickled(b"}"))
     assert "is a zip file, but not one of torch.save" in refusal(path)
 
 
@@ -164,7 +164,7 @@ def test_other_zip_files_are_refused(tmp_path):
 def test_overlapping_zip_entries_are_refused(tmp_path, size):
     path = tmp_path / "1.pth"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("archive/data.pkl", whole(b"}"))
+        archive.writestr("archive/data.pkl", pickled(b"}"))
         archive.writestr("archive/data/0", bytes(1000))
         for i in range(100):
             entry = copy.copy(archive.filelist[1])
@@ -174,7 +174,7 @@ def test_overlapping_zip_entries_are_refused(tmp_path, size):
 
 
 def test_other_legacy_headers_are_refused(tmp_path):
-    path, program = tmp_path / "1.pth", whole(table(a=TENSOR))
+    path, program = tmp_path / "1.pth", pickled(table(a=TENSOR))
     assert "another protocol version than 1001" in refusal(legacy_file(path, program, protocol=1002))
     assert "big-endian" in refusal(legacy_file(path, program, system=SYSTEM | {"little_endian": False}))
     for options in ({"keys": []}, {"keys": ["1"]}, {"counts": [3]}, {"counts": [5]}, {"counts": [-1]}, {"counts": [2**62]}):

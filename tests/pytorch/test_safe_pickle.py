@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from helpers.torch_files import BOTH, MAGIC, ORDERED, REBUILD, SYSTEM, plain, refusal, tensor, whole, zip_file
+from helpers.torch_files import BOTH, MAGIC, ORDERED, REBUILD, SYSTEM, pickled, plain, refusal, tensor, zip_file
 
 from p2p_jax.errors import UserError
 from p2p_jax.pytorch import safe_pickle
@@ -37,12 +37,15 @@ def malicious_programs(marker: str) -> dict[str, tuple[bytes, str]]:
         "eval": (pickle.dumps({"a": Malicious(eval, code)}, 2), "__builtin__.eval"),
         "eval in protocol 4": (pickle.dumps({"a": Malicious(eval, code)}, 4), "builtins.eval"),
         "exec in a tuple": (pickle.dumps({"a": (1, [Malicious(exec, code)])}, 3), "builtins.exec"),
-        "REDUCE by hand": (whole(b"cos\nmkdir\n" + make + b"\x85R"), "os.mkdir"),
+        "REDUCE by hand": (pickled(b"cos\nmkdir\n" + make + b"\x85R"), "os.mkdir"),
         "STACK_GLOBAL by hand": (b"\x80\x04\x8c\x02os\x8c\x05mkdir\x93" + make + b"\x85R.", "os.mkdir"),
-        "INST": (whole(b"(" + make + b"ios\nmkdir\n"), "os.mkdir"),
-        "OBJ": (whole(b"(cos\nmkdir\n" + make + b"o"), "os.mkdir"),
-        "BUILD": (whole(trick), "os.mkdir"),
-        "in the metadata": (whole(ORDERED + b")R}" + plain("_metadata") + b"cos\nmkdir\n" + make + b"\x85Rsb"), "os.mkdir"),
+        "INST": (pickled(b"(" + make + b"ios\nmkdir\n"), "os.mkdir"),
+        "OBJ": (pickled(b"(cos\nmkdir\n" + make + b"o"), "os.mkdir"),
+        "BUILD": (pickled(trick), "os.mkdir"),
+        "in the metadata": (
+            pickled(ORDERED + b")R}" + plain("_metadata") + b"cos\nmkdir\n" + make + b"\x85Rsb"),
+            "os.mkdir",
+        ),
         "a dotted name": (b"\x80\x04\x8c\x07pathlib\x8c\x08os.mkdir\x93" + make + b"\x85R.", "pathlib.os.mkdir"),
     }
 
@@ -100,7 +103,7 @@ def test_none_of_the_pickles_of_a_legacy_file_is_run(tmp_path, place):
     ],
 )
 def test_names_and_opcodes_that_tensors_do_not_need_are_refused(tmp_path, build, program, named):
-    said = refusal(build(tmp_path / "1.pth", whole(program)))
+    said = refusal(build(tmp_path / "1.pth", pickled(program)))
     assert f" asks for {named}" in said
     assert "it was not run; save net.state_dict() with torch.save and give that file." in said
 
@@ -108,12 +111,12 @@ def test_names_and_opcodes_that_tensors_do_not_need_are_refused(tmp_path, build,
 def test_keys_that_take_forever_to_hash_are_refused(tmp_path):
     program = b")" + b"q\0h\0\x86" * 20
     for rest in (b"}" + program + b"Ns", b"}(" + program + b"Nu", ORDERED + b"](](" + program + b"Nee\x85R"):
-        assert "damaged" in refusal(zip_file(tmp_path / "1.pth", whole(rest)))
+        assert "damaged" in refusal(zip_file(tmp_path / "1.pth", pickled(rest)))
 
 
 def test_long_pickles_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(safe_pickle, "MAX_OPCODES", 1000)
-    assert "over 1000 opcodes" in refusal(zip_file(tmp_path / "1.pth", whole(b"(" * 2000)))
+    assert "over 1000 opcodes" in refusal(zip_file(tmp_path / "1.pth", pickled(b"(" * 2000)))
 
 
 @BOTH
@@ -137,7 +140,7 @@ def test_long_pickles_are_refused(tmp_path, monkeypatch):
     ],
 )
 def test_malformed_pickles_are_damaged(tmp_path, build, program):
-    assert "is cut off or damaged" in refusal(build(tmp_path / "1.pth", whole(program)))
+    assert "is cut off or damaged" in refusal(build(tmp_path / "1.pth", pickled(program)))
 
 
 def crafted(path: Path, program: bytes) -> Path:

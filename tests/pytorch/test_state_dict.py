@@ -14,12 +14,12 @@ from helpers.torch_files import (
     ORDERED,
     TENSOR,
     legacy_file,
+    pickled,
     plain,
     refusal,
     same,
     table,
     tensor,
-    whole,
     zip_file,
 )
 
@@ -64,7 +64,7 @@ def test_the_recorded_files_cover_every_dtype_and_special_case():
 
 @BOTH
 def test_tensors_may_be_views_of_one_storage(tmp_path, build):
-    program = whole(table(a=tensor(), b=tensor(offset=1, size=(3,), stride=(1,)), c=tensor(size=(2, 2), stride=(1, 2))))
+    program = pickled(table(a=tensor(), b=tensor(offset=1, size=(3,), stride=(1,)), c=tensor(size=(2, 2), stride=(1, 2))))
     found = read_state_dict(build(tmp_path / "1.pth", program))
     np.testing.assert_array_equal(found["a"], [[0, 1], [2, 3]])
     np.testing.assert_array_equal(found["b"], [1, 2, 3])
@@ -72,16 +72,16 @@ def test_tensors_may_be_views_of_one_storage(tmp_path, build):
 
 
 def test_odd_but_valid_tensors_are_read(tmp_path):
-    program = whole(table(thin=tensor(size=(1, 4), stride=(2**62, 1)), none=tensor(offset=2**40, size=(0, 3))))
+    program = pickled(table(thin=tensor(size=(1, 4), stride=(2**62, 1)), none=tensor(offset=2**40, size=(0, 3))))
     found = read_state_dict(zip_file(tmp_path / "1.pth", program))
     np.testing.assert_array_equal(found["thin"], [[0, 1, 2, 3]])
     assert same(found["none"], np.zeros((0, 3), np.float32))
     same_twice = b"}(" + plain("a") + TENSOR + b"q\xc8" + plain("b") + b"h\xc8" + plain("c") + b"j\xc8\0\0\0u"
-    assert list(read_state_dict(zip_file(tmp_path / "1.pth", whole(same_twice)))) == ["a", "b", "c"]
+    assert list(read_state_dict(zip_file(tmp_path / "1.pth", pickled(same_twice)))) == ["a", "b", "c"]
 
 
 def test_every_byte_but_0_is_true(tmp_path):
-    program = whole(table(a=tensor(kind=b"Bool", size=(4,), stride=(1,))))
+    program = pickled(table(a=tensor(kind=b"Bool", size=(4,), stride=(1,))))
     found = read_state_dict(zip_file(tmp_path / "1.pth", program, **{"0": bytes([0, 1, 2, 255])}))
     assert same(found["a"], np.array([False, True, True, True]))
 
@@ -100,19 +100,19 @@ def test_files_of_python_2_are_read(tmp_path):
 
     view = b"(" + text(b"78") + plain(1) + plain(2) + b"t"
     pairs = b"](](" + text(b"caf\xe9") + old(b"N", 4) + b"e](T\x04\0\0\0part" + old(view, 2) + b"ee"
-    program = whole(ORDERED + b"(" + pairs + b"tR" + plain({"_metadata": {}}) + b"b")
+    program = pickled(ORDERED + b"(" + pairs + b"tR" + plain({"_metadata": {}}) + b"b")
     found = read_state_dict(legacy_file(tmp_path / "1.pth", program, keys=["77"]))
     assert list(found) == ["café", "part"]
     np.testing.assert_array_equal(found["café"], [0, 1, 2, 3])
     np.testing.assert_array_equal(found["part"], [1, 2])
     for first, count in [(3, 2), (-1, 2), (1, -1), (0, 5)]:
-        outside = whole(table(a=old(b"(" + text(b"78") + plain(first) + plain(count) + b"t", 2)))
+        outside = pickled(table(a=old(b"(" + text(b"78") + plain(first) + plain(count) + b"t", 2)))
         assert "damaged" in refusal(legacy_file(tmp_path / "2.pth", outside, keys=["77"]))
 
 
 def test_the_folder_in_a_zip_file_may_have_any_name(tmp_path):
     for name in ("latest_net_G", "a folder/of two.data.pkl", "data"):
-        assert list(read_state_dict(zip_file(tmp_path / "1.pth", whole(table(a=tensor())), name=name))) == ["a"]
+        assert list(read_state_dict(zip_file(tmp_path / "1.pth", pickled(table(a=tensor())), name=name))) == ["a"]
 
 
 ARRAYS = {

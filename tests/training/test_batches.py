@@ -8,7 +8,7 @@ from functools import partial
 import jax
 import numpy as np
 import pytest
-from helpers.runs import SMALL, quick_experiment, rows_of, steps_of, train
+from helpers.runs import NO_REPORT, SMALL, quick_experiment, rows_of, steps_of, train
 
 from p2p_jax import experiment, pix2pix
 from p2p_jax.cli import main
@@ -25,7 +25,7 @@ STEADY = (*FOUR, "--generator.dropout", "0", "--generator.statistics", "picture"
 
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch):
-    monkeypatch.setattr(trainer, "_write_report", lambda *_: None)
+    monkeypatch.setattr(trainer, "write_report", NO_REPORT)
 
 
 def on_one_device(monkeypatch):

@@ -4,7 +4,17 @@ import shutil
 import signal
 
 import pytest
-from helpers.runs import LINEAR, TINY, finished_run, folder_of_pairs, leaves_of, quick_experiment, steps_of, train
+from helpers.runs import (
+    LINEAR,
+    NO_REPORT,
+    TINY,
+    finished_run,
+    folder_of_pairs,
+    leaves_of,
+    quick_experiment,
+    steps_of,
+    train,
+)
 
 from p2p_jax.cli import main
 from p2p_jax.training import engine, trainer
@@ -13,7 +23,7 @@ from p2p_jax.workdir import checkpoint
 
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch):
-    monkeypatch.setattr(trainer, "_write_report", lambda *_: None)
+    monkeypatch.setattr(trainer, "write_report", NO_REPORT)
 
 
 @pytest.fixture
@@ -34,7 +44,7 @@ def events(monkeypatch):
         monkeypatch.setattr(module, name, noted)
 
     noting(engine, "compile_and_release", lambda _, update, state, batch: ("compiled", _leading(batch)))
-    noting(trainer, "_fresh_state", lambda *_: "made")
+    noting(trainer, "fresh_state", lambda *_: "made")
     noting(checkpoint, "restore", lambda found, *_: found and "restored")
     return happened
 

@@ -2,14 +2,14 @@
 
 import pytest
 from helpers.cases import mostly_slow
-from helpers.runs import TINY, folder_of_pairs, leaves_of, steps_of, stop_after, train
+from helpers.runs import NO_REPORT, TINY, folder_of_pairs, leaves_of, steps_of, stop_after, train
 
 from p2p_jax.training import trainer
 
 
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch):
-    monkeypatch.setattr(trainer, "_write_report", lambda *_: None)
+    monkeypatch.setattr(trainer, "write_report", NO_REPORT)
 
 
 def start(tmp_path, *options, workdir="run"):

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from helpers.runs import folder_of_pairs, leaves_of, quick_experiment, rows_of
+from helpers.runs import NO_REPORT, folder_of_pairs, leaves_of, quick_experiment, rows_of
 
 from p2p_jax.cli import main
 from p2p_jax.config import Config, Data
@@ -43,7 +43,7 @@ def test_on_an_accelerator_the_store_is_the_default(side_by_side, monkeypatch):
 
 
 def test_a_run_is_the_same_wherever_its_pictures_are_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(trainer, "_write_report", lambda *_: None)
+    monkeypatch.setattr(trainer, "write_report", NO_REPORT)
     pairs = folder_of_pairs(tmp_path / "pairs")
     options = ("--data.path", str(pairs), "--steps", "4", "--batch-size", "2")
     for cache in ("memory", "device"):

@@ -7,12 +7,23 @@ import jax
 import numpy as np
 import pytest
 from helpers.cases import mostly_slow
-from helpers.runs import DRAWN, LINEAR, SMALL, crash, finished_run, leaves_of, rows_of, steps_of, stop_after, train
+from helpers.runs import (
+    DRAWN,
+    LINEAR,
+    NO_REPORT,
+    SMALL,
+    crash,
+    finished_run,
+    leaves_of,
+    rows_of,
+    steps_of,
+    stop_after,
+    train,
+)
 
 from p2p_jax.config import Config, Data
 from p2p_jax.training import loop, previews, resolve_config, trainer
 from p2p_jax.training.feed import plan_calls
-from p2p_jax.training.resolve_config import resolve_steps_per_call
 from p2p_jax.workdir import checkpoint
 
 IN_CALLS = (*LINEAR, "--steps-per-call", "3")
@@ -21,7 +32,7 @@ ITEMS = ("generator", "discriminator", "training")
 
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch):
-    monkeypatch.setattr(trainer, "_write_report", lambda *_: None)
+    monkeypatch.setattr(trainer, "write_report", NO_REPORT)
 
 
 @pytest.mark.parametrize(
@@ -39,13 +50,17 @@ def test_calls_begin_at_multiples_and_end_with_the_run(per_call, done, steps, pl
     assert list(plan_calls(Config(steps_per_call=per_call, steps=steps), done)) == planned
 
 
+def resolved(config):
+    return resolve_config.resolve_config(config, pairs=8, devices=1)
+
+
 def test_the_default_is_one_step_on_a_cpu_and_several_on_an_accelerator(monkeypatch):
     uneven = Config(data=Data(preprocess="none"))
-    assert resolve_steps_per_call(Config()).steps_per_call == 1
+    assert resolved(Config()).steps_per_call == 1
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert resolve_steps_per_call(Config()).steps_per_call == resolve_config.STEPS_PER_CALL > 1
-    assert resolve_steps_per_call(Config(steps_per_call=3)).steps_per_call == 3
-    assert resolve_steps_per_call(uneven).steps_per_call == 1
+    assert resolved(Config()).steps_per_call == resolve_config.STEPS_PER_CALL > 1
+    assert resolved(Config(steps_per_call=3)).steps_per_call == 3
+    assert resolved(uneven).steps_per_call == 1
 
 
 def assert_close(run, other):
@@ -128,7 +143,7 @@ def test_a_loss_that_is_no_number_is_found_within_a_call(tmp_path, capsys, monke
 
 def test_metrics_are_looked_at_when_later_calls_are_on_their_way(tmp_path, monkeypatch):
     order = []
-    find_program, fetch = loop.find_program, loop._fetch
+    find_program, fetch = loop.find_program, loop.fetch_metrics
 
     def noting(*args):
         program = find_program(*args)
@@ -140,7 +155,7 @@ def test_metrics_are_looked_at_when_later_calls_are_on_their_way(tmp_path, monke
         return run
 
     monkeypatch.setattr(loop, "find_program", noting)
-    monkeypatch.setattr(loop, "_fetch", lambda call: order.append(call.step) or fetch(call))
+    monkeypatch.setattr(loop, "fetch_metrics", lambda call: order.append(call.step) or fetch(call))
     assert train(tmp_path, *DRAWN, "--steps", "6", "--log-every", "2") == 0
     assert order == ["call", "call", "call", 1, "call", 2, "call", 3, "call", 4, 5, 6]
     assert [row["step"] for row in rows_of(tmp_path)] == [2, 4, 6]

@@ -10,10 +10,11 @@ import jax
 import numpy as np
 import pytest
 from helpers.cases import mostly_slow
-from helpers.runs import QUICK, ROOT, crash, folder_of_pairs, leaves_of, rows_of, steps_of, stop_after, train
+from helpers.runs import NO_REPORT, QUICK, ROOT, crash, folder_of_pairs, leaves_of, rows_of, steps_of, stop_after, train
 from PIL import Image
 
 from p2p_jax.cli import main
+from p2p_jax.console import open_console
 from p2p_jax.data.loading import open_dataset, open_reader
 from p2p_jax.devices.sharding import make_mesh
 from p2p_jax.errors import NotFinite
@@ -43,7 +44,7 @@ SLOPE = "loss + 0 * jnp.sqrt(jnp.where(white, 0.0, 1.0) * jnp.abs(fake).sum())"
 
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch):
-    monkeypatch.setattr(trainer, "_write_report", lambda *_: None)
+    monkeypatch.setattr(trainer, "write_report", NO_REPORT)
 
 
 @cache
@@ -134,7 +135,7 @@ def test_what_is_left_is_the_run_without_those_batches(tmp_path, flags):
     store = open_store(reader, plain, mesh)
     assert (store is not None) == bool(flags)
     update = make_update(model, plain, mesh, store)
-    state = trainer._fresh_state(config, model, trainer._describe_state(config, model, mesh), None)
+    state = trainer.fresh_state(config, model, trainer.describe_state(config, model, mesh), None, open_console(quiet=True))
     stream = open_stream(reader, plain, mesh, start=0, counts=[1] * 15, picked=bool(flags))
     for index, batch in enumerate(stream):
         if index not in left_out:
@@ -199,11 +200,11 @@ def test_a_signal_that_came_before_going_back_is_not_forgotten(tmp_path, monkeyp
             signal.raise_signal(signal.SIGTERM)
             raise
 
-    real = loop._fetch
-    monkeypatch.setattr(loop, "_fetch", fetch)
+    real = loop.fetch_metrics
+    monkeypatch.setattr(loop, "fetch_metrics", fetch)
     assert start(tmp_path) == 75
     assert steps_of(tmp_path / "run") == [1]
-    monkeypatch.setattr(loop, "_fetch", real)
+    monkeypatch.setattr(loop, "fetch_metrics", real)
     assert start(tmp_path) == 0
     assert leaves_of(tmp_path / "run") == leaves_of(whole_run())
 

@@ -10,6 +10,7 @@ import pytest
 from helpers.runs import (
     DRAWN,
     LINEAR,
+    NO_REPORT,
     SMALL,
     TINY,
     crash,
@@ -31,7 +32,7 @@ from p2p_jax.workdir import checkpoint
 @pytest.fixture
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Saves the time to draw curves; `monkeypatch.undo` brings them back."""
-    monkeypatch.setattr(trainer, "_write_report", lambda *_: None)
+    monkeypatch.setattr(trainer, "write_report", NO_REPORT)
 
 
 @pytest.fixture
@@ -161,7 +162,7 @@ def test_a_signal_ends_the_run_after_its_step_with_a_checkpoint(tmp_path, monkey
         assert leaves_of(tmp_path / "run") == leaves_of(finished_run())
 
 
-@pytest.mark.parametrize("moment", ["_read_ahead", "_write_report"])
+@pytest.mark.parametrize("moment", ["read_ahead", "write_report"])
 def test_sigterm_outside_of_the_steps_asks_for_another_start(tmp_path, monkeypatch, capsys, moment):
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(trainer, moment, lambda *_: signal.raise_signal(signal.SIGTERM))
@@ -170,7 +171,7 @@ def test_sigterm_outside_of_the_steps_asks_for_another_start(tmp_path, monkeypat
     assert "Stopped; the same command goes on" in message
     assert message.count("\n") == 1
     assert signal.getsignal(signal.SIGTERM) == before
-    assert ((tmp_path / "run").exists()) == (moment == "_write_report")
+    assert ((tmp_path / "run").exists()) == (moment == "write_report")
 
 
 def test_a_second_ctrl_c_ends_at_once(tmp_path, monkeypatch, capsys):

@@ -26,3 +26,10 @@ def test_a_preset_does_not_change_the_networks_of_the_source():
     assert config.generator == RESNET
     assert config.optimizer.update == "simultaneous"
     assert (config.image_size, config.data.load_size) == (16, None)
+
+
+def test_an_unfinished_checkpoint_does_not_count(tmp_path):
+    (tmp_path / "checkpoints" / "3.orbax-checkpoint-tmp").mkdir(parents=True)
+    assert not init_from.has_checkpoint(tmp_path)
+    (tmp_path / "checkpoints" / "3").mkdir()
+    assert init_from.has_checkpoint(tmp_path)

@@ -1,4 +1,4 @@
-"""Two runs cannot train in one workdir at once, and nothing is left locked by one that is gone."""
+"""Only one run may train in a workdir, and a process that has ended holds no lock."""
 
 import errno
 import os
@@ -11,26 +11,25 @@ import time
 import pytest
 from helpers.runs import (
     DRAWN,
-    NO_REPORT,
     SMALL,
     crash,
     finished_run,
     leaves_of,
     quick_experiment,
     rows_of,
+    skip_report,
     steps_of,
     stop_after,
     train,
 )
 
-from p2p_jax.errors import INTERNAL_ERROR
-from p2p_jax.training import trainer
+from p2p_jax.errors import INTERNAL_ERROR, UserError
 from p2p_jax.workdir import lock
 
 
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch):
-    monkeypatch.setattr(trainer, "write_report", NO_REPORT)
+    skip_report(monkeypatch)
 
 
 HOLDER = "import sys, time; from pathlib import Path; from p2p_jax.workdir import lock\n"
@@ -49,7 +48,7 @@ def holder(tmp_path):
 
 
 @pytest.mark.parametrize("options", [(), ("--overwrite",)])
-def test_a_second_run_is_refused_and_told_by_whom(tmp_path, holder, capsys, options):
+def test_a_second_run_is_refused_and_the_holder_is_named(tmp_path, holder, capsys, options):
     before = sorted((tmp_path / "run").iterdir())
     assert train(tmp_path / "run", *SMALL, "--steps", "2", *options) == 2
     message = capsys.readouterr().err
@@ -58,7 +57,7 @@ def test_a_second_run_is_refused_and_told_by_whom(tmp_path, holder, capsys, opti
     assert sorted((tmp_path / "run").iterdir()) == before
 
 
-def test_a_process_that_was_killed_holds_nothing(tmp_path, holder):
+def test_a_killed_process_holds_no_lock(tmp_path, holder):
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     assert f"process {holder.pid} on" in (tmp_path / "run" / "lock").read_text()
@@ -77,7 +76,7 @@ def test_a_run_is_locked_until_it_ends(tmp_path, monkeypatch, capsys):
     assert tried == [2], "within the same process too"
     assert steps_of(tmp_path) == [3, 4]
     monkeypatch.undo()
-    monkeypatch.setattr(trainer, "write_report", NO_REPORT)
+    skip_report(monkeypatch)
     stop_after(monkeypatch, 1, crash)
     assert train(tmp_path, *SMALL, "--steps", "4", "--overwrite") == INTERNAL_ERROR
     assert "RuntimeError: a crash" in capsys.readouterr().err
@@ -100,8 +99,8 @@ def test_a_mistake_leaves_no_folder_behind(tmp_path, capsys):
     assert (tmp_path / "mine").is_dir()
 
 
-def test_a_lock_whose_file_was_removed_is_none(tmp_path, monkeypatch):
-    """Who waited for the file of a holder that removed it tries again, with the file that others see."""
+def test_a_lock_on_a_removed_file_does_not_count(tmp_path, monkeypatch):
+    """A process that has locked a file which its holder then removes tries again with a new file."""
     real, removed = lock.try_lock, []
 
     def lock_late(file):
@@ -112,12 +111,12 @@ def test_a_lock_whose_file_was_removed_is_none(tmp_path, monkeypatch):
     monkeypatch.setattr(lock, "try_lock", lock_late)
     with lock.hold(tmp_path):
         assert (tmp_path / "lock").read_text().startswith("process")
-        with pytest.raises(ValueError, match="is in use by process"), lock.hold(tmp_path):
+        with pytest.raises(UserError, match="is in use by process"), lock.hold(tmp_path):
             pass
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
-def test_where_there_are_no_locks_it_is_said_and_gone_on(tmp_path, monkeypatch, number):
+def test_a_file_system_without_locks_causes_a_warning(tmp_path, monkeypatch, number):
     def refuse(file):
         raise OSError(number, os.strerror(number))
 
@@ -143,8 +142,8 @@ def test_a_workdir_that_cannot_be_written_is_refused(tmp_path, monkeypatch, caps
     assert message.count("\n") == 1
 
 
-def test_nothing_depends_on_the_clock(tmp_path, monkeypatch):
-    """It runs backwards: the same checkpoints are kept, and times are those of a clock that cannot."""
+def test_a_clock_that_runs_backwards_changes_nothing(tmp_path, monkeypatch):
+    """The same checkpoints are kept, and times are measured with a monotonic clock."""
     started, now, options = time.monotonic(), [2e9], (*SMALL, "--keep", "2", "--optimizer.schedule", "linear")
 
     def backwards():

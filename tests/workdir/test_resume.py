@@ -1,4 +1,4 @@
-"""A run that goes on is the run that was never stopped; and only the same run may go on."""
+"""A resumed run equals the run that was never stopped, and only the same run may be resumed."""
 
 import json
 import os
@@ -15,7 +15,6 @@ from helpers.cases import mostly_slow
 from helpers.runs import (
     DRAWN,
     LINEAR,
-    NO_REPORT,
     SMALL,
     TINY,
     crash,
@@ -23,6 +22,7 @@ from helpers.runs import (
     folder_of_pairs,
     leaves_of,
     rows_of,
+    skip_report,
     steps_of,
     stop_after,
     train,
@@ -30,14 +30,12 @@ from helpers.runs import (
 
 from p2p_jax.errors import INTERNAL_ERROR
 from p2p_jax.training import trainer
-from p2p_jax.workdir import cleaning, init_from
 
 
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Saves the time to draw curves."""
     finished_run()
-    monkeypatch.setattr(trainer, "write_report", NO_REPORT)
+    skip_report(monkeypatch)
 
 
 @pytest.fixture
@@ -45,21 +43,25 @@ def finished(tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished_run(), tmp_path / "run"))
 
 
-@pytest.mark.parametrize("taken", [2, 5])
-def test_a_crashed_run_goes_on_bit_for_bit(tmp_path, monkeypatch, capsys, taken):
+@pytest.mark.parametrize(("taken", "rescued"), [(2, False), (5, False), (5, True)])
+def test_a_crashed_run_resumes_bit_for_bit(tmp_path, monkeypatch, capsys, taken, rescued):
+    """From the state that was saved at the crash, or without it from the last checkpoint."""
     with monkeypatch.context() as patch:
         stop_after(patch, taken, crash)
         assert train(tmp_path, *LINEAR) == INTERNAL_ERROR
     assert "RuntimeError: a crash" in capsys.readouterr().err
     saved = taken // 3 * 3
-    assert steps_of(tmp_path) == [step for step in (3, 6) if step <= saved]
+    assert steps_of(tmp_path) == [step for step in (3, 6) if step <= saved] + [taken]
+    if not rescued:
+        shutil.rmtree(tmp_path / "checkpoints" / str(taken))
+    start = taken if rescued else saved
     assert train(tmp_path, *LINEAR) == 0
-    assert (f"Resuming from step {saved} of 8." in capsys.readouterr().out) == (saved > 0)
+    assert (f"Resuming from step {start} of 8." in capsys.readouterr().out) == (start > 0)
     assert leaves_of(tmp_path) == leaves_of(finished_run())
     rows = rows_of(tmp_path)
     assert [row["step"] for row in rows] == [2, 3, 4, 6, 8]
     same = ("step", "generator_l1", "discriminator_loss", "learning_rate")
-    if taken != 2:
+    if start == 3:  # then every interval between two rows is as in a run without a crash
         assert [[row[name] for name in same] for row in rows] == [
             [row[name] for name in same] for row in rows_of(finished_run())
         ]
@@ -68,16 +70,16 @@ def test_a_crashed_run_goes_on_bit_for_bit(tmp_path, monkeypatch, capsys, taken)
 
 
 @pytest.mark.slow
-def test_a_grown_run_is_the_longer_run(tmp_path):
-    """With a constant rate, 4 steps and 4 more are 8 steps."""
+def test_a_lengthened_run_equals_the_longer_run(tmp_path):
+    """With a constant learning rate, 4 steps and 4 more are 8 steps."""
     assert train(tmp_path / "once", *SMALL, "--steps", "8") == 0
     assert train(tmp_path / "twice", *SMALL, "--steps", "4") == 0
     assert train(tmp_path / "twice", "--steps", "8") == 0
     assert leaves_of(tmp_path / "once") == leaves_of(tmp_path / "twice")
 
 
-def kill_and_go_on(workdir: Path, options: tuple[str, ...], seed: int) -> int:
-    """SIGKILL at a random moment after the first checkpoint, then to the end; gives the newest checkpoint at the kill."""
+def kill_and_resume(workdir: Path, options: tuple[str, ...], seed: int) -> int:
+    """Kills a run at a random moment after its first checkpoint and resumes it; returns its newest step at the kill."""
     command = [sys.executable, "-c", "import sys; from p2p_jax.cli import main; sys.exit(main())"]
     command += ["train", "quickstart", "--workdir", str(workdir), *options]
     process = subprocess.Popen(command, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -92,41 +94,31 @@ def kill_and_go_on(workdir: Path, options: tuple[str, ...], seed: int) -> int:
         process.send_signal(signal.SIGKILL)
         code = process.wait()
         process.stderr.close()
-    assert code == -signal.SIGKILL, "it was done before it was killed"
+    assert code == -signal.SIGKILL, "the run ended before it was killed"
     newest = max(steps_of(workdir))
     assert train(workdir, *options) == 0
     return newest
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_any_moment_goes_on_bit_for_bit(tmp_path):
+def test_a_run_killed_at_any_moment_resumes_bit_for_bit(tmp_path):
     options = (*DRAWN, "--steps", "40", "--checkpoint-every", "4", "--log-every", "1", "--keep", "3")
-    newest = kill_and_go_on(tmp_path / "killed", options, seed=time.time_ns())
+    newest = kill_and_resume(tmp_path / "killed", options, seed=time.time_ns())
     assert newest < 40
-    assert train(tmp_path / "whole", *options) == 0
-    assert leaves_of(tmp_path / "killed") == leaves_of(tmp_path / "whole")
+    assert train(tmp_path / "unbroken", *options) == 0
+    assert leaves_of(tmp_path / "killed") == leaves_of(tmp_path / "unbroken")
     assert [row["step"] for row in rows_of(tmp_path / "killed")] == list(range(1, 41))
 
 
-def test_a_run_that_is_done_is_left_as_it_is(finished, capsys):
+def test_a_finished_run_is_not_changed(finished, capsys):
     before = leaves_of(finished), rows_of(finished)
     assert train(finished) == 0
     assert "has done its 8 steps" in capsys.readouterr().out
     assert (leaves_of(finished), rows_of(finished)) == before
 
 
-def test_rows_and_samples_later_than_the_checkpoint_are_dropped(finished):
-    shutil.rmtree(finished / "checkpoints" / "8")
-    shutil.rmtree(finished / "checkpoints" / "6")
-    with (finished / "metrics.jsonl").open("a") as file:
-        file.write('{"step": 9, "gener')
-    cleaning.drop_later(finished, 3)
-    assert [row["step"] for row in rows_of(finished)] == [2, 3]
-    assert list((finished / "samples").iterdir()) == []
-
-
 @pytest.mark.filterwarnings("default")
-def test_a_damaged_checkpoint_is_passed_over_and_the_run_ends_the_same(finished, capsys):
+def test_a_damaged_checkpoint_is_skipped_and_the_result_is_the_same(finished, capsys):
     for path in (finished / "checkpoints" / "8").rglob("*"):
         if path.is_file() and path.stat().st_size > 3000:
             data = bytearray(path.read_bytes())
@@ -151,7 +143,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_the_run_ends_the_same(finished,
         (("--data.count", "9"), "data.count is 8, not 9"),
     ],
 )
-def test_another_identity_is_refused_with_the_difference(finished, capsys, options, named):
+def test_options_that_change_the_numbers_are_refused(finished, capsys, options, named):
     assert train(finished, *options) == 2
     message = capsys.readouterr().err
     assert named in message
@@ -159,7 +151,7 @@ def test_another_identity_is_refused_with_the_difference(finished, capsys, optio
     assert message.count("\n") == 1
 
 
-def test_how_a_run_is_carried_out_may_change(finished):
+def test_runtime_options_may_change(finished):
     shutil.rmtree(finished / "checkpoints" / "8")
     options = ("--log-every", "1", "--keep", "9", "--data.threads", "0", "--data.cache-mib", "0", "--checkpoint-every", "1")
     assert train(finished, *options) == 0
@@ -168,7 +160,7 @@ def test_how_a_run_is_carried_out_may_change(finished):
     assert leaves_of(finished) == leaves_of(finished_run())
 
 
-def test_what_is_not_typed_is_as_it_was_stored(finished):
+def test_options_that_are_not_typed_keep_their_stored_values(finished):
     before = json.loads((finished / "experiment.json").read_text())["config"]
     assert train(finished, "--keep", "7") == 0
     assert json.loads((finished / "experiment.json").read_text())["config"] == before | {"keep": 7}
@@ -187,7 +179,7 @@ def test_fewer_steps_in_epochs_are_refused(finished, capsys, monkeypatch):
     assert "less" in capsys.readouterr().err
 
 
-def test_a_length_in_both_is_refused(tmp_path, capsys):
+def test_steps_and_epochs_together_are_refused(tmp_path, capsys):
     assert train(tmp_path, *SMALL, "--steps", "5", "--epochs", "1") == 2
     assert "give one of them" in capsys.readouterr().err
 
@@ -235,7 +227,7 @@ def test_changed_pictures_may_be_accepted(tmp_path, capsys, length, change):
     assert "have changed" not in capsys.readouterr().out, "its fingerprint is that of now"
 
 
-def test_a_run_of_epochs_goes_on_as_long_as_it_was_to_be(tmp_path, monkeypatch, capsys):
+def test_a_resumed_run_of_epochs_keeps_its_length(tmp_path, monkeypatch, capsys):
     pairs, run = folder_of_pairs(tmp_path / "pairs"), tmp_path / "run"
     options = (*TINY, "--data.source", "folder", "--data.path", str(pairs), "--epochs", "2", "--checkpoint-every", "2")
     with monkeypatch.context() as patch:
@@ -247,7 +239,7 @@ def test_a_run_of_epochs_goes_on_as_long_as_it_was_to_be(tmp_path, monkeypatch, 
     assert steps_of(run)[-1] == 12
 
 
-def test_pictures_that_were_moved_are_the_same_pictures(tmp_path):
+def test_moved_pictures_count_as_unchanged(tmp_path):
     pairs, run = run_of_pairs(tmp_path)
     moved = pairs.rename(tmp_path / "elsewhere")
     assert train(run, "--steps", "4", "--data.path", str(moved)) == 0
@@ -260,14 +252,7 @@ def test_a_file_as_workdir_is_refused(tmp_path, capsys):
     assert "is a file" in capsys.readouterr().err
 
 
-def test_overwrite_in_a_folder_that_holds_no_run_removes_nothing(tmp_path):
-    (tmp_path / "samples").mkdir()
-    (tmp_path / "samples" / "mine.png").write_bytes(b"mine")
-    cleaning.clear_workdir(tmp_path)
-    assert (tmp_path / "samples" / "mine.png").is_file()
-
-
-def test_overwrite_does_not_remove_the_experiment_that_it_is_to_run(tmp_path, capsys):
+def test_overwrite_does_not_remove_the_experiment_file_of_the_run(tmp_path, capsys):
     file = tmp_path / "experiment.py"
     file.write_text("from experiments.quickstart import CONFIG")
     assert train(tmp_path, *SMALL, "--steps", "2", "--overwrite", name=str(file)) == 2
@@ -275,17 +260,10 @@ def test_overwrite_does_not_remove_the_experiment_that_it_is_to_run(tmp_path, ca
     assert file.is_file()
 
 
-def test_a_picture_added_to_a_run_of_epochs_is_named_as_the_cause(tmp_path, capsys):
+def test_an_added_picture_is_named_as_the_cause(tmp_path, capsys):
     pairs, run = folder_of_pairs(tmp_path / "pairs"), tmp_path / "run"
     options = (*TINY, "--data.source", "folder", "--data.path", str(pairs), "--epochs", "1")
     assert train(run, *options) == 0
     shutil.copy(pairs / "0.png", pairs / "9.png")
     assert train(run, *options) == 2
     assert "the pictures have changed" in capsys.readouterr().err
-
-
-def test_a_half_written_checkpoint_is_none(tmp_path):
-    (tmp_path / "checkpoints" / "3.orbax-checkpoint-tmp").mkdir(parents=True)
-    assert not init_from.has_checkpoint(tmp_path)
-    (tmp_path / "checkpoints" / "3").mkdir()
-    assert init_from.has_checkpoint(tmp_path)

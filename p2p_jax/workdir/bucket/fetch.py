@@ -1,7 +1,7 @@
 """Workdirs in a bucket (gs://, s3://, az://), accessed with fsspec.
 
 A command works on a local copy of the remote workdir. Changed files are uploaded after each finished checkpoint and at the
-end, see `mirror`. Every process has a local copy with whole checkpoints, and the first process uploads.
+end, see `mirror`. Every process has a local copy with complete checkpoints, and the first process uploads.
 """
 
 import shutil

@@ -1,0 +1,23 @@
+"""Partial sums are loaded only under the key that they were saved with."""
+
+import pytest
+
+from p2p_jax.evaluation.partial_sums import PartialSums
+
+
+def test_sums_are_loaded_under_their_own_key_only(tmp_path):
+    first = PartialSums((1, 2), tmp_path, ["a"])
+    first.sums += 0.1
+    first.done, first.replaced = 3, {1, 2}
+    first.save(now=True)
+    again, other = PartialSums((1, 2), tmp_path, ["a"]), PartialSums((1, 2), tmp_path, ["b"])
+    assert (again.done, again.sums.tolist(), again.replaced) == (3, [[0.1, 0.1]], {1, 2})
+    assert (other.done, other.sums.tolist(), other.replaced) == (0, [[0, 0]], set())
+
+
+def test_a_damaged_file_causes_a_warning_and_starts_with_zeros(tmp_path):
+    PartialSums((1, 2), tmp_path, ["a"]).save(now=True)
+    (file,) = tmp_path.iterdir()
+    file.write_text("{")
+    with pytest.warns(UserWarning, match="is damaged: its pairs are measured again"):
+        assert PartialSums((1, 2), tmp_path, ["a"]).done == 0
