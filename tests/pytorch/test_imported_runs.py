@@ -125,7 +125,7 @@ def test_a_network_of_four_channels_takes_pictures_of_four(tmp_path, capsys):
     workdir, pairs = tmp_path / "run", folder_of_pairs(tmp_path / "pairs", 1)
     assert run("import-torch", path, "--workdir", workdir, "--image-size", 16) == 0
     said = refused(capsys, "translate", workdir, pairs, "--output", tmp_path / "out")
-    assert "has 3 channels, where 4 channels are expected: make it like those of training" in said
+    assert "has 3 channels, where 4 channels are expected: give pictures like those of training" in said
     write_picture(tmp_path / "four" / "1.png", np.zeros((16, 16, 4), np.uint8))
     assert run("translate", workdir, tmp_path / "four", "--output", tmp_path / "out") == 0
     assert decode(of_file(tmp_path / "out" / "1.png")).pixels.shape == (16, 16, 3)
