@@ -55,5 +55,7 @@ class _Clock(TextColumn):
     def render(self, task: Task) -> Text:
         """The text of a task."""
         seconds = task.elapsed if self.name == "elapsed" else task.fields.get("left", task.time_remaining)
-        shown = "-:--:--" if seconds is None else f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02}:{int(seconds) % 60:02}"
+        shown = (
+            "-:--:--" if seconds is None else f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02}:{int(seconds) % 60:02}"
+        )
         return Text(f"{self.name} {shown}")

@@ -233,7 +233,7 @@ def gradient_penalty(
         >>> import jax
         >>> import jax.numpy as jnp
         >>> from p2p_jax import losses
-        >>> discriminate = lambda input, picture: 3 * picture.sum((1, 2, 3))  # each gradient has 4 values of 3: its norm is 6
+        >>> discriminate = lambda input, picture: 3 * picture.sum((1, 2, 3))  # gradients of norm 6
         >>> pictures = jnp.zeros((1, 2, 2, 1))
         >>> float(losses.gradient_penalty(discriminate, jax.random.key(0), pictures, pictures, pictures))
         250.0

@@ -38,7 +38,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
 
 @pytest.fixture
 def one_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on one device, where parts are compiled apart; `test_sharding.py` has several."""
+    """Pretends that there is one device, where `compile_separately` acts; `devices/test_sharding.py` has two."""
     import jax
 
     monkeypatch.setattr(jax, "device_count", lambda: 1)

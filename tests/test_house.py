@@ -1,6 +1,6 @@
 """The layout of the code: which room may import which, and how long files and functions are.
 
-    python tests/test_house.py [CHECKOUT]     # prints the counts, of this checkout or of another one
+python tests/test_house.py [CHECKOUT]     # prints the counts, of this checkout or of another one
 """
 
 import ast

@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import inspect
+import itertools
 import shutil
 import textwrap
 import types
@@ -151,7 +152,7 @@ def _describe_fields(cls: type) -> dict[str, str]:
             body = ast.parse(inspect.cleandoc(inspect.getsource(base))).body[0].body  # pyright: ignore
         except (OSError, TypeError, SyntaxError):  # made without source, such as by make_dataclass
             continue
-        for field, below in zip(body, body[1:], strict=False):
+        for field, below in itertools.pairwise(body):
             if isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
                 found[ast.unparse(field.target)] = " ".join(str(below.value.value).split())
     return found

@@ -1,4 +1,4 @@
-"""Convolutions written as loops over their definition, for others to be compared with."""
+"""Convolutions as loops written from their definitions, for comparison."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ def naive_conv2d(x: np.ndarray, kernel: np.ndarray, bias=0.0, *, stride: int = 1
 def naive_conv2d_transpose(
     x: np.ndarray, kernel: np.ndarray, bias=0.0, *, stride: int = 2, padding: int = 1, output_padding: int = 0
 ) -> np.ndarray:
-    """Every pixel spread over the kernel, one at a time; kernel (in, kh, kw, out). PyTorch's size rule."""
+    """Adds the kernel (in, kh, kw, out) times each pixel, one pixel at a time. The size follows PyTorch's rule."""
     n, h, w, _ = x.shape
     _, kh, kw, features = kernel.shape
     y = np.zeros((n, (h - 1) * stride + kh + output_padding, (w - 1) * stride + kw + output_padding, features), x.dtype)

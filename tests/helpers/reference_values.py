@@ -1,8 +1,8 @@
-"""What PyTorch and p2p_jax are both given, and how what they make of it is compared. Needs neither of them.
+"""Inputs for PyTorch and p2p_jax, and the comparison of their results. It imports neither.
 
 `tests/reference/record.py` and the parity tests draw the same weights and pictures here, so that only PyTorch's results
-are stored, in the .npz files of `tests/reference`. Everything is drawn with `np.random.RandomState`, whose stream is
-frozen, and rounded to float32, so that float32 and float64 start from the same numbers. Arrays are in PyTorch's layout.
+are stored, in the .npz files of `tests/reference`. Everything is drawn with `np.random.RandomState`, whose stream never
+changes, and rounded to float32, so that float32 and float64 start from the same numbers. Arrays have PyTorch's layout.
 """
 
 import json
@@ -37,14 +37,14 @@ TRANSPOSED = {
     "odd": (3, 2, 5, 4, 1, 2, 3, 2, 2),
     "wide_stride": (3, 3, 2, 2, 2, 1, 3, 0, 1),
 }
-# n, c, h, w and what is added to the picture
+# n, c, h, w, and a constant added to the picture
 NORMALISED = {
     "plain": ((2, 3, 4, 5), 0.0),
     "off_zero": ((3, 2, 4, 4), 5.0),
     "batch_1": ((1, 3, 4, 2), 0.5),
     "one_pixel": ((4, 3, 1, 1), 0.0),
 }
-# which network, its norm and dtype, the pictures' shape (n, c, h, w), and PyTorch's options beside the norm
+# kind of network, norm, dtype, shape of the pictures (n, c, h, w), and PyTorch's other options
 WIDTHS_256 = (2, 3, 4, 3, 4, 3, 5, 4)
 NETWORKS = {
     "unet_256_batch": ("Unet", "batch", "float32", (1, 3, 256, 256), {"widths": WIDTHS_256}),
@@ -88,23 +88,23 @@ NETWORKS = {
     "pixelgan_instance": ("PixelGan", "instance", "float32", (2, 6, 6, 5), {"width": 4}),
     "pixelgan_none": ("PixelGan", "none", "float32", (2, 6, 6, 5), {"width": 4}),
 }  # fmt: skip
-# What a kernel enlarges: less where blocks add up, so that no output is all at the ends of tanh.
+# Gain of the kernels: smaller where residual blocks add up, so that tanh does not saturate.
 GAINS = {"Unet": 1.5, "Resnet": 0.8, "PatchGan": 1.5, "PixelGan": 1.5}
-# The networks of whole training steps by norm: batch size, generator widths, discriminator widths
+# Training steps: batch size by norm, generator widths, discriminator widths, size of the pictures
 STEPS = {"batch": 2, "instance": 1, "none": 2}
 STEP_WIDTHS, STEP_JUDGE_WIDTHS, STEP_SIZE = (2, 3, 2, 3, 4, 3), (3, 4, 5), 64
-# Logits where a loss written carelessly overflows, loses its digits or has a corner.
+# Logits at which a careless loss overflows, loses digits or is not differentiable.
 LOGITS = (-50.0, -20.0, -1.5, -0.25, 0.0, 0.125, 0.75, 3.0, 20.0, 50.0)
 EPOCHS = 200
-# Gradients of Adam's arguments, from large ones to rounding errors and a dead unit.
+# Sizes of Adam's gradients, from large ones to rounding errors and zero.
 ADAM_SIZES = (1e2, 1.0, 1e-2, 1e-5, 1e-7, 1e-8, 1e-10, 0.0)
 
 # --------------------------------------------------------------------------------------------------------------------
-# Numbers drawn
+# Random inputs
 
 
 def uniform(name: str, *shape: int, low: float = -1.0, high: float = 1.0) -> np.ndarray:
-    """Numbers fixed by their name, uniform in [low, high), float32."""
+    """Returns float32 numbers, uniform in [low, high), that depend on the name and the shape only."""
     random = np.random.RandomState(zlib.crc32(name.encode()))
     return (low + (high - low) * random.random_sample(shape)).astype(np.float32)
 
@@ -112,13 +112,13 @@ def uniform(name: str, *shape: int, low: float = -1.0, high: float = 1.0) -> np.
 def weights(
     name: str, shapes: Mapping[str, tuple[int, ...]], *, gain: float = 1.5, spread: float | None = None
 ) -> dict[str, np.ndarray]:
-    """Weights of a network by its state_dict names, all far from what they are at first.
+    """Returns random weights of a network by their state_dict names, all different from the usual initial values.
 
     Args:
-        name: of the network; other names give other weights.
+        name: of the network; the weights depend on it.
         shapes: of every tensor of the state_dict.
-        gain: how much a kernel enlarges what it is given, roughly.
-        spread: standard deviation of all kernels, instead.
+        gain: approximate ratio of a convolution's output to its input, in standard deviations.
+        spread: standard deviation of all kernels, in place of `gain`.
     """
 
     def draw(key: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -137,18 +137,19 @@ def weights(
 
 
 def checkerboard(shape: tuple[int, ...]) -> np.ndarray:
-    """The mask of dropout in all recordings: a value stays where its indices add up to an even number."""
+    """Returns the dropout mask of all recordings: a value stays if the sum of its indices is even."""
     return sum(np.indices(shape, sparse=True)) % 2 == 0
 
 
 # --------------------------------------------------------------------------------------------------------------------
-# Results kept and compared
+# Storing and comparing results
 
 
 def digest(array: np.ndarray, size: int = 512) -> np.ndarray:
-    """An array if it has at most `size` numbers; else half as many of its numbers and half as many sums over all.
+    """Returns an array of at most `size` numbers as it is, and a summary of that size of a larger one.
 
-    The sums have random signs and are divided by the root of their length, so that a single wrong number anywhere shows.
+    Half of the summary are numbers of the array; the other half are sums with random signs over all its numbers, divided by
+    the root of their count, so that a single wrong number anywhere changes the summary.
     """
     array = np.asarray(array, np.float64)
     if array.size <= size:
@@ -161,10 +162,10 @@ def digest(array: np.ndarray, size: int = 512) -> np.ndarray:
 
 
 def differences(found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """The largest difference of each array, relative to the largest value expected in it.
+    """Returns the largest difference of each array, relative to its largest expected value.
 
-    An array whose expected values are all rounding errors of float64, as the gradient of a bias that a norm takes off
-    again, is measured by the largest value of all arrays.
+    If all expected values of an array are rounding errors of float64, such as the gradient of a bias that a norm subtracts
+    again, the difference is relative to the largest value of all arrays.
     """
     assert set(found) == set(expected), set(found) ^ set(expected)
     largest = {name: float(np.abs(value).max(initial=0.0)) for name, value in expected.items()}
@@ -173,21 +174,21 @@ def differences(found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarr
     for name, value in expected.items():
         assert np.shape(found[name]) == np.shape(value), (name, np.shape(found[name]), np.shape(value))
         scale = largest[name] if largest[name] > 1e-10 * overall else overall
-        apart = np.abs(np.asarray(found[name], np.float64) - value).max(initial=0.0)
-        result[name] = float("inf") if np.isnan(apart) else float(apart) / scale
+        difference = np.abs(np.asarray(found[name], np.float64) - value).max(initial=0.0)
+        result[name] = float("inf") if np.isnan(difference) else float(difference) / scale
     return result
 
 
 def assert_agree(found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], tolerance: float) -> float:
-    """Compares all arrays by `differences`; gives the largest."""
-    apart = differences(found, expected)
-    wrong = {name: f"{value:.1e}" for name, value in apart.items() if value > tolerance}
+    """Compares all arrays by `differences` and returns the largest difference."""
+    relative = differences(found, expected)
+    wrong = {name: f"{value:.1e}" for name, value in relative.items() if value > tolerance}
     assert not wrong, f"differ from PyTorch by more than {tolerance:.0e}: {wrong}"
-    return max(apart.values(), default=0.0)
+    return max(relative.values(), default=0.0)
 
 
 def save(name: str, arrays: Mapping[str, np.ndarray]) -> int:
-    """Writes a file of arrays, all float32 ones and all float64 ones in one piece each; gives its size in bytes."""
+    """Writes a file of arrays, with all float32 arrays and all float64 arrays joined; returns its size in bytes."""
     path, pieces = FOLDER / f"{name}.npz", {"float32": [np.zeros(0, np.float32)], "float64": [np.zeros(0)]}
     index = [[key, str(value.dtype), list(value.shape)] for key, value in arrays.items()]
     for value in arrays.values():
@@ -198,7 +199,7 @@ def save(name: str, arrays: Mapping[str, np.ndarray]) -> int:
 
 
 def load(name: str) -> dict[str, np.ndarray]:
-    """What `save` wrote."""
+    """Reads a file that `save` wrote."""
     with np.load(FOLDER / f"{name}.npz") as stored:
         rest = {dtype: stored[dtype] for dtype in ("float32", "float64")}
         index = json.loads(stored["index"].tobytes())
@@ -210,17 +211,17 @@ def load(name: str) -> dict[str, np.ndarray]:
 
 
 def part(stored: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """The arrays under a prefix, by the rest of their names."""
+    """Returns the arrays under a prefix, by the rest of their names."""
     return {name.removeprefix(f"{prefix}/"): value for name, value in stored.items() if name.startswith(f"{prefix}/")}
 
 
 def shapes(stored: Mapping[str, np.ndarray], prefix: str) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of a state_dict, in PyTorch's order, as `record.py` stored them under "PREFIX/shapes"."""
+    """Returns names and shapes of a state_dict in PyTorch's order, which `record.py` stored under "PREFIX/shapes"."""
     return {name: tuple(int(n) for n in shape) for name, shape in part(stored, f"{prefix}/shapes").items()}
 
 
 def without_influence(gradients: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Where gradients are but rounding errors of float64: at biases that an instance norm takes off again, mostly."""
+    """Returns where gradients are only rounding errors of float64: mostly at biases that an instance norm subtracts."""
     largest = max(np.abs(value).max() for value in gradients.values())
     return {name: np.abs(value) < 1e-10 * largest for name, value in gradients.items()}
 
@@ -228,13 +229,13 @@ def without_influence(gradients: Mapping[str, np.ndarray]) -> dict[str, np.ndarr
 def summary(
     norm: str, found: Mapping[str, np.ndarray], truth: Mapping[str, np.ndarray]
 ) -> dict[str, dict[str, np.ndarray]]:
-    """What is compared in float32 of the ten training steps with a norm, by kind.
+    """Returns the arrays of ten training steps that are compared in float32, by kind.
 
-    Adam moves what has no influence by rounding errors divided by rounding errors, so that is held at its first value.
+    A parameter without influence keeps its initial value here: Adam moves it by quotients of rounding errors.
 
     Args:
-        norm: whose initial weights are taken.
-        found: what `record.py` stores of these steps, or the same from p2p_jax.
+        norm: of the networks, which determines the initial weights.
+        found: the arrays that `record.py` stores of these steps, or the same from p2p_jax.
         truth: the same in float64.
     """
     kinds: dict[str, dict[str, np.ndarray]] = {"losses": {"losses": found["losses"]}}

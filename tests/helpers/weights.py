@@ -1,4 +1,4 @@
-"""Networks of the PyTorch original's kinds, with random weights."""
+"""The PyTorch original's networks with random weights."""
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +9,7 @@ from p2p_jax.pix2pix import build_discriminator, build_generator
 
 
 def network_of(options, in_channels=3, out_channels=3):
+    """Builds the network that a generator's or discriminator's config describes."""
     if isinstance(options, Discriminator):
         return build_discriminator(options, "float32")
     data = Data(input=Side(channels=(in_channels,)), target=Side(channels=(out_channels,)))
@@ -16,7 +17,7 @@ def network_of(options, in_channels=3, out_channels=3):
 
 
 def random_weights(options, in_channels=3, out_channels=3, seed=0):
-    """Params and state of a network's shapes, filled at random."""
+    """Returns random params and state for the network of a config."""
     network = network_of(options, in_channels, out_channels)
     shapes = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, 512, 512, in_channels)))
     random = np.random.default_rng(seed)

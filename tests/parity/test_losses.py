@@ -1,4 +1,4 @@
-"""Losses, learning rates and Adam against PyTorch's. `reference/record.py` says how the golden values came about."""
+"""Losses, learning rates and Adam against golden values from PyTorch, which `tests/reference/record.py` recorded."""
 
 from functools import partial
 
@@ -30,12 +30,12 @@ def stored():
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("side", SIDES)
-def test_adversarial_loss_equals_pytorchs_on_extreme_logits_too(name, side, stored):
+def test_adversarial_loss_equals_pytorchs_also_at_extreme_logits(name, side, stored):
     logits = jnp.asarray(values.LOGITS)[None, :, None, None]
     y, gradient = jax.value_and_grad(SIDES[side](getattr(losses, name)))(logits)
     expected = values.part(stored, f"{name}/{side}")
     np.testing.assert_allclose(y, expected["y"], rtol=1e-6)
-    # Each slope by itself, however small: cross-entropy has one of 2e-10 at a logit of 20. At 50 PyTorch rounds it to 0.
+    # Each gradient by itself, however small: that of cross-entropy is 2e-10 at a logit of 20. At 50 PyTorch rounds it to 0.
     np.testing.assert_allclose(gradient.ravel(), expected["d_x"], rtol=1e-5, atol=1e-20)
 
 
@@ -45,14 +45,14 @@ def test_smoothed_labels_equal_pytorchs_targets_of_nine_tenths(name, stored):
     y, gradient = jax.value_and_grad(SIDES["real"](loss))(jnp.asarray(values.LOGITS))
     expected = values.part(stored, f"{name}/smooth")
     np.testing.assert_allclose(gradient, expected["d_x"], rtol=1e-5, atol=1e-8)
-    constant = 0.1 * 0.9 if name == "least_squares" else 0.0  # which no gradient sees
+    constant = 0.1 * 0.9 if name == "least_squares" else 0.0  # it has no gradient
     np.testing.assert_allclose(y, expected["y"] + constant, rtol=1e-6)
     generators = [jax.grad(SIDES["generator"](side))(jnp.asarray(values.LOGITS)) for side in (loss, getattr(losses, name))]
     np.testing.assert_array_equal(*generators)
 
 
 def reconstruction(name, stored):
-    """(found, expected) of two pictures of which one channel is equal."""
+    """Returns (found, expected) for two pictures with one equal channel."""
     fake, target = values.uniform("pictures/fake", 2, 3, 4, 5), values.uniform("pictures/target", 2, 3, 4, 5)
     target[0, 0] = fake[0, 0]
     nhwc = lambda x: jnp.asarray(x.transpose(0, 2, 3, 1))
@@ -70,17 +70,17 @@ def test_reconstruction_loss_equals_pytorchs(name, stored):
 
 
 @pytest.mark.parametrize("name", ["l1", "l2"])
-def test_reconstruction_loss_has_no_slope_where_pictures_are_equal(name, stored):
+def test_reconstruction_loss_has_no_gradient_where_pictures_are_equal(name, stored):
     found, expected = reconstruction(name, stored)
     for gradient in ("d_input", "d_target"):
         assert not expected[gradient][0, 0].any()
         np.testing.assert_array_equal(found[gradient][0, 0], 0)
 
 
-def test_gradient_penalty_equals_pytorchs_with_the_same_shares(stored, monkeypatch):
+def test_gradient_penalty_equals_pytorchs_at_the_same_interpolations(stored, monkeypatch):
     monkeypatch.setattr(convolution, "choose", lambda *_: convolution.NATIVE)
-    shares = values.uniform("gradient_penalty/share", 2, 1, 1, 1, low=0)
-    monkeypatch.setattr(jax.random, "uniform", lambda _key, shape, dtype: jnp.asarray(shares.reshape(shape), dtype))
+    fractions = values.uniform("gradient_penalty/share", 2, 1, 1, 1, low=0)
+    monkeypatch.setattr(jax.random, "uniform", lambda _key, shape, dtype: jnp.asarray(fractions.reshape(shape), dtype))
     shapes = values.shapes(stored, "gradient_penalty")
     converted = convert.from_torch(values.weights("gradient_penalty", shapes))
     critic = network(discriminators.patchgan, widths=(3, 4), norm=layers.instance_norm)
@@ -104,7 +104,7 @@ def test_gradient_penalty_equals_pytorchs_with_the_same_shares(stored, monkeypat
 
 
 @pytest.mark.parametrize("name", ["linear", "step", "cosine"])
-def test_learning_rate_of_every_step_is_that_of_pytorchs_scheduler_in_its_epoch(name, stored):
+def test_the_rate_of_every_step_is_that_of_pytorchs_scheduler_in_the_same_epoch(name, stored):
     pairs, rate = 7, 2e-4
     made = {
         "linear": partial(schedules.linear, hold=100, decay=100),
@@ -127,7 +127,7 @@ def test_adam_equals_pytorchs_from_large_gradients_to_rounding_errors(name, x64,
         dtype = jnp.float64 if x64 else jnp.float32
         optimizer = pix2pix.build_optimizer(options, pix2pix.build_schedule(config, options.learning_rate))
         moved = {}
-        # From zero, so that no digit of the movement is lost; where Adam starts is of no influence.
+        # Starting from zero loses no digit of the movement, which does not depend on the start.
         x = jnp.zeros(8, dtype)
         state, update = optimizer.init(x), jit(optimizer.update)
         for step in range(10):
@@ -135,8 +135,8 @@ def test_adam_equals_pytorchs_from_large_gradients_to_rounding_errors(name, x64,
             updates, state = update(jnp.asarray(gradient, dtype), state, x)
             x = x + updates
             moved[f"moved_{step}"] = np.asarray(x, np.float64)
-    # In units of the rate. A schedule is always float32 (6e-8); in float32 optax takes 1 - 0.999^t in it too (3e-5 at
-    # first), where PyTorch has float64.
+    # In units of the rate. A schedule is always float32 (6e-8); 1 - 0.999^t is float32 here too (3e-5 at first) and
+    # float64 in PyTorch.
     bound = 1e-4 if not x64 else 1e-11 if name == "adam" else 2e-7
     for key, value in moved.items():
         assert np.abs(value - stored[f"{name}/{key}"]).max() < 2e-4 * bound, key

@@ -1,12 +1,12 @@
-"""Every network whole against PyTorch's: same names, same weights, same pictures, same numbers.
+"""Complete networks against golden values from PyTorch: same names, weights and pictures, same results.
 
-`reference/record.py` says how the golden values came about. Dropout keeps a checkerboard on both sides, so that one in a
-wrong place, or one missing, shows; that the true one drops by chance is tested in `test_ops.py`.
+`tests/reference/record.py` recorded the golden values. Dropout keeps a checkerboard on both sides, which reveals a missing
+or misplaced one; `tests/ops/test_activations.py` tests that dropout is random.
 
-Bounds in float32: golden values are PyTorch's in float64, so what is measured is our own rounding, of the largest value
+Bounds in float32: the golden values are float64, so the differences are p2p_jax's rounding, relative to the largest value
 of each array. The bound is 10 times PyTorch's own rounding, which record.py measured as 1.3e-6 (U-Net), 2.8e-6 (ResNet),
-1.4e-6 (PatchGAN) and 2e-7 (PixelGAN) in the forward pass, where 1e-5 is never exceeded, and as 8e-6, 6e-6, 4e-6 and 3e-7
-in gradients. Ours is alike: at most 2e-6 and 1.4e-5. In float64 both agree to 2e-14, bounded by 1e-9.
+1.4e-6 (PatchGAN) and 2e-7 (PixelGAN) in the forward pass, where the bound is at most 1e-5, and as 8e-6, 6e-6, 4e-6 and 3e-7
+in gradients. That of p2p_jax is similar: at most 2e-6 and 1.4e-5. In float64 both agree to 2e-14; the bound is 1e-9.
 """
 
 from functools import partial
@@ -38,12 +38,12 @@ def fixed_dropout(monkeypatch):
 
 
 def use_native_convolutions(monkeypatch):
-    """As on a GPU, and compiled in half the time; test_parity_ops compares the CPU's formulation too."""
+    """Uses the convolutions of a GPU, which compile twice as fast; `test_ops.py` compares the CPU's formulations too."""
     monkeypatch.setattr(convolution, "choose", lambda *_: convolution.NATIVE)
 
 
 def build(name, **batch_norm):
-    """The network of a recording."""
+    """Builds the network of a recording."""
     kind, norm, _, _, options = values.NETWORKS[name]
     norms = {"batch": partial(layers.batch_norm, **batch_norm), "instance": layers.instance_norm, "none": layers.no_norm}
     shared = {"norm": norms[norm]}
@@ -76,7 +76,7 @@ def test_network_equals_pytorchs_in_value_statistics_and_every_gradient(name, st
     shapes = values.shapes(stored, name)
     drawn = values.weights(name, shapes, gain=values.GAINS[kind])
     converted = convert.from_torch(drawn, dropout=options.get("dropout", 0.5))
-    # The converter's network computes in float32; it must be the one meant.
+    # The converter's network computes in float32, and it must be the recorded one.
     trained = converted.network if dtype == "float32" else build(name)
     tested = build(name, statistics="running")
 
@@ -103,14 +103,14 @@ def test_network_equals_pytorchs_in_value_statistics_and_every_gradient(name, st
     forward |= {key: value for key, value in found.items() if "running" in key}
     by_name = convert.to_torch(converted.options, gradients[0], new)
     by_name = {key: value for key, value in by_name.items() if "running" not in key and "tracked" not in key}
-    # PyTorch's own rounding, the largest of all networks of a kind
+    # PyTorch's own rounding: the largest among all networks of the kind
     noise = np.max([stored[f"{other}/noise"] for other in values.NETWORKS if values.NETWORKS[other][0] == kind], axis=0)
     bounds = (min(10 * noise[0], 1e-5), 10 * noise[1]) if dtype == "float32" else (1e-9, 1e-9)
     results = {"forward": forward, "gradients": {"x": nchw(gradients[1]), **by_name}}
     for (part, arrays), bound in zip(results.items(), bounds, strict=True):
         digests = {key: values.digest(value) for key, value in arrays.items()}
-        apart = values.assert_agree(digests, values.part(stored, f"{name}/{part}"), bound)
-        record_property(part, f"{apart:.1e}, bound {bound:.1e}")
+        difference = values.assert_agree(digests, values.part(stored, f"{name}/{part}"), bound)
+        record_property(part, f"{difference:.1e}, bound {bound:.1e}")
 
 
 def test_unet_256_of_54_million_parameters_equals_pytorchs(stored, record_property):
@@ -123,8 +123,8 @@ def test_unet_256_of_54_million_parameters_equals_pytorchs(stored, record_proper
     found = {"train": nchw(y), **{key: value for key, value in by_name.items() if "running" in key}}
     bound = min(10 * stored["unet_256_whole/noise"], 1e-5)
     digests = {key: values.digest(value, 128) for key, value in found.items()}
-    apart = values.assert_agree(digests, values.part(stored, "unet_256_whole/forward"), bound)
-    record_property("forward", f"{apart:.1e}, bound {bound:.1e}")
+    difference = values.assert_agree(digests, values.part(stored, "unet_256_whole/forward"), bound)
+    record_property("forward", f"{difference:.1e}, bound {bound:.1e}")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_unet_256_of_54_million_parameters_equals_pytorchs(stored, record_proper
         (discriminators.patchgan, 6, {"widths": (32, 32)}),
     ],
 )
-def test_every_first_value_is_drawn_as_the_reference_draws_it(fn, channels, config):
+def test_initial_values_have_the_pytorch_originals_distribution(fn, channels, config):
     x = jnp.zeros((1, 8, 8, channels))
     params, state = jax.device_get(jit(network(fn, **config).init)(jax.random.key(0), x))
     norms = [name for name in params if name.endswith("_norm")]
@@ -146,7 +146,7 @@ def test_every_first_value_is_drawn_as_the_reference_draws_it(fn, channels, conf
                 np.testing.assert_array_equal(value, 0, err_msg=name)
                 continue
             mean = 1.0 if name in norms else 0.0
-            # five standard deviations of the mean and of the standard deviation of so many draws
+            # 5 standard errors of the mean and of the standard deviation
             assert abs(value.mean() - mean) < 5 * 0.02 / value.size**0.5, name
             assert abs(value.std() - 0.02) < 5 * 0.02 / (2 * value.size) ** 0.5, name
     for layer in state.get("batch_stats", {}).values():

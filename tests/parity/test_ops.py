@@ -1,6 +1,7 @@
-"""Every operation and layer against PyTorch's, value and gradients in float32; resizing and reading against Pillow's.
+"""Operations and layers against golden values from PyTorch, in float32; resizing and reading against Pillow.
 
-`reference/record.py` says how the golden values came about. All differences are relative to the largest value of an array.
+`tests/reference/record.py` recorded the golden values, with gradients. Differences are relative to the largest value of an
+array.
 """
 
 from functools import partial
@@ -38,7 +39,7 @@ def nchw(x):
 
 
 def pull_back(fn, name, *inputs):
-    """The value of a function of pictures, and the gradients of the sum that the recording weighs by random numbers."""
+    """Returns the value of a function of pictures, and its gradients for the recording's random cotangent."""
     y, vjp = jax.vjp(fn, *inputs)
     cotangent = values.uniform(f"{name}/cotangent", *(y.shape[i] for i in ((0, 3, 1, 2) if y.ndim == 4 else (0,))))
     return y, vjp(nhwc(cotangent) if y.ndim == 4 else jnp.asarray(cotangent))
@@ -80,16 +81,16 @@ def test_reflect_pad_equals_pytorchs(pad, stored):
 
 
 @pytest.mark.parametrize("name", ["relu", "leaky_relu", "tanh", "sigmoid"])
-def test_activation_equals_pytorchs_at_zero_and_far_from_it_too(name, stored):
+def test_activation_equals_pytorchs_also_at_zero_and_far_from_it(name, stored):
     y, (dx,) = pull_back(getattr(ops, name), name, jnp.asarray(values.LOGITS))
     expected = values.part(stored, name)
     values.assert_agree({"y": y, "d_input": dx}, expected, 1e-6)
-    # where they are small, each by itself; a probability of 2e-22 counts
+    # each value by itself, however small: one of the probabilities is 2e-22
     np.testing.assert_allclose(y, expected["y"], rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", values.NORMALISED)
-def test_batch_norm_equals_pytorchs_with_both_statistics_and_updates_the_running_ones(name, stored):
+def test_batch_norm_equals_pytorchs_with_both_kinds_of_statistics_and_in_its_updates(name, stored):
     shape, middle = values.NORMALISED[name]
     sizes = dict.fromkeys(("weight", "bias", "running_mean", "running_var"), shape[1:2])
     drawn = values.weights(f"batch_norm/{name}", sizes)
@@ -124,7 +125,7 @@ def test_instance_norm_equals_pytorchs(name, stored):
     values.assert_agree({"y": nchw(y), "d_input": nchw(dx)}, values.part(stored, f"instance_norm/{name}"), 1e-5)
 
 
-def test_no_norm_is_the_references_identity():
+def test_no_norm_is_the_identity():
     x = nhwc(values.uniform("no_norm", 2, 3, 4, 5))
     y, (dx,) = pull_back(lambda x: network(layers.no_norm).apply({}, {}, x, train=True)[0], "no_norm", x)
     np.testing.assert_array_equal(y, x)
@@ -160,7 +161,7 @@ def test_resize_equals_pillows_on_floats(method, size):
 @pytest.mark.parametrize("channels", [(3, 3), (1, 3)])
 @pytest.mark.parametrize(("mode", "ending"), [("RGB", "png"), ("RGB", "jpg"), ("L", "png"), ("P", "png")])
 @pytest.mark.parametrize("load_size", [43, 20])
-def test_a_pair_is_read_bit_for_bit_as_the_reference_reads_it(tmp_path, direction, channels, mode, ending, load_size):
+def test_a_pair_is_read_bit_for_bit_as_by_the_pytorch_original(tmp_path, direction, channels, mode, ending, load_size):
     both = values.uniform("pair", 31, 2 * 32, 3, low=0, high=256).astype(np.uint8)
     path = tmp_path / f"pair.{ending}"
     Image.fromarray(both).convert(mode).save(path)

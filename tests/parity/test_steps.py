@@ -1,8 +1,8 @@
-"""Whole training steps against PyTorch's: ten from the same weights and batches, dropout a checkerboard on both sides.
+"""Complete training steps against golden values from PyTorch: ten steps from the same weights and batches.
 
-Compared are all losses and, after the first and the tenth step, both networks' gradients, Adam moments, running statistics
-and how far every parameter has moved, which is 1e-4 of its value: whatever the step does otherwise shows. That it does is
-tested too, by doing it otherwise.
+Dropout keeps a checkerboard on both sides. The tests compare all losses and, after the first and the tenth step, both
+networks' gradients, Adam moments, running statistics, and the movement of every parameter, which is 1e-4 of its value, so
+that any deviation of the step changes it. Further tests change the step and expect the comparison to fail.
 """
 
 from functools import partial
@@ -26,7 +26,7 @@ from p2p_jax.step import Pix2Pix, init_train_state, make_train_step
 jit = jax.jit
 NORMS = {"batch": layers.batch_norm, "instance": layers.instance_norm, "none": layers.no_norm}
 NETWORKS = ("generator", "discriminator")
-REFERENCE = {"discriminator_weight": 0.5, "epsilon": 1e-8}
+ORIGINAL = {"discriminator_weight": 0.5, "epsilon": 1e-8}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def stored():
 
 @pytest.fixture(scope="module", autouse=True)
 def prepared():
-    """Dropout that keeps a checkerboard, and convolutions as on a GPU, which compile faster."""
+    """Dropout that keeps a checkerboard, and the convolutions of a GPU, which compile faster."""
     with pytest.MonkeyPatch.context() as patch:
         keep = lambda _key, x, rate: x * values.checkerboard(x.shape).astype(x.dtype) / (1 - rate)
         patch.setattr(ops, "dropout", keep)
@@ -45,14 +45,14 @@ def prepared():
 
 
 def remember():
-    """Keeps the last gradient in its state."""
+    """Returns a transformation that keeps the last gradient in its state."""
     return optax.GradientTransformation(
         lambda params: jax.tree.map(jnp.zeros_like, params), lambda grads, _state, _params=None: (grads, grads)
     )
 
 
 def make_model(norm, epsilon, discriminator_weight, *, dropout_level=4, update="sequential"):
-    """The reference's pix2pix, small, but for what is said otherwise."""
+    """Builds a small pix2pix with the PyTorch original's options, except for the arguments."""
     rates = tuple(0.5 if level == dropout_level else 0.0 for level in range(len(values.STEP_WIDTHS)))
     options = Optimizer(epsilon=epsilon, schedule="constant")
     adam = optax.chain(remember(), pix2pix.build_optimizer(options, optax.constant_schedule(options.learning_rate)))
@@ -67,7 +67,7 @@ def make_model(norm, epsilon, discriminator_weight, *, dropout_level=4, update="
 
 
 def make_step(norm, **choices):
-    """(state, batch, numbers) to the next state and metrics; the numbers are arguments, to be changed without compiling."""
+    """Returns the step (state, batch, numbers); the numbers are arguments, so that they change without compiling."""
 
     def step(state, batch, numbers):
         return make_train_step(make_model(norm, **numbers, **choices))(state, batch)
@@ -76,9 +76,9 @@ def make_step(norm, **choices):
 
 
 def run(norm, step, stored, *, dtype, count, **changed):
-    """What `record.py` stores, from p2p_jax, and the first and the last state."""
-    numbers = {name: jnp.asarray(value, dtype) for name, value in (REFERENCE | changed).items()}
-    model = make_model(norm, **REFERENCE)
+    """Runs p2p_jax and returns the arrays that `record.py` stores."""
+    numbers = {name: jnp.asarray(value, dtype) for name, value in (ORIGINAL | changed).items()}
+    model = make_model(norm, **ORIGINAL)
     start = {
         name: convert.from_torch(values.weights(f"steps_{norm}/{name}", values.shapes(stored, f"{norm}/{name}")))
         for name in NETWORKS
@@ -112,7 +112,7 @@ def run(norm, step, stored, *, dtype, count, **changed):
 
 
 def state_by_name(start, model):
-    """One network's gradients, moments, statistics and movement under PyTorch's names."""
+    """Returns one network's gradients, moments, statistics and movement under PyTorch's names."""
     gradient, adam = model.opt_state
     first = jax.tree.map(lambda x: np.asarray(x, np.float64), start.params)
     trees = {
@@ -131,7 +131,7 @@ def state_by_name(start, model):
 
 
 def expected(stored, norm, *steps):
-    """What PyTorch computed up to the last of some steps."""
+    """Returns PyTorch's results after some steps, with the losses up to the last of them."""
     truth = values.part(stored, norm)
     found = {f"{i}/{name}": values.part(truth, f"{i}/{name}") for i in steps for name in NETWORKS}
     found = {f"{place}/{key}": value for place, arrays in found.items() for key, value in arrays.items()}
@@ -139,7 +139,7 @@ def expected(stored, norm, *steps):
 
 
 def compare(found, truth, tolerance=1e-8):
-    """All arrays of every kind, each relative to its largest value."""
+    """Compares all arrays of every kind, each relative to its largest value."""
     kinds = {name.rpartition("/")[0] for name in truth}
     pick = lambda arrays, kind: {name: value for name, value in arrays.items() if name.rpartition("/")[0] == kind}
     assert set(found) == set(truth)
@@ -148,7 +148,7 @@ def compare(found, truth, tolerance=1e-8):
 
 @pytest.fixture(scope="module")
 def step_without_norm():
-    """Shared by all tests of mutations."""
+    """The step of all tests that change a number."""
     return make_step("none")
 
 
@@ -160,25 +160,25 @@ def test_ten_steps_equal_pytorchs_in_float64(norm, stored, step_without_norm, re
     truth = expected(stored, norm, 1, 10)
     for name in truth:
         if "/moved/" in name:
-            # Adam divides rounding errors by rounding errors where nothing has an influence
+            # Adam divides rounding errors by rounding errors at parameters without influence
             idle = values.without_influence(values.part(stored, f"{norm}/1/{name.split('/')[1]}/gradients"))
             for arrays in (found, truth):
                 arrays[name] = np.where(idle[name.rpartition("/")[2]], 0, arrays[name])
-    for kind, apart in compare(found, truth).items():
-        record_property(kind or "losses", f"{apart:.1e}")
+    for kind, difference in compare(found, truth).items():
+        record_property(kind or "losses", f"{difference:.1e}")
 
 
 @pytest.mark.parametrize(
     ("changed", "kind"),
     [
-        ({"discriminator_weight": 1.0}, "discriminator/gradients"),  # the loss not halved
+        ({"discriminator_weight": 1.0}, "discriminator/gradients"),  # the loss is not halved
         ({"epsilon": 1e-7}, "moved"),
         ({"update": "simultaneous"}, "generator/gradients"),
         ({"dropout_level": 3}, "generator/gradients"),
     ],
 )
-def test_a_step_done_otherwise_is_told_from_the_references(changed, kind, stored, step_without_norm):
-    numbers = {name: value for name, value in changed.items() if name in REFERENCE}
+def test_the_comparison_detects_a_changed_step(changed, kind, stored, step_without_norm):
+    numbers = {name: value for name, value in changed.items() if name in ORIGINAL}
     with jax.enable_x64(True):
         step = step_without_norm if numbers else make_step("none", **changed)
         found = run("none", step, stored, dtype="float64", count=1, **numbers)
@@ -190,27 +190,27 @@ def test_a_step_done_otherwise_is_told_from_the_references(changed, kind, stored
 
 
 @pytest.mark.parametrize("norm", ["batch", "instance"])
-def test_ten_steps_in_float32_stay_as_close_as_pytorchs_own(norm, stored, record_property):
-    """Bounds: 10 times what PyTorch's float32 is off (losses 1e-7, gradients 6e-6 and 2.5e-4, parameters 3e-7)."""
+def test_ten_steps_in_float32_round_about_as_much_as_pytorchs(norm, stored, record_property):
+    """Bounds: 10 times the error of PyTorch's float32 (losses 1e-7, gradients 6e-6 and 2.5e-4, parameters 3e-7)."""
     found = run(norm, make_step(norm), stored, dtype="float32", count=10)
     truth = values.part(stored, norm)
     for kind, arrays in values.summary(norm, truth, truth).items():
         bound = 10 * truth[f"noise/{kind}"]
-        apart = values.assert_agree(values.summary(norm, found, truth)[kind], arrays, bound)
-        record_property(kind, f"{apart:.1e}, bound {bound:.1e}")
+        difference = values.assert_agree(values.summary(norm, found, truth)[kind], arrays, bound)
+        record_property(kind, f"{difference:.1e}, bound {bound:.1e}")
 
 
-def test_biases_before_an_instance_norm_change_no_output_so_they_can_be_left_out(stored):
+def test_biases_before_an_instance_norm_change_no_output(stored):
     shapes = values.shapes(stored, "instance/generator")
     drawn = values.weights("steps_instance/generator", shapes)
     idle = values.without_influence(values.part(stored, "instance/1/generator/gradients"))
     names = [name for name, where in idle.items() if name.endswith(".bias") and where.all()]
-    # All but those that no norm follows: the first, the innermost and the last convolution's.
+    # All biases but those without a norm after them: of the first, the innermost and the last convolution.
     assert len(names) == sum(name.endswith(".bias") for name in shapes) - 3
     moved = drawn | {name: drawn[name] + 3 for name in names}
     x = values.uniform("instance/x", 1, values.STEP_SIZE, values.STEP_SIZE, 3)
     with jax.enable_x64(True):
-        unet = make_model("instance", **REFERENCE).generator
+        unet = make_model("instance", **ORIGINAL).generator
         apply = jit(lambda params, x: unet.apply(params, {}, x, train=True)[0])
         outputs = []
         for weights in (drawn, moved, drawn | {"model.model.0.bias": drawn["model.model.0.bias"] + 3}):

@@ -1,9 +1,9 @@
-"""Records what PyTorch computes, for the parity tests: `python tests/reference/record.py` writes the .npz beside it.
+"""Records PyTorch's results for the parity tests: `python tests/reference/record.py` writes the .npz files beside it.
 
-Run it where PyTorch and numpy are installed (nothing else is needed), from anywhere; a few seconds on a CPU. It need only
-run again when `torch_pix2pix.py`, `tests/helpers/reference_values.py` or what is recorded here changes. Everything is computed in
-float64; networks and steps in float32 too, only to know how far PyTorch's own rounding takes it from the truth: that is
-stored as `noise` and printed. Recorded with torch 2.13.0 (CPU).
+It needs only PyTorch and NumPy and runs for a few seconds on a CPU. Run it again only if `torch_pix2pix.py`,
+`tests/helpers/reference_values.py` or the recordings here change. Everything is computed in float64. Networks and steps are
+computed in float32 too, to measure PyTorch's own rounding error, which is printed and stored as `noise`. The stored files
+were recorded with torch 2.13.0 on a CPU.
 """
 
 import sys
@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import torch
-import torch_pix2pix as reference
+import torch_pix2pix as original
 from helpers import reference_values as values
 from torch import Tensor, nn
 from torch.nn import functional
@@ -24,17 +24,17 @@ Arrays = dict[str, np.ndarray]
 
 
 def tensor(name: str, *shape: int, **limits: float) -> Tensor:
-    """`values.uniform` as a float64 tensor."""
+    """Returns `values.uniform` as a float64 tensor."""
     return torch.from_numpy(values.uniform(name, *shape, **limits)).double()
 
 
 def under(prefix: str, arrays: Mapping[str, np.ndarray]) -> Arrays:
-    """The same arrays with a prefix before their names."""
+    """Returns the same arrays with a prefix before their names."""
     return {f"{prefix}/{name}": value for name, value in arrays.items()}
 
 
 def with_gradients(fn: Callable[..., Tensor], name: str, **inputs: Tensor) -> Arrays:
-    """The value of `fn`, and the gradients by every input of that value, or of its sum weighed by random numbers."""
+    """Returns the value of `fn` and the gradients of all inputs, for a random cotangent if the value is no scalar."""
     inputs = {key: value.clone().requires_grad_() for key, value in inputs.items()}
     y = fn(**inputs)
     y.backward(tensor(f"{name}/cotangent", *y.shape) if y.ndim else None)
@@ -46,7 +46,7 @@ def with_gradients(fn: Callable[..., Tensor], name: str, **inputs: Tensor) -> Ar
 
 
 def record_ops() -> Arrays:
-    """Every operation and layer, value and gradients."""
+    """Records values and gradients of every operation and layer."""
     found: Arrays = {}
 
     def record(name: str, fn: Callable[..., Tensor], **inputs: Tensor) -> None:
@@ -95,7 +95,7 @@ def record_ops() -> Arrays:
                     fn(inputs["input"] * 0.5)
                 for key, value in (("mean", mean), ("var", var)):
                     found[f"batch_norm_train/{name}/{key}_{calls}"] = value.numpy().astype(np.float32)
-        if shape[2:] != (1, 1):  # which PyTorch refuses
+        if shape[2:] != (1, 1):  # PyTorch refuses a single pixel
             record(f"instance_norm/{name}", nn.InstanceNorm2d(channels), input=x)
     return found
 
@@ -112,7 +112,7 @@ ADVERSARIAL = {
 
 
 def record_losses() -> Arrays:
-    """Losses with gradients, the rate of every epoch by every policy, and Adam."""
+    """Records losses with gradients, the rate of every epoch by every policy, and Adam."""
     found: Arrays = {}
     logits = torch.tensor(values.LOGITS, dtype=torch.float64)
     one = torch.ones_like(logits)
@@ -126,7 +126,7 @@ def record_losses() -> Arrays:
         found |= under(f"{name}/smooth", with_gradients(smooth, "loss", x=logits))
 
     fake, target = tensor("pictures/fake", 2, 3, 4, 5), tensor("pictures/target", 2, 3, 4, 5)
-    target[0, 0] = fake[0, 0]  # where the slope of l1 is a choice
+    target[0, 0] = fake[0, 0]  # here the gradient of l1 is a convention
     found |= under("l1", with_gradients(functional.l1_loss, "loss", input=fake, target=target))
     found |= under("l2", with_gradients(functional.mse_loss, "loss", input=fake, target=target))
     found |= under("gradient_penalty", gradient_penalty())
@@ -151,26 +151,26 @@ def record_losses() -> Arrays:
 
 
 def gradient_penalty() -> Arrays:
-    """Of a small PatchGAN, by the paper: the mean score of each mixture's patches, the slope's length squared minus 1."""
-    net = reference.PatchGan((3, 4), 4, "instance").double()
+    """Records the paper's gradient penalty of a small PatchGAN, from the mean logit of each interpolation's patches."""
+    net = original.PatchGan((3, 4), 4, "instance").double()
     shapes = fill(net, "gradient_penalty")
     input, real, fake = (tensor(f"gradient_penalty/{key}", 2, 2, 16, 12) for key in ("input", "real", "fake"))
-    share = tensor("gradient_penalty/share", 2, 1, 1, 1, low=0)
-    mixed = (share * real + (1 - share) * fake).requires_grad_()
+    fraction = tensor("gradient_penalty/share", 2, 1, 1, 1, low=0)
+    mixed = (fraction * real + (1 - fraction) * fake).requires_grad_()
     score = net(torch.cat([input, mixed], 1)).mean((1, 2, 3)).sum()
-    (slope,) = torch.autograd.grad(score, mixed, create_graph=True)
-    value = 10 * ((slope.flatten(1).norm(2, dim=1) - 1) ** 2).mean()
+    (gradient,) = torch.autograd.grad(score, mixed, create_graph=True)
+    value = 10 * ((gradient.flatten(1).norm(2, dim=1) - 1) ** 2).mean()
     value.backward()
-    # A bias added at last has no part in the slope: PyTorch then has no gradient.
+    # The gradient does not depend on the last bias, whose own gradient is then None in PyTorch.
     zeros = torch.zeros_like
     gradients = {key: (zeros(p) if p.grad is None else p.grad).numpy() for key, p in net.named_parameters()}
     return {"y": value.detach().numpy(), **shapes, **under("gradients", gradients)}
 
 
 def adam(factor: Callable[[int], float]) -> Arrays:
-    """Ten steps of two to an epoch, gradients from large ones down to rounding errors and exact zeros."""
+    """Records ten steps, two per epoch, with gradients from large ones down to rounding errors and zero."""
     x = nn.Parameter(tensor("adam/x", 8))
-    optimizer = reference.adam(nn.ParameterList([x]))
+    optimizer = original.adam(nn.ParameterList([x]))
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
     found, before = {}, x.detach().clone()
     for step in range(10):
@@ -188,7 +188,7 @@ def adam(factor: Callable[[int], float]) -> Arrays:
 
 
 def fill(net: nn.Module, name: str, **options: float) -> Arrays:
-    """Gives a network the weights of a name; gives its names and shapes back, to be stored."""
+    """Sets a network's weights to those of a name, and returns its names and shapes for storage."""
     shapes = {key: tuple(value.shape) for key, value in net.state_dict().items()}
     drawn = values.weights(name, shapes, **options)
     net.load_state_dict({key: torch.from_numpy(value) for key, value in drawn.items()})
@@ -196,14 +196,14 @@ def fill(net: nn.Module, name: str, **options: float) -> Arrays:
 
 
 def statistics(net: nn.Module) -> Arrays:
-    """The running statistics of a network."""
+    """Returns the running statistics of a network."""
     return {key: value.clone().numpy() for key, value in net.state_dict().items() if "running" in key}
 
 
 def run_network(name: str, dtype: torch.dtype) -> tuple[Arrays, Arrays, Arrays]:
-    """Shapes, results of the forward passes, and gradients."""
+    """Returns shapes, results of the forward passes, and gradients."""
     kind, norm, _, shape, options = values.NETWORKS[name]
-    net = reference.fix_dropout(getattr(reference, kind)(norm=norm, **options)).to(dtype)
+    net = original.fix_dropout(getattr(original, kind)(norm=norm, **options)).to(dtype)
     shapes = fill(net, name, gain=values.GAINS[kind])
     x = tensor(f"{name}/x", *shape).to(dtype).requires_grad_()
     forward = {"eval": net.eval()(x).detach().numpy()}
@@ -215,7 +215,7 @@ def run_network(name: str, dtype: torch.dtype) -> tuple[Arrays, Arrays, Arrays]:
 
 
 def record_networks() -> Arrays:
-    """Every small network whole, and the large U-Net."""
+    """Records every small network, and the large U-Net."""
     found: Arrays = {}
     for name, (_, _, dtype, *_) in values.NETWORKS.items():
         shapes, *exact = run_network(name, torch.float64)
@@ -228,7 +228,7 @@ def record_networks() -> Arrays:
 
     results = {}
     for dtype in (torch.float64, torch.float32):
-        net = reference.Unet(dropout=0.0).to(dtype)
+        net = original.Unet(dropout=0.0).to(dtype)
         shapes = fill(net, "unet_256_whole", spread=0.02)
         x = tensor("unet_256_whole/x", 1, 3, 256, 256).to(dtype)
         with torch.no_grad():
@@ -240,21 +240,21 @@ def record_networks() -> Arrays:
 
 
 def run_steps(norm: str, dtype: torch.dtype, count: int = 10) -> Arrays:
-    """Shapes; the losses of all steps, and after the first and the last one all that a step changed."""
+    """Returns shapes, the losses of all steps, and everything that a step changes after the first and the last step."""
     nets = {
-        "generator": reference.fix_dropout(reference.Unet(values.STEP_WIDTHS, norm=norm)).to(dtype),
-        "discriminator": reference.PatchGan(values.STEP_JUDGE_WIDTHS, norm=norm).to(dtype),
+        "generator": original.fix_dropout(original.Unet(values.STEP_WIDTHS, norm=norm)).to(dtype),
+        "discriminator": original.PatchGan(values.STEP_JUDGE_WIDTHS, norm=norm).to(dtype),
     }
     found: Arrays = {}
     for name, net in nets.items():
         found |= under(name, fill(net, f"steps_{norm}/{name}"))
     before = {name: {k: p.detach().double().clone() for k, p in net.named_parameters()} for name, net in nets.items()}
-    optimizers = {name: reference.adam(net) for name, net in nets.items()}
+    optimizers = {name: original.adam(net) for name, net in nets.items()}
     losses = []
     for step in range(1, count + 1):
         shape = (values.STEPS[norm], 3, values.STEP_SIZE, values.STEP_SIZE)
         batch = [tensor(f"steps_{norm}/{key}/{step}", *shape).to(dtype) for key in ("input", "target")]
-        result = reference.train_step(*nets.values(), *optimizers.values(), *batch)
+        result = original.train_step(*nets.values(), *optimizers.values(), *batch)
         losses.append([value.item() for value in result.values()])
         for name, net in nets.items() if step in (1, count) else ():
             kept = {f"statistics/{key}": value for key, value in statistics(net).items()}
@@ -268,7 +268,7 @@ def run_steps(norm: str, dtype: torch.dtype, count: int = 10) -> Arrays:
 
 
 def record_steps() -> Arrays:
-    """Ten whole training steps with every norm."""
+    """Records ten training steps with every norm."""
     found: Arrays = {}
     for norm in values.STEPS:
         exact, rough = (run_steps(norm, dtype) for dtype in (torch.float64, torch.float32))

@@ -1,12 +1,12 @@
-"""Records the small files of `files/` that test_torch_files.py reads; PyTorch is needed here, and only here.
+"""Records the small files of `files/` that `tests/pytorch/` reads.
 
-From the root of the repository, in an environment with torch and numpy:
+Run it from the root of the repository, in an environment with torch and numpy:
 
     python tests/reference/record_files.py
 
-Each `NAME.pth` is what torch.save made of a few tensors in one of its ways, and `expected.npz` holds under `NAME/TENSOR`
-what torch reads from it (bfloat16 as float32). The files in the repository were made by PyTorch 2.13.0; those of the legacy
-format name their storages by addresses in memory, and so differ from run to run.
+Each `NAME.pth` holds a few tensors in one of the formats of torch.save, and `expected.npz` holds under `NAME/TENSOR` the
+values that torch reads from it (bfloat16 as float32). The stored files were made by PyTorch 2.13.0. Files of the legacy
+format name their storages by memory addresses, and so differ from run to run.
 """
 
 import collections
@@ -19,6 +19,7 @@ FILES = Path(__file__).parent / "files"
 
 
 def record() -> None:
+    """Writes all files."""
     FILES.mkdir(exist_ok=True)
     torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 4), torch.nn.BatchNorm2d(3))

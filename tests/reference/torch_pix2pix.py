@@ -1,10 +1,10 @@
-"""pix2pix in PyTorch, as the reference computes it and with the reference's names: what p2p_jax is measured against.
+"""pix2pix in PyTorch with the PyTorch original's computation and names, for comparison with p2p_jax.
 
-The one PyTorch file of the project. Nothing of p2p_jax imports it and no test does; `record.py` beside it records
-golden values with it, and scripts that compare or time both import it. Pictures are NCHW in [-1, 1].
+Neither p2p_jax nor any test imports it: `record.py` beside it records golden values with it, and scripts that compare or
+time both programs import it. Pictures are NCHW in [-1, 1].
 
-Written from tables of layers and of state_dict names and shapes, not from the reference's code. Activations work in
-place as the reference's do, so that a skip connection of the U-Net carries what it carries there.
+It is written from tables of layers and of state_dict names and shapes, not from the PyTorch original's code. Activations
+work in place as there, so that the U-Net's skip connections carry the same values.
 """
 
 from collections.abc import Sequence
@@ -17,17 +17,17 @@ UNET_128 = (64, 128, 256, 512, 512, 512, 512)
 
 
 def norm_layer(kind: str, channels: int) -> nn.Module:
-    """A norm of the reference by its name: batch (affine, tracking), instance (neither) or none."""
+    """Builds a norm by its name: batch (affine, with running statistics), instance (without either) or none."""
     return {"batch": nn.BatchNorm2d, "instance": nn.InstanceNorm2d, "none": lambda _: nn.Identity()}[kind](channels)
 
 
 def needs_bias(kind: str) -> bool:
-    """Whether convolutions before this norm carry a bias."""
+    """Whether convolutions before this norm have a bias."""
     return kind == "instance"
 
 
 class UnetBlock(nn.Module):
-    """One level of the U-Net with all levels below it; gives its input and its output stacked, the input first."""
+    """One level of the U-Net with all levels below it; it returns its input and its output stacked, the input first."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Unet(nn.Module):
         widths: features after each halving.
         in_channels, out_channels: of the pictures.
         norm: batch, instance or none.
-        dropout: rate on the decoder's levels from the fifth on but for the innermost one; 0 for no dropout.
+        dropout: rate in the decoder's levels from the fifth on except the innermost; 0 for no dropout.
     """
 
     def __init__(
@@ -94,12 +94,12 @@ class Unet(nn.Module):
         self.model = block
 
     def forward(self, x: Tensor) -> Tensor:
-        # The first convolution reads x, nothing writes to it: in place begins one level below.
+        # No activation overwrites x: the first in-place activation is one level below.
         return self.model(x)
 
 
 class ResnetBlock(nn.Module):
-    """Two convolutions of 3 x 3 around which the input is added."""
+    """A residual block of two 3 x 3 convolutions."""
 
     def __init__(self, width: int, *, norm: str, dropout: float):
         super().__init__()
@@ -118,10 +118,10 @@ class Resnet(nn.Module):
 
     Args:
         width: features of the first convolution; the blocks have four times as many.
-        blocks: how many residual blocks.
+        blocks: number of residual blocks.
         in_channels, out_channels: of the pictures.
         norm: batch, instance or none.
-        dropout: rate inside each block; 0 for no dropout, which shifts the names in a block.
+        dropout: rate inside each block; 0 for no dropout, which changes the names in a block.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class Resnet(nn.Module):
 
 
 class PatchGan(nn.Module):
-    """The discriminator of patches: 70 pixels (`n_layers` 3) by default.
+    """The PatchGAN discriminator; by default its patches have 70 pixels (`n_layers` 3).
 
     Args:
         widths: features of all convolutions but the last.
@@ -173,7 +173,7 @@ class PatchGan(nn.Module):
 
 
 class PixelGan(nn.Module):
-    """The discriminator of single pixels: three convolutions of 1 x 1."""
+    """The PixelGAN discriminator: three 1 x 1 convolutions."""
 
     def __init__(self, width: int = 64, in_channels: int = 6, norm: str = "batch"):
         super().__init__()
@@ -192,17 +192,17 @@ class PixelGan(nn.Module):
 
 
 def patchgan_widths(layers: int, width: int = 64) -> tuple[int, ...]:
-    """Widths of the PatchGAN by the reference's `n_layers`."""
+    """Returns the widths of the PatchGAN for the PyTorch original's `n_layers`."""
     return tuple(width * min(2**i, 8) for i in range(layers + 1))
 
 
 def init_weights(net: nn.Module, kind: str = "normal", gain: float = 0.02) -> None:
-    """Sets initial values as the reference does: convolutions by `kind`, batch norm to N(1, gain) and 0, biases to 0.
+    """Draws initial values as the PyTorch original does: kernels by `kind`, batch norm from N(1, gain), biases 0.
 
     Args:
         net: changed in place.
         kind: normal (N(0, gain)), xavier, kaiming (which ignores the gain) or orthogonal.
-        gain: standard deviation, or factor of it.
+        gain: standard deviation, or a factor of it.
     """
     fill = {
         "normal": lambda w: nn.init.normal_(w, 0.0, gain),
@@ -221,7 +221,7 @@ def init_weights(net: nn.Module, kind: str = "normal", gain: float = 0.02) -> No
 
 
 class FixedDropout(nn.Module):
-    """Dropout whose mask is a checkerboard over picture, channel, row and column, so that others can compute it too."""
+    """Dropout whose mask is a checkerboard over picture, channel, row and column, which p2p_jax can reproduce."""
 
     def __init__(self, rate: float):
         super().__init__()
@@ -237,7 +237,7 @@ class FixedDropout(nn.Module):
 
 
 def fix_dropout(net: nn.Module) -> nn.Module:
-    """Puts `FixedDropout` in the place of every dropout, which keeps all names; gives the same network back."""
+    """Replaces every dropout by `FixedDropout`, which keeps all names; returns the same network."""
     for module in list(net.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, nn.Dropout):
@@ -246,7 +246,7 @@ def fix_dropout(net: nn.Module) -> nn.Module:
 
 
 def adam(net: nn.Module, rate: float = 2e-4, *, fused: bool | None = None) -> torch.optim.Adam:
-    """The reference's optimizer of one network; `fused` chooses how PyTorch computes it."""
+    """Returns the PyTorch original's optimizer of one network; `fused` selects PyTorch's implementation."""
     return torch.optim.Adam(net.parameters(), rate, betas=(0.5, 0.999), eps=1e-8, fused=fused)
 
 
@@ -260,14 +260,15 @@ def train_step(
     *,
     l1_weight: float = 100.0,
 ) -> dict[str, Tensor]:
-    """One step of training by the reference's order; both networks must be in training mode.
+    """Runs one training step in the PyTorch original's order; both networks must be in training mode.
 
-    One fake; the discriminator on (input, fake) towards 0 and, in a pass of its own, on (input, target) towards 1, the
-    sum halved, its update; then the generator through the updated discriminator, from the same fake.
+    The generator makes one fake. The discriminator sees (input, fake) with target 0 and, in a pass of its own,
+    (input, target) with target 1; its loss is half the sum, and it is updated. Then the generator is updated through the
+    updated discriminator, from the same fake.
 
     Returns:
-        the losses: discriminator_loss, generator_gan, generator_l1 (not weighed) and generator_loss. The gradients stay
-        in the parameters' `grad`: the discriminator's are those of its own loss.
+        the losses discriminator_loss, generator_gan, generator_l1 (not weighted) and generator_loss. The gradients stay in
+        the parameters' `grad`; the discriminator's are those of its own loss.
     """
     cross_entropy = nn.functional.binary_cross_entropy_with_logits
     fake = generator(input)
@@ -282,8 +283,8 @@ def train_step(
 
     discriminator.requires_grad_(False)
     generator_optimizer.zero_grad()
-    judged = discriminator(torch.cat([input, fake], 1))
-    gan, l1 = cross_entropy(judged, torch.ones_like(judged)), (fake - target).abs().mean()
+    logits = discriminator(torch.cat([input, fake], 1))
+    gan, l1 = cross_entropy(logits, torch.ones_like(logits)), (fake - target).abs().mean()
     g_loss = gan + l1_weight * l1
     g_loss.backward()
     generator_optimizer.step()
