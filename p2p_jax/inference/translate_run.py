@@ -73,13 +73,10 @@ def translate(
     """
     if batch_size < 1:
         raise UserError(f"--batch-size was given {batch_size}: it must be at least 1.")
-    if isinstance(run, Translator):
-        translator = run
-    else:
-        translator = load(run, checkpoint_step=checkpoint_step, mode=mode, trust=trust, build=build)
+    options: Any = {"checkpoint_step": checkpoint_step, "mode": mode, "trust": trust, "build": build}
+    translator = run if isinstance(run, Translator) else load(run, **options)
     paths = [Path(path) for path in ([inputs] if isinstance(inputs, str | Path) else inputs)]
-    index, total = share
-    files, output = find_pictures(paths, translator.data)[index::total], Path(output)
+    files, output = find_pictures(paths, translator.data)[share[0] :: share[1]], Path(output)
     wanted = leave_out_existing(files, output, suffix) if skip_existing else files
     unreadable: list[str] = []
     written: list[Path] = []

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from helpers.runs import skip_report
@@ -39,7 +40,7 @@ def finished(cells, tmp_path_factory):
                     assert variables.keys() >= TINY.keys()
                     variables |= TINY
         finally:
-            matplotlib.pyplot.close("all")
+            plt.close("all")
             matplotlib.use(backend)
     return folder, variables
 

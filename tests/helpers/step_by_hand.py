@@ -11,6 +11,14 @@ def cross_entropy(logits, target):
     return -(target * jnp.log(p) + (1 - target) * jnp.log(1 - p)).mean()
 
 
+def mean_penalty(score, key, real, fake):
+    """Returns the mean of (gradient norm - 1) squared at interpolations of each real and its fake picture."""
+    fraction = jax.random.uniform(key, (len(real), 1, 1, 1), real.dtype)
+    mixed = fraction * real + (1 - fraction) * fake
+    norm = jnp.sqrt((jax.grad(score)(mixed) ** 2).sum((1, 2, 3)))
+    return ((norm - 1) ** 2).mean()
+
+
 def step_by_hand(
     model, state, batch, *, loss=cross_entropy, real_target=1.0, d_weight=0.5, l1_weight=100.0, sequential=True, penalty=0.0
 ):
@@ -23,11 +31,8 @@ def step_by_hand(
     fake, g_state = generate(g.params)
 
     def gradient_penalty(params):
-        fraction = jax.random.uniform(jax.random.fold_in(key, PENALTY), (len(x), 1, 1, 1), x.dtype)
-        mixed = fraction * y + (1 - fraction) * fake
         score = lambda z: model.discriminator.apply(params, d.state, pair(z), train=False)[0].mean((1, 2, 3)).sum()
-        length = jnp.sqrt((jax.grad(score)(mixed) ** 2).sum((1, 2, 3)))
-        return penalty * ((length - 1) ** 2).mean()
+        return penalty * mean_penalty(score, jax.random.fold_in(key, PENALTY), y, fake)
 
     def d_loss(params):
         on_fake, d_state = model.discriminator.apply(params, d.state, pair(fake), train=True)

@@ -68,6 +68,12 @@ def nchw(x):
     return np.asarray(x).transpose(0, 3, 1, 2)
 
 
+def float32_bounds(stored, kind):
+    """Returns bounds of the forward pass and the gradients: 10 times PyTorch's largest rounding in networks of a kind."""
+    noise = np.max([stored[f"{other}/noise"] for other in values.NETWORKS if values.NETWORKS[other][0] == kind], axis=0)
+    return min(10 * noise[0], 1e-5), 10 * noise[1]
+
+
 @pytest.mark.parametrize("name", mostly_slow(values.NETWORKS, keep=5))
 def test_network_equals_pytorchs_in_value_statistics_and_every_gradient(name, stored, monkeypatch, record_property):
     kind, _, dtype, shape, options = values.NETWORKS[name]
@@ -103,9 +109,7 @@ def test_network_equals_pytorchs_in_value_statistics_and_every_gradient(name, st
     forward |= {key: value for key, value in found.items() if "running" in key}
     by_name = convert.to_torch(converted.options, gradients[0], new)
     by_name = {key: value for key, value in by_name.items() if "running" not in key and "tracked" not in key}
-    # PyTorch's own rounding: the largest among all networks of the kind
-    noise = np.max([stored[f"{other}/noise"] for other in values.NETWORKS if values.NETWORKS[other][0] == kind], axis=0)
-    bounds = (min(10 * noise[0], 1e-5), 10 * noise[1]) if dtype == "float32" else (1e-9, 1e-9)
+    bounds = float32_bounds(stored, kind) if dtype == "float32" else (1e-9, 1e-9)
     results = {"forward": forward, "gradients": {"x": nchw(gradients[1]), **by_name}}
     for (part, arrays), bound in zip(results.items(), bounds, strict=True):
         digests = {key: values.digest(value) for key, value in arrays.items()}

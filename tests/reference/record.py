@@ -45,39 +45,38 @@ def with_gradients(fn: Callable[..., Tensor], name: str, **inputs: Tensor) -> Ar
 # Operations
 
 
-def record_ops() -> Arrays:
-    """Records values and gradients of every operation and layer."""
+def record(name: str, fn: Callable[..., Tensor], **inputs: Tensor) -> Arrays:
+    """Returns the value and the gradients of one operation, in float32, with its name before their names."""
+    results = under(name, with_gradients(fn, name, **inputs))
+    return {key: value.astype(np.float32) for key, value in results.items()}
+
+
+def record_convolution(
+    name: str, fn: Callable[..., Tensor], x: tuple[int, ...], kernel: tuple[int, ...], features: int
+) -> Arrays:
+    """Records one convolution of arrays of these shapes."""
+    shapes = {"x": x, "kernel": kernel, "bias": (features,)}
+    inputs = {key: tensor(f"{name}/{key}", *shape) for key, shape in shapes.items()}
+    return record(name, lambda x, kernel, bias: fn(x, kernel, bias), **inputs)
+
+
+def record_convolutions() -> Arrays:
+    """Records convolutions and transposed convolutions."""
     found: Arrays = {}
-
-    def record(name: str, fn: Callable[..., Tensor], **inputs: Tensor) -> None:
-        results = under(name, with_gradients(fn, name, **inputs))
-        found.update({key: value.astype(np.float32) for key, value in results.items()})
-
     for name, (h, w, kh, kw, channels, features, stride, padding) in values.CONVOLUTIONS.items():
-        name, fn = f"conv2d/{name}", partial(functional.conv2d, stride=stride, padding=padding)
-        record(
-            name,
-            lambda x, kernel, bias, fn=fn: fn(x, kernel, bias),
-            x=tensor(f"{name}/x", 2, channels, h, w),
-            kernel=tensor(f"{name}/kernel", features, channels, kh, kw),
-            bias=tensor(f"{name}/bias", features),
-        )
+        fn, x, kernel = functional.conv2d, (2, channels, h, w), (features, channels, kh, kw)
+        fn = partial(fn, stride=stride, padding=padding)
+        found |= record_convolution(f"conv2d/{name}", fn, x, kernel, features)
     for name, (h, w, kh, kw, channels, features, stride, padding, extra) in values.TRANSPOSED.items():
-        name = f"conv2d_transpose/{name}"
-        fn = partial(functional.conv_transpose2d, stride=stride, padding=padding, output_padding=extra)
-        record(
-            name,
-            lambda x, kernel, bias, fn=fn: fn(x, kernel, bias),
-            x=tensor(f"{name}/x", 2, channels, h, w),
-            kernel=tensor(f"{name}/kernel", channels, features, kh, kw),
-            bias=tensor(f"{name}/bias", features),
-        )
-    for pad in (1, 3):
-        record(f"reflect_pad/{pad}", nn.ReflectionPad2d(pad), input=tensor(f"reflect_pad/{pad}/x", 2, 3, 5, 4))
-    activations = {"relu": nn.ReLU(), "leaky_relu": nn.LeakyReLU(0.2), "tanh": nn.Tanh(), "sigmoid": nn.Sigmoid()}
-    for name, fn in activations.items():
-        record(name, fn, input=torch.tensor(values.LOGITS, dtype=torch.float64))
+        fn, x, kernel = functional.conv_transpose2d, (2, channels, h, w), (channels, features, kh, kw)
+        fn = partial(fn, stride=stride, padding=padding, output_padding=extra)
+        found |= record_convolution(f"conv2d_transpose/{name}", fn, x, kernel, features)
+    return found
 
+
+def record_norms() -> Arrays:
+    """Records batch norm with both kinds of statistics and with its updates of the running ones, and instance norm."""
+    found: Arrays = {}
     for name, (shape, middle) in values.NORMALISED.items():
         channels = shape[1]
         norm = nn.BatchNorm2d(channels).double()
@@ -89,15 +88,26 @@ def record_ops() -> Arrays:
         for mode in ("train", "eval"):
             mean, var = (torch.from_numpy(drawn[f"running_{key}"]).double() for key in ("mean", "var"))
             fn = partial(functional.batch_norm, running_mean=mean, running_var=var, training=mode == "train")
-            record(f"batch_norm_{mode}/{name}", fn, **inputs)
+            found |= record(f"batch_norm_{mode}/{name}", fn, **inputs)
             for calls in (1, 2) if mode == "train" else ():
                 if calls == 2:
                     fn(inputs["input"] * 0.5)
                 for key, value in (("mean", mean), ("var", var)):
                     found[f"batch_norm_train/{name}/{key}_{calls}"] = value.numpy().astype(np.float32)
         if shape[2:] != (1, 1):  # PyTorch refuses a single pixel
-            record(f"instance_norm/{name}", nn.InstanceNorm2d(channels), input=x)
+            found |= record(f"instance_norm/{name}", nn.InstanceNorm2d(channels), input=x)
     return found
+
+
+def record_ops() -> Arrays:
+    """Records values and gradients of every operation and layer."""
+    found = record_convolutions()
+    for pad in (1, 3):
+        found |= record(f"reflect_pad/{pad}", nn.ReflectionPad2d(pad), input=tensor(f"reflect_pad/{pad}/x", 2, 3, 5, 4))
+    activations = {"relu": nn.ReLU(), "leaky_relu": nn.LeakyReLU(0.2), "tanh": nn.Tanh(), "sigmoid": nn.Sigmoid()}
+    for name, fn in activations.items():
+        found |= record(name, fn, input=torch.tensor(values.LOGITS, dtype=torch.float64))
+    return found | record_norms()
 
 
 # --------------------------------------------------------------------------------------------------------------------

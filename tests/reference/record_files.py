@@ -18,16 +18,9 @@ import torch
 FILES = Path(__file__).parent / "files"
 
 
-def record() -> None:
-    """Writes all files."""
-    FILES.mkdir(exist_ok=True)
-    torch.manual_seed(0)
-    network = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 4), torch.nn.BatchNorm2d(3))
-    network(torch.randn(2, 2, 8, 8))  # the running statistics move, and num_batches_tracked is 1
-    state = network.state_dict()
-    assert state._metadata  # the BUILD opcode
-    shared = torch.randn(4, 6)
-    parts = {
+def views_of(shared: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Returns views of one tensor, which share its storage."""
+    return {
         "whole": shared,
         "transposed": shared.t(),
         "row": shared[2],
@@ -37,7 +30,11 @@ def record() -> None:
         "expanded": shared[0, :1].expand(5),
         "none": shared[:0],
     }
-    kinds = {
+
+
+def tensors_of_all_dtypes() -> dict[str, torch.Tensor]:
+    """Returns tensors with extreme values of every dtype, a scalar and an empty tensor."""
+    return {
         "float64": torch.tensor([0.1, -0.0, float("inf"), float("nan")], dtype=torch.float64),
         "float16": torch.tensor([[0.1, 65504.0, -6e-8]], dtype=torch.float16),
         "int64": torch.tensor([-(2**63), 2**63 - 1]),
@@ -49,6 +46,17 @@ def record() -> None:
         "scalar": torch.tensor(1.5),
         "empty": torch.zeros(0, 3),
     }
+
+
+def record() -> None:
+    """Writes all files."""
+    FILES.mkdir(exist_ok=True)
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 4), torch.nn.BatchNorm2d(3))
+    network(torch.randn(2, 2, 8, 8))  # the running statistics move, and num_batches_tracked is 1
+    state = network.state_dict()
+    assert state._metadata  # the BUILD opcode
+    views, kinds = views_of(torch.randn(4, 6)), tensors_of_all_dtypes()
     wide = torch.tensor([0.1, -0.0, 3e38, 1e-40, float("inf"), float("nan")]).to(torch.bfloat16)
     brain = {"bfloat16": wide, "transposed": torch.randn(2, 3).to(torch.bfloat16).t(), "scalar": wide[0], "empty": wide[:0]}
     legacy = {"_use_new_zipfile_serialization": False}
@@ -62,8 +70,8 @@ def record() -> None:
         ("bfloat16_legacy", brain, legacy),
         ("kinds", kinds, {}),
         ("kinds_legacy", kinds, legacy),
-        ("shared", parts, {}),
-        ("shared_legacy", parts, legacy),
+        ("shared", views, {}),
+        ("shared_legacy", views, legacy),
         ("parameters", dict(network.named_parameters()), {}),
         ("parameters_legacy", dict(network.named_parameters()), legacy),
         ("no_tensors", {}, {}),
