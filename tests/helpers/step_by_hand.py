@@ -19,6 +19,12 @@ def mean_penalty(score, key, real, fake):
     return ((norm - 1) ** 2).mean()
 
 
+def updated(optimizer, grads, network):
+    """Returns (params, optimizer state) after one update."""
+    updates, state = optimizer.update(grads, network.opt_state)
+    return jax.tree.map(jnp.add, network.params, updates), state
+
+
 def step_by_hand(
     model, state, batch, *, loss=cross_entropy, real_target=1.0, d_weight=0.5, l1_weight=100.0, sequential=True, penalty=0.0
 ):
@@ -37,26 +43,21 @@ def step_by_hand(
     def d_loss(params):
         on_fake, d_state = model.discriminator.apply(params, d.state, pair(fake), train=True)
         on_real, d_state = model.discriminator.apply(params, d_state, pair(y), train=True)
-        total = loss(on_fake, 0.0) + loss(on_real, real_target)
-        if penalty:
-            total += gradient_penalty(params)
+        total = loss(on_fake, 0.0) + loss(on_real, real_target) + (gradient_penalty(params) if penalty else 0.0)
         return d_weight * total, (on_fake, on_real, d_state)
 
     (d_value, (on_fake, on_real, d_state)), d_grads = jax.value_and_grad(d_loss, has_aux=True)(d.params)
-    updates, d_opt = model.discriminator_optimizer.update(d_grads, d.opt_state)
-    d_params = jax.tree.map(jnp.add, d.params, updates)
+    d_params, d_opt = updated(model.discriminator_optimizer, d_grads, d)
 
     def g_loss(params):
         fake = generate(params)[0]
         critic = d_params if sequential else d.params
         logits, last = model.discriminator.apply(critic, d_state, pair(fake), train=True)
-        last = last if sequential else d_state  # the same pass as the discriminator's own on the fake
         gan, l1 = loss(logits, 1.0), (batch.get("weight", 1.0) * abs(fake - y)).mean()
-        return gan + l1_weight * l1, (gan, l1, last)
+        return gan + l1_weight * l1, (gan, l1, last if sequential else d_state)  # else d_state has its statistics
 
     (g_value, (gan, l1, d_state)), g_grads = jax.value_and_grad(g_loss, has_aux=True)(g.params)
-    updates, g_opt = model.generator_optimizer.update(g_grads, g.opt_state)
-    g_params = jax.tree.map(jnp.add, g.params, updates)
+    g_params, g_opt = updated(model.generator_optimizer, g_grads, g)
     return {
         "generator": (g_params, g_state, g_opt),
         "discriminator": (d_params, d_state, d_opt),

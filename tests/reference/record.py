@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Arrays = dict[str, np.ndarray]
+Shape = tuple[int, ...]
 
 
 def tensor(name: str, *shape: int, **limits: float) -> Tensor:
@@ -51,9 +52,7 @@ def record(name: str, fn: Callable[..., Tensor], **inputs: Tensor) -> Arrays:
     return {key: value.astype(np.float32) for key, value in results.items()}
 
 
-def record_convolution(
-    name: str, fn: Callable[..., Tensor], x: tuple[int, ...], kernel: tuple[int, ...], features: int
-) -> Arrays:
+def record_convolution(name: str, fn: Callable[..., Tensor], x: Shape, kernel: Shape, features: int) -> Arrays:
     """Records one convolution of arrays of these shapes."""
     shapes = {"x": x, "kernel": kernel, "bias": (features,)}
     inputs = {key: tensor(f"{name}/{key}", *shape) for key, shape in shapes.items()}
@@ -64,13 +63,12 @@ def record_convolutions() -> Arrays:
     """Records convolutions and transposed convolutions."""
     found: Arrays = {}
     for name, (h, w, kh, kw, channels, features, stride, padding) in values.CONVOLUTIONS.items():
-        fn, x, kernel = functional.conv2d, (2, channels, h, w), (features, channels, kh, kw)
-        fn = partial(fn, stride=stride, padding=padding)
-        found |= record_convolution(f"conv2d/{name}", fn, x, kernel, features)
+        fn, kernel = partial(functional.conv2d, stride=stride, padding=padding), (features, channels, kh, kw)
+        found |= record_convolution(f"conv2d/{name}", fn, (2, channels, h, w), kernel, features)
     for name, (h, w, kh, kw, channels, features, stride, padding, extra) in values.TRANSPOSED.items():
-        fn, x, kernel = functional.conv_transpose2d, (2, channels, h, w), (channels, features, kh, kw)
-        fn = partial(fn, stride=stride, padding=padding, output_padding=extra)
-        found |= record_convolution(f"conv2d_transpose/{name}", fn, x, kernel, features)
+        fn = partial(functional.conv_transpose2d, stride=stride, padding=padding, output_padding=extra)
+        kernel = (channels, features, kh, kw)
+        found |= record_convolution(f"conv2d_transpose/{name}", fn, (2, channels, h, w), kernel, features)
     return found
 
 
@@ -78,13 +76,11 @@ def record_norms() -> Arrays:
     """Records batch norm with both kinds of statistics and with its updates of the running ones, and instance norm."""
     found: Arrays = {}
     for name, (shape, middle) in values.NORMALISED.items():
-        channels = shape[1]
-        norm = nn.BatchNorm2d(channels).double()
+        norm = nn.BatchNorm2d(shape[1]).double()
         shapes = {key: tuple(value.shape) for key, value in norm.state_dict().items()}
         drawn = values.weights(f"batch_norm/{name}", shapes)
         x = tensor(f"normalised/{name}", *shape, low=middle - 2, high=middle + 1)
-        inputs = {"input": x, "weight": torch.from_numpy(drawn["weight"]).double()}
-        inputs["bias"] = torch.from_numpy(drawn["bias"]).double()
+        inputs = {"input": x, **{key: torch.from_numpy(drawn[key]).double() for key in ("weight", "bias")}}
         for mode in ("train", "eval"):
             mean, var = (torch.from_numpy(drawn[f"running_{key}"]).double() for key in ("mean", "var"))
             fn = partial(functional.batch_norm, running_mean=mean, running_var=var, training=mode == "train")
@@ -95,7 +91,7 @@ def record_norms() -> Arrays:
                 for key, value in (("mean", mean), ("var", var)):
                     found[f"batch_norm_train/{name}/{key}_{calls}"] = value.numpy().astype(np.float32)
         if shape[2:] != (1, 1):  # PyTorch refuses a single pixel
-            found |= record(f"instance_norm/{name}", nn.InstanceNorm2d(channels), input=x)
+            found |= record(f"instance_norm/{name}", nn.InstanceNorm2d(shape[1]), input=x)
     return found
 
 
