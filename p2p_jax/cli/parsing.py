@@ -65,14 +65,15 @@ def _explain(printed: str, known: list[Option], argv: list[str], program: str) -
     """One sentence for what tyro printed about a mistake."""
     text = " ".join(re.sub(r"\x1b\[[\d;]*m|\[/?bold\]|[╭╮╰╯│─]|-{5,}", " ", printed).split())
     text = text.split("Argument helptext:")[0].split("For full helptext")[0].strip()
-    if choice := re.search(r"invalid choice '(.*?)' for argument '([\w.-]+)(?:,.*?)?'. Expected one of \((.*)\)", text):
-        choices = re.findall(r"'(.*?)'", choice[3])
-        return f"{choice[2]} was given {choice[1]}: it is one of {', '.join(choices)}{suggest(choice[1], choices)}"
-    wrong = re.search(r"(?:[Ee]rror parsing|[Mm]issing value for argument) '?(-[\w.-]+)", text)
+    wrong = re.search(r"(?:[Ee]rror parsing|[Mm]issing value for argument|for argument) '?(-[\w.-]+)", text)
     option = next((each for each in known if wrong and wrong[1] in (each.name, *each.other_names)), None)
     if option is not None:
-        typed = " ".join(_typed_words(argv, option)) or "no value"
-        return f"{option.name} was given {typed}: it takes {_in_words(option.values)}; see {program} --help."
+        typed = _typed_words(argv, option)
+        given = f"{option.name} was given {' '.join(typed) or 'no value'}"
+        if "|" in option.values and " " not in option.values:
+            choices = option.values.split("|")
+            return f"{given}: it is one of {', '.join(choices)}{suggest(typed[0], choices) if typed else ''}"
+        return f"{given}: it takes {_in_words(option.values)}; see {program} --help."
     if "Missing from" in text or "equired" in text:
         needed = [each for each in known if each.default is dataclasses.MISSING]
         positional = [each for each in needed if not each.name.startswith("-")]
