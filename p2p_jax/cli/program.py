@@ -27,17 +27,17 @@ HELP = """usage: p2p-jax COMMAND ...
 
 Image-to-image translation with conditional GANs (pix2pix) in JAX.
 
-  train NAME|FILE.py      train a translator, or go on with a run (--workdir DIR)
+  train NAME|FILE.py      train a translator, or resume a run (--workdir DIR)
   translate WORKDIR IN…   translate pictures or folders (--output DIR)
-  evaluate WORKDIR        L1, PSNR and SSIM on a split, beside two baselines
+  evaluate WORKDIR        measure L1, PSNR and SSIM on a split, beside two baselines
   report WORKDIR          write the report of a run again
-  summary NAME|FILE.py    layers, shapes and parameters of an experiment's networks
+  summary NAME|FILE.py    show the layers, shapes and parameters of an experiment's networks
   data COMMAND            prepare, check and make data sets: p2p-jax data --help
-  import-torch FILE.pth…  checkpoints of the PyTorch original into a workdir (--workdir DIR)
-  export-torch WORKDIR    and back (--output DIR)
+  import-torch FILE.pth…  make a workdir from checkpoints of the PyTorch original (--workdir DIR)
+  export-torch WORKDIR    write the networks of a run as such checkpoints (--output DIR)
 
-  p2p-jax COMMAND --help  the options of a command
-  --version               the version of p2p-jax and of what it runs on
+  p2p-jax COMMAND --help  show the options of a command
+  --version               show the version of p2p-jax and of the packages it runs on
 """
 
 

@@ -98,7 +98,7 @@ def run_steps(
             except (NotFinite, Stopped):
                 raise
             except Exception:
-                _rescue(run, state, at)
+                _rescue(run, state, at, tools)
                 raise
             if stop:
                 raise _stop(run, at.done, caught)
@@ -164,19 +164,25 @@ def _stop(run: Run, done: int, caught: list[int]) -> Stopped:
     )
 
 
-def _rescue(run: Run, state: TrainState, at: Position) -> None:
-    """Saves the state before an unexpected error ends the run, where that is possible.
+def _rescue(run: Run, state: TrainState, at: Position, tools: Tools) -> None:
+    """Writes the rows and saves the state before an unexpected error ends the run, where that is possible.
 
-    Several processes save together or not at all, and an error within a call leaves no state.
+    Several processes save together or not at all. An error within a call leaves no state, and before the first step there
+    is nothing to save.
     """
     if processes.count() > 1:
         return
     with suppress(Exception):
-        for call in at.waiting:
-            fetch_metrics(call)  # a state after losses that are not finite is not worth keeping
+        # A state after losses that are not finite is not worth keeping: reading them raises NotFinite.
+        _read_metrics(run, at, tools, down_to=0)
+        step = int(state.step)
+        if step == 0 or step in run.manager.all_steps():
+            return
+        if at.interval.metrics:
+            _end_interval(run, at, tools, step, {})
         _save(run, state, None)
         run.manager.wait_until_finished()
-        run.console.print(f"The state after step {int(state.step)} was saved.")
+        run.console.print(f"The state after step {step} was saved.")
 
 
 def _is_due(config: Config, name: str, before: int, done: int) -> bool:

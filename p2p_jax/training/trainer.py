@@ -115,7 +115,7 @@ def open_data(request: Request) -> tuple[Experiment, Dataset, Mesh]:
         raise UserError(f"--overwrite would remove {experiment.file} itself: give another --workdir.")
     if changed:
         request.console.print(
-            "The pictures have changed since the run was started; it goes on with those of now.", style="yellow"
+            "The pictures have changed since the run was started; it resumes with the present ones.", style="yellow"
         )
     mesh = make_mesh(config.batch_size // config.accumulate, model=config.model_parallel)
     config = resolve_config(config, dataset.splits["train"].count(), mesh.shape["data"])

@@ -97,8 +97,7 @@ def test_a_crashed_run_of_calls_goes_on_bit_for_bit(tmp_path, monkeypatch, cache
     assert train(tmp_path / "whole", *options) == 0
     with monkeypatch.context() as patch:
         stop_after(patch, 2, crash)
-        with pytest.raises(RuntimeError, match="a crash"):
-            train(tmp_path / "crashed", *options)
+        assert train(tmp_path / "crashed", *options) == 70
     assert steps_of(tmp_path / "crashed")[-1] < 8
     assert train(tmp_path / "crashed") == 0
     assert leaves_of(tmp_path / "crashed") == leaves_of(tmp_path / "whole")

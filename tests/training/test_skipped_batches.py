@@ -108,10 +108,10 @@ def test_as_many_as_may_be_left_out_in_a_row_are_passed_over():
 def test_the_batch_that_did_it_is_left_out(tmp_path, capsys, fault, per_call):
     assert start(tmp_path, "--steps-per-call", per_call, fault=fault) == 0
     said = capsys.readouterr().out
-    assert said.count("(white) is left out from now on") == 3
+    assert said.count("(white) is skipped from now on") == 3
     left_out = left_out_of(tmp_path / "run", 12)
     assert [index // 6 for index in left_out] == [0, 1, 2], "once in each epoch"
-    assert f"3 batches were left out: {', '.join(map(str, left_out))}." in said
+    assert f"3 batches were skipped: {', '.join(map(str, left_out))}." in said
     rows = {row["step"]: row for row in rows_of(tmp_path / "run")}
     assert list(rows) == (list(range(1, 13)) if per_call == "1" else [5, 10, 12])
     assert all(np.isfinite(list(row.values())).all() for row in rows.values())
@@ -147,13 +147,20 @@ def test_what_is_left_is_the_run_without_those_batches(tmp_path, flags):
 
 
 @pytest.mark.parametrize("taken", mostly_slow([1, 3, 6]))
-def test_an_interrupted_run_leaves_out_the_same(tmp_path, monkeypatch, taken):
+def test_an_interrupted_run_skips_the_same(tmp_path, monkeypatch, taken):
+    """From the state that was saved at the crash; and without it, from the last checkpoint, with the same rows too."""
     with monkeypatch.context() as patch:
         stop_after(patch, taken, crash)
-        with pytest.raises(RuntimeError, match="a crash"):
-            start(tmp_path)
+        assert start(tmp_path) == 70
+    shutil.copytree(tmp_path / "run", tmp_path / "killed")
+    for step in steps_of(tmp_path / "killed"):
+        if step % 4:
+            shutil.rmtree(tmp_path / "killed" / "checkpoints" / str(step))
     assert start(tmp_path) == 0
-    assert_as_whole(tmp_path / "run")
+    assert left_out_of(tmp_path / "run", 12) == left_out_of(whole_run(), 12)
+    assert leaves_of(tmp_path / "run") == leaves_of(whole_run())
+    assert start(tmp_path, workdir="killed") == 0
+    assert_as_whole(tmp_path / "killed")
 
 
 def test_going_back_before_the_first_checkpoint_starts_anew(tmp_path):
@@ -183,12 +190,12 @@ def test_a_run_that_stopped_goes_on_when_told_to_skip(tmp_path, capsys):
 
 def test_networks_that_are_broken_themselves_end_the_run(tmp_path, monkeypatch, capsys):
     for module in (skipped_batches, trainer):
-        monkeypatch.setattr(module, "MOST_LEFT_OUT", 3)
+        monkeypatch.setattr(module, "MOST_SKIPPED", 3)
     always = VALUE.replace("white", "jnp.abs(fake).sum() > 0")
     assert start(tmp_path, fault=always) == 1
     output = capsys.readouterr()
-    assert output.out.count("is left out from now on") == 3
-    assert "though 3 batches were left out before, so training stopped; no checkpoint had been written" in output.err
+    assert output.out.count("is skipped from now on") == 3
+    assert "though 3 batches were skipped before, so training stopped; no checkpoint had been written" in output.err
     assert steps_of(tmp_path / "run") == []
 
 
@@ -233,4 +240,4 @@ def test_checkpoints_of_older_versions_have_left_out_none(tmp_path):
 def test_the_report_says_how_many(tmp_path):
     shutil.copytree(whole_run(), tmp_path / "run")
     assert main(["report", str(tmp_path / "run"), "--trust"]) == 0
-    assert "<p>3 batches were left out:" in (tmp_path / "run" / "report" / "index.html").read_text()
+    assert "<p>3 batches were skipped:" in (tmp_path / "run" / "report" / "index.html").read_text()
