@@ -92,6 +92,7 @@ def test_a_whole_run_from_python_prints_nothing(tmp_path, monkeypatch, capsys, c
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
+@pytest.mark.slow
 def test_a_run_with_a_build_of_its_own_needs_it_in_every_function(tmp_path, monkeypatch):
     skip_report(monkeypatch)
     run, pairs = tmp_path / "run", folder_of_pairs(tmp_path / "pairs", 1)

@@ -178,7 +178,9 @@ def test_the_python_example_trains_translates_and_evaluates(tmp_path, monkeypatc
     assert names["translator"](np.zeros((1, 16, 16, 3), np.uint8)).shape == (1, 16, 16, 3)
 
 
-@pytest.fixture(scope="module", params=[README, EXTENDING], ids=["readme", "extending"])
+@pytest.fixture(
+    scope="module", params=[README, pytest.param(EXTENDING, marks=pytest.mark.slow)], ids=["readme", "extending"]
+)
 def experiment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of an example, with a smaller U-Net where the example gives its widths."""
     path = tmp_path_factory.mktemp(request.param.stem) / "my_experiment.py"

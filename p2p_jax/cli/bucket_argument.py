@@ -11,7 +11,7 @@ from p2p_jax.workdir.bucket.fetch import local_copy_of
 from p2p_jax.workdir.bucket.paths import is_url
 
 TRAINING = ("train", "import-torch")
-"""Commands that let no other one send."""
+"""Commands that end if another process uploads to the same workdir."""
 
 
 READING = ("translate", "evaluate", "report", "export-torch")
@@ -20,11 +20,11 @@ READING = ("translate", "evaluate", "report", "export-torch")
 
 @contextmanager
 def local_workdir(argv: list[str]) -> Iterator[list[str]]:
-    """A command line of `p2p-jax` with a folder in the place of a workdir in a bucket.
+    """Yields a command line in which a local copy replaces the URL of a workdir.
 
     Raises:
-        UserError: the bucket cannot be reached, or something else than a workdir was given as a URL.
-        Stopped: not all could be sent; the rest is kept in the folder.
+        UserError: the bucket cannot be reached, or something other than a workdir was given as a URL.
+        Stopped: some files could not be uploaded and are kept in the local copy.
     """
     place = _find_url(argv)
     if place is None:
@@ -37,7 +37,7 @@ def local_workdir(argv: list[str]) -> Iterator[list[str]]:
 
 
 def _find_url(argv: list[str]) -> int | None:
-    """Where in a command line the URL of a workdir is; all other URLs are refused."""
+    """The place of the URL of a workdir in a command line, or None. All other URLs are refused."""
     found, positionals = None, 0
     for place, word in enumerate(argv[1:], 1):
         before = argv[place - 1] if argv[place - 1].startswith("-") and "=" not in argv[place - 1] else ""

@@ -6,7 +6,7 @@ import traceback
 
 
 def run_child() -> None:
-    """Runs `p2p-jax` with this process's line and leaves, whatever comes of it."""
+    """Runs `p2p-jax` with the command line of this process, and ends the process with its exit code."""
     from p2p_jax.cli import main
 
     try:
@@ -20,7 +20,7 @@ def run_child() -> None:
 
 
 def exit_child(code: int) -> None:
-    """Ends a child with an exit code, without waiting long for other processes where something went wrong in this one."""
+    """Ends a child with an exit code. After a failure it does not wait long for the other processes."""
     jax = sys.modules.get("jax")
     if code and jax is not None and jax.distributed.is_initialized():
         from p2p_jax.devices.processes import leave

@@ -1,4 +1,4 @@
-"""Compiled programs, kept in the user's cache folder so that the next start compiles nothing. The commands turn it on."""
+"""The cache of compiled programs in the user's cache folder, with which the next start compiles nothing."""
 
 import glob
 import hashlib
@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 LIMIT = 2**30
-"""Bytes that all programs together may take."""
+"""Largest size of all cached programs together, in bytes."""
 
 
 OWN_FOLDER = "JAX_COMPILATION_CACHE_DIR"
@@ -20,16 +20,16 @@ OWN_FOLDER = "JAX_COMPILATION_CACHE_DIR"
 LEAST_TIME = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
 
 
-# What the compiler tunes its code to, in the words of Linux on x86 and on ARM.
+# The fields of /proc/cpuinfo that describe what XLA compiles for, on x86 and on ARM.
 CPU_FIELDS = ("vendor_id", "cpu family", "model", "model name", "flags")
 CPU_FIELDS += ("CPU implementer", "CPU architecture", "CPU variant", "CPU part", "Features")
 
 
 def turn_on() -> None:
-    """Keeps the programs that JAX compiles from now on, and uses those that are kept.
+    """Turns the cache on for all programs that JAX compiles from now on.
 
-    What the user told JAX holds: a folder of their own (JAX_COMPILATION_CACHE_DIR), with all its rules, or none
-    (JAX_ENABLE_COMPILATION_CACHE=false). Where no folder can be made, everything is compiled as ever.
+    The user's own settings win: another folder (JAX_COMPILATION_CACHE_DIR), or no cache
+    (JAX_ENABLE_COMPILATION_CACHE=false). Where the folder cannot be made, there is no cache.
     """
     import jax
 
@@ -43,15 +43,15 @@ def turn_on() -> None:
     trim(folder.parent)
     jax.config.update("jax_compilation_cache_dir", str(folder))
     if LEAST_TIME not in os.environ:
-        # Reading a program takes a millisecond, compiling the least of them ten: it pays for all.
+        # Reading a program takes one millisecond and compiling even the smallest takes ten, so all are cached.
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def find_folder() -> Path:
-    """Where the programs of this machine are kept.
+    """The folder of the programs of this machine.
 
-    Each kind of CPU has a folder of its own: programs hold its instructions, and JAX would run them on another that shares
-    the home folder.
+    Each kind of CPU has a folder of its own, because programs contain its instructions, and JAX would run them on another
+    kind of CPU that shares the home folder.
 
     Raises:
         RuntimeError: there is no home folder.
@@ -69,7 +69,7 @@ def find_folder() -> Path:
 
 
 def trim(folder: Path, limit: int = LIMIT) -> None:
-    """Removes the files of a folder and its sub-folders that were not used for the longest time, down to `limit` bytes."""
+    """Removes the least recently used files of a folder and its sub-folders until at most `limit` bytes are left."""
     found: list[tuple[float, int, Path]] = []
     for path in folder.rglob("*"):
         with suppress(OSError):  # another run has just removed it
@@ -85,10 +85,10 @@ def trim(folder: Path, limit: int = LIMIT) -> None:
 
 
 def mend(warning: str) -> bool:
-    """Whether a warning is about a kept program that cannot be read or written; then it is removed, to be written anew.
+    """Removes a damaged program that JAX warns about, and returns whether the warning was about one.
 
-    JAX compiles in its place, so there is nothing to tell, but would never replace the file, such as a run that was
-    killed leaves one.
+    JAX compiles such a program again, so the user needs no warning, but it would never replace the damaged file, which a
+    killed run may leave.
 
     Args:
         warning: its text.
@@ -103,7 +103,7 @@ def mend(warning: str) -> bool:
 
 
 def _describe_cpu() -> str:
-    """What programs are compiled for, as far as the system tells it."""
+    """A description of the CPU, as far as the system gives one."""
     lines = [platform.processor()]
     with suppress(OSError), open("/proc/cpuinfo") as file:
         for line in file:

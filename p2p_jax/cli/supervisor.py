@@ -1,7 +1,7 @@
-"""The parent of a process that works with others: it tells in words, and by its exit code, what ended it.
+"""The parent of a distributed worker: it reports why the worker ended, in a sentence and an exit code.
 
-When a process is lost, JAX ends the others by SIGABRT, in the middle of whatever they do, and no handler in Python runs. So
-the work is done in a child, and this parent, which imports no JAX, stays to say what happened.
+When a process is lost, JAX ends the others by SIGABRT, and no handler in Python runs. So a child does the work, and this
+parent, which imports no JAX, stays to report.
 """
 
 import os
@@ -17,34 +17,38 @@ from p2p_jax.errors import EXIT_CODES, RESTART
 
 
 def needs_parent(argv: list[str]) -> bool:
-    """Whether a command line asks for several processes, and this is not the child already."""
+    """Whether a command line asks for several processes, and this process is not the child already."""
     return PARENT not in os.environ and any(word.replace("_", "-").startswith(OPTION) for word in argv)
 
 
 SEVERED = r"Gloo|NCCL|[Cc]onnection (reset|closed|refused|aborted)|Broken pipe|[Cc]oordination ?[Ss]ervice|UNAVAILABLE"
-"""What an error of JAX says that comes of another process's end."""
+"""Matches the errors of JAX that the end of another process causes."""
 
 
-START_AGAIN = "start all of them again with the same lines: the run goes on from its last checkpoint."
+START_AGAIN = "start all of them again with the same commands: the run resumes from its last checkpoint."
 
 
 CHILD = "from p2p_jax.cli.child import run_child; run_child()"
 
 
 def supervise(argv: list[str], program: str) -> int:
-    """Runs `p2p-jax` with this line in a child and returns its exit code, or 75 where another process was lost.
+    """Runs `p2p-jax` in a child and returns its exit code, or 75 where another process was lost.
 
-    Ctrl-C and SIGTERM are handed on to the child, which saves and ends.
+    Ctrl-C and SIGTERM are passed on to the child, which saves and ends.
+
+    Args:
+        argv: the command line.
+        program: the name that messages begin with.
     """
     environment = os.environ | {PARENT: str(os.getpid())}
-    # A group of its own: Ctrl-C in a terminal reaches this process alone, which hands it on once.
+    # In a process group of its own: Ctrl-C in a terminal reaches only this process, which passes it on once.
     own_group: dict[str, Any] = {"process_group": 0} if os.name == "posix" else {}
     child = subprocess.Popen([sys.executable, "-c", CHILD, *argv], env=environment, **own_group)
 
-    def hand_on(number: int, _frame: FrameType | None) -> None:
+    def pass_on(number: int, _frame: FrameType | None) -> None:
         child.send_signal(number)
 
-    before = {number: signal.signal(number, hand_on) for number in EXIT_CODES}
+    before = {number: signal.signal(number, pass_on) for number in EXIT_CODES}
     try:
         code = child.wait()
     finally:
@@ -54,7 +58,7 @@ def supervise(argv: list[str], program: str) -> int:
         return code
     if code == -signal.SIGABRT:
         sentence = (
-            f"another process of this run was lost (what is above names it), so this one was ended too; {START_AGAIN}"
+            f"another process of this run was lost (the lines above name it), so this one was ended too; {START_AGAIN}"
         )
     else:
         name = signal.Signals(-code).name
@@ -64,7 +68,7 @@ def supervise(argv: list[str], program: str) -> int:
 
 
 def explain_severed(error: BaseException) -> str | None:
-    """One sentence where an error comes of another process's end, or None. Most often JAX ends this process before."""
+    """One sentence for an error that the end of another process caused, or None. Most often JAX ends this process first."""
     seen: BaseException | None = error
     while PARENT in os.environ and seen is not None:
         if type(seen).__name__ in ("JaxRuntimeError", "XlaRuntimeError") and re.search(SEVERED, str(seen)):

@@ -1,4 +1,4 @@
-"""Values that no run can have: each is refused by one sentence."""
+"""Checks of a config: a value that no run can have is refused with one sentence."""
 
 import math
 

@@ -31,7 +31,7 @@ def resolve_length(config: Config, num_pairs: int) -> Config:
 
 
 def resolve_group_sizes(config: Config, devices: int) -> Config:
-    """Fills in the sizes of groups that share statistics: as many pictures as a device has at a time.
+    """Fills in the sizes of groups that share statistics: the number of pictures that a device has at a time.
 
     Stored with the run, they stay what they are on another number of devices, and so do its figures.
 

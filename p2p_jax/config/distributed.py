@@ -1,7 +1,7 @@
-"""Several processes on one run, on one machine or on many: how they are started and found. No jax is imported here.
+"""Several processes on one run, on one machine or on several: the options that start them and let them find each other.
 
-Each process runs the same command line; a parent without JAX watches over it, so that whatever ends it, in the program or
-in the libraries below, is told in a sentence and by an exit code (see `supervisor`).
+Each process runs the same command. A parent without JAX watches it, so that any end of it is reported in a sentence and an
+exit code (see `cli.supervisor`). Imports no JAX.
 """
 
 from dataclasses import dataclass
@@ -12,36 +12,36 @@ OPTION = "--distributed."
 
 
 PARENT = "P2P_JAX_PARENT"
-"""Names the parent, in a child's environment, by its process id."""
+"""The variable in a child's environment that holds the process id of its parent."""
 
 
 @dataclass(frozen=True)
 class Distributed:
-    """Several processes that work on one thing. Each gets the same line, but for its own index."""
+    """Several processes that work together. All run the same command, each with its own index."""
 
     auto: bool = False
-    """Find the other processes as Cloud TPU, SLURM, Kubernetes or Open MPI tell of them."""
+    """Find the other processes by what Cloud TPU, SLURM, Kubernetes or Open MPI provide."""
     coordinator: str | None = None
-    """HOST:PORT where the first process listens, on that address alone, and where the others find it."""
+    """HOST:PORT where the first process listens, on that address only, and where the others find it."""
     processes: int | None = None
-    """How many there are."""
+    """Number of the processes."""
     index: int | None = None
-    """Which of them this is, from 0 on."""
+    """Number of this process, from 0 on."""
     devices: tuple[int, ...] | None = None
-    """The devices of this machine that are this process's, such as 0 1; by default all."""
+    """The devices of this machine that this process uses, such as 0 1; by default all."""
     heartbeat: int = 100
-    """Seconds after which a process that gives no sign of life is taken for lost, which ends all others."""
+    """Seconds without a heartbeat after which a process counts as lost, which ends all others."""
     step_timeout: int = 1800
-    """Seconds without a step, compilation and validation included, after which a run is taken for hanging and is ended."""
+    """Seconds without a step, compilation and validation included, after which a run counts as hanging and is ended."""
 
 
 def is_asked_for(options: Distributed) -> bool:
-    """Whether there are to be several processes."""
+    """Whether the options ask for several processes."""
     return options.auto or any(each is not None for each in (options.coordinator, options.processes, options.index))
 
 
 def check_distributed(options: Distributed, *, independent: bool = False) -> None:
-    """Refuses what cannot start.
+    """Refuses options that do not fit together.
 
     Args:
         options: as given.

@@ -1,4 +1,4 @@
-"""The fields of a config, whichever they are: by name, compared, as JSON and back. No jax is imported here."""
+"""Fields of configs: access by name, comparison, and conversion to JSON and back. Imports no JAX."""
 
 import dataclasses
 import types

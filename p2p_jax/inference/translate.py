@@ -32,7 +32,7 @@ def make_translate(
 ) -> Callable[[Any, Any, Array, Array], Array]:
     """Makes the jitted function `(params, state, key, pictures) -> pictures` of a generator.
 
-    Every picture goes through by itself, so that its result does not depend on what else is in the batch.
+    Every picture is translated alone, so its result does not depend on the rest of the batch.
 
     Args:
         generator: the network.
@@ -64,10 +64,10 @@ class Translator:
     Attributes:
         params, state: of the generator.
         apply: `(params, state, key, pictures) -> pictures`, jitted.
-        data: what both sides are.
-        fit: how pictures are brought to size.
+        data: the kinds of pictures on both sides.
+        fit: how pictures are resized.
         step: of the checkpoint.
-        native_by_default: whether files are translated at their own scale if nothing else is said.
+        native_by_default: whether files are translated at their own scale unless the caller chooses.
     """
 
     params: Any
@@ -81,7 +81,7 @@ class Translator:
 
     @property
     def input_channels(self) -> int:
-        """Channels of the stored values that it takes."""
+        """Channels of the stored values of an input."""
         return stored_channels(self.data.input)
 
     def __call__(self, pictures: np.ndarray, *, seed: int = 0) -> np.ndarray:
@@ -110,7 +110,7 @@ class Translator:
         return made[0] if single else made
 
     def native(self, picture: np.ndarray, *, seed: int = 0) -> np.ndarray:
-        """Translates one picture (h, w, c) at its own scale: mirrored to a size the network takes, cut off again.
+        """Translates one picture (h, w, c) at its own scale: mirrors it to a size that the network takes, then crops.
 
         Raises:
             UserError: as for calling it, or no multiple up to 4096 pixels suits the network.
@@ -122,7 +122,7 @@ class Translator:
         return made[:height, :width]
 
     def _find_multiple(self, height: int, width: int) -> int:
-        """The smallest power of two such that the network takes, and gives back, the size filled up to it."""
+        """The smallest power of two to whose multiples a picture must be padded so that the network keeps its size."""
         if (height, width) not in self._multiples:
             multiple = 1
             while not self._fits(height + -height % multiple, width + -width % multiple):

@@ -1,4 +1,4 @@
-"""Files through a trained translator: found, brought to size, translated, and written at their own size."""
+"""Translating files: finds them, resizes them, translates them, and writes the results at the size of the files."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,11 +17,11 @@ from p2p_jax.inference.translate import Translator
 
 
 class Inputs(NamedTuple):
-    """What one result is made from.
+    """The input of one result.
 
     Attributes:
-        files: a picture, or where the network's input is stacked of several, each of them in order.
-        name: path of the result below the output folder; its ending is replaced.
+        files: one picture, or, where the network stacks several pictures, all of them in order.
+        name: path of the result below the output folder; its suffix is replaced.
     """
 
     files: tuple[Path, ...]

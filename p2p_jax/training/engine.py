@@ -1,4 +1,4 @@
-"""What runs the steps of a run: the devices, what lies on them, and the compiled programs."""
+"""The engine of a run: the devices, the data on them, and the compiled programs of the steps."""
 
 from collections.abc import Callable
 from functools import partial
@@ -25,7 +25,7 @@ class Engine(NamedTuple):
     Attributes:
         mesh: the devices.
         reader: of the training pairs.
-        store: the training pairs, where they lie on the devices.
+        store: the training pairs, if they are on the devices.
         update: from `feed.make_update`.
         programs: of its calls, by the shapes and dtypes of their batches.
     """
@@ -38,7 +38,7 @@ class Engine(NamedTuple):
 
 
 def open_engine(model: Pix2Pix, config: Config, mesh: Mesh, reader: Reader, like: TrainState) -> Engine:
-    """Makes what runs the steps of a state of such shapes, dtypes and places; nothing is compiled yet."""
+    """Opens the engine for states of the shapes, dtypes and shardings of `like`. It compiles nothing yet."""
     shardings = jax.tree.map(lambda leaf: leaf.sharding, like)
     store = open_store(reader, config, mesh)
     update = make_update(with_gathered_params(model, mesh, shardings), config, mesh, store, shardings)
@@ -46,9 +46,9 @@ def open_engine(model: Pix2Pix, config: Config, mesh: Mesh, reader: Reader, like
 
 
 def compile_ahead(engine: Engine, config: Config, like: TrainState, done: int, interval: Interval) -> None:
-    """Compiles what most calls of a run need, before there is a state beside which it would need memory.
+    """Compiles the program of most calls of a run before the state is made, so that both never need memory at once.
 
-    Where pictures have sizes of their own, or less than one whole call is left after step `done`, nothing is compiled.
+    Nothing is compiled where pictures have different sizes, or where less than one whole call is left after step `done`.
     """
     if varies(config) or done + (config.steps_per_call or 1) > (config.steps or 0):
         return
@@ -59,7 +59,7 @@ def compile_ahead(engine: Engine, config: Config, like: TrainState, done: int, i
 def find_program(
     engine: Engine, state: TrainState, batch: Any, interval: Interval
 ) -> Callable[..., tuple[TrainState, Metrics]]:
-    """The program of a call on such a batch, compiled if it is the first one of its kind; shapes will do."""
+    """The program of a call, compiled on the first batch of its shapes and dtypes. `jax.ShapeDtypeStruct`s will do."""
     kind = tuple((name, values.shape, values.dtype) for name, values in sorted(batch.items()))
     if kind not in engine.programs:
         with waiting_for(interval, "compilation"):

@@ -1,6 +1,6 @@
-"""How batches reach the step: read ahead on the host, or picked from pictures that lie on the device already.
+"""Batches on their way to the step: prefetched on the host, or selected from pictures that are already on the device.
 
-One call of the device does `steps_per_call` steps, on so many batches along a new first axis.
+One call of the device runs `steps_per_call` steps, on as many batches along a new first axis.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +25,7 @@ from p2p_jax.step import AUGMENTATION, Metrics, Pix2Pix, make_train_step
 from p2p_jax.training.skipped_batches import as_array, drop_skipped, next_index
 
 NETWORKS_FINITE = "networks_finite"
-"""Among the metrics of a step: whether the networks hold finite numbers only after it."""
+"""The metric of a step that says whether the networks hold only finite numbers after it."""
 
 
 Store = dict[str, jax.Array] | None
@@ -33,10 +33,15 @@ Store = dict[str, jax.Array] | None
 
 
 def open_store(reader: Reader, config: Config, mesh: Mesh) -> Store:
-    """Puts the training pairs on every device, where they are kept in memory whole and have one size.
+    """Puts all training pairs on every device, if they are cached in memory and have one size.
 
-    With `cache` "auto" only on accelerators, for a CPU's own memory is the host's, and for one process alone, for several
-    read no more than their shares.
+    `cache` "auto" does so only on accelerators, because the memory of a CPU is the host's, and only for a single process,
+    because several processes each read only their part of the pairs.
+
+    Args:
+        reader: of the training pairs.
+        config: of the run.
+        mesh: the devices.
     """
     auto = config.data.cache == "auto" and jax.default_backend() != "cpu" and processes.count() == 1
     wanted = config.data.cache == "device" or auto
@@ -46,14 +51,14 @@ def open_store(reader: Reader, config: Config, mesh: Mesh) -> Store:
 
 
 def _steps_per_call(config: Config) -> int:
-    return config.steps_per_call or 1  # where nothing is settled, as outside of training, single steps
+    return config.steps_per_call or 1  # unresolved configs, as outside of training, mean single steps
 
 
 def plan_calls(config: Config, done: int) -> Iterator[int]:
-    """How many steps each call does, from step `done` to the end of the run.
+    """The number of steps of each call, from step `done` to the end of the run.
 
-    Calls begin at multiples of `steps_per_call`, so that a run that is taken up again makes the same calls; the last one
-    does what is left.
+    Calls begin at multiples of `steps_per_call`, so that a resumed run makes the same calls. The last call runs the
+    remaining steps.
     """
     whole, end = _steps_per_call(config), config.steps or 0
     while done < end:
@@ -72,17 +77,16 @@ def open_stream(
     picked: bool,
     left_out: Iterable[int] = (),
 ) -> Iterator[Any]:
-    """What each call is given: batches on the devices, split over them; of several processes, each reads its own share.
+    """Yields the input of each call: batches that are split over the devices. Each of several processes reads its own part.
 
     Args:
         reader: of the training pairs.
         config: of the run.
         mesh: the devices.
         start: index of the first batch.
-        counts: how many batches each call takes, as `plan_calls` gives them; they lie along a new first axis where
-            `steps_per_call` is more than 1.
-        picked: give only which pairs are in a batch, for a store.
-        left_out: indices of batches that are not given.
+        counts: batches per call, from `plan_calls`; they lie along a new first axis where `steps_per_call` is more than 1.
+        picked: yield only the indices of the pairs in a batch, for use with a store.
+        left_out: indices of the batches to skip.
     """
     data = config.data
     stream = batches(
@@ -105,7 +109,7 @@ def open_stream(
 
 
 def describe_call(reader: Reader, config: Config, mesh: Mesh, *, picked: bool) -> Any:
-    """Shapes, dtypes and places of what `open_stream` gives to a call of `steps_per_call` steps; pictures have one size.
+    """Shapes, dtypes and shardings of the input of a call of `steps_per_call` steps, for pictures of one size.
 
     Args:
         reader: of the training pairs; one of them is read.
@@ -124,9 +128,9 @@ def describe_call(reader: Reader, config: Config, mesh: Mesh, *, picked: bool) -
 
 
 def make_vote(mesh: Mesh) -> Callable[[bool], jax.Array | bool]:
-    """A function of what this process says that tells, once its result is looked at, whether any process said True.
+    """A function of a bool whose result, once it is read, says whether any process passed True.
 
-    It waits for nobody: the answer comes over the devices, after the calls that were handed over before.
+    It does not block: the processes exchange their values over the devices, after all calls that were dispatched before.
     """
     if processes.count() == 1:
         return lambda said: said
@@ -138,19 +142,19 @@ def make_vote(mesh: Mesh) -> Callable[[bool], jax.Array | bool]:
 def make_update(
     model: Pix2Pix, config: Config, mesh: Mesh, store: Store = None, shardings: Any = None
 ) -> partial[tuple[TrainState, Metrics]]:
-    """The jitted function of one call on what `open_stream` gives: augmentation and training steps in one program.
+    """The jitted function of one call: augmentation and training steps in one program.
 
     Args:
         model: what is trained.
         config: of the run.
         mesh: the devices.
         store: from `open_store`.
-        shardings: of the state, a tree of its form; None where all of it is on every device.
+        shardings: of the state, a tree of the same structure; None where every device has the whole state.
 
     Returns:
-        `update(state, batch)`, which also takes `skipped`, from `as_array`: batches that are not given. Its metrics are
-        scalars, or where `steps_per_call` is more than 1 arrays of one value for each step. Where batches may be left out,
-        NETWORKS_FINITE is one of them: 1 or 0.
+        `update(state, batch)` on an input that `open_stream` yields. It also takes `skipped`, from `as_array`: the batches
+        that are skipped. Its metrics are scalars, or arrays with one value per step where `steps_per_call` is more than 1.
+        Where batches may be skipped, NETWORKS_FINITE is among them: 1 or 0.
     """
     step, fit = make_train_step(model, accumulate=config.accumulate), fit_of_evaluation(config)
     jitter = partial(
@@ -168,7 +172,7 @@ def make_update(
             batch = {name: pictures[batch["index"]] for name, pictures in store.items()}
         state, metrics = step(state, jitter(key, batch))
         if config.on_nan == "skip":
-            # Behind a barrier, lest the compiler mixes the question into the step.
+            # The barrier keeps XLA from fusing this check into the step.
             metrics |= {NETWORKS_FINITE: all_finite(jax.lax.optimization_barrier(state)).astype("float32")}
         return state, metrics
 

@@ -15,11 +15,10 @@ from p2p_jax.errors import Stopped
 
 STEP = """
 import hashlib, sys
-from p2p_jax import cache
-from p2p_jax.cli import run_command
+from p2p_jax.cli import compilation_cache, run_command
 
 def step(argv):
-    cache.turn_on()
+    compilation_cache.turn_on()
     import jax, numpy as np
     from p2p_jax import pix2pix
     from p2p_jax.config import Config, Data, Discriminator, Generator

@@ -45,6 +45,7 @@ def finished(cells, tmp_path_factory):
     return folder, variables
 
 
+@pytest.mark.slow
 def test_both_runs_report_every_step(finished):
     _, variables = finished
     for rows in (variables["first"], variables["second"]):
@@ -52,6 +53,7 @@ def test_both_runs_report_every_step(finished):
         assert all(np.isfinite(value) for row in rows for value in row.values())
 
 
+@pytest.mark.slow
 def test_both_runs_leave_checkpoints_and_samples(finished):
     folder, _ = finished
     for name in ("first", "edges"):
@@ -60,6 +62,7 @@ def test_both_runs_leave_checkpoints_and_samples(finished):
         assert list((run / "samples").glob("*.png"))
 
 
+@pytest.mark.slow
 def test_the_runs_differ_only_in_their_loss(finished):
     _, variables = finished
     fake, target = variables["jnp"].zeros((1, 4, 4, 3)), variables["jnp"].ones((1, 4, 4, 3))
@@ -69,6 +72,7 @@ def test_the_runs_differ_only_in_their_loss(finished):
     assert variables["first"][3]["generator_l1"] != variables["second"][3]["generator_l1"]
 
 
+@pytest.mark.slow
 def test_both_runs_are_evaluated_beside_baselines(finished):
     _, variables = finished
     assert set(variables["figures"].scores) == {"translator", "input itself", "mean training target"}
@@ -77,6 +81,7 @@ def test_both_runs_are_evaluated_beside_baselines(finished):
     assert variables["scores"]["first"] != variables["scores"]["edges"]
 
 
+@pytest.mark.slow
 def test_new_pictures_are_translated(finished):
     _, variables = finished
     for pictures in variables["outputs"].values():

@@ -57,7 +57,7 @@ def test_groups_stay_what_they_were_when_the_run_goes_on_with_other_devices(tmp_
     on_one_device(monkeypatch)
     capsys.readouterr()
     assert train(moved, *FOUR, *BY_GROUP) == 0
-    assert "Going on from step 3 of 4" in capsys.readouterr().out
+    assert "Resuming from step 3 of 4" in capsys.readouterr().out
     assert config_of(moved) == config_of(tmp_path / "whole")
     assert_close(tmp_path / "whole", moved)
     assert train(tmp_path / "whole", "--generator.group-size", "4") == 2
