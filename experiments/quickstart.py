@@ -11,7 +11,6 @@ from p2p_jax.config import Augment, Config, Data, Discriminator, Generator
 
 CONFIG = Config(
     image_size=64,
-    epochs=None,
     steps=4000,
     generator=Generator(width=32),
     discriminator=Discriminator(width=32, num_layers=2),

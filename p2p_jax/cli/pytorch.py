@@ -32,7 +32,11 @@ def export_torch(argv: list[str]) -> int:
     from p2p_jax.pytorch import workdirs
 
     written = workdirs.export_torch(
-        options.workdir, options.output, step=options.checkpoint, trust=options.trust, overwrite=options.overwrite
+        options.workdir,
+        options.output,
+        checkpoint_step=options.checkpoint,
+        trust=options.trust,
+        overwrite=options.overwrite,
     )
     for path in written:
         print(f"written: {path}")

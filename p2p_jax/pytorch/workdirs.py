@@ -105,7 +105,7 @@ def export_torch(
     workdir: str | Path,
     output: str | Path,
     *,
-    step: int | str = "latest",
+    checkpoint_step: int | str = "latest",
     trust: bool = False,
     overwrite: bool = False,
     build: Callable[[Any], Any] | None = None,
@@ -115,7 +115,7 @@ def export_torch(
     Args:
         workdir: of the run.
         output: folder for `latest_net_G.pth` and `latest_net_D.pth`.
-        step: of the checkpoint: "latest", "best" or a number.
+        checkpoint_step: "latest", "best" or a step number.
         trust: run the experiment file in the workdir even though it was put there by somebody else.
         overwrite: replace files of these names.
         build: `(config) -> Pix2Pix` of a run that was trained from Python with a `build` of its own.
@@ -137,7 +137,7 @@ def export_torch(
         raise UserError(f"{existing[0]} exists already: give another --output, or --overwrite to replace it.")
     found = load_experiment(workdir, trust=trust, build=build)
     config = found.config
-    items, step = checkpoint.restore_items(workdir, (*FILES, "ema"), step, best_metric=config.best_metric)
+    items, step = checkpoint.restore_items(workdir, (*FILES, "ema"), checkpoint_step, best_metric=config.best_metric)
     items["generator"]["params"] = items.pop("ema", items["generator"]["params"])
     counts = read_imported(workdir)
     # In a step the generator sees one batch. The discriminator sees a fake and a real one, and with sequential updates the

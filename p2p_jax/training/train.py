@@ -65,7 +65,6 @@ def train(
         >>> from p2p_jax import Config, Data, Discriminator, Generator
         >>> config = Config(
         ...     image_size=16,
-        ...     epochs=None,
         ...     steps=2,
         ...     generator=Generator(widths=(2, 2)),
         ...     discriminator=Discriminator(width=2, num_layers=1),

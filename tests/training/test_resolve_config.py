@@ -1,0 +1,33 @@
+"""The config of a run: which length wins, and what is refused."""
+
+import pytest
+from p2p_jax.config import Config
+from p2p_jax.errors import UserError
+from p2p_jax.training.resolve_config import choose_defaults, replace_length, resolve_config
+
+
+def test_steps_of_a_new_config_replace_the_default_epochs():
+    config = resolve_config(choose_defaults(Config(steps=7)), pairs=10, devices=1)
+    assert (config.epochs, config.steps, config.steps_per_epoch) == (None, 7, 10)
+
+
+def test_steps_and_other_epochs_contradict_each_other():
+    with pytest.raises(UserError, match="both epochs 100 and steps 7"):
+        resolve_config(choose_defaults(Config(epochs=100, steps=7)), pairs=10, devices=1)
+
+
+def test_a_stored_config_keeps_its_epochs():
+    stored = resolve_config(Config(), pairs=10, devices=1)
+    assert choose_defaults(stored) == stored
+
+
+def test_a_typed_length_replaces_the_other_unit():
+    assert replace_length(Config(steps=7, epochs=3), steps=None, epochs=3).steps is None
+    assert replace_length(Config(steps=7), steps=7, epochs=None).epochs is None
+
+
+def test_a_length_in_both_units_is_refused():
+    with pytest.raises(UserError, match="give one of them"):
+        replace_length(Config(), steps=1, epochs=1)
+    with pytest.raises(UserError, match="no length was given"):
+        replace_length(Config(epochs=None), steps=None, epochs=None)
