@@ -17,8 +17,8 @@ def mean_over_micro_batches(fn: Callable[[Any, Array], Any], *, batch: Any, key:
         fn: `(micro_batch, key) -> tree of arrays`.
         batch: a tree of arrays (n, ...).
         key: a random key; the key of each micro-batch is folded from it.
-        count: number of micro-batches. Micro-batch i holds the elements i, i + count, ... so that a batch that is split
-            over devices has an equal part of every micro-batch on each of them, and no element moves.
+        count: number of micro-batches. Micro-batch i holds the elements i, i + count, ... so that every device of a split
+            batch holds an equal part of each micro-batch, and no element moves between devices.
 
     Returns:
         the tree of means, in the dtypes of the results of `fn`.

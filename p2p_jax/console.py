@@ -8,18 +8,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-TOLD = 2.0  # seconds from which on a wait is worth a line where the console is no terminal
+TOLD = 2.0  # a wait of at least this many seconds gets a line if the console is not a terminal
 
 
 def open_console(*, quiet: bool = False) -> Console:
-    """The terminal, without forced line breaks and without markup; or, with `quiet`, a console that prints nothing."""
+    """Returns a console without forced line breaks and without markup; with `quiet` it prints nothing."""
     return Console(soft_wrap=True, markup=False, highlight=False, quiet=quiet)
 
 
 def progress_bar(console: Console) -> Progress:
-    """A progress bar with the elapsed time and the time left; silent where the console is no terminal.
+    """Returns a progress bar with the elapsed and the remaining time; it is silent if the console is not a terminal.
 
-    A task may have a field `left`: the seconds left, which then replace the bar's own estimate.
+    A task may have a field `left` with the remaining seconds, which replace the bar's own estimate.
     """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Clock("elapsed"), _Clock("left"))
     return Progress(*columns, console=console, disable=not console.is_terminal)
@@ -27,13 +27,13 @@ def progress_bar(console: Console) -> Progress:
 
 @contextmanager
 def waiting(console: Console, what: str) -> Iterator[None]:
-    """Names what the user waits for, with the elapsed time.
+    """Shows what the user waits for while the block runs, with the elapsed time.
 
-    A terminal shows it while it lasts. Any other console gets a line when it is over, if it took two seconds or more.
+    A terminal shows a spinner. Any other console gets one line at the end, if the block took two seconds or more.
 
     Args:
-        console: where it is shown; no other live display may be open there.
-        what: such as "compiling the training step".
+        console: where the wait is shown; no other live display may be open there.
+        what: description of the wait, such as "compiling the training step".
     """
     started = time.monotonic()
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
@@ -53,7 +53,7 @@ class _Clock(TextColumn):
         self.name = name
 
     def render(self, task: Task) -> Text:
-        """The text of a task."""
+        """Returns the text for a task."""
         seconds = task.elapsed if self.name == "elapsed" else task.fields.get("left", task.time_remaining)
         shown = (
             "-:--:--" if seconds is None else f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02}:{int(seconds) % 60:02}"

@@ -15,7 +15,7 @@ from p2p_jax.errors import UserError
 
 
 def patchgan_widths(num_layers: int = 3, width: int = 64) -> tuple[int, ...]:
-    """Returns the widths of a PatchGAN of `num_layers` halvings: 1 to 5 see patches of 16, 34, 70, 142 and 286 pixels."""
+    """Returns the widths of a PatchGAN: 1 to 5 halvings (layers) see patches of 16, 34, 70, 142 and 286 pixels."""
     return tuple(width * min(2**i, 8) for i in range(num_layers + 1))
 
 
@@ -38,8 +38,8 @@ def patchgan(
         x: (n, h, w, c), input and picture stacked, float in [-1, 1].
         widths: features of all convolutions but the last; the default is the paper's 70-pixel discriminator.
         norm: `(scope, x, *, train) -> y`.
-        use_bias: whether all convolutions but the last have a bias; None for a bias in the first, which has no norm, and
-            before instance norm.
+        use_bias: whether all convolutions but the last have a bias; None for a bias in the first one, which has no norm,
+            and in those before instance norm.
         last_bias: whether the last convolution has a bias.
         leaky_slope: of the activations.
         dtype: dtype of the computation; None for that of `x`.
@@ -91,12 +91,12 @@ def pixelgan(
     dtype: DTypeLike | None = None,
     train: bool,
 ) -> Array:
-    """The PixelGAN, which classifies every pixel by itself: three 1 x 1 convolutions.
+    """The PixelGAN, which classifies every pixel independently: three 1 x 1 convolutions.
 
     Args:
         scope: holds `conv0`, `conv1`, `conv1_norm` and `conv2`.
         x: (n, h, w, c), input and picture stacked, float in [-1, 1].
-        width: features of the first convolution; the second has 2 `width`.
+        width: features of the first convolution; the second has 2 `width` features.
         norm, use_bias, leaky_slope, dtype, train: as in `patchgan`.
         last_bias: whether the last convolution has a bias; None for a bias only with instance norm, as in the PyTorch
             original.

@@ -9,17 +9,17 @@ USAGE_ERROR = 2
 """Exit code for wrong input."""
 
 INTERNAL_ERROR = 70
-"""Exit code for a mistake of the program itself."""
+"""Exit code for an error in the program itself."""
 
 EXIT_CODES: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 75}
-"""Exit codes of a run that was told to stop by a signal: 75 asks a scheduler to start it again."""
+"""Exit codes of a run that a signal stopped: 75 asks a scheduler to start it again."""
 
 RESTART = EXIT_CODES[signal.SIGTERM]
-"""The exit code that asks for a start of all processes anew."""
+"""The exit code that asks a scheduler to start all processes again."""
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """What to say after an unknown word: "; did you mean …?" with the known word it resembles, or nothing."""
+    """Returns "; did you mean …?" with the known word that is most similar to `word`, or "" if none is similar."""
     import difflib
 
     close = difflib.get_close_matches(word, list(known), n=1)
@@ -29,13 +29,13 @@ def suggest(word: str, known: Iterable[str]) -> str:
 class UserError(ValueError):
     """A mistake of the user: its message is one sentence that says what was given, what was expected and what to do.
 
-    The command line prints that sentence and ends with exit code 2. Raise it in an experiment's own `build`, too. Any other
-    ValueError counts as a mistake of the program and shows its traceback.
+    The command line prints that sentence and ends with exit code 2. An experiment's own `build` should raise it, too. Any
+    other ValueError counts as an error in the program and shows its traceback.
     """
 
 
 class Stopped(Exception):
-    """Training ended early, on purpose: the message says why and how to go on, `code` is the program's exit code."""
+    """Training ended early, on purpose: the message says why and how to resume, `code` is the program's exit code."""
 
     def __init__(self, message: str, code: int):
         super().__init__(message)
@@ -43,7 +43,7 @@ class Stopped(Exception):
 
 
 class NotFinite(Exception):
-    """Losses or networks hold a number that is not finite: the message says which, `step` is the first one with such."""
+    """A loss or a network holds NaN or infinity: the message says which, `step` is the first step where it does."""
 
     def __init__(self, message: str, step: int):
         super().__init__(message)

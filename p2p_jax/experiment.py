@@ -1,9 +1,6 @@
-"""An experiment is a module that exposes `CONFIG`, and `build(config) -> Pix2Pix` if it composes anything of its own.
+"""Finds experiments: modules with `CONFIG`, and with `build(config) -> Pix2Pix` if they replace networks or losses.
 
-Here it is found, stored and rebuilt.
-
-`WORKDIR/experiment.json` holds what built a run, its whole config and the versions, so that every later command rebuilds
-exactly what ran. An experiment given as a file is copied into the workdir and rebuilt from there.
+`workdir.record` stores the experiment of a run in `WORKDIR/experiment.json` and rebuilds it from there.
 """
 
 import importlib.machinery
@@ -23,20 +20,20 @@ PAPER = "pix2pix"
 """The installed experiment with the paper's composition."""
 
 FROM_PYTHON = "(python)"
-"""The name of a run that was trained from Python with a `build` of its own."""
+"""The name of a run that was trained from Python with its own `build`."""
 
 IS_EXPERIMENT = "__p2p_jax_experiment__"
-"""The name that marks, among its globals, a module that was loaded from an experiment file of the user's."""
+"""The global variable that marks a module as loaded from a user's experiment file."""
 
 
 class Experiment(NamedTuple):
-    """What a run is made of.
+    """Name, config and build function of a run.
 
     Attributes:
         name: of the entry point, or the file's name without its ending.
         config: of this run.
         build: `(config) -> Pix2Pix`.
-        file: the file it was given as, or None for an installed experiment.
+        file: the experiment file, or None for an installed experiment.
     """
 
     name: str
@@ -49,7 +46,7 @@ def find(name: str) -> Experiment:
     """Finds an experiment by its installed name, or reads it from a file given as PATH.py.
 
     Raises:
-        UserError: there is none of that name, or it lacks `CONFIG`.
+        UserError: there is no experiment of that name, or it lacks `CONFIG`.
     """
     if name.endswith(".py"):
         path = Path(name)
@@ -66,7 +63,7 @@ def find(name: str) -> Experiment:
 
 
 def as_experiment(given: Any, build: Callable[[Any], Any] | None = None) -> Experiment:
-    """The experiment that a Python caller means.
+    """Converts the argument of a call from Python to an experiment.
 
     Args:
         given: a `Config`, an `Experiment`, the name of an installed experiment, or the path of an experiment file.
@@ -83,15 +80,15 @@ def as_experiment(given: Any, build: Callable[[Any], Any] | None = None) -> Expe
 
 
 def names() -> list[str]:
-    """The names of all installed experiments."""
+    """Returns the names of all installed experiments."""
     return sorted(entry.name for entry in importlib.metadata.entry_points(group=GROUP))
 
 
 def load_file(path: Path) -> ModuleType:
-    """Runs a Python file as a module that is not registered anywhere.
+    """Runs a Python file as a module that is not added to `sys.modules`.
 
     Raises:
-        UserError: it is not valid Python.
+        UserError: the file is not valid Python.
     """
     loader = importlib.machinery.SourceFileLoader(path.stem, str(path.absolute()))
     module = ModuleType(path.stem)
@@ -103,17 +100,17 @@ def load_file(path: Path) -> ModuleType:
         if error.filename != module.__file__:
             raise
         shown = os.path.relpath(path) if path.absolute().is_relative_to(Path.cwd()) else path
-        raise UserError(f"{shown}, line {error.lineno}: this is not valid Python ({error.msg}): mend that line.") from None
+        raise UserError(f"{shown}, line {error.lineno}: this is not valid Python ({error.msg}): correct it.") from None
     return module
 
 
 def from_module(module: ModuleType, name: str, file: Path | None) -> Experiment:
-    """The experiment that a module defines.
+    """Returns the experiment that a module defines.
 
     Args:
-        module: with `CONFIG`, and `build` if it composes anything of its own.
+        module: with `CONFIG` and optionally `build`.
         name: of the experiment.
-        file: the module's file if it was given as one, or None for an installed experiment.
+        file: the experiment file, or None for an installed experiment.
 
     Raises:
         UserError: the module has no `CONFIG`.
@@ -124,7 +121,7 @@ def from_module(module: ModuleType, name: str, file: Path | None) -> Experiment:
 
 
 def build_paper(config: configs.Config) -> Any:
-    """The composition of an experiment that has none of its own."""
+    """Builds the paper's networks and losses; used by experiments without their own `build`."""
     from p2p_jax import pix2pix
 
     return pix2pix.build(config)

@@ -21,7 +21,7 @@ def unet_widths(size: int, width: int = 64) -> tuple[int, ...]:
     """Returns the U-Net's widths for a picture size: one level per halving, at most 8, from `width` up to 8 `width`.
 
     Args:
-        size: the shorter side of the pictures, in pixels; `UNET_256` belongs to 256, and 200 has 7 levels.
+        size: the shorter side of the pictures, in pixels; 256 pixels have the levels of `UNET_256`, 200 pixels have 7.
         width: features of the first level.
 
     Raises:
@@ -40,7 +40,7 @@ def unet_dropout_rates(widths: Sequence[int], rate: float = 0.5, *, innermost: b
         widths: of the U-Net.
         rate: of the levels with dropout, in [0, 1); the others have 0.
         innermost: whether the three innermost levels have dropout, as in the Torch and TensorFlow originals; otherwise all
-            from the fifth on except the innermost, as in the PyTorch original.
+            levels from the fifth on have it, except the innermost, as in the PyTorch original.
     """
     depth = len(widths)
     chosen = range(max(depth - 3, 1), depth) if innermost else range(4, depth - 1)
@@ -79,8 +79,8 @@ def unet(
             which the decoder crops; multiples of 2 ** len(widths) need no padding.
         widths: features of each level of the encoder.
         out_channels: channels of the output.
-        dropout_rates: one per level, applied after the decoder's norm; None for the PyTorch original's 0.5 and places.
-            Dropout acts only if `apply` is given a key.
+        dropout_rates: one per level, applied after the decoder's norm; None for `unet_dropout_rates(widths)`. Dropout acts
+            only if `apply` is given a key.
         norm: `(scope, x, *, train) -> y`.
         merge: `(scope, skip, x) -> y`, which merges a skip connection with the decoder.
         blocks: `{level: block}`; each block is applied to the output of that level of the encoder.
@@ -219,7 +219,7 @@ def resnet(
     Args:
         scope: holds `stem`, `down0`, `down1`, `block{i}_conv0`, `block{i}_conv1`, `up1`, `up0`, `head` and their norms.
         x: (n, h, w, c), float in [-1, 1]; padded by mirroring to multiples of 4, and cropped at the end.
-        width: features of the first layer; the blocks have 4 `width`.
+        width: features of the first layer; the blocks have 4 `width` features.
         num_blocks: residual blocks; the PyTorch original has 9 for 256 pixels and 6 for 128.
         out_channels: channels of the output.
         dropout_rate: inside each block, in [0, 1); acts only if `apply` is given a key.
@@ -286,7 +286,7 @@ def _residual_block(scope: Scope, x: Array, *, index: int, conv: Callable[..., A
 
 
 def _pad_to_multiple(x: Array, multiple: int, **options: Any) -> Array:
-    """Pads (n, h, w, c) at the bottom and the right until h and w are multiples."""
+    """Pads (n, h, w, c) at the bottom and the right until h and w are multiples of `multiple`."""
     fill = [(0, -side % multiple) for side in x.shape[1:3]]
     return jnp.pad(x, ((0, 0), *fill, (0, 0)), **options) if any(sum(side) for side in fill) else x
 

@@ -2,8 +2,8 @@
 
 A scope (`flax.core.Scope`, Flax's functional core) holds a layer's parameters: `scope.param("kernel", init, shape)` returns
 the array of that name and creates it with `init` the first time; `scope.variable("batch_stats", ...)` holds values that the
-forward pass changes; `scope.child(layer, "name")(x)` calls another layer, whose parameters lie under that name. Everything
-else is a plain function, so a new layer is a new function of this form.
+forward pass changes; `scope.child(layer, "name")(x)` calls another layer, whose parameters are stored under that name.
+Everything else is a plain function, so a new layer is a new function of this form.
 
 Pictures are float arrays (n, h, w, c); a layer computes in the dtype of its input, and parameters are float32.
 
@@ -92,7 +92,7 @@ def conv_transpose(
     use_bias: bool = True,
     init: Init = normal(0.02),
 ) -> Array:
-    """Convolves transposed with learned weights. The other arguments are those of `conv`.
+    """Applies a transposed convolution with learned weights. The other arguments are those of `conv`.
 
     Args:
         scope: holds `kernel` (c, kernel, kernel, features) and `bias` (features,).
@@ -225,14 +225,14 @@ def dropout(scope: Scope, x: Array, rate: float) -> Array:
 
 
 def self_attention(scope: Scope, x: Array, *, train: bool) -> Array:
-    """Adds to `x` the features that every position attends to at all positions, times a learned gain that starts at zero.
+    """Adds to `x` its self-attention over all positions, times a learned gain that starts at zero.
 
     Memory grows with (h w) squared, so use it with at most 32 x 32 positions.
 
     Args:
         scope: holds the 1 x 1 convolutions `query`, `key`, `value`, `output` and the scalar `gain`.
         x: (n, h, w, c).
-        train: ignored; part of the form of a block.
+        train: ignored; every block has this argument.
 
     Returns:
         the shape and dtype of `x`.
@@ -269,12 +269,12 @@ def concat_decoder_first(_scope: Scope, skip: Array, x: Array) -> Array:
 
 
 def add(_scope: Scope, skip: Array, x: Array) -> Array:
-    """Adds encoder and decoder, of equal channels, as a residual network does; halves the input of the next layer."""
+    """Adds encoder and decoder, which need equal channels, as in a residual network; the next layer has half the input."""
     return skip + x
 
 
 def gated(scope: Scope, skip: Array, x: Array) -> Array:
-    """Multiplies the skip connection by a gate in (0, 1) computed from the decoder, then stacks as `concat`.
+    """Multiplies the skip connection by a gate in (0, 1) computed from the decoder, then applies `concat`.
 
     Args:
         scope: holds the 1 x 1 convolution `gate`.

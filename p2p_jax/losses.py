@@ -85,7 +85,7 @@ bce = Adversarial(
 
 
 def bce_with_epsilon(epsilon: float) -> Adversarial:
-    """Returns `bce` with `epsilon` inside its logarithms, as `binary_cross_entropy` has it.
+    """Returns `bce` with `epsilon` inside its logarithms, see `binary_cross_entropy`.
 
     Example:
         >>> import jax.numpy as jnp
@@ -117,7 +117,7 @@ wasserstein = Adversarial(
     discriminator=lambda logits, is_real: (-1 if is_real else 1) * mean_over_scales(jnp.mean, logits),
     generator=lambda logits: -mean_over_scales(jnp.mean, logits),
 )
-"""Difference of mean logits; it needs `gradient_penalty`. Source: Arjovsky et al., Wasserstein GAN, 2017."""
+"""Difference of mean logits, for use with `gradient_penalty`. Source: Arjovsky et al., Wasserstein GAN, 2017."""
 
 
 def smooth_labels(adversarial: Adversarial, amount: float) -> Adversarial:
@@ -154,7 +154,7 @@ def smooth_labels(adversarial: Adversarial, amount: float) -> Adversarial:
 
 
 def weigh_generator(adversarial: Adversarial, weight: float) -> Adversarial:
-    """Returns the losses with the generator's multiplied by `weight`; with 0 only the reconstruction loss trains it.
+    """Multiplies the generator's loss by `weight`; with 0 only the reconstruction loss trains the generator.
 
     Example:
         >>> import jax.numpy as jnp
@@ -167,9 +167,9 @@ def weigh_generator(adversarial: Adversarial, weight: float) -> Adversarial:
 
 
 def l1(fake: Array, target: Array) -> Array:
-    """Mean absolute difference over all pixels and channels. Its minimum is the median, so edges stay sharp.
+    """Mean absolute difference over all pixels and channels. The median minimises it, so edges stay sharp.
 
-    The gradient is 0 where both are equal, as in PyTorch; that of `jnp.abs` is 1.
+    Where both are equal, the gradient is 0, as in PyTorch; the gradient of `jnp.abs` would be 1.
 
     Args:
         fake, target: (n, h, w, c), in [-1, 1].
@@ -188,7 +188,7 @@ def l1(fake: Array, target: Array) -> Array:
 
 
 def l2(fake: Array, target: Array) -> Array:
-    """Mean squared difference (MSE) over all pixels and channels. Its minimum is the mean, so it blurs.
+    """Mean squared difference (MSE) over all pixels and channels. The mean minimises it, so outputs are blurred.
 
     Args:
         fake, target: (n, h, w, c), in [-1, 1].
@@ -216,7 +216,7 @@ def gradient_penalty(
 ) -> Array:
     """Penalises gradients of the discriminator whose norm is not 1, at interpolations of a real and a fake picture.
 
-    Batch norm makes the gradient of one picture depend on the others of the batch: use instance norm or none with it.
+    Batch norm makes the gradient of one picture depend on the others of the batch: use instance norm or no norm.
 
     Args:
         discriminate: `(input, picture) -> logits`.

@@ -16,8 +16,8 @@ class Network(NamedTuple):
     """Two pure functions, written with Flax scopes, linen, nnx, equinox or plain JAX.
 
     Attributes:
-        init: `(key, *inputs) -> (params, state)`. `params` is learned; `state` is changed by the forward pass, {} if there
-            is none. Both are trees of arrays.
+        init: `(key, *inputs) -> (params, state)`. `params` is learned; the forward pass changes `state`, which is {} if
+            there is none. Both are trees of arrays.
         apply: `(params, state, *inputs, train: bool, key=None) -> (output, state)`. `train` says whether the state is
             updated; noise (dropout) acts only if a key is given.
     """

@@ -1,4 +1,4 @@
-"""Adam, in place on a CPU and with a choice of where epsilon is added; otherwise that of `optax.adam`."""
+"""Adam as in `optax.adam`, but updated in place on a CPU and with a choice of where epsilon is added."""
 
 from typing import Any, Literal
 
@@ -18,16 +18,16 @@ def adam(
 ) -> optax.GradientTransformation:
     """Returns Adam, with the state and the values of `optax.adam`.
 
-    On a CPU it takes a third of the time, because it updates params and moments in place (see `_opaque_one`).
+    On a CPU it needs a third of optax's time, because it updates params and moments in place (see `_opaque_one`).
 
     Args:
         learning_rate: a rate, or a function of the number of completed steps.
         b1, b2: decay of the first and the second moment per step, in [0, 1).
         eps: keeps the division finite.
         epsilon_place: "after_correction" divides m / (1 - b1^t) by sqrt(v / (1 - b2^t)) + eps, as PyTorch and optax do;
-            "before_correction" computes sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps), as Torch and TensorFlow do. They
-            differ in the effective eps only: the second is about 30 times larger at the first step, and the two agree
-            after some thousands of steps.
+            "before_correction" computes sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps), as Torch and TensorFlow do. The
+            two differ only in the effective eps: that of the second is about 30 times larger at the first step, and they
+            agree after some thousands of steps.
 
     Source: Kingma and Ba, Adam, 2015, algorithm 1 and the remark before section 2.1 ("epsilon hat").
     """
@@ -53,8 +53,8 @@ def adam(
 def _opaque_one(grad: Array) -> Array:
     """Returns 1; on a CPU in a form that XLA cannot constant-fold and must compute after the gradient.
 
-    Without the division by it, XLA would compute the new first moment twice: for itself, and inside the new parameter, for
-    which it would copy the old moment.
+    Without the division by this 1, XLA would compute the new first moment twice: once to store it, and once inside the new
+    parameter, for which it would copy the old moment.
     """
     one = jnp.ones((), jnp.float32)
     return lax.platform_dependent(

@@ -76,7 +76,7 @@ def build_generator(config: Config, **changes: Any) -> Network:
 
     Args:
         config: of the run.
-        **changes: arguments of the generator's function for which the config has no field, such as `blocks`.
+        **changes: arguments of the generator's function, also those for which the config has no field, such as `blocks`.
 
     Raises:
         UserError: the pictures cannot be halved as often as the U-Net halves them.
@@ -150,7 +150,7 @@ def build_norm(options: Generator | Discriminator) -> layers.Norm:
 
 
 def build_schedule(config: Config, rate: float) -> optax.Schedule:
-    """Builds the schedule of a learning rate: `rate` scaled by the batch size's rule, with the config's decay and warm-up.
+    """Builds a learning-rate schedule: `rate` scaled by the config's `batch_rule`, with the config's decay and warm-up.
 
     Args:
         config: of the run, with its length resolved by `config.resolve`.

@@ -1,4 +1,4 @@
-"""Learning-rate schedules of optax's form: functions from the number of completed steps to a rate.
+"""Learning-rate schedules as optax defines them: functions from the number of completed steps to a rate.
 
 Each keeps the rate for `unit` steps: an epoch, as in the PyTorch original, or 1 to change it at every step.
 """
@@ -39,7 +39,7 @@ def warm_up(schedule: optax.Schedule, steps: int) -> optax.Schedule:
 def cosine(rate: float, *, length: int, unit: int = 1) -> optax.Schedule:
     """Returns a schedule of half a cosine, from `rate` to 0 over `length` units, and 0 afterwards.
 
-    In the PyTorch original's policy "cosine" the length is its option n_epochs, half the run by default, after which the
-    rate rises again. Here the length is that of the run.
+    The PyTorch original's policy "cosine" has the length of its option n_epochs, by default half the run, after which the
+    rate rises again. `pix2pix.build` passes the length of the run.
     """
     return lambda step: rate * 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(jnp.asarray(step) // unit, length) / length))

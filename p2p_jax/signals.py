@@ -14,7 +14,7 @@ T = TypeVar("T")
 WORKER = "p2p_jax interruptible call"
 """Name of the threads that `interruptible` starts."""
 
-GLANCE = 0.05  # seconds between two looks for signals
+GLANCE = 0.05  # seconds for which the main thread waits before it handles signals
 
 
 @contextmanager
@@ -22,7 +22,7 @@ def ended_by_sigterm(message: str, code: int = EXIT_CODES[signal.SIGTERM]) -> It
     """Ends the block cleanly on SIGTERM, except where `caught_signals` collects it.
 
     Raises:
-        Stopped: SIGTERM came.
+        Stopped: the process received SIGTERM.
     """
 
     def stop(_number: int, _frame: FrameType | None) -> None:
@@ -41,13 +41,13 @@ def ended_by_sigterm(message: str, code: int = EXIT_CODES[signal.SIGTERM]) -> It
 
 @contextmanager
 def caught_signals(on_first: Callable[[], Any] = lambda: None) -> Iterator[list[int]]:
-    """Collects Ctrl-C and SIGTERM, so that the training loop ends after its step; a second Ctrl-C ends at once.
+    """Yields a list that collects Ctrl-C and SIGTERM, so that the training loop can end after its step.
 
     Args:
-        on_first: called when the first signal comes, to answer the user at once.
+        on_first: called at the first signal, to answer the user at once.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C came a second time.
+        KeyboardInterrupt: Ctrl-C was pressed a second time.
     """
     caught: list[int] = []
 
@@ -70,12 +70,12 @@ def caught_signals(on_first: Callable[[], Any] = lambda: None) -> Iterator[list[
 
 
 def interruptible(function: Callable[[], T]) -> T:
-    """Calls a function that may stay outside of Python for long, such as the compiler, and handles signals meanwhile.
+    """Calls a function that may run outside of Python for long, such as the compiler, and handles signals meanwhile.
 
-    Python runs signal handlers in the main thread, between two of its instructions. So the function runs in a thread of
-    its own, and the main thread waits. If a handler raises, the exception leaves here at once, and the thread goes on until
-    the function ends; `is_working` tells whether it still does. In any other thread than the main one the function is
-    called directly.
+    Python runs signal handlers only in the main thread, between two bytecode instructions. So the function runs in another
+    thread while the main thread waits. If a handler raises, this call raises the exception at once, and the thread runs
+    until the function ends; `is_working` returns whether it still runs. Outside of the main thread the function is called
+    directly.
     """
     if threading.current_thread() is not threading.main_thread():
         return function()
@@ -98,5 +98,5 @@ def interruptible(function: Callable[[], T]) -> T:
 
 
 def is_working() -> bool:
-    """Whether a call of `interruptible` that an exception has left still runs in its thread."""
+    """Whether a function that an interrupted call of `interruptible` started still runs in its thread."""
     return any(thread.name == WORKER for thread in threading.enumerate())

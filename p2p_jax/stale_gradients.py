@@ -1,8 +1,8 @@
 """Stale gradients: forward with the old weights, backward with the new ones, as in Torch with an update in between.
 
 Torch's layers keep the values of the forward pass, but read their weights again in the backward pass. If the discriminator
-is updated between the two, the generator's gradients go through the new weights at the old values. Pure functions have no
-such side effect, so it is written out here: every operation runs with the old and with the new weights.
+is updated between the two, the generator's gradients use the new weights with the old values. Pure functions have no such
+side effect, so this module reproduces it: every operation runs with the old and with the new weights.
 """
 
 from collections.abc import Callable
@@ -15,13 +15,13 @@ from jax.extend.core import ClosedJaxpr, Literal
 
 
 def apply_stale(fn: Callable[[Any, Array], Any], old: Any, new: Any, x: Array) -> Any:
-    """Computes `fn(old, x)`, with the gradient of x that its operations have at those values with the params `new`.
+    """Computes `fn(old, x)`; the gradient of x uses the intermediate values of `old` with the params `new`.
 
     Args:
         fn: `(params, x) -> tree of arrays`. A loop, or a function with a custom gradient, counts as one operation.
         old: params of the forward pass, a tree of arrays.
         new: params of the backward pass, a tree of the same shapes and dtypes.
-        x: float array. The result has gradients of `x`, but none of `old` or `new`.
+        x: float array. The result has gradients with respect to `x`, but not to `old` or `new`.
 
     Returns:
         the result of `fn(old, x)`.
@@ -39,7 +39,7 @@ class _Value(NamedTuple):
 
     Attributes:
         old: the value with the old params, without a gradient.
-        live: if the value depends on x, that of `old` with a gradient; otherwise the value with the new params.
+        live: if the value depends on x, the value of `old` with a gradient; otherwise the value with the new params.
         depends_on_x: whether the value depends on x.
     """
 

@@ -22,7 +22,7 @@ Batch = dict[str, Array]
 Metrics = dict[str, Array]
 """Scalars by name."""
 
-# Every use of randomness folds a fixed number of its own into the step's key, so that a new use changes no other draws.
+# Each use of randomness folds its own constant into the step's key, so that a new use changes no other random numbers.
 AUGMENTATION, DROPOUT, PENALTY, MICRO_BATCH = range(4)
 
 
@@ -91,8 +91,8 @@ def make_train_step(model: Pix2Pix, *, accumulate: int = 1) -> Callable[[TrainSt
     (input, target), each in a pass with its own statistics; its loss is halved, and it is updated. Then the generator is
     updated with gradients through the updated discriminator.
 
-    The batch's optional "weight" weighs each pixel in the reconstruction loss and in `generator_l1`, whose means stay those
-    over all pixels. L1 is weighed by the weight, L2 by its square.
+    The batch's optional "weight" scales each pixel's difference in the reconstruction loss and in `generator_l1`: it
+    multiplies L1, and its square multiplies L2. The means are still over all pixels.
 
     Args:
         model: networks, optimizers and losses.
@@ -182,14 +182,14 @@ def generate(model: Pix2Pix, generator: NetworkState, input: Array, key: Array) 
 def discriminator_gradients(
     model: Pix2Pix, discriminator: NetworkState, batch: Batch, fake: Array, key: Array
 ) -> tuple[Params, State, Metrics]:
-    """Computes the discriminator's gradients from a fake, which is constant, and the real picture.
+    """Computes the discriminator's gradients from a fake, which counts as a constant, and the real picture.
 
     Args:
         model: networks, optimizers and losses.
         discriminator: its state before the update.
         batch: as for the step.
         fake: (n, h, w, c') in [-1, 1].
-        key: of the step; the penalty folds its number into it.
+        key: of the step; the penalty folds its constant into it.
 
     Returns:
         the gradients of the discriminator's params, its state after a pass on the fake and one on the real picture, and the
@@ -270,7 +270,7 @@ def _discriminate(model: Pix2Pix, params: Params, state: State, input: Array, pi
 
 
 def _weigh(fake: Array, target: Array, weight: Array | None) -> Array:
-    """Moves the fake towards the target where it should count less, which weighs any loss of the two."""
+    """Moves the fake towards the target where the weight is below 1, which scales their difference in any loss."""
     return fake if weight is None else target + weight * (fake - target)
 
 

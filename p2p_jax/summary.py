@@ -30,7 +30,7 @@ def summarize(net: Network, *inputs: Array | jax.ShapeDtypeStruct) -> list[Row]:
 
     Args:
         net: the network.
-        *inputs: one batch, as arrays or as shapes and dtypes.
+        *inputs: the network's inputs, as arrays or as shapes and dtypes.
 
     Example:
         >>> import jax

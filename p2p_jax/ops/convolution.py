@@ -2,12 +2,12 @@
 
 On a CPU, XLA lowers dilated convolutions (every transposed convolution, and the backward pass of every strided one) to slow
 loops. There, convolutions are matrix products: of patches (`cpu.im2col`, `cpu.output_im2col`), or of transformed tiles,
-which takes fewer multiplications (`cpu.winograd`, `cpu.polyphase`). GPUs and TPUs use XLA's convolutions (`native`). All
+which need fewer multiplications (`cpu.winograd`, `cpu.polyphase`). GPUs and TPUs use XLA's convolutions (`native`). All
 formulations compute the same function.
 
 Three maps connect a large picture x, a small picture y and a kernel: `conv`, `conv_transpose` and `kernel_gradient` each
 compute one of the three from the other two. Each is linear in both arguments, and its derivatives are the other two maps.
-So no derivative differentiates slices or loops, and each pass has a formulation of its own.
+So JAX never differentiates the slices and loops of a formulation, and every backward pass has the fast formulations too.
 """
 
 from collections.abc import Callable
@@ -171,14 +171,14 @@ def kernel_gradient(geometry: ConvGeometry, dtype: DTypeLike, x: Array, y: Array
 
 
 LARGE_KERNEL = 2**16
-"""Number of values from which a kernel must not be copied."""
+"""Kernels with at least this many values must not be copied."""
 
 
 def _order_gradients(of_picture: Array, of_kernel: Array) -> tuple[Array, Array]:
     """Returns both gradients; a large kernel's waits for the input gradient, the kernel's last reader.
 
-    The optimizer may then overwrite the kernel at once, and no gradient waits in memory for all the others. A small kernel
-    is cheaper to copy, and is often that of a first layer, whose input gradient nobody needs.
+    The optimizer may then overwrite the kernel at once, so gradients are not kept in memory until all are computed. A small
+    kernel is cheaper to copy, and it often belongs to a first layer, whose input gradient is not needed.
     """
     return of_picture, of_kernel if of_kernel.size < LARGE_KERNEL else with_dependency(of_kernel, on=of_picture)
 
@@ -210,7 +210,7 @@ kernel_gradient.defvjp(
 class Formulation(NamedTuple):
     """One way to compute the three maps, each `(geometry, array, array) -> array`.
 
-    Kernels have a dtype of their own, and results may have a wider dtype than the pictures.
+    A kernel may have another dtype than the pictures, and the result may have a wider dtype than both pictures.
     """
 
     conv: Callable[[ConvGeometry, Array, Array], Array]
@@ -227,7 +227,7 @@ def by_winograd(tile: int) -> Formulation:
 NATIVE = Formulation(native.conv, native.conv_transpose, native.kernel_gradient)
 IM2COL = Formulation(im2col.conv, im2col.conv_transpose, im2col.kernel_gradient)
 OUTPUT_IM2COL = Formulation(output_im2col.conv, output_im2col.conv_transpose, output_im2col.kernel_gradient)
-# Kernel gradients by Winograd's tiles, which stay float32 for 4 taps: as fast, and more exact.
+# The kernel gradient uses Winograd's tiles, which stay float32 with 4 taps: as fast as polyphase, and more exact.
 POLYPHASE = Formulation(polyphase.conv, polyphase.conv_transpose, by_winograd(3).kernel_gradient)
 
 COST_PER_VALUE = 200
@@ -240,7 +240,7 @@ COST_PER_MATRIX = 4e6
 def choose(geometry: ConvGeometry, n: int, channels: int, features: int, dtype: DTypeLike) -> Formulation:
     """Returns the cheapest formulation on a CPU; the three maps of a geometry cost about the same.
 
-    `POLYPHASE` is counted by its first two maps.
+    The cost of `POLYPHASE` is that of its `conv` and `conv_transpose`.
 
     Args:
         geometry: of the convolution.
@@ -273,7 +273,7 @@ def _by_platform(
     sizes: tuple[int, int, int],
     dtype: DTypeLike,
 ) -> Array:
-    """Computes one map of two arrays; `sizes` are n, c and f."""
+    """Computes one map of two arrays with the formulation for the platform; `sizes` are n, c and f."""
     on_cpu, elsewhere = (
         _jitted(formulation, name, geometry, jnp.dtype(dtype))
         for formulation in (choose(geometry, *sizes, a.dtype), NATIVE)
@@ -285,6 +285,6 @@ def _by_platform(
 def _jitted(
     formulation: Formulation, name: str, geometry: ConvGeometry, dtype: np.dtype
 ) -> Callable[[Array, Array], Array]:
-    """Returns one function for all convolutions of a kind, so that it is traced and lowered once."""
+    """Returns the same function for the same arguments, so that equal convolutions are traced and lowered once."""
     fn = getattr(formulation, name)
     return jax.jit(lambda a, b: fn(geometry, a, b).astype(dtype))

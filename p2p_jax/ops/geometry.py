@@ -16,7 +16,7 @@ class ConvGeometry(NamedTuple):
         kh, kw: height and width of the kernel, in pixels of the large picture.
         stride: pixels between neighbouring positions of the kernel.
         padding: rows and columns of zeros around the large picture.
-        height, width: of the large picture, in pixels; the last rows and columns may lie under no position of the kernel.
+        height, width: of the large picture, in pixels; the kernel may not reach the last rows and columns.
         rows, columns: height and width of the small picture, in pixels.
         features_first: whether the kernel has the layout (f, kh, kw, c) instead of (kh, kw, c, f), where c counts the
             channels of the large picture and f those of the small one.
@@ -38,12 +38,12 @@ class ConvGeometry(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """The work of a formulation, by which formulations are compared.
+    """The cost of a formulation, for comparing formulations.
 
     Attributes:
         multiply_adds: per picture.
         values: intermediate values per picture.
-        kernel_values: values of the transformed kernel; 0 if the kernel is used as it is.
+        kernel_values: values of the transformed kernel; 0 if the kernel is not transformed.
         matrices: number of matrices that are transformed and multiplied; 0 for a single product.
     """
 
@@ -59,7 +59,7 @@ def accumulation_dtype(dtype: DTypeLike) -> DTypeLike:
 
 
 def matmul(a: Array, b: Array, axes: tuple[int, int]) -> Array:
-    """Contracts one axis of `a` with one of `b`, in float32 at least; the other axes of `a` precede those of `b`."""
+    """Contracts one axis of `a` with one of `b`, in float32 at least; the result has the other axes of `a`, then of `b`."""
     dimensions = (((axes[0],), (axes[1],)), ((), ()))
     return lax.dot_general(a, b, dimensions, preferred_element_type=accumulation_dtype(a.dtype))
 

@@ -1,4 +1,4 @@
-"""Normalisation by given statistics, or by those of the pictures with few arrays kept for the backward pass."""
+"""Normalisation: with given statistics, or with those of the pictures and a backward pass that needs little memory."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -76,13 +76,13 @@ def standardize(
     *,
     eps: float = 1e-5,
 ) -> tuple[Array, Array, Array]:
-    """Computes `normalize` with the `moments` of `x`: the same numbers in fewer passes and less memory.
+    """Computes `normalize` with the `moments` of `x`: the same numbers with fewer passes over memory and less of it.
 
     Like the convolutions, it can be differentiated in reverse mode only.
 
     Args:
         x: (n, h, w, c), float.
-        axes: the axes to average over; not the channels'.
+        axes: the axes to average over, without the channel axis.
         scale, bias: (c,) or None.
         eps: added to the variance.
 
@@ -118,9 +118,9 @@ def _standardize_fwd(axes: tuple[int, ...], eps: float, x: Array, scale: Array |
 
 
 def _standardize_bwd(axes: tuple[int, ...], eps: float, saved: Any, grads: Any) -> Any:
-    """Computes the gradients of x, scale and bias from x alone.
+    """Computes the gradients of x, scale and bias.
 
-    x - mean is recomputed: keeping it from the forward pass would take the memory of x once more.
+    x - mean is recomputed from x: keeping it from the forward pass would double the memory.
 
     Source: Ioffe and Szegedy 2015, section 3, with the gradients through mean and variance.
     """

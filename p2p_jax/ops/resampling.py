@@ -39,12 +39,12 @@ def reflect_pad(x: Array, pad: int) -> Array:
 
 
 def resize(x: Array, size: tuple[int, int], method: Literal["bicubic", "bilinear", "nearest"] = "bicubic") -> Array:
-    """Resizes pictures as PIL does with floats: antialiased when they become smaller, and never shifted.
+    """Resizes pictures as PIL does with floats: antialiased if they become smaller, without a shift.
 
     Args:
         x: (n, h, w, c), float; bicubic overshoots at edges, so the range may grow.
         size: (height, width) in pixels.
-        method: bicubic (a = -0.5), bilinear, or nearest, which makes no new values and so suits labels.
+        method: bicubic (a = -0.5), bilinear, or nearest, which creates no new values and so suits labels.
 
     Returns:
         (n, height, width, c), in the dtype of `x`.
@@ -84,7 +84,7 @@ def _concat(a: Array, b: Array) -> Array:
 
 @jax.custom_jvp
 def _concat_bfloat16(a: Array, b: Array) -> Array:
-    """Concatenates as integers, because XLA on a CPU would go by way of float32."""
+    """Concatenates as integers, because XLA on a CPU would convert to float32 and back."""
     by_bits = lambda a, b: from_bits(_concat(to_bits(a), to_bits(b)), a.dtype)
     return lax.platform_dependent(a, b, cpu=by_bits, default=_concat)
 

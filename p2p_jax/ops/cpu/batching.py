@@ -11,14 +11,14 @@ from p2p_jax.ops.cpu.xla import compile_separately, from_bits, to_bits
 from p2p_jax.ops.geometry import Cost, accumulation_dtype
 
 CACHE_BYTES = 24e6
-"""Most bytes of intermediate values for a micro-batch; measured on a CPU with 32 MiB of cache."""
+"""Limit on the intermediate values of a micro-batch, in bytes; measured on a CPU with 32 MiB of cache."""
 
 
 def map_pictures(fn: Callable[[Array], Array], x: Array, cost: Cost) -> Array:
     """Applies a function to a batch in micro-batches.
 
     Args:
-        fn: (n, ...) to (n, ...), which computes every picture by itself.
+        fn: (n, ...) to (n, ...), which processes every picture independently.
         x: (n, ...).
         cost: of the formulation that `fn` computes.
 
@@ -41,10 +41,10 @@ def map_pictures(fn: Callable[[Array], Array], x: Array, cost: Cost) -> Array:
 def sum_pictures(fn: Callable[[Array, Array], Any], x: Array, y: Array, cost: Cost) -> Any:
     """Sums a function over the micro-batches of two batches.
 
-    Micro-batches may be larger than for `map_pictures`: the sum, of the kernel's size, is read and written for each.
+    Micro-batches may be larger than for `map_pictures`, because each one reads and writes the sum of the kernel's size.
 
     Args:
-        fn: two batches to a tree of arrays, summed over all pictures.
+        fn: `(x, y) -> tree of arrays`, each summed over all pictures.
         x: (n, ...).
         y: (n, ...), of the same dtype.
         cost: of the formulation that `fn` computes.
@@ -81,7 +81,7 @@ def micro_batch_size(x: Array, cost: Cost, limit: float) -> int:
 
 
 def _slice_pictures(x: Array, i: Array, count: int) -> Array:
-    """Returns micro-batch `i`; compiled separately, or XLA would first convert the whole batch to integers."""
+    """Returns micro-batch `i`; compiled separately, because XLA would otherwise convert the full batch to integers."""
 
     def take(x: Array, i: Array) -> Array:
         return from_bits(lax.dynamic_slice_in_dim(to_bits(x), i * count, count), x.dtype)

@@ -1,4 +1,4 @@
-"""Convolution as one matrix product (im2col): the patches under the kernel, one per row, times the kernel as a matrix."""
+"""Convolution as one matrix product (im2col): a matrix with one patch per row, times the kernel as a matrix."""
 
 import jax.numpy as jnp
 from jax import Array
@@ -39,7 +39,7 @@ def kernel_gradient(geometry: ConvGeometry, x: Array, y: Array) -> Array:
 
 
 def cost(geometry: ConvGeometry, channels: int, features: int) -> Cost:
-    """Returns the cost for pictures of `channels` (large) and `features` (small); its values are those of the patches."""
+    """Returns the cost for pictures of `channels` (large) and `features` (small); it counts the values of the patches."""
     values = geometry.rows * geometry.columns * geometry.kh * geometry.kw * channels
     return Cost(multiply_adds=values * features, values=values, kernel_values=0, matrices=0)
 
@@ -84,12 +84,12 @@ def overlap_add(geometry: ConvGeometry, patches: Array) -> Array:
     x = sum(shifted[1:], shifted[0]).transpose(0, 1, 3, 2, 4, 5)
     rows, columns = (rows + steps_h - 1) * stride, (columns + steps_w - 1) * stride
     x = x.reshape(n, rows, columns, channels)
-    # Rows and columns under no position of the kernel are zero. Then the padding is cropped.
+    # Rows and columns that the kernel does not reach are zero. Then the padding is cropped.
     x = jnp.pad(x, ((0, 0), (0, max(0, height + padding - rows)), (0, max(0, width + padding - columns)), (0, 0)))
     return x[:, padding : padding + height, padding : padding + width]
 
 
 def _times_kernel(geometry: ConvGeometry, x: Array, kernel: Array, axis: int) -> Array:
-    """Multiplies (n, rows, columns, i) by the kernel as a matrix, contracting one of the matrix's axes."""
+    """Multiplies (n, rows, columns, i) by the kernel as a matrix, contracting the given axis of the matrix."""
     matrix = kernel.reshape(kernel.shape[0], -1) if geometry.features_first else kernel.reshape(-1, kernel.shape[-1])
     return matmul(x, matrix.astype(x.dtype), (3, axis))

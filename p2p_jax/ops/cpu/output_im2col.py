@@ -50,7 +50,7 @@ def exchange_pictures(geometry: ConvGeometry) -> ConvGeometry:
 
 
 def mirror_kernel(geometry: ConvGeometry, kernel: Array) -> Array:
-    """Returns a geometry's kernel for `exchange_pictures` of it: mirrored, in the other layout."""
+    """Returns the kernel for the exchanged geometry: mirrored, in the other layout."""
     if geometry.features_first:
         return jnp.flip(kernel, (1, 2)).transpose(1, 2, 0, 3)
     return jnp.flip(kernel, (0, 1)).transpose(2, 0, 1, 3)

@@ -1,8 +1,8 @@
-"""Stride-1 convolution as stride-2 convolutions of shifted copies (polyphase): bfloat16 tiles for 4 taps.
+"""Stride-1 convolution with 4 taps as stride-2 convolutions of shifted copies (polyphase), for tiles in bfloat16.
 
 Every second output of a stride-1 convolution is an output of a stride-2 convolution with the same kernel. So four copies,
-shifted by 0 or 1 pixel down and across, yield all outputs. Winograd's 4-tap tiles need fewer multiplications, but two
-phases of 2 taps are exact enough in bfloat16, which multiplies twice as fast.
+shifted by 0 or 1 pixel down and across, yield all outputs. Winograd's 4-tap tiles need fewer multiplications, but the
+stride-2 convolution has only 2 taps a phase, which are exact enough in bfloat16, and bfloat16 multiplies twice as fast.
 """
 
 import jax
@@ -92,13 +92,13 @@ def cost(geometry: ConvGeometry, channels: int, features: int) -> Cost:
 
 
 def stride_two_geometry(geometry: ConvGeometry) -> ConvGeometry:
-    """Returns the geometry of the stride-2 convolution of each copy, whose padding is part of the copy."""
+    """Returns the geometry of the stride-2 convolution of each copy. Its padding is 0, because the copies are padded."""
     rows, columns = -(-geometry.rows // 2), -(-geometry.columns // 2)
     sides = 2 * (rows - 1) + geometry.kh, 2 * (columns - 1) + geometry.kw
     return ConvGeometry(geometry.kh, geometry.kw, 2, 0, *sides, rows, columns, geometry.features_first)
 
 
 def _pads(geometry: ConvGeometry, strided: ConvGeometry, shift: tuple[int, int]) -> list[tuple[int, int]]:
-    """Rows and columns, (before, after), that pad a picture to one of its shifted copies."""
+    """Returns the padding, (before, after) of rows and of columns, that makes a shifted copy of a picture."""
     sizes = zip((geometry.height, geometry.width), (strided.height, strided.width), shift, strict=True)
     return [(geometry.padding - by, side - size - geometry.padding + by) for size, side, by in sizes]

@@ -4,8 +4,8 @@ A kernel of k x k with stride s consists of s x s filters of r = k / s taps a si
 neighbouring outputs of a filter of r taps need t = m + r - 1 multiplications instead of m r, at the price of a few
 additions before and after, because a product of two polynomials is determined by its values at t points. In two
 dimensions, tiles of m x m outputs of a 4 x 4 kernel need 9/16 (stride 2, m = 2), 4/9 (stride 2, m = 3) or 1/4 (stride 1,
-m = 3) of the multiplications, with a few times the rounding error of float32. The products are t x t matrix products for
-a whole picture, so nearly all the work is matrix multiplication. `winograd_transforms` has the additions.
+m = 3) of the multiplications, with a few times the rounding error of float32. The multiplications are t x t matrix
+products over all tiles, so nearly all the work is matrix multiplication. The additions are in `winograd_transforms`.
 
 Throughout, `tile` is m and `taps` is r.
 
@@ -75,7 +75,7 @@ def kernel_gradient(tile: int, geometry: ConvGeometry, x: Array, y: Array) -> Ar
 
 
 def cost(tile: int, geometry: ConvGeometry, channels: int, features: int) -> Cost:
-    """Returns the cost; its values are those of the tiles of both pictures.
+    """Returns the cost; it counts the values of the transformed tiles of both pictures.
 
     Args:
         tile: outputs of a tile, down and across.
@@ -90,7 +90,7 @@ def cost(tile: int, geometry: ConvGeometry, channels: int, features: int) -> Cos
 
 
 def applies(geometry: ConvGeometry) -> bool:
-    """Whether the formulation can compute this: a square kernel of 2 to 4 taps, a multiple of the stride."""
+    """Whether the formulation can compute this: a square kernel whose side is 2 to 4 times the stride."""
     taps, rest = divmod(geometry.kh, geometry.stride)
     return geometry.kh == geometry.kw and rest == 0 and 2 <= taps <= 4
 
@@ -116,9 +116,9 @@ def _gradient_product(geometry: ConvGeometry, large: Array, small: Array) -> Arr
 
 
 def _is_features_first(geometry: ConvGeometry, large: int, small: int) -> bool:
-    """Whether `_gradient_product` has the small picture's channels first.
+    """Whether the result of `_gradient_product` has the small picture's channels first.
 
-    The left factor is transposed in memory, so it is the narrower one. With several devices nothing is compiled
+    The left factor is transposed in memory, so it is the one with fewer columns. With several devices nothing is compiled
     separately and XLA would fuse a transposition of the result into the product; then the kernel's layout decides.
     """
     return geometry.features_first if jax.device_count() > 1 else small < large

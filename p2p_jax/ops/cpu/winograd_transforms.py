@@ -1,7 +1,7 @@
 """Transforms of pictures and kernels before and after the products of `winograd`.
 
-Each output is A ((G kernel G^T) * (B input B^T)) A^T, with the matrices of `_matrices`, and gradients use the transposes
-of these transforms. In a grid of t x t matrices, matrix (i, j) holds place (i, j) of every tile.
+The outputs of a tile are A ((G kernel G^T) * (B input B^T)) A^T, with the matrices of `_matrices`; gradients use the
+transposes of these transforms. In a grid of t x t matrices, matrix (i, j) holds element (i, j) of every tile.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -18,9 +18,9 @@ from p2p_jax.ops.cpu.xla import compile_separately, transpose_in_memory
 from p2p_jax.ops.geometry import ConvGeometry, accumulation_dtype, pad
 
 Grid = Sequence[Sequence[Array]]
-"""t x t (or m x m, or r x r) arrays of one shape, one for each place within a tile."""
+"""t x t (or m x m, or r x r) arrays of one shape, one for each element of a tile."""
 
-# Where the polynomials are evaluated besides infinity, by the number of points. These keep the rounding error small.
+# The points other than infinity where the polynomials are evaluated, by their number. These keep the rounding error small.
 # Source: Barabasz et al., Error Analysis and Improving the Accuracy of Winograd Convolution for Deep Neural Networks, 2020.
 POINTS: dict[int, tuple[float, ...]] = {
     2: (0, 1),
@@ -35,7 +35,7 @@ class Tiling(NamedTuple):
 
     Attributes:
         tile: outputs of a tile, down and across (m).
-        taps: of the filter, down and across (r).
+        taps: taps of the filter, down and across (r).
         down, across: number of tiles.
     """
 
@@ -66,7 +66,7 @@ def transform_input(tiling: Tiling, phases: int, padding: int, x: Array) -> Grid
     places = [divmod(i, m) for i in range(t)]
 
     def pieces(x: Array) -> Grid:
-        # The phases of a row stay beside the channels, which XLA copies faster than channels alone.
+        # The phases of a row stay next to the channels, because XLA copies both together faster than channels alone.
         x = x.reshape(n, down + reach - 1, m, phases, across + reach - 1, m, phases * channels)
         return [
             [x[:, tile_i : tile_i + down, i, :, tile_j : tile_j + across, j] for tile_j, j in places]
@@ -172,7 +172,7 @@ def transform_kernel_gradient(
         grid: t x t matrices (phases c, f), or (f, phases c) if `geometry.features_first`.
         channels: of the large picture.
         features: channels of the small picture.
-        transposed: the axes of the matrices are exchanged.
+        transposed: whether the axes of the matrices are exchanged.
 
     Returns:
         the shape of the kernel, in float32 at least.
@@ -205,8 +205,8 @@ def _to_product_dtype(taps: int, dtype: DTypeLike, tile: Array) -> Array:
 def _matrices(m: int, r: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns A (m, t), G (t, r) and B (t, t): in one dimension the outputs are A @ ((G @ taps) * (B @ inputs)).
 
-    Two polynomials are evaluated at t points, one of them infinity, and multiplied there; their product is interpolated.
-    The filter is the transpose of this.
+    Toom-Cook evaluates two polynomials at t points, one of them infinity, multiplies the values, and interpolates the
+    product. The filter is the transpose of that multiplication.
     """
     t = m + r - 1
 
@@ -226,8 +226,8 @@ def _matrices(m: int, r: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _transform(matrix: np.ndarray, pieces: Callable[[Any], Grid], arrays: Any) -> Grid:
     """Returns matrix grid matrix^T, in float32 at least, where the grid is `pieces(arrays)`.
 
-    With large matrices the first product is compiled separately, or XLA would recompute each of its sums for every sum of
-    the second product. The pieces are taken inside it, so that they need no memory of their own.
+    With large matrices the first product is compiled separately, because XLA would otherwise recompute each of its sums for
+    every sum of the second product. `pieces` runs inside the first product, so that the pieces are not stored.
     """
 
     def along_columns(arrays: Any) -> Grid:

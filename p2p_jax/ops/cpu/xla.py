@@ -1,4 +1,4 @@
-"""Hints that keep XLA on a CPU from computing something twice or in a slow way."""
+"""Hints that prevent XLA on a CPU from computing a value twice or slowly."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,15 +31,15 @@ def compile_separately(fn: Callable[..., Any], *arrays: Any) -> Any:
 
 
 def compile_separately_on_cpu(fn: Callable[..., Any], *arrays: Any) -> Any:
-    """Calls `fn(*arrays)`; on a CPU by `compile_separately`. Here `fn` need not be jitted."""
+    """Calls `fn(*arrays)`; on a CPU through `compile_separately`. Here `fn` need not be jitted."""
     return lax.platform_dependent(*arrays, cpu=lambda *arrays: compile_separately(jax.jit(fn), *arrays), default=fn)
 
 
 def with_dependency(value: Array, *, on: Array) -> Array:
-    """Returns `value` unchanged, with a dependency on another array; on one CPU device only, elsewhere without.
+    """Returns `value` with a data dependency on another array, if the device is a single CPU; otherwise just `value`.
 
-    Whatever reads the result runs after `on` is computed, and so may overwrite the inputs of `on`: Adam updates a kernel
-    in place this way.
+    Operations that read the result run after `on` is computed, so they may overwrite the inputs of `on`: this way Adam
+    updates a kernel in place.
 
     Args:
         value: any shape and dtype.
@@ -57,7 +57,7 @@ def with_dependency(value: Array, *, on: Array) -> Array:
 
 
 def transpose_in_memory(x: Array, axes: tuple[int, ...] = (1, 0)) -> Array:
-    """Transposes an array for a matrix product, in memory too; call it by `compile_separately`.
+    """Transposes an array in memory, for a matrix product; call it through `compile_separately`.
 
     Otherwise XLA would only change the layout, copy the array for the product, and multiply bfloat16 as float32.
     """
@@ -67,7 +67,7 @@ def transpose_in_memory(x: Array, axes: tuple[int, ...] = (1, 0)) -> Array:
 
 
 def to_bits(x: Array) -> Array:
-    """Reinterprets 16-bit floats as uint16, because XLA on a CPU copies such floats by way of float32.
+    """Reinterprets 16-bit floats as uint16, because XLA on a CPU converts such floats to float32 and back to copy them.
 
     Arrays of other widths are returned unchanged.
     """
