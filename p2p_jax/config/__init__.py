@@ -21,6 +21,6 @@ from p2p_jax.config.schema import Config as Config
 from p2p_jax.config.schema import Loss as Loss
 from p2p_jax.config.schema import Optimizer as Optimizer
 
-# The names of older versions, which stored experiment files may import.
+# Old names, which stored experiment files may still import.
 resolve = resolve_length
 settle_groups = resolve_group_sizes

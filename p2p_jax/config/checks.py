@@ -1,4 +1,4 @@
-"""Checks of a config: a value that no run can have is refused with one sentence."""
+"""Checks of a config: an invalid value is refused with one sentence."""
 
 import math
 
@@ -35,10 +35,10 @@ FRACTIONS = (
 
 
 def check_config(config: Config) -> None:
-    """Refuses values that no run can have.
+    """Refuses invalid values.
 
     Raises:
-        UserError: naming the field, its value and what it should be.
+        UserError: a value is invalid; the message names its option, the value and what is expected.
     """
     for name, low in LOWER_BOUNDS.items():
         value = get_field(config, name)
@@ -47,7 +47,7 @@ def check_config(config: Config) -> None:
     for name in FRACTIONS:
         value = get_field(config, name)
         if value is not None and not value < 1:
-            raise UserError(f"{_option(name)} was given {value}: it is a share and must be below 1.")
+            raise UserError(f"{_option(name)} was given {value}: it is a fraction and must be below 1.")
     for name in ("generator.widths", "discriminator.widths", "data.input.channels", "data.target.channels"):
         value = get_field(config, name)
         if value is not None and min(value, default=0) < 1:
@@ -62,7 +62,8 @@ def _check_batch(config: Config) -> None:
     size, parts = config.batch_size, config.accumulate
     if size % parts:
         raise UserError(f"--accumulate was given {parts}: it must divide --batch-size {size}.")
-    each = f"--batch-size {size}" if parts == 1 else f"the {size // parts} pairs of each part, --batch-size / --accumulate"
+    micro_batch = f"the micro-batch of {size // parts} (--batch-size / --accumulate)"
+    each = f"--batch-size {size}" if parts == 1 else micro_batch
     for name in ("generator", "discriminator"):
         group, statistics = get_field(config, f"{name}.group_size"), get_field(config, f"{name}.statistics")
         if group is not None and statistics != "group":
@@ -88,7 +89,7 @@ def _check_sizes(config: Config) -> None:
             f"--data.load-size was given {data.load_size}: its width must be at least that of the crop, {width}."
         )
     if config.augment.quarter_turns and (height != width or loaded[0] != loaded[1] or varies(config)):
-        raise UserError("--augment.quarter-turns was given, but the pictures are not square: leave it out.")
+        raise UserError("--augment.quarter-turns was given, but the pictures are not square: omit it.")
     if varies(config) and config.batch_size > 1:
         raise UserError(
             f"--data.preprocess {data.preprocess} keeps pictures of different sizes, which do not fit into one batch of "
@@ -97,24 +98,24 @@ def _check_sizes(config: Config) -> None:
     if varies(config) and (config.steps_per_call or 1) > 1:
         raise UserError(
             f"--steps-per-call was given {config.steps_per_call}, but --data.preprocess {data.preprocess} keeps pictures "
-            "of different sizes, which do not fit into one call: leave it out, or give a preprocess that crops."
+            "of different sizes, which do not fit into one call: omit it, or give a preprocess that crops."
         )
 
 
 def varies(config: Config) -> bool:
-    """Whether pictures reach the networks with sizes of their own."""
+    """Whether the networks see pictures of different sizes."""
     return config.data.preprocess in ("scale_width", "none")
 
 
 def _check_side(side: Side, name: str) -> None:
     option, classes = _option(name), count_classes(side)
     if side.kind != "labels" and classes:
-        raise UserError(f"{option}.classes or .palette was given without {option}.kind labels: give that as well.")
+        raise UserError(f"{option}.classes or .palette was given without {option}.kind labels: add {option}.kind labels.")
     if side.kind == "labels" and side.colour_jitter:
-        raise UserError(f"{option}.colour-jitter was given for labels, whose colours stand for classes: leave it out.")
+        raise UserError(f"{option}.colour-jitter was given for labels, whose colours are classes: omit it.")
     if classes and (len(side.channels) > 1 or classes > 256 or side.depth != "8"):
         raise UserError(
-            f"{option} is to have {classes} classes: that takes one picture a pair, of 8 bits and at most 256 classes."
+            f"{option} was given {classes} classes: classes need one picture per pair, of 8 bits, and can be at most 256."
         )
     if side.palette and side.classes not in (None, len(side.palette)):
         raise UserError(f"{option}.classes was given {side.classes}, but the palette has {len(side.palette)} colours.")

@@ -8,36 +8,38 @@ Size = int | tuple[int, int]
 
 
 def runtime(default: Any) -> Any:
-    """A field that may change when a run is resumed."""
+    """Returns a dataclass field that may change when a run is resumed."""
     return field(default=default, metadata={"runtime": True})
 
 
 @dataclass(frozen=True)
 class Side:
-    """What the pictures on one side of the pairs are."""
+    """The kind of pictures on one side of the pairs, input or target."""
 
     kind: Literal["image", "labels"] = "image"
-    """image: resized as data.resize says; labels: a map of classes, resized to the nearest pixel and so never blurred."""
+    """image: resized with the method data.resize; labels: a map of classes, resized to the nearest pixel and so never
+    blurred."""
     channels: tuple[int, ...] = (3,)
-    """Channels: 1 for grey, 3 for RGB, 4 for RGB and alpha, or as many as the files have. Where a side has several
-    pictures (A1, A2, …), which are stacked, one number for each, such as 3 1."""
+    """Channels: 1 for grey, 3 for RGB, 4 for RGB and alpha, or as many as the files have. If a side has several stacked
+    pictures (A1, A2, …), give one number for each, such as 3 1."""
     depth: Literal["8", "16", "float"] = "8"
-    """Bits per value, in the files that are read and in those that are written; float: real numbers."""
+    """Bits per value, in the files that are read and in those that are written; float means real numbers."""
     range: tuple[float, float] | None = None
     """The values that become -1 and 1. By default 0 255 for 8 bits, 0 65535 for 16 bits and 0 1 for float."""
     classes: int | None = None
     """Number of classes of a label map whose pixels hold class numbers from 0 on; each class becomes one channel
     (one-hot)."""
     palette: tuple[str, ...] | None = None
-    """Colours of the classes of a label map; each class becomes one channel (one-hot). cmp, a file with a line R G B
-    [name] for each class, or the colours themselves, such as #0000de #ff0000. Other colours count as the nearest one."""
+    """Colours of the classes of a label map; each class becomes one channel (one-hot). Give cmp (the CMP facades), a file
+    with a line R G B [name] for each class, or the colours themselves, such as #0000de #ff0000. A pixel of another colour
+    gets the class of the nearest one."""
     colour_jitter: float = 0.0
     """Change brightness, contrast and saturation of images at random, each by up to this fraction."""
 
 
 @dataclass(frozen=True)
 class Augment:
-    """What training does to both sides of a pair alike, at random. The random crop comes from data.load_size."""
+    """Random changes that training makes to both sides of a pair alike. The random crop depends on data.load_size."""
 
     flip: bool = True
     """Mirror half of the pairs left to right."""
@@ -61,44 +63,46 @@ class Data:
     """folder: your pictures (data.path) or a prepared set (data.tfds); procedural: facades that the program draws."""
     path: str | None = runtime(None)
     """Your pairs: a folder of side-by-side pictures, or of folders A and B with matching names, with train, val and test
-    below or without; or a list of pairs (.csv, .tsv, .jsonl). It comes before data.tfds."""
+    below or without; or a list of pairs (.csv, .tsv, .jsonl). It takes precedence over data.tfds."""
     tfds: str | None = None
     """A set that p2p-jax data prepare has prepared for tensorflow-datasets, such as pix2pix/facades."""
     tfds_features: tuple[str, ...] | None = None
-    """The features of any other prepared set that are A and B, such as image segmentation_mask."""
+    """For any other prepared set, the names of the features that are A and B, such as image segmentation_mask."""
     tfds_dir: str | None = runtime(None)
     """Folder of the prepared sets; by default that of tensorflow-datasets."""
     direction: Literal["AtoB", "BtoA"] = "AtoB"
     """AtoB: A (left) is the input and B (right) the target; BtoA: the other way round."""
     input: Side = Side()
-    """What the inputs are."""
+    """The kind of the inputs."""
     target: Side = Side()
-    """What the targets are."""
+    """The kind of the targets."""
     preprocess: Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "pad", "none"] = "resize_and_crop"
     """resize_and_crop: resize to load_size, then crop image_size at random; crop: the same without resizing; scale_width:
-    resize to the width and keep the ratio; scale_width_and_crop: the same, then crop; pad: fit into image_size and mirror
-    the rest; none: keep the size."""
+    resize to the width and keep the ratio; scale_width_and_crop: the same, then crop; pad: shrink to fit into image_size,
+    and mirror the picture to fill it; none: keep the size."""
     load_size: Size | None = None
-    """Pixels a side, or height and width, before the random crop. By default image_size times 286 / 256; the image_size
-    itself means no crop."""
+    """Pixels a side, or height and width, before the random crop. By default image_size times 286 / 256; if it equals
+    image_size, there is no crop."""
     resize: Literal["bicubic", "bilinear", "area", "nearest"] = "bicubic"
     """How images are resized."""
     transparency: Literal["refuse", "drop"] = "refuse"
-    """What to do with a picture that is transparent somewhere, where no channel is meant for alpha."""
+    """What to do with a picture that has transparent pixels if its side has no channel for alpha: refuse the picture, or
+    drop its alpha channel."""
     val_fraction: float = 0.0
-    """Fraction of the training pairs that is split off for validation, where there is no val folder."""
+    """Fraction of the training pairs that is split off for validation if there is no val folder."""
     test_fraction: float = 0.0
-    """Fraction of the training pairs that is split off for the test, where there is no test folder."""
+    """Fraction of the training pairs that is split off for the test if there is no test folder."""
     count: int = 400
-    """Training pairs that the source procedural draws; it draws an eighth as many for validation and for the test."""
+    """Number of training pairs that the source procedural draws; it draws an eighth as many for validation and for the
+    test."""
     on_error: Literal["raise", "skip"] = runtime("raise")
     """An unreadable pair stops the run (raise), or another pair replaces it (skip)."""
     threads: int = runtime(2)
-    """Threads that read pictures."""
+    """Number of threads that read pictures."""
     processes: int = runtime(0)
-    """Processes that read pictures instead of threads, where the pictures are not kept in memory."""
+    """Number of processes that read pictures, instead of threads, if the pictures are not kept in memory."""
     cache: Literal["auto", "none", "memory", "device"] = runtime("auto")
     """Where decoded pictures are kept. auto: in memory, or in an accelerator's own memory, if they need at most
     cache_mib."""
     cache_mib: int = runtime(1024)
-    """MiB of decoded pictures that auto keeps."""
+    """Largest size of the decoded pictures that auto keeps, in MiB."""

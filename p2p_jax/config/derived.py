@@ -12,10 +12,11 @@ def resolve_length(config: Config, num_pairs: int) -> Config:
 
     Args:
         config: with either `epochs` or `steps`.
-        num_pairs: in the training split.
+        num_pairs: number of pairs in the training split.
 
     Raises:
-        UserError: neither epochs nor steps are given, or both, or the batch is larger than the training set.
+        UserError: neither epochs nor steps are given, or both are but disagree, or the batch is larger than the training
+            set.
     """
     if config.epochs is None and config.steps is None:
         raise UserError("no length was given: give epochs or steps.")
@@ -31,13 +32,13 @@ def resolve_length(config: Config, num_pairs: int) -> Config:
 
 
 def resolve_group_sizes(config: Config, devices: int) -> Config:
-    """Fills in the sizes of groups that share statistics: the number of pictures that a device has at a time.
+    """Fills in the sizes of groups that share statistics: the number of pictures that a device processes at a time.
 
-    Stored with the run, they stay what they are on another number of devices, and so do its figures.
+    The sizes are stored with the run, so that its results stay the same on another number of devices.
 
     Args:
         config: of the run.
-        devices: that share every batch, each an equal part of it.
+        devices: number of devices; every batch is divided equally among them.
     """
     size = config.batch_size // config.accumulate // devices
     settled = {
@@ -59,7 +60,7 @@ def as_size(size: Size) -> tuple[int, int]:
 
 
 def load_size(config: Config) -> tuple[int, int]:
-    """(height, width) before the random crop: the paper's 286 for 256, in proportion."""
+    """(height, width) before the random crop; by default in the paper's ratio of 286 to 256."""
     height, width = as_size(config.image_size)
     given = config.data.load_size
     return (round(height * 286 / 256), round(width * 286 / 256)) if given is None else as_size(given)

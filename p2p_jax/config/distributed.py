@@ -1,7 +1,7 @@
-"""Several processes on one run, on one machine or on several: the options that start them and let them find each other.
+"""The options of a run with several processes, on one or several machines: how the processes find each other.
 
-Each process runs the same command. A parent without JAX watches it, so that any end of it is reported in a sentence and an
-exit code (see `cli.supervisor`). Imports no JAX.
+Each process runs the same command. A parent process without JAX watches it, and reports in a sentence and an exit code why
+it ended (see `cli.supervisor`). Imports no JAX.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ OPTION = "--distributed."
 
 
 PARENT = "P2P_JAX_PARENT"
-"""The variable in a child's environment that holds the process id of its parent."""
+"""The environment variable of a child that holds the process id of its parent."""
 
 
 @dataclass(frozen=True)
@@ -20,19 +20,20 @@ class Distributed:
     """Several processes that work together. All run the same command, each with its own index."""
 
     auto: bool = False
-    """Find the other processes by what Cloud TPU, SLURM, Kubernetes or Open MPI provide."""
+    """Find the other processes automatically, on Cloud TPU, SLURM, Kubernetes or with Open MPI."""
     coordinator: str | None = None
-    """HOST:PORT where the first process listens, on that address only, and where the others find it."""
+    """HOST:PORT of the first process: it listens on this address only, and the other processes connect to it."""
     processes: int | None = None
-    """Number of the processes."""
+    """Number of processes."""
     index: int | None = None
-    """Number of this process, from 0 on."""
+    """Index of this process, from 0 on."""
     devices: tuple[int, ...] | None = None
     """The devices of this machine that this process uses, such as 0 1; by default all."""
     heartbeat: int = 100
     """Seconds without a heartbeat after which a process counts as lost, which ends all others."""
     step_timeout: int = 1800
-    """Seconds without a step, compilation and validation included, after which a run counts as hanging and is ended."""
+    """Seconds without a finished step after which a run counts as hanging and is ended. The time of compilation and
+    validation counts, too."""
 
 
 def is_asked_for(options: Distributed) -> bool:
@@ -55,7 +56,7 @@ def check_distributed(options: Distributed, *, independent: bool = False) -> Non
         del by_hand["coordinator"]
     given = [name for name, value in by_hand.items() if value is not None]
     if options.auto and given:
-        raise UserError(f"both {OPTION}auto and {OPTION}{given[0]} were given: give auto alone, or none of it.")
+        raise UserError(f"both {OPTION}auto and {OPTION}{given[0]} were given: give auto alone, or omit it.")
     missing = [name for name, value in by_hand.items() if value is None]
     if given and missing:
         raise UserError(
@@ -79,4 +80,4 @@ def _check_by_hand(coordinator: str | None, processes: int, index: int) -> None:
     if processes < 1:
         raise UserError(f"{OPTION}processes was given {processes}: it must be at least 1.")
     if not 0 <= index < processes:
-        raise UserError(f"{OPTION}index was given {index}: with {processes} processes it is 0 to {processes - 1}.")
+        raise UserError(f"{OPTION}index was given {index}: with {processes} processes it must be 0 to {processes - 1}.")

@@ -13,22 +13,22 @@ class Generator:
     """The network that makes the picture."""
 
     architecture: Literal["unet", "encoder_decoder", "resnet"] = "unet"
-    """unet; encoder_decoder is the unet without skip connections; resnet."""
+    """unet, or encoder_decoder, which is the unet without skip connections, or resnet."""
     width: int = 64
     """Features of the first level."""
     widths: tuple[int, ...] | None = None
     """Features of every level of the unet. By default there is one level per halving of the picture, at most 8, and the
     features double from level to level up to 8 times the width."""
     num_blocks: int = 9
-    """Residual blocks of the resnet."""
+    """Number of residual blocks of the resnet."""
     norm: Norm = "batch"
     """Normalization after each convolution: batch norm, instance norm or none."""
     statistics: Statistics = "batch"
     """Batch norm uses the statistics of the batch, of groups of its pictures, of each picture alone, or the running
     statistics."""
     group_size: int | None = None
-    """Pictures that share statistics when statistics is group. By default as many as each device has when the run is
-    first started."""
+    """Number of pictures that share statistics if statistics is group. By default it is the number of pictures per device
+    when the run first starts."""
     norm_epsilon: float = 1e-5
     """Added to the variance in the norm."""
     norm_momentum: float = 0.9
@@ -36,15 +36,16 @@ class Generator:
     norm_stddev: float = 0.02
     """Standard deviation of the initial scales of batch norm around 1."""
     bias: Bias = "reference"
-    """Which convolutions have a bias. reference: the last one and, before instance norm, all others, as in the PyTorch
-    original; all; last; none."""
+    """Which convolutions have a bias: all, only the last, none, or, with reference, the last one and those before an
+    instance norm, as in the PyTorch original."""
     dropout: float = 0.5
     """Dropout rate at the levels that have dropout; 0 turns it off."""
     dropout_levels: Literal["reference", "innermost"] = "reference"
     """Which levels of the unet have dropout. reference: from the fifth level on, except the innermost, as in the PyTorch
     original; innermost: the three innermost."""
     skip: Literal["concat", "concat_decoder_first", "add", "gated"] = "concat"
-    """How the skip connections of the unet join the decoder."""
+    """How the skip connections of the unet join the decoder. concat: stack the channels, the encoder's first;
+    concat_decoder_first: the decoder's first; add: add both; gated: concat with a learned gate on the encoder's."""
     leaky_slope: float = 0.2
     """Slope of leaky ReLU for negative values in the encoder of the unet."""
     post_activation: bool = False
@@ -66,7 +67,7 @@ class Discriminator:
     architecture: Literal["patchgan", "pixelgan"] = "patchgan"
     """patchgan judges overlapping patches, pixelgan single pixels."""
     num_layers: int = 3
-    """Layers of the patchgan: 1 to 5 layers see patches of 16, 34, 70, 142 and 286 pixels."""
+    """Number of layers of the patchgan: with 1 to 5 it sees patches of 16, 34, 70, 142 and 286 pixels."""
     width: int = 64
     """Features of the first layer."""
     widths: tuple[int, ...] | None = None
@@ -78,8 +79,8 @@ class Discriminator:
     """Batch norm uses the statistics of the batch, of groups of its pictures, of each picture alone, or the running
     statistics."""
     group_size: int | None = None
-    """Pictures that share statistics when statistics is group. By default as many as each device has when the run is
-    first started."""
+    """Number of pictures that share statistics if statistics is group. By default it is the number of pictures per device
+    when the run first starts."""
     norm_epsilon: float = 1e-5
     """Added to the variance in the norm."""
     norm_momentum: float = 0.9
@@ -87,7 +88,7 @@ class Discriminator:
     norm_stddev: float = 0.02
     """Standard deviation of the initial scales of batch norm around 1."""
     bias: Bias = "reference"
-    """Which convolutions have a bias. reference: the first and the last one and, before instance norm, all others, as in
-    the PyTorch original; all; last; none."""
+    """Which convolutions have a bias: all, only the last, none, or, with reference, the first and the last one and those
+    before an instance norm, as in the PyTorch original."""
     leaky_slope: float = 0.2
     """Slope of leaky ReLU for negative values."""

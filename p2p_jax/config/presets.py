@@ -1,9 +1,9 @@
-"""The four originals of pix2pix, as settings: what each does otherwise than the PyTorch one, which is the default here.
+"""Presets: the settings of the four implementations of pix2pix. Those of the PyTorch original are the default.
 
     p2p-jax train facades --preset lua
 
-Every option typed beside it still wins. Only what changes the numbers of training is in the table; lengths, file formats
-and the order of colour channels are not.
+Options that are given with a preset take precedence. The table has only settings that change the numbers of training, not
+the length of a run, file formats or the order of colour channels.
 """
 
 from dataclasses import replace
@@ -25,7 +25,7 @@ _OTHERS: dict[str, Any] = {
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    # junyanz/pytorch-CycleGAN-and-pix2pix. What the other three change is set back here.
+    # junyanz/pytorch-CycleGAN-and-pix2pix. These are the values of all fields that the other three change.
     "pytorch": {
         "generator.dropout_levels": "reference",
         "generator.skip": "concat",
@@ -77,8 +77,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "optimizer.epsilon": 1e-7,
         "data.resize": "nearest",
     },
-    # affinelayer/pix2pix-tensorflow, in TensorFlow 1. One pass of the discriminator serves both networks, and the
-    # generator's gradient waits for the discriminator's update: old values, new weights, as in Torch.
+    # affinelayer/pix2pix-tensorflow, in TensorFlow 1. One forward pass of the discriminator serves both networks, and the
+    # generator's gradient is computed after the discriminator's update: from old outputs and new weights, as in Torch.
     "affinelayer": {
         **_OTHERS,
         "generator.bias": "all",
@@ -92,7 +92,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def apply_preset(config: Any, preset: str | None) -> Any:
-    """The config with the settings of one original, or as it is for None; what the table does not name stays.
+    """Returns the config with the settings of a preset, or unchanged for None. Fields that no preset has are kept.
 
     Raises:
         UserError: there is no preset of that name.
@@ -105,7 +105,7 @@ def apply_preset(config: Any, preset: str | None) -> Any:
     if preset is None:
         return config
     if preset not in PRESETS:
-        raise UserError(f"there is no preset {preset}: it is one of {', '.join(PRESETS)}.")
+        raise UserError(f"there is no preset {preset}: it must be one of {', '.join(PRESETS)}.")
     for name, value in (PRESETS["pytorch"] | PRESETS[preset]).items():
         part, field = name.split(".")
         config = replace(config, **{part: replace(getattr(config, part), **{field: value})})

@@ -1,8 +1,8 @@
 """The config of a run. Every field is an option of `p2p-jax train`.
 
 Numbers, paths and choices go here; composition (a new norm, block or loss) goes into an experiment's `build`. Fields marked
-`runtime` say how a run is carried out and may change when it is resumed. All other fields say what the run is, and a
-resumed run refuses other values.
+`runtime` control how a run is executed, and may change when it is resumed. All other fields define the run, and a resumed
+run refuses other values of them.
 """
 
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Optimizer:
     """Adam, one optimizer for each network."""
 
     learning_rate: float = 2e-4
-    """Learning rate of the generator, and of the discriminator if it has none of its own."""
+    """Learning rate of the generator, and of the discriminator unless that has its own."""
     discriminator_learning_rate: float | None = None
     """Learning rate of the discriminator; by default the generator's."""
     beta1: float = 0.5
@@ -49,57 +49,58 @@ class Optimizer:
     beta2: float = 0.999
     """Decay of the second moment."""
     epsilon: float = 1e-8
-    """Added to the root of the second moment."""
+    """Added to the square root of the second moment."""
     epsilon_place: Literal["after_correction", "before_correction"] = "after_correction"
     """Whether epsilon is added after the bias correction of the second moment (PyTorch) or before it (Torch,
     TensorFlow)."""
     update: Literal["sequential", "stale", "simultaneous"] = "sequential"
-    """Which discriminator the generator learns from. sequential: the updated one; stale: the old outputs through the
-    updated weights (Torch); simultaneous: the old one (TensorFlow)."""
+    """Which discriminator the generator learns from. sequential: the updated one; stale: the old one in the forward pass
+    and the updated one in the backward pass (Torch); simultaneous: the old one (TensorFlow)."""
     schedule: Literal["linear", "constant", "step", "cosine"] = "linear"
-    """linear: constant for the first half, then down to zero. The rate changes once an epoch where the length is given in
-    epochs (as in the PyTorch original), and at every step where it is given in steps."""
+    """linear: constant for the first half, then down to zero; step: divided by 10 after every quarter; cosine: half a
+    cosine down to zero. The rate changes once an epoch if the length is given in epochs (as in the PyTorch original), and
+    at every step if it is given in steps."""
     batch_rule: Literal["none", "linear", "root"] = "none"
-    """How the learning rates follow the batch size. none: they are taken as they are; linear: they are multiplied by
-    batch_size (Goyal et al. 2017); root: by its square root (Malladi et al. 2022, for Adam)."""
+    """How the learning rates depend on the batch size. none: not at all; linear: they are multiplied by batch_size (Goyal
+    et al. 2017); root: they are multiplied by its square root (Malladi et al. 2022, for Adam)."""
     warmup_steps: int = 0
-    """Steps over which the learning rates rise linearly from 0 to the schedule."""
+    """Steps over which the learning rates rise linearly from 0 to the values of the schedule."""
     clip: float | None = None
     """Largest global norm of a network's gradients; by default there is no limit."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """A whole run; the defaults are the paper's."""
+    """The config of a run; the defaults are the paper's."""
 
     image_size: Size = 256
     """Pixels a side, or height and width. With data.preprocess none it only sets the depth of the U-Net."""
     epochs: int | None = 200
-    """Length in passes over the training pairs."""
+    """Length of the training, in passes over the training pairs."""
     steps: int | None = None
-    """Length in steps, instead of epochs."""
+    """Length of the training in steps, instead of epochs."""
     steps_per_epoch: Annotated[int | None, tyro.conf.Suppress] = None
-    """Filled in when a run starts."""
+    """Set by the program when a run starts."""
     batch_size: int = 1
     """Pairs per step, over all devices."""
     accumulate: int = 1
-    """Micro-batches per batch, run in turn: less memory, and one update from the mean of their gradients. Batch norm uses
-    the statistics of a micro-batch."""
+    """Number of micro-batches per batch, which run in turn: this needs less memory, and makes one update from the mean of
+    their gradients. Batch norm uses the statistics of a micro-batch."""
     steps_per_call: int | None = None
-    """Steps per call of the device, so that it does not wait for the host between them. By default 1 on a CPU and 10 on an
-    accelerator. A run is stopped, logged and saved between two calls."""
+    """Training steps per dispatch to the device, which runs them without waiting for the host. By default 1 on a CPU and
+    10 on an accelerator. A run stops, logs and saves only between two dispatches."""
     sharding: Literal["auto", "replicated", "sharded"] = runtime("auto")
-    """replicated: each device has a copy of the whole state; sharded: each device has a part of every large array; auto:
-    sharded where copies do not fit."""
+    """replicated: each device has a copy of the parameters and optimizer state; sharded: each device has a part of every
+    large array; auto: sharded if copies do not fit into the memory of the devices."""
     model_parallel: int = runtime(1)
-    """Devices that split the features of every large layer, instead of the pictures."""
+    """Number of devices that split the features of every large layer, instead of the pictures of the batch."""
     seed: int = 0
     """Seed of everything that is random in the run."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Type of the activations. Parameters, statistics and losses stay float32."""
     ema_decay: float | None = None
-    """Keep an exponential moving average of the generator and use it; each step keeps this fraction of the old average
-    (for example 0.999)."""
+    """Keep an exponential moving average of the generator, and use it for translation. Each step keeps this fraction of the
+    old average, for example 0.999."""
     generator: Generator = Generator()
     """The network that makes the picture."""
     discriminator: Discriminator = Discriminator()
@@ -111,7 +112,7 @@ class Config:
     data: Data = Data()
     """Where the pairs come from, and how their pictures are read."""
     augment: Augment = Augment()
-    """What training does to both sides of a pair alike, at random."""
+    """Random changes that training makes to both sides of a pair alike."""
     native: bool = runtime(False)
     """Translate pictures at their own scale by default, instead of at image_size."""
     log_every: int = runtime(50)
@@ -121,11 +122,11 @@ class Config:
     checkpoint_every: int = runtime(1000)
     """Steps between two checkpoints."""
     keep: int = runtime(2)
-    """Newest checkpoints that are kept; the best one is kept as well where there is a validation split."""
+    """Number of newest checkpoints to keep; the best one is kept as well if there is a validation split."""
     best_metric: Literal["val_ssim", "val_psnr", "val_l1"] = runtime("val_ssim")
-    """The validation figure that decides which checkpoint is the best."""
+    """The validation metric that decides which checkpoint is the best."""
     val_pictures: int = runtime(64)
-    """Validation pairs that are measured for each checkpoint, at most."""
+    """Largest number of validation pairs that are measured for each checkpoint."""
     on_nan: Literal["stop", "skip"] = runtime("stop")
     """What to do when a loss or a network is no longer finite. stop: end the run; skip: restore the last checkpoint and
     skip the batch, at most 20 times."""

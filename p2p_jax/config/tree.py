@@ -16,7 +16,7 @@ def get_field(config: Any, name: str) -> Any:
 
 
 def differences(old: Any, new: Any, prefix: str = "") -> dict[str, tuple[Any, Any, bool]]:
-    """Fields that differ between two configs of one type: {dotted name: (old, new, may change at run time)}."""
+    """Fields that differ between two configs of one type: {dotted name: (old, new, whether it may change on resuming)}."""
     found = {}
     for item in dataclasses.fields(old):
         before, after = getattr(old, item.name), getattr(new, item.name)
@@ -33,7 +33,7 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def from_dict(cls: type, values: dict[str, Any], prefix: str = "") -> Any:
-    """A config of type `cls` from what `to_dict` gave.
+    """A config of type `cls` from the output of `to_dict`.
 
     Raises:
         UserError: a stored field is unknown to `cls`.

@@ -58,7 +58,7 @@ WRONG = {
         ),
         (
             {"accumulate": 4, "discriminator.statistics": "group", "discriminator.group_size": 8},
-            "--discriminator.group-size was given 8: it must divide the 4 pairs of each part, --batch-size / --accumulate.",
+            "--discriminator.group-size was given 8: it must divide the micro-batch of 4 (--batch-size / --accumulate).",
         ),
         (
             {"generator.group_size": 4},

@@ -17,7 +17,7 @@ EXPLICIT = {"coordinator": "127.0.0.1:7801", "processes": 2, "index": 0}
         (EXPLICIT | {"coordinator": "127.0.0.1"}, "give HOST:PORT"),
         (EXPLICIT | {"coordinator": "host:99999"}, "give HOST:PORT"),
         (EXPLICIT | {"processes": 0}, "it must be at least 1"),
-        (EXPLICIT | {"index": 2}, "with 2 processes it is 0 to 1"),
+        (EXPLICIT | {"index": 2}, "with 2 processes it must be 0 to 1"),
         ({"heartbeat": 0}, "--distributed.heartbeat was given 0: it must be at least 1 second"),
         ({"step_timeout": 0}, "--distributed.step-timeout was given 0"),
         ({"devices": (-1,)}, "give numbers from 0 on"),

@@ -99,7 +99,7 @@ def test_every_field_of_the_table_exists_and_is_one_that_all_presets_set_or_rese
 def test_no_preset_leaves_the_config_alone_and_an_unknown_one_is_refused():
     config = changed(Config(), generator__skip="gated")
     assert apply_preset(config, None) is config
-    with pytest.raises(ValueError, match=r"^there is no preset torch: it is one of [a-z, ]+\.$") as caught:
+    with pytest.raises(ValueError, match=r"^there is no preset torch: it must be one of [a-z, ]+\.$") as caught:
         apply_preset(config, "torch")
     assert all(name in str(caught.value) for name in ORIGINALS)
 
