@@ -1,4 +1,4 @@
-"""Memory of this process: what was freed is returned to the operating system."""
+"""Returns freed memory of this process to the operating system."""
 
 import ctypes
 from collections.abc import Callable
@@ -13,13 +13,13 @@ def release_freed_memory() -> None:
 
 
 def compile_and_release(function: Any, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-    """Compiles a jitted function before its first call, and releases the memory that compiling took.
+    """Compiles a jitted function before its first call, and releases the memory that compiling used.
 
     Args:
         function: from `jax.jit`.
-        *args: the program's arguments, or their shapes as `jax.ShapeDtypeStruct`: then compiling and the arrays do not need
-            memory at the same time.
-        **kwargs: the same by name.
+        *args: the program's arguments, or their shapes as `jax.ShapeDtypeStruct`, so that compiling and the arrays do not
+            need memory at the same time.
+        **kwargs: keyword arguments, likewise.
 
     Returns:
         the program; it accepts only arguments of these shapes, dtypes and shardings.

@@ -9,7 +9,7 @@ EXTRAS = {"gpu": "cuda", "tpu": "tpu"}
 
 
 def choose(device: str) -> None:
-    """Makes JAX compute on one kind of device; call it before JAX computes anything.
+    """Selects the kind of device that JAX computes on; call it before JAX computes anything.
 
     Args:
         device: "cpu", "gpu", "tpu", or "auto" for JAX's own choice.

@@ -16,7 +16,7 @@ from p2p_jax.config.distributed import PARENT, Distributed, check_distributed, i
 from p2p_jax.errors import RESTART, UserError
 
 LEAVE_SECONDS = 5.0
-"""Most seconds that `leave` waits for the other processes."""
+"""Longest time that `leave` waits for the other processes, in seconds."""
 
 WEEK_SECONDS = 7 * 24 * 3600
 
@@ -65,7 +65,7 @@ def start(options: Distributed, *, shutdown_timeout: int = 300) -> None:
 
 
 def start_independent(options: Distributed) -> tuple[int, int]:
-    """Starts a process that does its part of the work by itself; without a coordinator it connects to no other process.
+    """Starts a process that does its part of the work independently; without a coordinator it connects to no other process.
 
     Args:
         options: of the command line.
@@ -102,13 +102,13 @@ def is_first() -> bool:
 
 
 def own_indices(number: int) -> range:
-    """Returns the indices, of 0 to `number` - 1, that belong to this process; every index belongs to exactly one."""
+    """Returns those of the indices 0 to `number` - 1 that belong to this process; each belongs to exactly one process."""
     index, total = jax.process_index(), jax.process_count()
     return range(index * number // total, (index + 1) * number // total)
 
 
 def wait_for_all(point: str) -> None:
-    """Waits until every process has reached a point of the program, which the name describes."""
+    """Waits until every process has reached the same point of the program; `point` describes it."""
     if count() > 1:
         multihost_utils.sync_global_devices(point)
 
@@ -153,7 +153,7 @@ def leave() -> None:
 
 
 def watch_parent() -> None:
-    """Ends this process with code 75 when its parent (`cli.supervisor`) ends, which alone could report why it ended."""
+    """Ends this process with code 75 when its parent (`cli.supervisor`) has ended: only the parent can report errors."""
     parent = int(os.environ.get(PARENT, 0))
 
     def watch() -> None:

@@ -1,9 +1,9 @@
 """Sharding: a mesh of devices, the batch split over them, and the state replicated or sharded.
 
 The mesh has the axes `data` and `model`. The batch is split over `data`. A *replicated* state has a copy on every device.
-Of a *sharded* state each device has a shard of every large array: parameters are gathered where a network is applied, and
-their gradients are scattered again (FSDP). With more than 1 device along `model`, the features of every large layer are
-split over that axis.
+In a *sharded* state each device has only a shard of every large array: parameters are gathered where a network is applied,
+and their gradients are scattered again (FSDP). With more than 1 device along `model`, the features of every large layer
+are split over that axis.
 """
 
 import math
@@ -21,10 +21,10 @@ from p2p_jax.network import Network
 from p2p_jax.step import Pix2Pix
 
 SMALLEST_SHARDED = 4096
-"""Number of values from which an array is sharded."""
+"""Only arrays with at least this many values are sharded."""
 
 STATE_MEMORY_FRACTION = 0.4
-"""Fraction of a device's memory for a replicated state; gradients and activations need the rest."""
+"""Largest fraction of a device's memory for a replicated state; gradients and activations need the rest."""
 
 
 def make_mesh(batch_size: int, devices: Sequence[Any] | None = None, *, model: int = 1) -> Mesh:

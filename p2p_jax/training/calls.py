@@ -1,4 +1,4 @@
-"""Calls of the device, and their metrics once they are done."""
+"""Dispatched device calls, and their metrics once they have ended."""
 
 import math
 from typing import NamedTuple
@@ -12,13 +12,13 @@ from p2p_jax.training.feed import NETWORKS_FINITE
 
 
 class Call(NamedTuple):
-    """A call of the device that was dispatched.
+    """A device call that was dispatched.
 
     Attributes:
         step: the number of its last step.
         metrics: of its steps.
         logged: whether a row of metrics.jsonl follows it.
-        stop: whether one of several processes was told to stop before it.
+        stop: the vote of the processes at this call: whether one has received a signal to stop.
     """
 
     step: int
@@ -28,7 +28,7 @@ class Call(NamedTuple):
 
 
 def fetch_metrics(call: Call) -> list[dict[str, float]]:
-    """The metrics of each step of a call, once it is done.
+    """Waits for a call and returns the metrics of each of its steps.
 
     Raises:
         NotFinite: one of them is not finite, or the networks are not.
@@ -45,5 +45,5 @@ def fetch_metrics(call: Call) -> list[dict[str, float]]:
 
 
 def networks_not_finite(step: int) -> NotFinite:
-    """The exception for networks that hold values which are not finite after a step."""
+    """Returns the exception for networks that hold values which are not finite after a step."""
     return NotFinite(f"the networks hold values that are not finite after step {step}", step)

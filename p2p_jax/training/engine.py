@@ -20,14 +20,14 @@ from p2p_jax.training.stopwatch import Interval, waiting_for
 
 
 class Engine(NamedTuple):
-    """What stays the same for all steps.
+    """Objects that stay the same for all steps.
 
     Attributes:
         mesh: the devices.
         reader: of the training pairs.
         store: the training pairs, if they are on the devices.
         update: from `feed.make_update`.
-        programs: of its calls, by the shapes and dtypes of their batches.
+        programs: compiled programs of `update`, by the shapes and dtypes of their batches.
     """
 
     mesh: Mesh
@@ -46,9 +46,9 @@ def open_engine(model: Pix2Pix, config: Config, mesh: Mesh, reader: Reader, like
 
 
 def compile_ahead(engine: Engine, config: Config, like: TrainState, done: int, interval: Interval) -> None:
-    """Compiles the program of most calls of a run before the state is made, so that both never need memory at once.
+    """Compiles the program of most calls of a run before the state is made, so that both do not need memory at once.
 
-    Nothing is compiled where pictures have different sizes, or where less than one whole call is left after step `done`.
+    Nothing is compiled if pictures have different sizes, or if fewer steps than one full call remain after step `done`.
     """
     if varies(config) or done + (config.steps_per_call or 1) > (config.steps or 0):
         return
@@ -59,7 +59,7 @@ def compile_ahead(engine: Engine, config: Config, like: TrainState, done: int, i
 def find_program(
     engine: Engine, state: TrainState, batch: Any, interval: Interval
 ) -> Callable[..., tuple[TrainState, Metrics]]:
-    """The program of a call, compiled on the first batch of its shapes and dtypes. `jax.ShapeDtypeStruct`s will do."""
+    """Returns the program for a batch's shapes and dtypes, compiled at first use; `jax.ShapeDtypeStruct`s are enough."""
     kind = tuple((name, values.shape, values.dtype) for name, values in sorted(batch.items()))
     if kind not in engine.programs:
         with waiting_for(interval, "compilation"):

@@ -1,6 +1,7 @@
-"""Batches on their way to the step: prefetched on the host, or selected from pictures that are already on the device.
+"""Batches for the steps: prefetched on the host, or selected from pictures that are already on the device.
 
-One call of the device runs `steps_per_call` steps, on as many batches along a new first axis.
+One device call (a call of the compiled program) runs `steps_per_call` steps. If these are more than one, their batches are
+stacked along a new first axis.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -29,7 +30,7 @@ NETWORKS_FINITE = "networks_finite"
 
 
 Store = dict[str, jax.Array] | None
-"""All training pairs on the device, {"input": (pairs, h, w, c), …}; None where each batch comes from the host."""
+"""All training pairs on the device, {"input": (pairs, h, w, c), …}; None if each batch comes from the host."""
 
 
 def open_store(reader: Reader, config: Config, mesh: Mesh) -> Store:
@@ -51,11 +52,11 @@ def open_store(reader: Reader, config: Config, mesh: Mesh) -> Store:
 
 
 def _steps_per_call(config: Config) -> int:
-    return config.steps_per_call or 1  # unresolved configs, as outside of training, mean single steps
+    return config.steps_per_call or 1  # None in an unresolved config, such as outside of training
 
 
 def plan_calls(config: Config, done: int) -> Iterator[int]:
-    """The number of steps of each call, from step `done` to the end of the run.
+    """Yields the number of steps of each call, from step `done` to the end of the run.
 
     Calls begin at multiples of `steps_per_call`, so that a resumed run makes the same calls. The last call runs the
     remaining steps.
@@ -77,14 +78,15 @@ def open_stream(
     picked: bool,
     left_out: Iterable[int] = (),
 ) -> Iterator[Any]:
-    """Yields the input of each call: batches that are split over the devices. Each of several processes reads its own part.
+    """Yields the input of each call: batches that are split over the devices. Every process reads its own part of a batch.
 
     Args:
         reader: of the training pairs.
         config: of the run.
         mesh: the devices.
         start: index of the first batch.
-        counts: batches per call, from `plan_calls`; they lie along a new first axis where `steps_per_call` is more than 1.
+        counts: batches per call, from `plan_calls`; they are stacked along a new first axis if `steps_per_call` is more
+            than 1.
         picked: yield only the indices of the pairs in a batch, for use with a store.
         left_out: indices of the batches to skip.
     """
@@ -109,7 +111,7 @@ def open_stream(
 
 
 def describe_call(reader: Reader, config: Config, mesh: Mesh, *, picked: bool) -> Any:
-    """Shapes, dtypes and shardings of the input of a call of `steps_per_call` steps, for pictures of one size.
+    """Returns shapes, dtypes and shardings of the input of a call of `steps_per_call` steps, for pictures of one size.
 
     Args:
         reader: of the training pairs; one of them is read.
@@ -128,9 +130,9 @@ def describe_call(reader: Reader, config: Config, mesh: Mesh, *, picked: bool) -
 
 
 def make_vote(mesh: Mesh) -> Callable[[bool], jax.Array | bool]:
-    """A function of a bool whose result, once it is read, says whether any process passed True.
+    """Returns a function of a bool whose result is true if any process passed True.
 
-    It does not block: the processes exchange their values over the devices, after all calls that were dispatched before.
+    It does not block until the result is read: the devices exchange the values after all calls that were dispatched before.
     """
     if processes.count() == 1:
         return lambda said: said
@@ -142,19 +144,19 @@ def make_vote(mesh: Mesh) -> Callable[[bool], jax.Array | bool]:
 def make_update(
     model: Pix2Pix, config: Config, mesh: Mesh, store: Store = None, shardings: Any = None
 ) -> partial[tuple[TrainState, Metrics]]:
-    """The jitted function of one call: augmentation and training steps in one program.
+    """Returns the jitted function of one call: augmentation and training steps in one program.
 
     Args:
-        model: what is trained.
+        model: networks, optimizers and losses.
         config: of the run.
         mesh: the devices.
         store: from `open_store`.
-        shardings: of the state, a tree of the same structure; None where every device has the whole state.
+        shardings: of the state, a tree of the same structure; None for a replicated state.
 
     Returns:
-        `update(state, batch)` on an input that `open_stream` yields. It also takes `skipped`, from `as_array`: the batches
-        that are skipped. Its metrics are scalars, or arrays with one value per step where `steps_per_call` is more than 1.
-        Where batches may be skipped, NETWORKS_FINITE is among them: 1 or 0.
+        `update(state, batch)`, for an input that `open_stream` yields. Its optional argument `skipped`, from `as_array`,
+        lists the batches that are skipped. Its metrics are scalars, or arrays with one value per step if `steps_per_call`
+        is more than 1. If batches may be skipped, the metrics include NETWORKS_FINITE: 1 or 0.
     """
     step, fit = make_train_step(model, accumulate=config.accumulate), fit_of_evaluation(config)
     jitter = partial(

@@ -1,7 +1,7 @@
 """The training loop.
 
-Calls of the device are dispatched ahead, and their metrics are read only while later calls run. Sample grids and
-checkpoints are written in the background. What the device waits for all the same is in every row of metrics.jsonl.
+Device calls are dispatched ahead, and their metrics are read only while later calls run. Sample grids and checkpoints are
+written in the background. Every row of metrics.jsonl shows how long training still had to wait.
 """
 
 import signal
@@ -33,13 +33,13 @@ AHEAD = 2  # calls that are dispatched beyond the one whose metrics are read
 
 @dataclass
 class Position:
-    """Where the loop is.
+    """The progress of the loop.
 
     Attributes:
-        done: steps that were dispatched.
+        done: number of steps that were dispatched.
         interval: since the last row.
         waiting: calls whose metrics are not read yet.
-        text: what the progress bar says.
+        text: the text in the progress bar.
         pace: seconds per step without pauses, or None before it is known.
     """
 
@@ -53,19 +53,19 @@ class Position:
 def run_steps(
     run: Run, state: TrainState, engine: Engine, caught: list[int], interval: Interval, *, profile: bool
 ) -> TrainState:
-    """Trains to the end of the run. If anything unexpected goes wrong, the state is saved first.
+    """Trains to the end of the run. After an unexpected error, the state is saved before the error is raised again.
 
     Args:
-        run: what stays the same.
+        run: the run.
         state: after the last finished step, on all devices; its memory is reused.
-        engine: that runs the steps.
-        caught: signals that came, see `signals.caught_signals`.
-        interval: the first one, which may have counted compilation already.
+        engine: runs the steps.
+        caught: list of received signals, see `signals.caught_signals`.
+        interval: the first interval, which may already include compilation.
         profile: record a JAX profile of a few steps into WORKDIR/profile.
 
     Raises:
         Stopped: interrupted; the run is saved.
-        NotFinite: a loss or a network is no longer finite; neither rows nor checkpoints hold any of it.
+        NotFinite: a loss or a network is no longer finite; no row and no checkpoint holds such values.
     """
     config, done = run.experiment.config, int(state.step)
     picked, counts = engine.store is not None, plan_calls(config, done)
@@ -87,7 +87,7 @@ def run_steps(
                 due = {name: _is_due(config, name, at.done, at.done + count) for name in ("log", "sample", "checkpoint")}
                 at.done += count
                 at.waiting.append(Call(at.done, metrics, due["log"], vote(bool(caught))))
-                # Several processes stop together, once all have heard of it.
+                # With several processes only the votes decide, so that all stop after the same call.
                 stop = bool(caught) and processes.count() == 1
                 stop = (
                     _read_metrics(run, at, tools, down_to=0 if due["sample"] or due["checkpoint"] or stop else AHEAD)
@@ -109,7 +109,7 @@ def _read_metrics(run: Run, at: Position, tools: Tools, *, down_to: int) -> bool
     """Reads the metrics of calls until at most `down_to` are unread, and writes the rows between them.
 
     Returns:
-        whether one of several processes was told to stop.
+        whether one of these calls carries a vote to stop.
     """
     stop = False
     while len(at.waiting) > down_to:
@@ -134,7 +134,7 @@ def _end_interval(run: Run, at: Position, tools: Tools, step: int, validation: d
 
 
 def _pause(run: Run, state: TrainState, at: Position, tools: Tools, *, sample: bool, validation: bool, stop: bool) -> None:
-    """What happens between two calls: the sample grid, the validation, a row and a checkpoint."""
+    """Does the work between two calls: the sample grid, the validation, a row and a checkpoint."""
     figures: dict[str, float] = {}
     if sample:
         tools.show(at.done, "drawing the sample grid", at.pace)
@@ -165,15 +165,15 @@ def _stop(run: Run, done: int, caught: list[int]) -> Stopped:
 
 
 def _rescue(run: Run, state: TrainState, at: Position, tools: Tools) -> None:
-    """Writes the rows and saves the state before an unexpected error ends the run, where that is possible.
+    """Writes the rows and saves the state before an unexpected error ends the run, if that is possible.
 
-    Several processes save together or not at all. An error within a call leaves no state, and before the first step there
-    is nothing to save.
+    It is not possible with several processes, which have to save together, nor after an error within a call, which has
+    reused the memory of the state. Before the first step there is nothing to save.
     """
     if processes.count() > 1:
         return
     with suppress(Exception):
-        # A state after losses that are not finite is not worth keeping: reading them raises NotFinite.
+        # If a loss is not finite, this raises NotFinite, so that the state is not saved.
         _read_metrics(run, at, tools, down_to=0)
         step = int(state.step)
         if step == 0 or step in run.manager.all_steps():
@@ -186,7 +186,7 @@ def _rescue(run: Run, state: TrainState, at: Position, tools: Tools) -> None:
 
 
 def _is_due(config: Config, name: str, before: int, done: int) -> bool:
-    """Whether what happens every so many steps, and at the end, falls within these steps."""
+    """Whether an action that is due every `{name}_every` steps and at the end is due in steps `before` + 1 to `done`."""
     every = getattr(config, f"{name}_every")
     return done == config.steps or done // every > before // every
 

@@ -1,4 +1,4 @@
-"""What the training loop works with: the writer of rows, the progress bar, the sampler, the watchdog and the profiler."""
+"""Tools of the training loop: the writer of rows, the progress bar, the sampler, the watchdog and the profiler."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -19,12 +19,12 @@ from p2p_jax.workdir.metrics_file import metrics_writer
 
 
 class Tools(NamedTuple):
-    """What the loop works with; each lives as long as the loop.
+    """Tools that are open as long as the loop runs.
 
     Attributes:
         write_row: appends a row to metrics.jsonl.
         show: updates the progress bar: `(step, text, seconds per step or None)`.
-        draw_samples: draws the sample grid of a step.
+        draw_samples: draws the sample grid of a step: `(state, step)`.
         note_life: resets the watchdog.
     """
 
@@ -55,8 +55,8 @@ def open_tools(run: Run, done: int) -> Iterator[Tools]:
 
 @contextmanager
 def profiler(folder: Path, config: Config, done: int, *, wanted: bool) -> Iterator[Callable[[int, TrainState], None]]:
-    """Yields a function to call before every call of the device; it records a JAX profile of about five steps."""
-    start = max(done, min(done + 10, (config.steps or 0) - 5))  # past the compilation, where the run is long enough
+    """Yields a function to call before every device call; it records a JAX profile of about five steps."""
+    start = max(done, min(done + 10, (config.steps or 0) - 5))  # after the compilation, if the run is long enough
     running: list[bool] = []
 
     def note(step: int, state: TrainState) -> None:
@@ -76,7 +76,7 @@ def profiler(folder: Path, config: Config, done: int, *, wanted: bool) -> Iterat
 
 
 def _row_writer(run: Run) -> AbstractContextManager[Callable[[dict[str, float]], None]]:
-    """The writer of rows, which does nothing in all processes but the first."""
+    """Returns the writer of rows, which does nothing in all processes but the first."""
     if processes.is_first():
         return metrics_writer(run.workdir, tensorboard=run.experiment.config.tensorboard)
     return nullcontext(lambda row: None)

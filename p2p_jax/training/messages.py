@@ -1,4 +1,4 @@
-"""What the user is told about a training run."""
+"""Messages to the user about a training run."""
 
 import shlex
 import sys
@@ -18,13 +18,13 @@ from p2p_jax.workdir.bucket.paths import display_name
 from p2p_jax.workdir.cleaning import REPLACED
 from p2p_jax.workdir.disk import atomic_write
 
-STOPPING = "stopping after this step and saving (after the first step, while it is compiled); Ctrl-C again ends now."
+STOPPING = "stopping after this step and saving (during compilation: after the first step); press Ctrl-C again to end now."
 
-NAMED = 10  # unreadable pairs named on the screen
+NAMED = 10  # most pairs that a message names
 
 
 def explain_not_finite(run: Run, fault: NotFinite) -> Stopped:
-    """The exception that ends a run whose losses or networks are no longer finite."""
+    """Returns the exception that ends a run whose losses or networks are no longer finite."""
     kept = run.manager.latest_step()
     kept = "no checkpoint had been written yet" if kept is None else f"the checkpoint of step {kept} is kept"
     tried = f" though {len(run.left_out)} batches were skipped before" if run.left_out else ""
@@ -36,7 +36,7 @@ def explain_not_finite(run: Run, fault: NotFinite) -> Stopped:
 
 
 def name_pairs(run: Run, reader: Reader, index: int) -> str:
-    """The first pairs of a batch by name."""
+    """Returns the names of the first pairs of a batch."""
     config = run.experiment.config
     only = batches(reader, seed=config.seed, batch_size=config.batch_size, start=index, threads=0, read=False)
     names = [reader.pairs.name(int(pair)) for pair in next(only)["index"]]
@@ -44,11 +44,11 @@ def name_pairs(run: Run, reader: Reader, index: int) -> str:
 
 
 def announce_run(run: Run, used: int) -> None:
-    """Prints what is trained, for how long, on which devices and where.
+    """Prints the experiment, the number of steps, the devices and the workdir.
 
     Args:
-        run: that begins.
-        used: devices that share each batch.
+        run: the run that begins.
+        used: number of devices over which each batch is split.
     """
     config, devices = run.experiment.config, jax.devices()
     splits = ", ".join(f"{pairs.count()} {name}" for name, pairs in run.dataset.splits.items())
@@ -58,16 +58,16 @@ def announce_run(run: Run, used: int) -> None:
         f"{run.experiment.name}: {splits} pairs, {config.steps} steps on {where}, in {display_name(run.workdir)}"
     )
     if used < len(devices):
-        part = f"{'batch' if config.accumulate == 1 else 'part'} of {config.batch_size // config.accumulate}"
+        part = f"{'batch' if config.accumulate == 1 else 'micro-batch'} of {config.batch_size // config.accumulate}"
         run.console.print(
-            f"{used} of {len(devices)} devices are used: a {part} splits over no more; "
+            f"{used} of {len(devices)} devices are used: a {part} cannot be split over more; "
             f"give --batch-size {len(devices) * config.accumulate} or a multiple of it.",
             style="yellow",
         )
 
 
 def report_replaced(run: Run) -> None:
-    """Names the unreadable pairs that others stood in for, all of them in WORKDIR/replaced.txt."""
+    """Lists the unreadable pairs that were replaced by others: the first on the console, all in WORKDIR/replaced.txt."""
     replaced = [some.skipped for some in run.dataset.splits.values() if isinstance(some, Replacing)]
     sentences = processes.gather_lines([skipped[index] for skipped in replaced for index in sorted(skipped)])
     if not sentences or not processes.is_first():
@@ -88,7 +88,7 @@ def announce_stop() -> None:
 
 
 def print_figures(console: Console, figures: Figures) -> None:
-    """Prints the figures of the translator beside the baselines'."""
+    """Prints the figures of the translator and of the baselines as a table."""
     table = Table(
         "", "L1", "PSNR", "SSIM", title=f"{figures.pairs} pairs of the split '{figures.split}', step {figures.step}"
     )
@@ -99,7 +99,7 @@ def print_figures(console: Console, figures: Figures) -> None:
 
 
 def print_next_commands(run: Run, page: Path) -> None:
-    """Prints where the report is, and what to do with the trained run."""
+    """Prints where the report is, and the command that translates pictures with the trained run."""
     workdir = shlex.quote(display_name(run.workdir))
     run.console.print(f"Report: {display_name(page)}")
     run.console.print(f"Translate pictures: {PROGRAM} translate {workdir} PICTURES --output translated")

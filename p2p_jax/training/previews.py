@@ -13,7 +13,7 @@ SAMPLES = 6
 
 
 def validate(run: Run, state: TrainState) -> dict[str, float]:
-    """Figures on the validation split, if there is one."""
+    """Returns figures on the validation split; {} if there is none."""
     if "val" not in run.dataset.splits:
         return {}
     config = run.experiment.config
@@ -25,7 +25,7 @@ def validate(run: Run, state: TrainState) -> dict[str, float]:
 
 
 def make_sampler(run: Run, submit: Submit) -> Callable[[TrainState, int], None]:
-    """A function that has the sample grid of a step drawn and written, always of the same pairs."""
+    """Returns a function that draws the sample grid of a step from fixed pairs and writes it in the background."""
     config = run.experiment.config
     pairs = run.dataset.splits[evaluate.sample_split(run.dataset.splits)]
     examples = [pairs.read(index, fit_of_evaluation(config)) for index in range(min(SAMPLES, pairs.count()))]

@@ -1,11 +1,11 @@
-"""From what was typed and stored to the config of a run. Each step of this order wins over the steps before it:
+"""Resolves the config of a run from typed and stored options. Each of these steps overrides the steps before it:
 
 1. the experiment's `CONFIG`, or the stored config where the workdir holds a run; in a new `CONFIG`, steps replace the
    default number of epochs (`choose_defaults`);
 2. the settings of a preset (`choose_defaults`);
 3. the networks and the picture size of another run to start from (`choose_defaults`);
 4. what the user typed; typed steps replace epochs, and typed epochs replace steps (`replace_length`);
-5. what follows from files: palettes as colours, whole paths; then every value is checked (`resolve_files`);
+5. what follows from files: palettes as colours, absolute paths; then every value is checked (`resolve_files`);
 6. what follows from the data and the devices: the length in steps, the steps per call, the sizes of groups that share
    statistics (`resolve_config`).
 
@@ -30,7 +30,7 @@ STEPS_PER_CALL = 10  # divides the usual numbers of steps between rows, samples 
 def choose_defaults(
     config: Config, *, preset: str | None = None, init_from: Path | None = None, trust: bool = False
 ) -> Config:
-    """The values of all options that are not typed.
+    """Returns the config with the values of all options that are not typed.
 
     Args:
         config: the experiment's, or the stored one of a run that is resumed.
@@ -48,7 +48,7 @@ def choose_defaults(
 
 
 def replace_length(config: Config, *, steps: int | None, epochs: int | None) -> Config:
-    """The config with the length that was typed in place of the other unit's.
+    """Returns the config with the typed length, and without the length in the other unit.
 
     Raises:
         UserError: both were typed, or there is no length at all.
@@ -65,7 +65,7 @@ def replace_length(config: Config, *, steps: int | None, epochs: int | None) -> 
 
 
 def resolve_files(config: Config) -> Config:
-    """The config with palettes as colours and with whole paths, so that it needs no file and no current folder later.
+    """Returns the config with palettes as colours and with absolute paths, which need no palette files or current folder.
 
     Raises:
         UserError: a palette cannot be read, or a value is not possible.
@@ -84,19 +84,19 @@ def resolve_files(config: Config) -> Config:
 
 
 def resolve_config(config: Config, pairs: int, devices: int) -> Config:
-    """The config of a run, with every value filled in that follows from files, data and devices.
+    """Returns the config of a run, with every value that follows from files, data and devices.
 
     Args:
-        config: steps 1 to 4 of the order above; the stored config of a run stays as it is.
-        pairs: in the training split. A resumed run keeps the steps of its epochs, whatever the pictures are now.
-        devices: that split every batch among them.
+        config: after steps 1 to 4 of the order above; values that are resolved already, as in a stored config, are kept.
+        pairs: number of pairs in the training split. A resumed run keeps its steps per epoch, even if this has changed.
+        devices: number of devices over which every batch is split.
 
     Raises:
         UserError: a value is not possible, or does not fit the data.
     """
     config = resolve_files(config)
     if config.steps_per_call is None:
-        # Single steps on a CPU, where XLA is slow in loops, and where the pictures differ in size.
+        # Single steps on a CPU, where XLA's loops are slow, and for pictures of different sizes.
         single = jax.default_backend() == "cpu" or varies(config)
         config = replace(config, steps_per_call=1 if single else STEPS_PER_CALL)
     kept_pairs = (config.steps_per_epoch or 0) * config.batch_size

@@ -1,4 +1,4 @@
-"""One training run: what was asked for, and what stays the same throughout."""
+"""A training run: its request, and the objects that stay the same from start to end."""
 
 import math
 from collections.abc import Callable
@@ -24,17 +24,17 @@ OnStep = Callable[[int, dict[str, float]], Any]
 
 
 class Request(NamedTuple):
-    """What a training run was asked for.
+    """The request for a training run.
 
     Attributes:
-        experiment: with the config that was asked for; where the workdir holds a run, as `resume.stored_run` returned it.
+        experiment: with the requested config; from `resume.stored_run` if the workdir holds a run.
         workdir: where everything is written.
         console: where messages go.
         overwrite: remove the run in the workdir and start anew.
         accept_changed_data: resume although the pictures have changed since the run was started.
         init_from: workdir of another run whose networks this one starts from.
         profile: record a JAX profile of a few steps into WORKDIR/profile.
-        step_timeout: where there are several processes, seconds without a step after which this one is ended.
+        step_timeout: with several processes, seconds without a finished step after which this process ends.
         on_step: called after every step.
     """
 
@@ -50,19 +50,19 @@ class Request(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What stays the same throughout one run.
+    """The objects of one run, which stay the same from start to end.
 
     Attributes:
         workdir: where everything is written.
         experiment: with its resolved config.
         dataset: its splits.
-        model: what is trained.
+        model: networks, optimizers and losses.
         translate: `(params, state, key, pictures) -> pictures`, compiled once.
         manager: of the checkpoints.
         console: where messages go.
-        step_timeout: where there are several processes, seconds without a step after which this one is ended.
+        step_timeout: with several processes, seconds without a finished step after which this process ends.
         on_step: called after every step.
-        left_out: indices of the batches that were skipped so far.
+        left_out: indices of the batches that have been skipped so far.
     """
 
     workdir: Path
@@ -78,9 +78,9 @@ class Run(NamedTuple):
 
 
 def translate_with(run: Run, state: TrainState) -> evaluate.Translate:
-    """The generator as it is now, or its moving average, as a function of pictures. It waits for no result.
+    """Returns the state's generator, or its moving average, as a function of pictures that does not wait for results.
 
-    Of several processes all must call this.
+    With several processes, all must call this at the same point.
     """
     params = state.generator.params if state.ema is None else state.ema
     # On one device: the pictures are few, and each is translated alone.

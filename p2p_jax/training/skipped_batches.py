@@ -1,7 +1,7 @@
 """Skipped batches: those after which losses or networks were not finite (`on_nan` "skip").
 
-Batch k of the data is a pure function of the seed and k, so the set of skipped indices is all that must be stored; every
-checkpoint holds it. A skipped batch counts in `TrainState.batch_index` and not in `TrainState.step`.
+Batch k of the data is a pure function of the seed and k, so only the set of skipped indices must be stored: it is in every
+checkpoint. A skipped batch counts in `TrainState.batch_index` and not in `TrainState.step`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,13 +18,13 @@ T = TypeVar("T")
 
 
 def drop_skipped(batches: Iterable[T], start: int, left_out: Iterable[int]) -> Iterator[T]:
-    """The batches from index `start` on, without the skipped ones."""
+    """Returns the batches without the skipped ones; the first of `batches` has index `start`."""
     left_out = set(left_out)
     return (batch for index, batch in enumerate(batches, start) if index not in left_out)
 
 
 def find_index(start: int, taken: int, left_out: Iterable[int]) -> int:
-    """The index of the batch after `taken` others, counted from index `start` on, with skipped batches not counted.
+    """Returns the index of the batch that follows `taken` others from index `start` on; skipped batches do not count.
 
     >>> [find_index(3, taken, (4, 5)) for taken in range(3)]
     [3, 6, 7]
@@ -36,12 +36,12 @@ def find_index(start: int, taken: int, left_out: Iterable[int]) -> int:
 
 
 def as_array(left_out: Iterable[int]) -> np.ndarray:
-    """The skipped indices as int32 (MOST_SKIPPED,), padded with -1, so that one compiled program serves any number."""
+    """Returns the skipped indices as int32 (MOST_SKIPPED,), padded with -1: one compiled program fits any number."""
     indices = list(left_out)
     return np.array(indices + [-1] * (MOST_SKIPPED - len(indices)), np.int32)
 
 
 def next_index(index: Array, left_out: Array) -> Array:
-    """The first index from `index` on that is not skipped; both int32, on the device."""
+    """Returns the first index from `index` on that is not skipped; `index` and `left_out` are int32 on the device."""
     candidates = index + jnp.arange(MOST_SKIPPED + 1, dtype=index.dtype)
     return candidates[jnp.argmin((candidates[:, None] == left_out).any(axis=1))]

@@ -1,4 +1,4 @@
-"""The time between two rows of metrics.jsonl, and what the device waited for in it."""
+"""The time between two rows of metrics.jsonl, and the part of it that was spent waiting."""
 
 import time
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from p2p_jax.step import Pix2Pix
 from p2p_jax.workdir.metrics_file import WAITS
 
 PAUSES = ("compilation", "sample", "validation", "checkpoint")
-"""The waits during which no step is running."""
+"""The kinds of wait during which no step runs."""
 
 
 @dataclass
 class Interval:
-    """What has happened since the last row.
+    """Metrics and waits since the last row.
 
     Attributes:
-        metrics: of every step, as far as they are known.
+        metrics: of every step whose metrics have been read.
         started: when the interval began, in seconds of `time.perf_counter`.
         waits: seconds by kind of wait, see `metrics_file.WAITS`.
     """
@@ -38,12 +38,12 @@ def waiting_for(interval: Interval, name: str) -> Iterator[None]:
 
 
 def make_row(interval: Interval, step: int, model: Pix2Pix, batch_size: int) -> dict[str, float]:
-    """The row of an interval that ends now.
+    """Makes the row of an interval that ends now.
 
     Args:
-        interval: with the metrics of one step at least.
+        interval: with the metrics of at least one step.
         step: its last step.
-        model: whose learning rates are in the row.
+        model: for its learning rates.
         batch_size: pairs per step.
 
     Returns:

@@ -42,16 +42,16 @@ def train(
             `Experiment`.
         workdir: folder of the run, or its URL in a bucket. If it holds the run already, the run is resumed; its length may
             grow.
-        build: `(config) -> Pix2Pix`, to compose networks and losses of your own. `load` needs it again.
+        build: `(config) -> Pix2Pix`, if you use your own networks or losses. Pass it to `load` again.
         on_step: called as `on_step(step, metrics)` once the metrics of a step are known, a few steps later.
         overwrite: remove the run in the workdir and start anew.
         accept_changed_data: resume although the pictures have changed since the run was started.
-        init_from: workdir of another run; its networks, their architecture and its picture size are the start.
+        init_from: workdir of another run, from whose networks, with their architecture and picture size, this run starts.
         preset: settings of one of the four original implementations: "pytorch", "lua", "tensorflow" or "affinelayer".
         profile: record a JAX profile of a few steps into WORKDIR/profile.
         trust: run the experiment file in the workdir although somebody else put it there.
-        step_timeout: where there are several processes, seconds without a step after which this one is ended.
-        console: where messages go; by default nowhere.
+        step_timeout: with several processes, seconds without a finished step after which this process ends.
+        console: where messages go; by default they are not printed.
 
     Returns:
         the final state, whose arrays are on the devices.

@@ -60,9 +60,10 @@ class Start(NamedTuple):
     """How a run starts.
 
     Attributes:
-        like: shapes, dtypes and places of its state.
+        like: shapes, dtypes and shardings of its state.
         make_state: makes the state before the first step.
-        made: that state, where it had to be made early: networks that do not fit are refused before anything is written.
+        made: [that state] if another run's networks are its start, so that unsuitable networks are refused before anything
+            is written; otherwise [].
         init_from: the workdir that the record names as the source of the networks.
         resumes: whether the workdir holds a checkpoint of the run.
     """
@@ -101,10 +102,10 @@ def run_training(request: Request) -> TrainState:
 
 
 def open_data(request: Request) -> tuple[Experiment, Dataset, Mesh]:
-    """The experiment with its resolved config, its data set, and the devices that split each batch.
+    """Returns the experiment with its resolved config, its data set, and the mesh of devices.
 
     Raises:
-        UserError: a value is not possible, the data are not there, or they have changed since the run was started.
+        UserError: a value is not possible, the data do not exist, or they have changed since the run was started.
     """
     experiment, workdir = request.experiment, request.workdir
     config = resolve_files(experiment.config)
@@ -115,7 +116,7 @@ def open_data(request: Request) -> tuple[Experiment, Dataset, Mesh]:
         raise UserError(f"--overwrite would remove {experiment.file} itself: give another --workdir.")
     if changed:
         request.console.print(
-            "The pictures have changed since the run was started; it resumes with the present ones.", style="yellow"
+            "The pictures have changed since the run was started; it resumes with the current ones.", style="yellow"
         )
     mesh = make_mesh(config.batch_size // config.accumulate, model=config.model_parallel)
     config = resolve_config(config, dataset.splits["train"].count(), mesh.shape["data"])
@@ -169,7 +170,7 @@ def _train(
                 run, state = _run_to_the_end(run, state, engine, caught, interval, start, profile=request.profile)
             else:
                 console.print(
-                    f"The run has done its {config.steps} steps; to train on, give more with --steps or --epochs."
+                    f"The run has done its {config.steps} steps; to train longer, give more with --steps or --epochs."
                 )
         manager.wait_until_finished()
         fetch.upload_before_exit(workdir)
@@ -198,7 +199,7 @@ def write_report(run: Run, state: TrainState) -> tuple[Path, Figures | None]:
 
 
 def read_ahead(dataset: Dataset, config: Config, console: Console) -> Reader:
-    """The reader of the training pairs, which are decoded now if they are to be kept in memory."""
+    """Opens the reader of the training pairs and decodes them now if they are kept in memory."""
     with progress_bar(console) as progress:
         task = progress.add_task("reading", total=dataset.splits["train"].count())
         on_read = lambda done: progress.update(task, completed=done)
@@ -207,7 +208,7 @@ def read_ahead(dataset: Dataset, config: Config, console: Console) -> Reader:
 
 
 def describe_state(config: Config, model: Pix2Pix, mesh: Mesh) -> TrainState:
-    """Shapes and dtypes of the run's state, and where it lives in training."""
+    """Returns shapes, dtypes and shardings of the run's state."""
     shapes = jax.eval_shape(_make_init(config, model), jax.random.key(config.seed))
     shardings = state_shardings(mesh, shapes, sharded=is_sharded(mesh, shapes, config.sharding))
     place = lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
@@ -215,8 +216,8 @@ def describe_state(config: Config, model: Pix2Pix, mesh: Mesh) -> TrainState:
 
 
 def fresh_state(config: Config, model: Pix2Pix, like: TrainState, init_from: Path | None, console: Console) -> TrainState:
-    """The state before the first step, with the networks of another run if one is given."""
-    # The program runs once: on a CPU, optimizing it takes four times as long as all the rest.
+    """Makes the state before the first step, with the networks of another run if one is given."""
+    # The program runs once: on a CPU, optimizing it would take four times as long as everything else.
     options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
     shardings = jax.tree.map(lambda leaf: leaf.sharding, like)
     init = jax.jit(_make_init(config, model), compiler_options=options, out_shardings=shardings)
@@ -233,9 +234,9 @@ def _make_init(config: Config, model: Pix2Pix) -> Callable[[jax.Array], TrainSta
 
 
 def _first_state(run: Run, start: Start) -> tuple[Run, TrainState]:
-    """The newest undamaged checkpoint, or a fresh state; later rows and samples are dropped.
+    """Returns the state of the newest undamaged checkpoint, or a fresh state; removes later rows and samples.
 
-    The returned run also skips the batches that the checkpoint's run had skipped.
+    The returned run also skips the batches that had been skipped up to the checkpoint.
     """
     state = checkpoint.restore(run.manager, start.like)
     if state is None:
@@ -253,7 +254,7 @@ def _first_state(run: Run, start: Start) -> tuple[Run, TrainState]:
 def _run_to_the_end(
     run: Run, state: TrainState, engine: Engine, caught: list[int], interval: Interval, start: Start, *, profile: bool
 ) -> tuple[Run, TrainState]:
-    """Trains. Where losses or networks are no longer finite after a batch, and it may be skipped, trains on without it.
+    """Trains to the end. If losses or networks are not finite after a batch that may be skipped, resumes without it.
 
     Raises:
         Stopped: interrupted, or not finite; what was saved is kept.
@@ -263,7 +264,7 @@ def _run_to_the_end(
         try:
             return run, run_steps(run, state, engine, caught, interval, profile=profile)
         except NotFinite as error:
-            fault = error.with_traceback(None)  # a traceback would keep everything that the loop held in memory
+            fault = error.with_traceback(None)  # a traceback would keep the loop's variables in memory
         run.manager.wait_until_finished()
         if run.experiment.config.on_nan == "stop" or len(run.left_out) >= MOST_SKIPPED:
             raise explain_not_finite(run, fault)

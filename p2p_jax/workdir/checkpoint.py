@@ -32,10 +32,10 @@ Manager = ocp.CheckpointManager
 
 
 def open_manager(workdir: Path, *, keep: int, best_metric: str | None = None) -> Manager:
-    """Opens the checkpoints of a workdir and removes what an interrupted save has left.
+    """Opens the checkpoints of a workdir and removes the remains of an interrupted save.
 
     Args:
-        workdir: of the run; checkpoints lie in its folder `checkpoints`.
+        workdir: of the run; checkpoints are in its folder `checkpoints`.
         keep: number of newest checkpoints to keep.
         best_metric: metric whose best checkpoint is kept too, or None.
     """
@@ -71,8 +71,8 @@ def save(manager: Manager, state: TrainState, metrics: dict[str, float] | None =
     """
     items = to_items(state)
     if processes.count() > 1 and is_local_copy(Path(manager.directory).parent):
-        # One array at a time, because all of them may not fit into memory. orbax saves arrays of a single process only
-        # from NumPy.
+        # Gathers one array at a time, because all may not fit into one device's memory. The results are NumPy arrays,
+        # because with several processes orbax does not save JAX arrays of a single process.
         items = jax.tree.map(lambda leaf: jax.device_get(on_one_device(leaf)), items)
     _save(manager, int(state.step), items, metrics, skipped)
 
@@ -96,14 +96,14 @@ def _save(
     meta["checksum"] = sum_json(meta)
     args = {name: ocp.args.StandardSave(item) for name, item in items.items()}
     if not manager.save(step, args=ocp.args.Composite(**args, meta=ocp.args.JsonSave(meta)), metrics=metrics):
-        raise RuntimeError(f"orbax did not save step {step}, though it was asked to.")
+        raise RuntimeError(f"orbax refused to save step {step}.")
 
 
 def restore(manager: Manager, like: TrainState) -> TrainState | None:
     """Restores the newest checkpoint whose checksums match, and removes newer, damaged ones.
 
-    Checkpoint 0 is skipped, because it holds networks to start from (see `start_from`) and no state of training. The
-    number of devices and processes may differ from those that wrote the checkpoint.
+    Checkpoint 0 is skipped, because it holds networks to start from (see `init_from.start_from`) and no training state. The
+    numbers of devices and processes may differ from those of the run that wrote the checkpoint.
 
     Args:
         manager: from `open_manager`.
@@ -131,7 +131,7 @@ def restore(manager: Manager, like: TrainState) -> TrainState | None:
 
 
 def read_skipped(manager: Manager, step: int) -> tuple[int, ...]:
-    """The indices of the batches that the run had skipped by a checkpoint; () if there is no such checkpoint."""
+    """Returns the indices of the batches that the run skipped before a checkpoint; () if there is no such checkpoint."""
     with _open_reader(Path(manager.directory)) as reader:
         return tuple(_read_meta(reader, step).get("left_out", ())) if step in reader.all_steps() else ()
 
@@ -186,7 +186,7 @@ def restore_items(
 
 
 def _open_reader(folder: Path) -> Manager:
-    """A read-only manager. Each process reads by itself, so an unreadable file makes no other process wait."""
+    """Opens a read-only manager. Each process reads independently, so an unreadable file makes no other process wait."""
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(max(level, logging.ERROR))  # otherwise orbax warns that a reader is read-only
@@ -236,8 +236,8 @@ def _refuse_newer(manager: Manager, step: int) -> None:
 def _restore_verified(manager: Manager, step: int, like: dict[str, Any]) -> dict[str, Any] | None:
     """Restores items of one checkpoint into the host's memory; returns None, with a warning, if it is damaged.
 
-    `like` maps each item to a tree with the shapes and dtypes to restore, or to None, which restores the item as it was
-    saved, if the checkpoint has it.
+    `like` maps each item to a tree with the shapes and dtypes to restore, or to None, which restores the saved shapes and
+    dtypes of the item if the checkpoint has it.
 
     Raises:
         UserError: a newer version wrote the checkpoint.
@@ -255,10 +255,10 @@ def _restore_verified(manager: Manager, step: int, like: dict[str, Any]) -> dict
         expected = found["meta"]["checksums"]
         items = {name: found[name] for name in targets}
         damaged = [name for name, item in items.items() if checksums(item) != expected[name]]
-        meta_sum = found["meta"].pop("checksum", None)  # which older versions did not write
+        meta_sum = found["meta"].pop("checksum", None)  # older versions did not write it
         if meta_sum not in (None, sum_json(found["meta"])):
             damaged.append("meta")
-    except Exception as error:  # orbax and tensorstore raise many kinds, and each means a damaged checkpoint
+    except Exception as error:  # orbax and tensorstore raise many types of errors, and each means a damaged checkpoint
         damaged = [f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"]
     if damaged:
         warnings.warn(
@@ -269,13 +269,13 @@ def _restore_verified(manager: Manager, step: int, like: dict[str, Any]) -> dict
 
 
 def _host_targets(tree: Any) -> Any:
-    """The shapes and dtypes of a tree on a CPU device, where checksums are computed fastest."""
+    """Returns the shapes and dtypes of a tree, placed on a CPU device, where checksums are computed fastest."""
     sharding = SingleDeviceSharding(jax.local_devices(backend="cpu")[0])
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree)
 
 
 def _candidates(manager: Manager, workdir: Path, step: int | str, best_metric: str) -> list[int]:
-    """The checkpoints that a choice allows, the preferred one first."""
+    """Returns the steps of the checkpoints that `step` allows, the preferred one first."""
     steps = sorted(manager.all_steps(), reverse=True)
     if not steps:
         raise UserError(f"{workdir} holds no checkpoint yet: train on until the first one is written.")
@@ -296,5 +296,5 @@ def _candidates(manager: Manager, workdir: Path, step: int | str, best_metric: s
 
 
 def _score(metric: str, metrics: dict[str, float]) -> float:
-    """A score that is higher for a better checkpoint, whatever the metric."""
+    """Returns a score that is higher for a better checkpoint, for every metric."""
     return -metrics[metric] if metric.endswith("l1") else metrics[metric]

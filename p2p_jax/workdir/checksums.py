@@ -1,4 +1,4 @@
-"""Checksums of arrays, computed where the arrays lie, to find damaged checkpoints."""
+"""Checksums of arrays, computed on the arrays' own devices, to detect damaged checkpoints."""
 
 import json
 import zlib
@@ -11,7 +11,7 @@ from jax import Array
 
 
 def checksums(tree: Any) -> list[int]:
-    """One checksum per array, in the tree's order.
+    """Computes one checksum per array, in the tree's order.
 
     The checksum is the sum over all values of (bits as uint32) x (2 x position + 1), modulo 2 ** 32. Integer sums do not
     depend on their order, so devices and shardings do not matter. Because the factors are odd, every single changed value
@@ -30,7 +30,7 @@ def checksums(tree: Any) -> list[int]:
 
 
 def sum_json(value: Any) -> int:
-    """The CRC-32 of a value as JSON; it stays the same when the value is written and read."""
+    """Computes the CRC-32 of a value as JSON; it stays the same when the value is written and read."""
     return zlib.crc32(json.dumps(value, sort_keys=True).encode())
 
 
@@ -44,7 +44,7 @@ def _is_in_memory(leaf: Any) -> bool:
 
 
 def _sum_in_memory(leaves: list[Any]) -> list[int]:
-    """Computes checksums with NumPy: compiling a sum for each shape takes longer than summing all of a network."""
+    """Computes checksums with NumPy, because compiling a sum for each shape takes longer than summing a full network."""
     sums = []
     for leaf in leaves:
         array = np.asarray(leaf)
@@ -57,7 +57,7 @@ def _sum_in_memory(leaves: list[Any]) -> list[int]:
 
 @jax.jit
 def sum_on_devices(leaves: list[Array]) -> Array:
-    """The checksums of arrays, computed on their devices: uint32 (number of arrays,)."""
+    """Computes the checksums of arrays on their devices: uint32 (number of arrays,)."""
 
     def one(leaf: Array) -> Array:
         leaf = jnp.asarray(leaf)

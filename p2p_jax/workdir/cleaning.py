@@ -31,11 +31,11 @@ OWN_FILES = (
     IMPORTED,
     RECORD,  # removed last, because a folder without it does not count as a workdir
 )
-"""All files and folders of a run, except the lock, which is held while a workdir is cleared."""
+"""All files and folders of a run, except the lock file: it stays locked while the workdir is cleared."""
 
 
 def clear_workdir(workdir: Path) -> None:
-    """Removes the files of a run, and no others, from its workdir. A folder without a run is not changed."""
+    """Removes the files of a run, and no other files, from its workdir. A folder without a run is not changed."""
     if not (workdir / RECORD).is_file():
         return
     for name in OWN_FILES:
@@ -57,7 +57,7 @@ def clean_unfinished(workdir: Path) -> Iterator[None]:
 
 
 def _remove_unfinished(workdir: Path) -> None:
-    # After a failed save, its threads may still write other arrays, and make a removed folder again.
+    # After a failed save, its threads may still write other arrays and create a removed folder again.
     end = time.monotonic() + LATE_WRITES
     while (left := list((workdir / "checkpoints").glob("*.orbax-checkpoint-tmp*"))) and time.monotonic() < end:
         for path in left:
@@ -69,7 +69,7 @@ def _remove_unfinished(workdir: Path) -> None:
 
 
 def drop_later(workdir: Path, step: int) -> None:
-    """Removes the rows of metrics.jsonl and the samples after a step, because the run writes them again."""
+    """Removes the rows of metrics.jsonl and the samples after a step, because the resumed run writes them again."""
     path = workdir / "metrics.jsonl"
     if path.is_file():
         rows = [row for row in read_rows(path) if row["step"] <= step]

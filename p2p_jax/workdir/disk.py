@@ -1,4 +1,4 @@
-"""Atomic writes, and sentences for errors of the disk."""
+"""Atomic writes, and messages for errors of the disk."""
 
 import errno
 import os
@@ -41,7 +41,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def explain(error: BaseException) -> str | None:
-    """Returns a sentence if an error, or a cause of it, is an error of the disk, in whatever form a library reports it.
+    """Returns a sentence if an error, or one of its causes, is an error of the disk, also if a library has wrapped it.
 
     Returns:
         one sentence that says what to do, or None for every other error.

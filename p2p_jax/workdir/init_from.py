@@ -74,7 +74,7 @@ def refuse_to_remove_imported(workdir: Path) -> None:
     """Refuses `--overwrite` in a workdir that holds imported networks.
 
     Raises:
-        UserError: the workdir holds some.
+        UserError: the workdir holds imported networks.
     """
     if read_imported(workdir):
         raise UserError(
@@ -84,15 +84,15 @@ def refuse_to_remove_imported(workdir: Path) -> None:
 
 
 def refuse_other_networks(workdir: Path, imported: Any, different: dict[str, tuple[Any, Any, bool]]) -> None:
-    """Refuses options that change what imported networks compute, while these have not been trained here.
+    """Refuses options that change what imported networks compute, as long as these have not been trained here.
 
     Args:
-        workdir: that holds the networks.
+        workdir: holds the networks.
         imported: from `read_imported`.
-        different: {field: (stored value, value asked for, whether it is a runtime option)}.
+        different: {field: (stored value, requested value, whether it is a runtime option)}.
 
     Raises:
-        UserError: such an option was given.
+        UserError: such an option differs.
     """
     for name, (old, new, _) in different.items():
         part, _, field = name.partition(".")
@@ -102,7 +102,7 @@ def refuse_other_networks(workdir: Path, imported: Any, different: dict[str, tup
 
 
 def recorded_source(workdir: Path) -> Path | None:
-    """The workdir whose networks a run started from, or None."""
+    """Returns the workdir from whose networks a run started, or None."""
     if not (workdir / RECORD).is_file():
         return None
     source = read_record(workdir)["init_from"]
@@ -110,17 +110,17 @@ def recorded_source(workdir: Path) -> Path | None:
 
 
 def has_checkpoint(workdir: Path) -> bool:
-    """Whether a checkpoint of training is complete. The folder of an incomplete one has a longer name than its step."""
+    """Whether there is a complete checkpoint of training. The folder of an incomplete one has a suffix after its step."""
     return any(path.name.isdigit() and path.name != "0" for path in (workdir / "checkpoints").glob("*"))
 
 
 def imported_source(workdir: Path) -> Path | None:
-    """The workdir itself if it holds imported networks to start from, or None."""
+    """Returns the workdir itself if it holds imported networks to start from, otherwise None."""
     return workdir if read_imported(workdir) else None
 
 
 def networks_of(config: Any, init_from: Path, *, trust: bool) -> Any:
-    """Returns a config with the networks, channels and picture size of another run, from which a run is to start.
+    """Returns the config of a new run with the networks, channels and picture size of the run that it starts from.
 
     Args:
         config: of the new run.
@@ -128,7 +128,7 @@ def networks_of(config: Any, init_from: Path, *, trust: bool) -> Any:
         trust: run the experiment file in that workdir even though it was put there by somebody else.
 
     Raises:
-        UserError: the folder is no workdir, or holds code that is not trusted.
+        UserError: the folder is not a workdir, or holds code that is not trusted.
     """
     other = load_experiment(init_from, trust=trust).config
     generator = other.generator
@@ -136,7 +136,7 @@ def networks_of(config: Any, init_from: Path, *, trust: bool) -> Any:
         from p2p_jax.generators import unet_widths
 
         generator = replace(generator, widths=unet_widths(min(as_size(other.image_size)), generator.width))
-    # A group size belongs to the batch size that it was chosen for, and a load size to the picture size.
+    # The group size depends on the batch size of the new run, and the load size on the picture size.
     generator = replace(generator, group_size=config.generator.group_size)
     discriminator = replace(other.discriminator, group_size=config.discriminator.group_size)
     sides = {name: getattr(other.data, name) for name in ("input", "target")}

@@ -1,4 +1,4 @@
-"""The lock of a workdir: only one run may train in it. The system releases the lock whenever the process ends."""
+"""The lock of a workdir: only one run may train in it. The system releases the lock when the process ends."""
 
 import errno
 import os
@@ -25,11 +25,11 @@ LOCKED_BY_OTHER = (errno.EACCES, errno.EAGAIN, errno.EDEADLK, getattr(errno, "ED
 def hold(workdir: Path) -> Iterator[None]:
     """Holds the lock of a workdir.
 
-    The folder is made if it does not exist, and removed at the end if nothing else was put into it. If the file system
-    does not support locks, a warning says so.
+    If the folder does not exist, it is made, and removed at the end if it then holds only the lock. If the file system does
+    not support locks, a warning says so.
 
     Raises:
-        UserError: another process holds the lock, or the folder cannot be written.
+        UserError: another process holds the lock, or this process cannot write into the folder.
     """
     made = [folder for folder in (workdir, *workdir.parents) if not folder.exists()]
     path = workdir / LOCK_FILE

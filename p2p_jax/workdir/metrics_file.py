@@ -1,4 +1,4 @@
-"""The metrics of a run: metrics.jsonl, TensorBoard, and where the time went."""
+"""The metrics of a run: metrics.jsonl, TensorBoard, and how the run spent its time."""
 
 import json
 import time
@@ -12,7 +12,7 @@ FLUSH_INTERVAL = 30.0  # seconds between two flushes of TensorBoard's events
 
 
 def read_rows(path: Path) -> list[dict[str, float]]:
-    """Reads the rows of metrics.jsonl; a last line that a crash has cut off is ignored."""
+    """Reads the rows of metrics.jsonl; if a crash has cut off the last line, it is ignored."""
     rows = []
     for line in path.read_text().splitlines() if path.is_file() else []:
         try:
@@ -23,7 +23,7 @@ def read_rows(path: Path) -> list[dict[str, float]]:
 
 
 def describe(row: dict[str, float]) -> str:
-    """A row of metrics as a short text for the console."""
+    """Formats a row of metrics as a short text for the console."""
     short = {"generator_l1": "L1", "generator_gan": "GAN", "discriminator_loss": "D", "val_ssim": "val SSIM"}
     parts = [f"{label} {row[name]:.3f}" for name, label in short.items() if name in row]
     return " ".join([*parts, f"{row['pictures_per_second']:.1f} pictures/s"])
@@ -91,11 +91,11 @@ WAITS = {
     "validation": "validating",
     "checkpoint": "saving checkpoints",
 }
-"""What training waits for, in words. A row of metrics has the fraction of its time that each took as NAME_wait."""
+"""The kinds of wait in words. A row of metrics holds, as NAME_wait, the fraction of its time that each took."""
 
 
 def time_fractions(rows: list[dict[str, float]]) -> dict[str, float]:
-    """Computes where the time of a run went.
+    """Computes how a run spent its time.
 
     Args:
         rows: of metrics.jsonl.

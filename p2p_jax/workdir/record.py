@@ -21,7 +21,7 @@ RECORD = "experiment.json"
 
 
 def save_record(workdir: Path, experiment: Experiment, fingerprint: str | None, *, init_from: Path | None = None) -> None:
-    """Writes `experiment.json`, and a copy of the experiment's file if it was given as one.
+    """Writes `experiment.json`, and a copy of the experiment's file if it has one.
 
     Args:
         workdir: of the run; made if it does not exist.
@@ -50,10 +50,10 @@ def save_record(workdir: Path, experiment: Experiment, fingerprint: str | None, 
 
 
 def read_record(workdir: Path) -> dict[str, Any]:
-    """Reads what `save_record` wrote.
+    """Reads the record that `save_record` wrote.
 
     Raises:
-        UserError: the folder is no workdir, or its record cannot be read.
+        UserError: the folder is not a workdir, or its record cannot be read.
     """
     path = workdir / RECORD
     if not path.is_file():
@@ -77,10 +77,10 @@ def load_experiment(workdir: Path, *, trust: bool = False, build: Callable[[Any]
     Args:
         workdir: of the run.
         trust: run the experiment file in the workdir even though it was put there by somebody else.
-        build: `(config) -> Pix2Pix` of a run that was trained from Python with a `build` of its own.
+        build: `(config) -> Pix2Pix` of a run that was trained from Python with its own `build`.
 
     Raises:
-        UserError: the folder is no workdir, its code is not trusted or was changed, or it lacks a `build`.
+        UserError: the folder is not a workdir, its code is not trusted or was changed, or `build` is missing.
     """
     record = read_record(workdir)
     if build is not None:
@@ -105,7 +105,7 @@ def load_experiment(workdir: Path, *, trust: bool = False, build: Callable[[Any]
 
 
 def versions() -> dict[str, str]:
-    """The versions of Python and of the packages that a run depends on."""
+    """Returns the versions of Python and of the packages that a run depends on."""
     packages = ("p2p-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "pillow")
     found = {"python": platform.python_version()}
     for package in packages:
@@ -117,7 +117,7 @@ def versions() -> dict[str, str]:
 
 
 def hash_file(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
+    """Computes the SHA-256 of a file, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -127,13 +127,13 @@ def _trust_file() -> Path:
 
 
 def trusted_hashes() -> set[str]:
-    """The SHA-256 of all experiment files that this user has trained with."""
+    """Returns the SHA-256 of all experiment files that this user has trained with."""
     path = _trust_file()
     return set(path.read_text().split()) if path.is_file() else set()
 
 
 def trust_hash(sha256: str) -> None:
-    """Remembers that this user trained with a file; if the home folder cannot be written, --trust is asked for later."""
+    """Stores the SHA-256 of a file that this user trains with; if that fails, later commands require --trust."""
     path = _trust_file()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
 """Resuming: finds the run that a workdir holds and refuses options that would make it another run.
 
-Stored values are the defaults of a resumed run, so only options that were typed can differ from them.
+Stored values are the defaults of a resumed run, so only options that the user typed can differ from them.
 """
 
 from dataclasses import replace
@@ -22,9 +22,9 @@ def stored_run(workdir: Path, found: Experiment, *, overwrite: bool, trust: bool
     """Returns the run that a workdir holds, or None if training starts from the beginning.
 
     Args:
-        workdir: of the run; may not exist yet.
-        found: the experiment that was asked for.
-        overwrite: remove a run that is there.
+        workdir: of the run; it need not exist.
+        found: the requested experiment.
+        overwrite: a run in the workdir is to be removed.
         trust: run the experiment file in the workdir even though it was put there by somebody else.
 
     Raises:
@@ -57,10 +57,10 @@ def refuse_differences(workdir: Path, stored: Experiment, config: Any) -> str | 
     Args:
         workdir: of the run.
         stored: the run as `stored_run` returned it.
-        config: the config that was asked for.
+        config: the requested config.
 
     Returns:
-        a sentence that announces a change of length, or None.
+        a sentence that announces the new length if it changes, or None.
 
     Raises:
         UserError: some options differ; the message names each with both values.
@@ -90,10 +90,10 @@ def refuse_differences(workdir: Path, stored: Experiment, config: Any) -> str | 
 
 
 def with_stored_values(config: Config, stored: Config) -> Config:
-    """Fills values that a config leaves open from the config of the stored run, which has resolved them.
+    """Fills values that a config does not set from the config of the stored run, which has resolved them.
 
     Args:
-        config: as it was given, for example from Python.
+        config: the requested config, for example from Python.
         stored: the config of the run.
     """
     config = replace(
@@ -113,12 +113,12 @@ def data_changed(workdir: Path, fingerprint: str, *, accept: bool) -> bool:
     """Whether the pictures have changed since the run in a workdir was started.
 
     Args:
-        workdir: of the run; may hold none.
-        fingerprint: of the data set as it is now.
+        workdir: of the run; it need not hold one.
+        fingerprint: of the present data set.
         accept: whether a change is allowed.
 
     Raises:
-        UserError: the pictures have changed, and that is not accepted.
+        UserError: the pictures have changed, and `accept` is false.
     """
     if not (workdir / RECORD).is_file() or (read_imported(workdir) and not has_checkpoint(workdir)):
         return False

@@ -78,11 +78,14 @@ def test_parts_in_several_steps_a_call_on_two_devices_train_as_the_batch_at_once
     assert "accumulate is 2, not 4" in capsys.readouterr().err
 
 
-def test_parts_of_one_pair_use_one_device_and_it_is_said_how_to_use_all(tmp_path, capsys):
+def test_micro_batches_of_one_pair_use_one_device_and_a_message_says_how_to_use_all(tmp_path, capsys):
     options = ("--batch-size", "2", "--accumulate", "2", "--data.source", "procedural", "--data.count", "8")
     assert main(["train", quick_experiment(tmp_path), "--workdir", str(tmp_path / "run"), *options]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "1 of 2 devices are used: a part of 1 splits over no more; give --batch-size 4 or a multiple of it." in said
+    assert (
+        "1 of 2 devices are used: a micro-batch of 1 cannot be split over more; give --batch-size 4 or a multiple of it."
+        in said
+    )
     assert steps_of(tmp_path / "run") == [1]
 
 

@@ -219,7 +219,7 @@ def test_changed_pictures_may_be_accepted(tmp_path, capsys, length, change):
     assert "--accept-changed-data" in capsys.readouterr().err
     assert train(run, *length, "--accept-changed-data") == 0
     said = capsys.readouterr().out
-    assert said.count("The pictures have changed since the run was started; it resumes with the present ones.") == 1
+    assert said.count("The pictures have changed since the run was started; it resumes with the current ones.") == 1
     assert steps_of(run)[-1] == {"--steps": 8, "--epochs": 12}[length[0]]
     new = json.loads((run / "experiment.json").read_text())
     assert new["fingerprint"] != old["fingerprint"]

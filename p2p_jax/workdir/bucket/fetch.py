@@ -25,10 +25,10 @@ _open_mirrors: dict[Path, Mirror] = {}
 
 
 def upload_before_exit(workdir: Path) -> None:
-    """Makes all processes wait until the first one has uploaded what is saved, because JAX ends them once one has exited.
+    """Waits in all processes until the first one has uploaded, because JAX ends all processes once one has exited.
 
     Args:
-        workdir: of the run; a folder that is no local copy is ignored.
+        workdir: of the run; a folder that is not a local copy is ignored.
     """
     if processes.count() == 1 or workdir not in _open_mirrors:
         return
@@ -48,7 +48,7 @@ def local_copy_of(url: str, *, upload: bool = False, exclusive: bool = False) ->
         exclusive: whether this process ends if another process uploads to the same URL.
 
     Raises:
-        UserError: the bucket cannot be reached. In errors of the user that are raised within, the URL replaces the folder.
+        UserError: the bucket cannot be reached. In a UserError that the block raises, the URL replaces the folder.
         Stopped: some files could not be uploaded and are kept in the folder.
     """
     _remove_orphans()
@@ -92,7 +92,7 @@ def local_folder(workdir: str | Path, *, upload: bool = False, exclusive: bool =
 def _remove_orphans() -> None:
     """Removes local copies of processes that were killed, unless they hold files that were not uploaded."""
     for path in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
-        # A copy is kept if it belongs to another user, is locked, or lies where locks are not supported.
+        # A copy is kept if it belongs to another user, is locked, or is on a file system without locks.
         with suppress(OSError, UserError, UserWarning), warnings.catch_warnings():
             warnings.simplefilter("error")
             if not (path / KEEP_FILE).exists() and time.time() - path.stat().st_mtime > ORPHAN_AGE:

@@ -29,18 +29,18 @@ class Version(NamedTuple):
 
 
 UNKNOWN = Version(-1, 0, 0)
-"""The version of a remote file whose content is not known, because its upload did not end."""
+"""The version of a remote file whose content is not known, because its upload was not finished."""
 
 
 def read_record_bytes(folder: Path) -> bytes | None:
-    """The bytes of the run's record, which identify the run; None before it is written."""
+    """Returns the bytes of the run's record, which identify the run; None before it is written."""
     with suppress(FileNotFoundError):
         return (folder / RECORD).read_bytes()
     return None
 
 
 def list_files(folder: Path) -> dict[str, Version]:
-    """Lists the files to upload by their names relative to the folder; the run may rename or remove some meanwhile."""
+    """Lists the files to upload by their names relative to the folder; the run may rename or remove files meanwhile."""
     found = {}
     for place, folders, files in os.walk(folder):
         folders[:] = [each for each in folders if not LOCAL_ONLY.fullmatch(each)]
@@ -52,7 +52,7 @@ def list_files(folder: Path) -> dict[str, Version]:
 
 
 def read_progress(folder: Path) -> tuple[bytes | None, set[tuple[str, int]]]:
-    """What triggers an upload when it changes: the run's record, and the names and inodes of complete checkpoints."""
+    """Returns the run's record, and the names and inodes of complete checkpoints: a change of these triggers an upload."""
     complete = set()
     for path in (folder / "checkpoints").glob("*"):
         with suppress(FileNotFoundError):  # the run removes old checkpoints
@@ -67,10 +67,10 @@ def is_marker(name: str) -> bool:
 
 
 def checkpoint_folder(name: str) -> str:
-    """The folder of the checkpoint to which a file belongs; "" for every other file."""
+    """Returns the folder of the checkpoint to which a file belongs; "" for every other file."""
     return "/".join(name.split("/")[:2]) if name.startswith("checkpoints/") else ""
 
 
 def marker_of(name: str) -> str:
-    """The name of the marker of the checkpoint to which a file belongs."""
+    """Returns the name of the marker of the checkpoint to which a file belongs."""
     return f"{checkpoint_folder(name)}/{MARKER}"

@@ -40,9 +40,9 @@ FOLDER_PREFIX = "p2p-jax-bucket-"
 """The start of the names of the temporary folders that hold local copies."""
 
 KEEP_FILE = "unsent"
-"""The file beside a local copy that holds files that were not uploaded."""
+"""An empty file beside a local copy, which marks that some files of the copy were not uploaded."""
 
-POLL_INTERVAL = 0.5  # seconds between two looks for finished checkpoints
+POLL_INTERVAL = 0.5  # seconds between two checks for finished checkpoints
 
 RETRY_INTERVAL = 20.0  # seconds until a failed upload is tried again
 
@@ -83,7 +83,7 @@ class Mirror:
             check_write: also find out whether the bucket can be written.
 
         Raises:
-            UserError: the bucket cannot be read, or not be written.
+            UserError: the bucket cannot be read or written.
         """
         try:
             self.remote = open_remote(self.url)
@@ -95,13 +95,13 @@ class Mirror:
                     self.remote.remove_file(probe)
         except UserError:
             raise
-        except Exception as error:  # each package of fsspec raises its own kinds
+        except Exception as error:  # each package of fsspec raises its own types of errors
             raise UserError(
                 f"{self.url} cannot be {'written and ' if check_write else ''}read ({_first_line(error)}): check that the "
                 "bucket exists, and that you have access to it."
             ) from error
         self._remote_versions, self._remote_record = list_files(self.folder), read_record_bytes(self.folder)
-        if self.exclusive:  # then nobody else is uploading the incomplete checkpoints, and the next upload removes them
+        if self.exclusive:  # no other run is uploading the incomplete checkpoints, so the next upload removes them
             self._remote_versions |= dict.fromkeys(incomplete, UNKNOWN)
 
     def _fetch_consistent(self) -> list[str]:
@@ -149,7 +149,7 @@ class Mirror:
             except _OtherWriter:
                 signal.raise_signal(signal.SIGTERM)
                 return
-            except Exception as error:  # each package of fsspec raises its own kinds
+            except Exception as error:  # each package of fsspec raises its own types of errors
                 versions = self._remote_versions
                 if any(versions[each] == UNKNOWN and not (self.folder / each).exists() for each in versions):
                     continue  # the run has just removed an old checkpoint
@@ -176,7 +176,7 @@ class Mirror:
             raise Stopped(sentence, EXIT_CODES[signal.SIGINT]) from None
         except Stopped:
             raise
-        except Exception as error:  # each package of fsspec raises its own kinds
+        except Exception as error:  # each package of fsspec raises its own types of errors
             sentence = (
                 f"{self.url} cannot be written ({_first_line(error)}): {kept}; the same command resumes from the last "
                 "checkpoint that was uploaded."
@@ -189,12 +189,12 @@ class Mirror:
             self.keep_folder = False
         finally:
             if self.keep_folder:
-                (self.folder / URL_FILE).unlink()  # which makes the local copy an ordinary workdir
+                (self.folder / URL_FILE).unlink()  # this makes the local copy an ordinary workdir
 
     def upload(self) -> None:
         """Uploads the files that have changed since they were fetched or uploaded.
 
-        The order is such that an interruption leaves no checkpoint with a marker and without all its other files.
+        The order ensures that an interruption leaves no checkpoint that has its marker but lacks other files.
 
         Raises:
             _OtherWriter: another run has uploaded meanwhile.
@@ -213,7 +213,7 @@ class Mirror:
             return
         if self.exclusive:
             self._claim()
-        if read_record_bytes(self.folder) != self._remote_record:  # a new run must not meet checkpoints of the old one
+        if read_record_bytes(self.folder) != self._remote_record:  # a new run: no old checkpoint may stay beside its own
             self._remove(gone)
         markers = [each for each in changed if is_marker(each)]
         others = [each for each in changed if not is_marker(each)]
@@ -234,7 +234,7 @@ class Mirror:
             self.remote.write(WRITER, self._own_name)
 
     def _remove(self, names: list[str]) -> None:
-        """Removes those of some files that are in the bucket: markers first, then each removed checkpoint's folder."""
+        """Removes files from the bucket: markers first, then the folders of removed checkpoints, then other files."""
         names = sorted({*names} & self._remote_versions.keys())
         found = self.remote.list_names() if names else []
         for each in filter(is_marker, names):

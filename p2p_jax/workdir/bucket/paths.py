@@ -20,7 +20,7 @@ def is_local_copy(folder: Path) -> bool:
 
 
 def display_name(path: Path) -> str:
-    """The path as messages name it: inside a local copy, the URL of the remote file."""
+    """Returns the path for messages: inside a local copy, the URL of the remote file."""
     for folder in (path, *path.parents):
         if is_local_copy(folder):
             return "/".join(((folder / URL_FILE).read_text(), *path.relative_to(folder).parts))

@@ -25,7 +25,7 @@ class Remote:
     root: str
 
     def list_names(self) -> list[str]:
-        """The names of all files; none if the folder does not exist."""
+        """Returns the names of all files; [] if the folder does not exist."""
         self.files.invalidate_cache()
         try:
             return [path.removeprefix(self.root).lstrip("/") for path in self.files.find(self.root)]
@@ -56,7 +56,7 @@ class Remote:
         self.files.rm(self._path(name), recursive=True)
 
     def read_writer(self) -> bytes | None:
-        """The name of the process that uploaded last, or None."""
+        """Returns the name of the process that uploaded last, or None."""
         self.files.invalidate_cache()
         return self.files.cat_file(self._path(WRITER)) if self.files.exists(self._path(WRITER)) else None
 
@@ -69,10 +69,10 @@ class Remote:
 
 
 def open_remote(url: str) -> Remote:
-    """Opens the folder at a URL. Errors of the bucket's own package, of many kinds, are raised as they are.
+    """Opens the folder at a URL. Errors of the package for the bucket are not converted.
 
     Raises:
-        UserError: the package that the scheme of the URL needs is not installed.
+        UserError: the package for the scheme of the URL is not installed.
     """
     import fsspec
 
