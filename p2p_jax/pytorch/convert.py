@@ -1,7 +1,7 @@
 """Converts networks of the PyTorch original to networks of this package and back.
 
-A state_dict is a mapping of names to NumPy arrays, as `state_dict` reads and writes it. Weights and running statistics keep
-their bits; only the axes of kernels change their order:
+A state_dict is a mapping of names to NumPy arrays, see the module `state_dict`. Weights and running statistics keep their
+bits; only the axes of kernels change their order:
 
 | | PyTorch | p2p_jax |
 |---|---|---|
@@ -38,7 +38,7 @@ class Converted(NamedTuple):
     Attributes:
         network: the same network as a pair of functions.
         params, state: its weights and running statistics, float32.
-        options: found from names and shapes; the `statistics` that were asked for are in `network` only.
+        options: recognised from names and shapes; the argument `statistics` of `from_torch` changes only `network`.
         in_channels, out_channels: of the network; a discriminator's input has the channels of both pictures.
         counts: batches that each batch norm has seen, by its name in the state_dict; outputs do not depend on them.
     """
@@ -59,9 +59,9 @@ def from_torch(arrays: Arrays, *, dropout: float = 0.5, statistics: Statistics =
         arrays: of a U-Net of any depth, a ResNet of any number of blocks, a PatchGAN of any depth or a PixelGAN, with
             batch, instance or no norm. The prefixes `module.` and `_orig_mod.` are dropped, and so are the running
             statistics that old files hold for instance norm. All numbers become float32.
-        dropout: rate of the U-Net, because its names do not show whether it has dropout; or of the ResNet, if its names
-            show that it has some.
-        statistics: what batch norm uses; "running" computes what PyTorch computes after `net.eval()`.
+        dropout: rate of a U-Net, because its names do not show whether it has dropout, or of a ResNet whose names show that
+            it has dropout.
+        statistics: which statistics batch norm uses; "running" uses the same as PyTorch after `net.eval()`.
 
     Raises:
         UserError: names or shapes belong to no such network.
@@ -94,7 +94,7 @@ def from_torch(arrays: Arrays, *, dropout: float = 0.5, statistics: Statistics =
 
 
 def _convert_layer(layer: Layer, arrays: Arrays) -> dict[str, jax.Array]:
-    """The params of one layer."""
+    """Returns the params of one layer."""
     if layer.kind == "norm":
         return {"scale": _float32(arrays, layer, "weight"), "bias": _float32(arrays, layer, "bias")}
     axes = (2, 3, 1, 0) if layer.kind == "conv" else (0, 2, 3, 1)
@@ -114,7 +114,7 @@ def to_torch(
     """Converts a network to a state_dict of the PyTorch original, with its order of names.
 
     Args:
-        options: of the network; only those that the PyTorch original has too.
+        options: of the network; the PyTorch original must have them, too.
         params, state: of the network.
         counts: batches that the batch norms have seen: one number for all, or {name in the state_dict: number}.
 
@@ -140,7 +140,7 @@ def to_torch(
 
 
 def _rename(options: Generator | Discriminator, params: Any, state: Any, counts: int | Mapping[str, int]) -> dict[str, Any]:
-    """Arrays, or their shapes, with the names and axes of the PyTorch original."""
+    """Returns arrays, or their shapes, with the names and axes of the PyTorch original."""
     result: dict[str, Any] = {}
     for layer in layers_of(options, params):
         own = params[layer.name]
@@ -166,7 +166,7 @@ def _build(options: Generator | Discriminator, in_channels: int, out_channels: i
 
 
 def _small_size(options: Generator | Discriminator) -> int:
-    """Height and width in pixels of the smallest pictures that the network can process, at least 16."""
+    """Returns height and width, in pixels, of small pictures that the network can process."""
     levels = options.num_layers + 2 if isinstance(options, Discriminator) else len(options.widths or ())
     return 2 ** max(levels, 4)
 

@@ -1,4 +1,4 @@
-"""The networks of the PyTorch original: the names of their layers, and how a network is recognised by them.
+"""The networks of the PyTorch original: the names of their layers, by which a network is recognised.
 
 Source: junyanz/pytorch-CycleGAN-and-pix2pix, the order of modules in its networks.
 """
@@ -18,7 +18,7 @@ Arrays = Mapping[str, np.ndarray]
 """The arrays of a state_dict by their names."""
 
 MAX_LEVELS = 12
-"""A U-Net of 12 levels needs pictures of 4096 pixels a side."""
+"""Limit on the levels of a network. A U-Net of 12 levels halves pictures of 4096 x 4096 pixels to 1 x 1."""
 
 
 class Layer(NamedTuple):
@@ -36,7 +36,7 @@ class Layer(NamedTuple):
 
 
 def layers_of(options: Generator | Discriminator, params: Any) -> list[Layer]:
-    """The layers of a network, in the order of the PyTorch original. `params` determine their number."""
+    """Returns the layers of a network, in the order of the PyTorch original. `params` determine their number."""
     make = {"unet": _unet, "resnet": _resnet, "patchgan": _patchgan, "pixelgan": _pixelgan}[options.architecture]
     return [layer for layer in make(options, params) if layer.kind != "norm" or options.norm == "batch"]
 
@@ -105,7 +105,7 @@ def _pixelgan(_options: Any, _params: Any) -> Iterator[Layer]:
 
 
 def without_prefixes(arrays: Arrays) -> dict[str, np.ndarray]:
-    """The same arrays without the prefixes that torch.compile and DataParallel add to every name."""
+    """Returns the same arrays without the prefixes that torch.compile and DataParallel add to every name."""
     found = dict(arrays)
     for prefix in ("_orig_mod.", "module.", "_orig_mod."):  # in either order
         if found and all(name.startswith(prefix) for name in found):
@@ -147,7 +147,7 @@ def recognise(arrays: Arrays, dropout: float) -> tuple[Generator | Discriminator
 def _recognise_patchgan(arrays: Arrays) -> tuple[Discriminator, int, int]:
     width, channels = _kernel(arrays, "model.0")[:2]
     widths, index = [width], 2
-    while f"model.{index + 3}.weight" in arrays:  # the last convolution's output is no width
+    while f"model.{index + 3}.weight" in arrays:  # `widths` does not include the last convolution
         widths.append(_kernel(arrays, f"model.{index}")[0])
         index += 3
     _check_depth(len(widths))
@@ -164,7 +164,7 @@ def _recognise_unet(arrays: Arrays, dropout: float) -> tuple[Generator, int, int
         widths.append(_kernel(arrays, f"{prefix}.model.1")[0])
         prefix += ".model.3"
     _check_depth(len(widths))
-    # If no level has dropout in the PyTorch original, a rate of 0 says the same more simply.
+    # If no level has dropout in the PyTorch original, a rate of 0 is equivalent and simpler.
     rate = dropout if any(unet_dropout_rates(widths)) else 0.0
     norm = _norm(arrays, "model.model.1.model.1")
     options = Generator("unet", width=widths[0], widths=tuple(widths), norm=norm, dropout=rate)
@@ -186,7 +186,7 @@ def _recognise_resnet(arrays: Arrays, dropout: float) -> tuple[Generator, int, i
 
 
 def _norm(arrays: Arrays, inner: str) -> Literal["batch", "instance", "none"]:
-    """The norm: batch norm has weights of one axis, and before instance norm convolutions have a bias."""
+    """Recognises the norm: batch norm has weights of one axis, and convolutions before instance norm have a bias."""
     if any(name.endswith(".weight") and array.ndim == 1 for name, array in arrays.items()):
         return "batch"
     return "instance" if f"{inner}.bias" in arrays else "none"

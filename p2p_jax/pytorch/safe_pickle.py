@@ -1,8 +1,8 @@
 """Reads the pickles inside torch.save's files without running them.
 
-A pickle is a program. It is never given to Python's unpickler: a small stack machine interprets its opcodes instead. The
-machine knows plain values, dicts and tensors. A function that the pickle names is only a name here. Every name or opcode
-that tensors do not need is refused.
+A pickle is a program. It is never passed to Python's unpickler: a small stack machine interprets its opcodes instead. The
+machine supports plain values, dicts and tensors. Functions that the pickle names are never imported or called. Every name
+or opcode that tensors do not need is refused.
 """
 
 import itertools
@@ -28,10 +28,10 @@ from p2p_jax.pytorch.torch_objects import (
 )
 
 MAX_OPCODES = 2_000_000
-"""A tensor needs about forty opcodes. Many more than this could fill the memory."""
+"""Limit on the opcodes of a pickle, which could fill the memory. A tensor needs about forty."""
 
 MAX_BITS = 128
-"""The longest integer in such a file, the magic number, has 80 bits."""
+"""Limit on the bits of an integer. The longest one in files of torch.save, the magic number, has 80 bits."""
 
 
 class _Machine:
@@ -40,8 +40,8 @@ class _Machine:
     Attributes:
         stack: values since the last mark.
         outer: the stacks below each open mark.
-        memo: values that the pickle refers to again.
-        storages: that the pickle names, by their keys.
+        memo: stored values to which the pickle may refer again.
+        storages: storages that the pickle names, by their keys.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class _Machine:
         self.storages: dict[str, Storage] = {}
 
     def top(self) -> Any:
-        """The value on top of the stack."""
+        """Returns the value on top of the stack."""
         if not self.stack:
             raise Malformed
         return self.stack[-1]
@@ -76,13 +76,13 @@ def unpickle(source: Any) -> tuple[Any, dict[str, Storage]]:
     """Reads one pickle.
 
     Args:
-        source: bytes, or a file that stands at the beginning of the pickle.
+        source: bytes, or a file whose position is the beginning of the pickle.
 
     Returns:
         the value, and the storages that it names, by their keys.
 
     Raises:
-        Refused: the pickle is damaged, too long, or needs more than tensors do.
+        Refused: the pickle is damaged, too long, or asks for more than tensors need.
     """
     machine = _Machine()
     try:
@@ -98,7 +98,7 @@ def unpickle(source: Any) -> tuple[Any, dict[str, Storage]]:
 
 
 def _opcodes(source: Any) -> Iterator[tuple[str, Any]]:
-    """The names and arguments of the opcodes of a pickle."""
+    """Yields the names and arguments of the opcodes of a pickle."""
     try:
         for opcode, argument, _ in itertools.islice(pickletools.genops(source), MAX_OPCODES):
             yield opcode.name, argument
@@ -117,7 +117,7 @@ def _push_new(make: Callable[[], Any], machine: _Machine, _argument: Any) -> Non
 
 
 def _push_tuple(count: int | None, machine: _Machine, _argument: Any) -> None:
-    items = machine.pop_items(count)  # which replaces the stack
+    items = machine.pop_items(count)  # this may replace machine.stack, so it runs before the next line
     machine.stack.append(tuple(items))
 
 

@@ -20,10 +20,10 @@ from p2p_jax.pytorch.torch_objects import ADVICE, DAMAGED, DTYPES, Refused, Tens
 from p2p_jax.workdir.disk import atomic_write
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
-"""The first two values in a file of the legacy format, of PyTorch before 1.6."""
+"""The first two values in a file of the legacy format (PyTorch before 1.6)."""
 
 MAX_EXPANSION = 16
-"""How many times the file's size its tensors may need in memory. Tensors may share numbers, but not that often."""
+"""Limit on the memory for the tensors, as a multiple of the file's size. Tensors may share storages, but not this often."""
 
 COMPRESSED = "is a compressed or encrypted zip file, which torch.save never writes: unpack it, or save it again"
 
@@ -46,8 +46,8 @@ def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
         lacks bfloat16, which becomes float32 of the same value.
 
     Raises:
-        UserError: the file cannot be read, is damaged, was not written by torch.save, needs more than tensors do, or
-            holds something other than tensors by name.
+        UserError: the file cannot be read, is damaged, was not written by torch.save, asks for more than tensors need, or
+            does not hold tensors by name.
 
     Example:
         >>> import p2p_jax
@@ -75,14 +75,14 @@ def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
 def write_state_dict(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes a file that `torch.load(path, weights_only=True)` reads as an OrderedDict of the same tensors, bit for bit.
 
-    The same arrays make the same bytes. The write is atomic: after an error the old file, if there was one, is unchanged.
+    Equal arrays produce equal bytes. The write is atomic: after an error the old file, if there was one, is unchanged.
 
     Args:
         path: of the file, which is replaced if it exists; its folder is made if necessary.
         arrays: by name, of any shape; float16, 32 or 64, bfloat16, int8, 16, 32 or 64, uint8 or bool.
 
     Raises:
-        UserError: an array has another dtype, or no file can have this path.
+        UserError: an array has another dtype, or the path is a folder or lies inside a file.
 
     Example:
         >>> import numpy as np
@@ -101,13 +101,13 @@ def write_state_dict(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None
         raise UserError(f"{path} cannot be written, because {path.parent} is no folder: give another name.") from None
     with atomic_write(path) as unfinished, zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive:
         for name, content in entries.items():
-            info = zipfile.ZipInfo("archive/" + name)  # with the date 1980 whenever it is written
+            info = zipfile.ZipInfo("archive/" + name)  # its date is always 1980, so that equal arrays produce equal bytes
             info.create_system = 3
             archive.writestr(info, content)
 
 
 def _make_entries(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """The contents of the entries of the zip file, by their names: the pickle, the storages and two constants."""
+    """Returns the contents of the zip file's entries, by their names: the pickle, the storages and two constants."""
     storages = {dtype: name.replace(".", "\n") for name, dtype in DTYPES.items()}
     empty = b"ccollections\nOrderedDict\n)R"
     program, contents = [b"\x80\x02", empty, b"("], []
@@ -144,7 +144,7 @@ def _read(file: BinaryIO, data: mmap.mmap) -> dict[str, np.ndarray]:
     elif data[257:262] == b"ustar":
         raise Refused("is a tar file, as PyTorch before 0.1.10 wrote: load it in PyTorch and save its state_dict again")
     elif data[8:9] == b"{":
-        raise Refused("is a safetensors file: save what safetensors.torch.load_file reads from it with torch.save")
+        raise Refused("is a safetensors file: load it with safetensors.torch.load_file and save the result with torch.save")
     else:
         raise Refused("is not a file of torch.save, perhaps a failed download: give the file of a state_dict")
     needed = 0
@@ -152,7 +152,7 @@ def _read(file: BinaryIO, data: mmap.mmap) -> dict[str, np.ndarray]:
         _check_tensor(name, tensor, places)
         needed += math.prod(tensor.size) * tensor.storage.file_dtype.itemsize
     if needed > MAX_EXPANSION * len(data):
-        raise Refused(f"repeats its numbers until they take over {MAX_EXPANSION} times its size: {ADVICE}")
+        raise Refused(f"holds tensors that need over {MAX_EXPANSION} times the file's size in memory: {ADVICE}")
     return {name: _array(tensor, data, places) for name, tensor in value.items()}
 
 
@@ -160,12 +160,12 @@ def _read_zip(file: BinaryIO, data: mmap.mmap) -> tuple[Any, Places]:
     try:
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
-    except Exception:  # a damaged directory makes zipfile raise many kinds
+    except Exception:  # a damaged directory makes zipfile raise many types of errors
         raise Refused(DAMAGED) from None
     folders = {entry.filename[:-8] for entry in entries if f"/{entry.filename}".endswith("/data.pkl")}
     if len(folders) != 1:
         raise Refused(f"is a zip file, but not one of torch.save, which has a data.pkl: {ADVICE}")
-    if sum(entry.compress_size for entry in entries) > len(data):  # the entries overlap: checking them could take forever
+    if sum(entry.compress_size for entry in entries) > len(data):  # overlapping entries, whose check could take forever
         raise Refused(DAMAGED)
     folder = folders.pop()
     found = {entry.filename.removeprefix(folder): _find_entry(entry, data) for entry in entries}
@@ -179,7 +179,7 @@ def _read_zip(file: BinaryIO, data: mmap.mmap) -> tuple[Any, Places]:
 
 
 def _find_entry(entry: zipfile.ZipInfo, data: mmap.mmap) -> tuple[int, int]:
-    """Checks the bytes of an entry against their CRC; returns the place of the first byte and their number."""
+    """Checks the bytes of an entry against their CRC; returns (first byte in the file, number of bytes)."""
     if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
         raise Refused(COMPRESSED)
     start, size = entry.header_offset, entry.file_size
@@ -231,7 +231,7 @@ def _check_names(value: Any) -> None:
 
 
 def _check_tensor(name: str, tensor: Tensor, places: Places) -> None:
-    """Refuses a tensor that needs numbers outside its storage, or whose storage is not in the file."""
+    """Refuses a tensor that extends beyond its storage, or whose storage is not in the file."""
     storage, offset, size, stride = tensor
     sides = (offset, *size, *stride) if type(size) is type(stride) is tuple else (None,)
     if any(type(side) is not int or not 0 <= side < 2**63 for side in sides) or not len(size) == len(stride) <= 64:

@@ -25,7 +25,7 @@ FUNCTIONS = {
     "torch._utils._rebuild_tensor_v2",
     "torch._utils._rebuild_parameter",
 }
-"""The functions that a pickle of tensors calls."""
+"""The functions that a pickle of tensors may name."""
 
 ADVICE = "save net.state_dict() with torch.save and give that file"
 
@@ -78,10 +78,10 @@ class Tensor(NamedTuple):
 
 
 def expect(wanted: type, value: Any) -> Any:
-    """Returns a value that has to be of exactly one type.
+    """Returns `value` if its type is exactly `wanted`.
 
     Raises:
-        Malformed: it is of another type.
+        Malformed: the value is of another type.
     """
     if type(value) is not wanted:
         raise Malformed
@@ -92,7 +92,7 @@ def update(target: dict[Any, Any], pairs: Iterable[Any]) -> dict[Any, Any]:
     """Adds pairs of key and value to a dict, and returns it.
 
     Raises:
-        Malformed: a key is no string and no small integer.
+        Malformed: a key is neither a string nor a small integer.
     """
     for key, value in pairs:
         # Other keys could take forever: nested tuples to hash, or many numbers with the same hash.
@@ -103,10 +103,10 @@ def update(target: dict[Any, Any], pairs: Iterable[Any]) -> dict[Any, Any]:
 
 
 def make_storage(description: tuple[Any, ...]) -> Storage:
-    """Makes a storage of its description: "storage", class, key, device, size, and perhaps a view (key, first, size).
+    """Makes a storage from its description: "storage", class, key, device, size, and optionally a view (key, first, size).
 
     Raises:
-        Malformed: the description is none of a storage.
+        Malformed: the description is not that of a storage.
     """
     if len(description) not in (5, 6) or description[0] != "storage":
         raise Malformed
@@ -123,18 +123,18 @@ def make_storage(description: tuple[Any, ...]) -> Storage:
 
 
 def call(function: str, arguments: tuple[Any, ...]) -> Any:
-    """Returns what one of `FUNCTIONS` would return.
+    """Computes the result of one of `FUNCTIONS` without calling it.
 
     Raises:
         Malformed: an argument is of the wrong type.
-        Refused: the function takes no such number of arguments, or is no function.
+        Refused: the function does not accept this number of arguments, or the name is that of a class of storages.
     """
     match function.rpartition(".")[2], arguments:
         case "OrderedDict", ():
             return {}
         case "OrderedDict", (pairs,):
             items = list(expect(list, pairs))
-            pairs.clear()  # a pickle may name one list again and again, but it is read only once
+            pairs.clear()  # a pickle may pass one list many times; only the first call reads its items
             if any(type(item) not in (tuple, list) or len(item) != 2 for item in items):
                 raise Malformed
             return update({}, items)
@@ -149,15 +149,15 @@ def call(function: str, arguments: tuple[Any, ...]) -> Any:
 
 
 def unneeded(name: str) -> str:
-    """The rest of the sentence that refuses a name or an opcode."""
+    """Returns the rest of the sentence that refuses a name or an opcode."""
     return f"asks for {show(name)}, which is not needed for tensors: it was not run; {ADVICE}"
 
 
 def show(name: Any) -> str:
-    """A name from the file as printable text of at most 80 characters, control characters escaped."""
+    """Returns the first 80 characters of a name from the file as printable text, with control characters escaped."""
     return name[:80].encode("unicode_escape").decode() if type(name) is str else f"a key of type {type_name(name)}"
 
 
 def type_name(value: Any) -> str:
-    """The type of a value from the file, as messages name it."""
+    """Returns the type of a value from the file, for messages."""
     return type(value).__name__.strip("_").lower()

@@ -43,10 +43,10 @@ def import_torch(
 
     Args:
         files: the state_dict of a generator and, if there is one, that of its discriminator, in any order.
-        workdir: to make.
+        workdir: the folder to make.
         direction: of the data that the networks were trained on.
-        image_size: height and width in pixels of the pictures of training; by default 256, or 128 for a unet of 7 levels.
-        dropout: rate of a generator that may have dropout, at least 0 and below 1.
+        image_size: height and width of the training pictures, in pixels; by default 256, or 128 for a unet of 7 levels.
+        dropout: rate of the generator's dropout, at least 0 and below 1; ignored if its layers have no dropout.
         overwrite: remove a run that is in the workdir.
 
     Returns:
@@ -118,7 +118,7 @@ def export_torch(
         checkpoint_step: "latest", "best" or a step number.
         trust: run the experiment file in the workdir even though it was put there by somebody else.
         overwrite: replace files of these names.
-        build: `(config) -> Pix2Pix` of a run that was trained from Python with a `build` of its own.
+        build: `(config) -> Pix2Pix` of a run that was trained from Python with its own `build`.
 
     Returns:
         the paths of the written files.
@@ -140,8 +140,8 @@ def export_torch(
     items, step = checkpoint.restore_items(workdir, (*FILES, "ema"), checkpoint_step, best_metric=config.best_metric)
     items["generator"]["params"] = items.pop("ema", items["generator"]["params"])
     counts = read_imported(workdir)
-    # In a step the generator sees one batch. The discriminator sees a fake and a real one, and with sequential updates the
-    # fake one again for the generator's loss.
+    # In a step the generator processes one batch. The discriminator processes a fake and a real one, and with sequential
+    # updates the fake one again for the generator's loss.
     batches = {"generator": step, "discriminator": (3 if config.optimizer.update == "sequential" else 2) * step}
     arrays = {}
     for name, item in items.items():
@@ -159,7 +159,7 @@ def export_torch(
 
 
 def _read_networks(files: list[Path], dropout: float) -> dict[str, Converted]:
-    """The generator and, if it is among the files, the discriminator."""
+    """Reads the generator and, if it is among the files, the discriminator."""
     networks: dict[str, Converted] = {}
     for path in files:
         arrays = read_state_dict(path)
@@ -221,7 +221,7 @@ def _describe(converted: Converted) -> str:
 
 
 def _check_outputs(name: str, network: Any, item: Any, arrays: dict[str, np.ndarray], config: Config) -> None:
-    """Refuses a network of an experiment's own whose names and shapes fit, but which computes something else.
+    """Refuses an experiment's own network if its names and shapes fit but its function differs.
 
     Raises:
         UserError: its outputs for random pictures differ from those of the converted network.
@@ -237,4 +237,4 @@ def _check_outputs(name: str, network: Any, item: Any, arrays: dict[str, np.ndar
         )
     ]
     if results[0].shape != results[1].shape or not jnp.allclose(*results, atol=1e-2):
-        raise UserError(f"the {name} computes something else than the PyTorch original's: it cannot be converted.")
+        raise UserError(f"the {name} does not compute the same as the PyTorch original's: it cannot be converted.")

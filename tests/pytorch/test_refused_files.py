@@ -109,7 +109,7 @@ def test_tensors_that_repeat_numbers_too_often_are_refused(tmp_path, build):
     else:
         path = legacy_file(tmp_path / "1.pth", pickled(table(**names)), counts=[100_000])
         path.write_bytes(path.read_bytes()[: -len(FOUR)] + content)
-    assert "repeats its numbers until they take over 16 times its size" in refusal(path)
+    assert "holds tensors that need over 16 times the file's size in memory" in refusal(path)
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_an_experiments_own_network_is_exported_only_if_its_outputs_agree(tmp_pa
     if change == "y":
         assert run("export-torch", workdir, "--output", tmp_path / "out") == 0
     else:
-        assert "computes something else" in refused(capsys, "export-torch", workdir, "--output", tmp_path / "out")
+        assert "does not compute the same" in refused(capsys, "export-torch", workdir, "--output", tmp_path / "out")
         assert not (tmp_path / "out").exists()
 
 
