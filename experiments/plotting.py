@@ -30,7 +30,7 @@ def new_plot(
 
     Args:
         x, y: labels of the axes, with units.
-        title: above it.
+        title: above the plot.
         size: width and height in inches; keep the width, so that text stays readable on a phone.
         options: of `Axes.set`, such as xlim or yscale.
     """

@@ -1,4 +1,4 @@
-"""The benchmark: speed and memory of p2p_jax and PyTorch in one run, compared with what the machine can do at best.
+"""The benchmark: speed and memory of p2p_jax and PyTorch in one run, compared with the limits of the machine.
 
     p2p-jax bench                                      # or: python -m experiments.benchmark
     p2p-jax bench --image-sizes 64 --width 16          # a minute on a laptop
@@ -8,9 +8,9 @@
 It runs on CPU, GPU or TPU. The rows of PyTorch need PyTorch (`pip install torch`) and a checkout of the project, because
 their networks come from tests/reference/torch_pix2pix.py.
 
-Each contestant has a process of its own, which stays warm, and the contestants take turns, round after round. So each peak
-of memory belongs to one contestant, and a machine that slows down slows all of them. Tables show medians over the rounds;
-benchmark.json holds every round.
+Each contestant runs in a separate process, which stays warm, and the contestants take turns, round after round. So each
+peak of memory belongs to one contestant, and a machine that slows down slows all of them. Tables show medians over the
+rounds; benchmark.json holds every round.
 
 - Step: one training step of the U-Net for the size and the 70-pixel PatchGAN, on a batch that is on the device already.
 - Forward: the generator in training mode, without gradients.

@@ -45,7 +45,7 @@ def run(argv: list[str], program: str) -> int:
 
     Raises:
         UserError: an option is wrong.
-        Stopped: the program was told to end, or could not count the work of a case.
+        Stopped: the program received a signal to end, or could not count the work of a case.
     """
     options = parse(Options, argv, program)
     check_options(options)

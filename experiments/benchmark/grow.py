@@ -1,4 +1,4 @@
-"""How time and memory grow with picture size, batch size and width; the other two stay at small values."""
+"""How time and memory grow with picture size, batch size and width; while one grows, the other two stay small."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

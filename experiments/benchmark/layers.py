@@ -20,12 +20,12 @@ OPTIMIZER = "optimizer"
 THE_REST = "the rest"
 COPIES = "copies"
 OTHER_ROWS = (OPTIMIZER, "norms", "dropout", COPIES, THE_REST)
-"""Rows of the table that are no layers of a network, in their order."""
+"""Rows of the table that are not layers of a network, in their order."""
 
 CALLED = re.compile(r"(?:calls|to_apply|body|condition)=%?([\w.\-]+)")
 PRODUCT_NAME = re.compile(r'op_name="[^"]*(?:dot_general|conv_general_dilated)"')
 MAX_NESTING = 20
-"""How many computations that call each other are followed from the inside out."""
+"""The most callers that are followed outwards from a computation."""
 
 
 class Instruction(NamedTuple):
@@ -102,7 +102,7 @@ def _read_instruction(line: _Line, bodies: dict[str, list[_Line]], callers: dict
     if line.opcode == "copy" and "op_name" not in line.text:
         return Instruction(line.opcode, False, COPIES, False)
     # A fusion has the name of its last instruction; if that names no layer, another instruction inside may. The names in a
-    # called computation start anew, so the instruction that calls it may name the layer.
+    # called computation lack those of the caller, so the calling instruction may name the layer.
     outer, body = [], line.body
     while body in callers and len(outer) < MAX_NESTING:
         outer.append(callers[body])

@@ -1,4 +1,4 @@
-"""What the machine can do at best: the rates of matrix products and of copies, measured in either framework."""
+"""The limits of the machine: the rates of matrix products and of copies, measured in either framework."""
 
 import time
 from collections.abc import Callable

@@ -102,8 +102,8 @@ def attempt(lane: Lane, on_progress: OnProgress, request: str, **arguments: Any)
 def take_turns(lanes: Sequence[Lane], options: Options, on_progress: OnProgress, part: str, **arguments: Any) -> None:
     """Measures one part of all contestants, round after round.
 
-    Each turn starts with one step that is not measured: while the others had their turns, the process lost what it had in
-    caches and the memory that the system kept ready for it.
+    Each turn starts with one step that is not measured: during the turns of the others, the data of the process left the
+    caches, and its free memory went back to the system.
     """
     for lane in running(lanes):
         lane.row[part] = []

@@ -31,7 +31,7 @@ def summarize(row: Row, baseline: Row | None, case: Mapping[str, Any], limits: L
         row: of `measure.measure_case`.
         baseline: the row that all rows are compared with, or None if there is none.
         case: {"image_size", "batch_size", "width", "work": {"step", "forward"}}.
-        limits: what the machine can do.
+        limits: of the machine, for each framework.
 
     Returns:
         for each part that was measured: `seconds` (median of the rounds), `pictures` per second, `ratio` (speed divided by
@@ -66,7 +66,7 @@ def find_baseline(rows: Sequence[Row]) -> Row | None:
 
 
 def print_limits(console: Console, limits: Limits) -> None:
-    """Prints what the machine can do."""
+    """Prints the limits of the machine."""
     table = Table("", "float32 products", "bfloat16 products", "copies", "device", title="What this machine can do")
     for framework, rates in limits.items():
         products = [f"{rates[dtype] / 1e9:,.0f} GFLOP/s" for dtype in ("float32", "bfloat16")]
@@ -131,7 +131,7 @@ def _print_traffic(console: Console, row: Row, limits: Limits) -> None:
 
 
 def print_layers(console: Console, name: str, rows: Sequence[LayerRow]) -> None:
-    """Prints the percentage of a step's time that each layer takes, by pass, for products and for all else."""
+    """Prints the percentage of a step's time that each layer takes, by pass, for products and for other operations."""
     total = sum(row["product"] + row["rest"] for row in rows)
     if not total:
         console.print(f"{name}: no table of layers, because the profiler's events here have no names of instructions.")

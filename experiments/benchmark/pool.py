@@ -1,4 +1,4 @@
-"""Worker processes, seen from the program: started, sent one request at a time, and ended in every case."""
+"""Worker processes, as the program uses them: it starts them, sends one request at a time, and always ends them."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The work of a function: its multiply-adds, counted in its jaxpr and not in the program that a compiler made of it.
+"""The work of a function: its multiply-adds, counted in its jaxpr and not in a compiled program.
 
 Sub-functions are counted, too. Of a `cond` the last branch counts: `lax.platform_dependent` puts the default there,
 which is XLA's own convolutions. Equal operations on the same values count once, and operations without a use do not

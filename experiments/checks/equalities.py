@@ -3,8 +3,8 @@
     python -m experiments.checks.equalities
 
 Devices are simulated on the CPU; processes are real and communicate over loopback. Each case trains like `p2p-jax train`:
-each process reads its own pictures; augmentation, dropout, batch norm over the batch of 8, Adam and the moving average take
-part. Every metric of every step and every array of the final state is compared with the same on one device. The table shows
+each process reads its own pictures; augmentation, dropout, batch norm over the batch of 8, Adam and the moving average are
+included. Every metric of every step and every array of the final state is compared with that of one device. The table shows
 the largest differences of the losses, of the parameters and of the rest; a difference is relative where the value is larger
 than 1. In float64 all must stay below 1e-8, or the exit code is 1. Differences in float32, where rounding grows with the
 steps, are only shown. The row "again" repeats the first case in a new process, which must return the same bits.
@@ -29,12 +29,12 @@ from experiments.checks.simulated import environment, free_address
 from p2p_jax.config import Config, Data, Discriminator, Generator, Optimizer, Side, resolve_length
 
 BOUND = 1e-8
-"""The largest difference that float64 may have."""
+"""The largest difference that is allowed in float64."""
 
 GROUPS: tuple[str, ...] = ("losses", "parameters", "rest")
 
 ORDER = "P2P_JAX_EQUALITIES"
-"""Environment variable with a worker's order as JSON: its cases, the output folder, its process among others."""
+"""Environment variable with a worker's task as JSON: its cases, the output folder, the options of its process."""
 
 TIMEOUT = 600
 """Seconds that a worker may take."""
@@ -88,7 +88,7 @@ class Equalities:
 
 
 def all_cases(options: Equalities) -> list[Case]:
-    """Returns every case once. The first of each dtype is the one that the others are compared with."""
+    """Returns every case once. The others are compared with the first of their dtype."""
     cases = []
     for dtype in options.dtypes:
         for devices in options.devices:
@@ -151,7 +151,7 @@ def _first_of_each(count: int) -> Iterator[Any]:
 
 
 def work(order: dict[str, Any]) -> None:
-    """Trains the cases of a worker's order; the first process writes the results of each."""
+    """Trains the cases of a worker's task; the first process writes the results of each."""
     import jax
 
     from p2p_jax.config.distributed import Distributed

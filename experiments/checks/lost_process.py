@@ -3,7 +3,7 @@
     python -m experiments.checks.lost_process
 
 Two processes of four simulated devices each train a tiny run over loopback: once undisturbed, and once with SIGKILL to one
-of them in the middle. The check measures how long the other process lives on, and with which exit code it ends. Then it
+of them in the middle. The check measures how long the other process keeps running, and its exit code. Then it
 starts both again with the same command lines. Every array of the last checkpoint must be, bit for bit, that of the
 undisturbed run. A process with one device restores both checkpoints for the comparison. The exit code is 1 if any of this
 fails.
@@ -85,7 +85,7 @@ def lose_one(workdir: Path, options: Loss) -> tuple[int, int, float]:
 
     Returns:
         the exit code of the other process, that of the killed process's parent, and the seconds that the other process
-        lived on.
+        kept running.
 
     Raises:
         RuntimeError: the run ended, or took too long, before the kill.

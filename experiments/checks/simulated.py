@@ -5,7 +5,7 @@ import socket
 
 
 def environment(devices: int) -> dict[str, str]:
-    """Returns the environment of a process that sees so many devices on its CPU."""
+    """Returns the environment of a process with this number of simulated devices on its CPU."""
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
     return os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
 

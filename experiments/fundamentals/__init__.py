@@ -1,19 +1,19 @@
-"""A small course on the ideas behind pix2pix: experiments with this package's functions that each run in minutes.
+"""A course on the ideas behind pix2pix. Each lesson is an experiment with this package's functions.
 
-    python -m experiments.fundamentals                      # all lessons, and one page of them
+    python -m experiments.fundamentals                      # all lessons, on one page
     python -m experiments.fundamentals.relu                 # one lesson
 
 A lesson is a module with `TITLE`, `QUESTION`, `HOMES` (the functions of the package that it is about) and two functions:
 
     measure() -> numbers        runs the experiment; returns a dict that is written as JSON (arrays of uint8 are pictures)
-    claims(numbers) -> claims   sentences, each with a number and the bound that it must keep; a test checks them
+    claims(numbers) -> claims   sentences, each with a number and its bound; a test checks them
 
-Its text is Markdown, in `text/NAME.md`. The text names values and figures, which come from the module `text/NAME.py`:
+Its text is Markdown, in `text/NAME.md`. The text names values and parts, which come from the module `text/NAME.py`:
 
-    tell(numbers) -> told       values for the text; figures, pictures, tables and widgets for their places in it
+    tell(numbers) -> told       values for the text; figures, pictures, tables and widgets for its blocks
 
-`prose.py` fills the Markdown, `page.py` makes HTML of it, `course.py` runs lessons and writes their files, and `web` holds
-the scripts of the widgets.
+`prose.py` fills in the Markdown, `page.py` converts it to HTML, `course.py` runs lessons and writes their files, and `web`
+holds the scripts of the widgets.
 """
 
 LESSONS = (

@@ -1,4 +1,4 @@
-"""Runs all lessons and writes one page of them."""
+"""Runs all lessons and writes them to one page."""
 
 from experiments.fundamentals import LESSONS
 from experiments.fundamentals.course import run_lessons

@@ -66,7 +66,7 @@ def backward_by_hand(params: Params, x: Array, target: float) -> Params:
 
 
 def finite_differences(function: Callable[[Array], Array], point: Array, distance: float = 0.003) -> Array:
-    """The slopes of a function for each number of `point` (n,), from two calls of the function for each."""
+    """The slope of a function for each number of `point` (n,), from two calls of the function for each number."""
     moves = distance * jnp.eye(point.size)
     return jax.vmap(lambda move: (function(point + move) - function(point - move)) / (2 * distance))(moves)
 
@@ -186,7 +186,7 @@ def measure_xor() -> Numbers:
     """Learns XOR with one layer, and with a hidden layer of a few units from many starts."""
     yes, no = jnp.array([[0.0, 1.0], [1.0, 0.0]]), jnp.array([[0.0, 0.0], [1.0, 1.0]])
     random, width = np.random.default_rng(0), max(UNITS)
-    alive = np.arange(width) < np.array(UNITS)[:, None, None]  # a unit whose weights are all zero stays so
+    alive = np.arange(width) < np.array(UNITS)[:, None, None]  # a unit whose weights are all zero never changes
     w = random.standard_normal((1, STARTS, 2, width)) * alive[:, :, None]
     v = random.standard_normal((1, STARTS, width)) * alive
     zero = np.zeros((len(UNITS), STARTS, width))
@@ -243,12 +243,12 @@ def _slope_claims(numbers: Numbers) -> list[Claim]:
     log_error = np.abs(layers["log_loss_slope"] - (layers["probability"] - 1)).max()
     product = chain["products"][0]
     return [
-        Claim("Two layers without an activation answer as a single one does.", layers["difference"], "=", 0, 1e-5),
+        Claim("Two layers without an activation answer like a single layer.", layers["difference"], "=", 0, 1e-5),
         Claim("With tanh, the best straight line is off by more than a half.", layers["distance_to_line"], ">", 0.5),
         Claim("The slope of tanh is 1 minus its square.", tanh_error, "=", 0, 1e-5),
         Claim("The slope of log loss for its logit is the probability minus the target.", log_error, "=", 0, 1e-5),
-        Claim("`jax.grad` gives the product of the three slopes.", product, "=", chain["by_grad"], 1e-5),
-        Claim("Finite differences give the product of the three slopes.", product, "=", chain["by_differences"], 1e-3),
+        Claim("`jax.grad` returns the product of the three slopes.", product, "=", chain["by_grad"], 1e-5),
+        Claim("Finite differences find the product of the three slopes.", product, "=", chain["by_differences"], 1e-3),
     ]
 
 
@@ -269,7 +269,7 @@ def _cost_claims(cost: list[Numbers]) -> list[Claim]:
     change = passes.max() / passes.min()
     return [
         Claim("One forward and one backward pass cost less than 4 forward passes.", passes.max(), "<", 4),
-        Claim("With the slopes for the inputs they still cost less than 4.", with_inputs, "<", 4),
+        Claim("With the slopes for the inputs, too, both cost less than 4.", with_inputs, "<", 4),
         Claim("This cost changes with the number of weights by less than a fifth.", change, "<", 1.2),
         Claim("Two-sided finite differences cost at least 2 passes for every weight.", for_each, ">", 2),
     ]
@@ -282,7 +282,7 @@ def _xor_claims(numbers: Numbers) -> list[Claim]:
         Claim("A single layer ends at log 2 on XOR.", xor["single"][-1], "=", np.log(2), 1e-4),
         Claim("A single layer answers one half to all four points of XOR.", xor["from_half"], "=", 0, 0.01),
         Claim("A hidden layer of four units ends below a tenth of log 2 on XOR.", xor["curve"][-1] / np.log(2), "<", 0.1),
-        Claim("Four hidden units give each right answer of XOR more than 95 %.", right, ">", 0.95),
+        Claim("With four units each right answer of XOR gets over 95 %.", right, ">", 0.95),
         Claim("With eight units more than 95 % of the starts learn XOR.", xor["learned"][8], ">", 0.95),
         Claim("With two units fewer than 75 % of the starts learn XOR.", xor["learned"][2], "<", 0.75),
         Claim("A start where every weight is zero stays at log 2.", xor["zeros"], "=", np.log(2), 1e-6),

@@ -53,7 +53,7 @@ def measure(*, largest: int = 16, size: int = 64, steps: int = 400, widths: Sequ
 
 
 def measure_kernels() -> Numbers:
-    """Feature maps of a grey photo, by hand too, and the answers to a uniform grey (0.6) and to a vertical edge."""
+    """Feature maps of a grey photo, also computed by hand, and of a uniform grey (0.6) and a vertical edge."""
     picture = draw_photo().mean(-1, keepdims=True)
     kernels = jnp.asarray(np.stack(list(KERNELS.values()), axis=-1)[:, :, None], jnp.float32)
     convolve = jit_once(ops.conv2d)
@@ -93,13 +93,13 @@ def measure_moves() -> Numbers:
 
 
 def _shape(function: Any, x: tuple[int, ...], kernel: tuple[int, ...], **options: int) -> tuple[int, int]:
-    """Height and width of the output of a convolution, which is not computed."""
+    """Height and width of a convolution's output, without computing it."""
     given = (jax.ShapeDtypeStruct(shape, jnp.float32) for shape in (x, kernel))
     return jax.eval_shape(lambda x, kernel: function(x, kernel, **options), *given).shape[1:3]
 
 
 def measure_sizes(largest: int) -> Numbers:
-    """Compares every size from 5 to `largest` with the rules; each picture has two, its height and its width."""
+    """Compares output sizes with the formulas for sides from 5 to `largest`; each picture tests two, height and width."""
     wrong, wrong_transposed, checked = 0, 0, 0
     for n, k, stride, padding in product(range(5, largest // 2 + 3), range(1, 6), range(1, 4), range(3)):
         sides, options = (n, 5 + largest - n), {"stride": stride, "padding": padding}
@@ -193,8 +193,8 @@ def _kernel_claims(kernels: Numbers) -> list[Claim]:
         Claim("Sums computed by hand give the same feature maps: largest difference.", kernels["error"], "=", 0, 1e-5),
         Claim("The blur lowers the mean difference of neighbours.", rough["blur"], "<", rough["picture"]),
         Claim("Sharpening raises the mean difference of neighbours.", rough["sharpen"], ">", rough["picture"]),
-        Claim("The blur leaves a uniform grey (0.6) as it is.", plain["blur"], "=", 0.6, 1e-5),
-        Claim("Sharpening leaves a uniform grey (0.6) as it is.", plain["sharpen"], "=", 0.6, 1e-5),
+        Claim("The blur leaves a uniform grey (0.6) unchanged.", plain["blur"], "=", 0.6, 1e-5),
+        Claim("Sharpening leaves a uniform grey (0.6) unchanged.", plain["sharpen"], "=", 0.6, 1e-5),
         Claim("For a uniform grey the edge kernel's answer is 0.", plain["vertical edges"], "=", 0, 1e-6),
         Claim("For a vertical edge of height 1 its answer is 3.", edge["vertical edges"], "=", 3, 1e-5),
         Claim("There the kernel for horizontal edges answers 0.", edge["horizontal edges"], "=", 0, 1e-6),
@@ -205,10 +205,10 @@ def _size_claims(numbers: Numbers) -> list[Claim]:
     moves, sizes, corner = numbers["moves"], numbers["sizes"], numbers["borders"]
     return [
         Claim("Moving the picture moves the feature map: largest difference.", moves["error"], "=", 0, 1e-5),
-        Claim("With a stride of 2 a move by 2 moves it by 1: largest difference.", moves["halved_by_2"], "=", 0, 1e-5),
-        Claim("A move by 1 changes it instead: largest difference.", moves["halved_by_1"], ">", 0.1),
-        Claim("Sizes that break the rule of convolution.", sizes["wrong"], "=", 0),
-        Claim("Sizes that break the rule of transposed convolution.", sizes["wrong_transposed"], "=", 0),
+        Claim("With stride 2, moving it by 2 moves the map by 1: largest difference.", moves["halved_by_2"], "=", 0, 1e-5),
+        Claim("Moving it by 1 gives another map: largest difference.", moves["halved_by_1"], ">", 0.1),
+        Claim("All sizes follow the rule of convolution: exceptions.", sizes["wrong"], "=", 0),
+        Claim("They follow the rule of transposed convolution: exceptions.", sizes["wrong_transposed"], "=", 0),
         Claim("A white picture, blurred with zeros around it, has a corner below 0.5.", corner["zeros"], "<", 0.5),
         Claim("With its mirror image around it, the corner stays white.", corner["mirror"], "=", 1, 1e-5),
     ]
@@ -219,7 +219,7 @@ def _matrix_claims(numbers: Numbers) -> list[Claim]:
     saved, exchanged = channels["dense"] / channels["weights"], matrix["transposed_error"]
     split = channels["error"]
     return [
-        Claim("The convolutions of single channels add up to that of all: largest difference.", split, "=", 0, 1e-4),
+        Claim("The maps of single channels add up to that of all: largest difference.", split, "=", 0, 1e-4),
         Claim("A dense layer needs over 100,000 times the weights.", saved, ">", 1e5),
         Claim("Matrix times picture is the convolution: largest difference.", matrix["error"], "=", 0, 1e-3),
         Claim("The matrix holds only nine different weights.", matrix["weights"], "=", 9),

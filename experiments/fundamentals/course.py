@@ -28,12 +28,12 @@ from p2p_jax.workdir.record import versions
 
 @dataclass(frozen=True)
 class Options:
-    """Run lessons of the course, and write a self-contained page of them."""
+    """Run lessons of the course, and write them to a self-contained page."""
 
     workdir: Path = Path("runs/fundamentals")
-    """Folder for the page, WORKDIR/index.html, and for a folder of each lesson."""
+    """Output folder: the page of all lessons (index.html) and a folder for each lesson."""
     overwrite: bool = False
-    """Run every lesson again. Without it, a lesson is kept until the code or text of the package or course changes."""
+    """Run every lesson again. By default a lesson runs again only if the code or text of the package or course changed."""
 
 
 def run_lessons(names: Sequence[str]) -> None:
@@ -106,7 +106,7 @@ def write_lesson(folder: Path, lesson: Lesson) -> dict[str, Any]:
 
 
 def read_kept(folder: Path) -> dict[str, Any] | None:
-    """The record that `write_lesson` wrote with the current code, or None."""
+    """The record that `write_lesson` wrote, or None if there is none or it is from other code."""
     try:
         kept = json.loads((folder / "lesson.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -126,7 +126,7 @@ def to_host(value: Any) -> Any:
 
 
 def to_json(value: Any) -> Any:
-    """Converts to numbers, texts, lists and dicts, without pictures; "nan" and "inf" become texts."""
+    """Converts to numbers, strings, lists and dicts, without pictures; NaN and infinities become strings."""
     if isinstance(value, dict):
         return {str(key): to_json(item) for key, item in value.items() if not is_picture(item)}
     if isinstance(value, list | tuple):
@@ -138,7 +138,7 @@ def to_json(value: Any) -> Any:
 
 
 def is_picture(value: Any) -> bool:
-    """Whether this is an array of uint8."""
+    """Whether this is a picture: an array of uint8."""
     return getattr(value, "dtype", None) == np.uint8
 
 

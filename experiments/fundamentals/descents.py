@@ -15,7 +15,7 @@ Loss = Callable[[Any], Array]
 
 
 class Surface(NamedTuple):
-    """A loss of two weights, (2,) to a number, and where descent on it starts and where its contours are drawn."""
+    """A loss of two weights, (2,) to a scalar, with the start of the descent and the levels of the contours."""
 
     loss: Loss
     start: tuple[float, float]
@@ -40,7 +40,7 @@ SURFACES = {
 
 
 def make_optimizer(method: str, rate: float | Array) -> optax.GradientTransformation:
-    """The optax transformation of one of the methods' names."""
+    """The optax optimizer of a method in `METHODS`."""
     match method:
         case "momentum":
             return optax.sgd(rate, momentum=0.9)
@@ -53,7 +53,7 @@ def make_optimizer(method: str, rate: float | Array) -> optax.GradientTransforma
 
 
 def descend(loss: Loss, optimizer: optax.GradientTransformation, start: Any, steps: int) -> tuple[Array, Array]:
-    """The weights before and after every step, (steps + 1, ...), and their losses, (steps + 1,)."""
+    """Descends from `start`; returns the weights of every step, (steps + 1, ...), start included, and their losses."""
 
     def one_step(carry: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], tuple[Any, Array]]:
         weights, state = carry

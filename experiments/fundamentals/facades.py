@@ -19,7 +19,7 @@ from p2p_jax.network import Network
 
 SIDE = Side()  # 8 bits, three channels
 RUN_ONCE = {"xla_backend_optimization_level": 0}
-"""Compiler options for what runs only once, such as initial values: XLA compiles it five times faster; it runs slower."""
+"""Compiler options for code that runs once, such as initialization: it compiles five times faster and runs slower."""
 jit_once = partial(jax.jit, compiler_options=RUN_ONCE)
 
 
@@ -93,7 +93,7 @@ def train_on_l1(
     Args:
         net: the network, from inputs to targets.
         inputs, targets: (n, h, w, c) in [-1, 1].
-        optimizer: of optax.
+        optimizer: an optax optimizer.
         batch: number of pairs in a step.
         steps: number of steps.
         watch: function of the first step's gradient (a tree like the params), for `watched`.

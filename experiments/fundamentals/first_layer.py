@@ -1,4 +1,4 @@
-"""The kernels that the first layer of a U-Net learns, and the parts that they are made of."""
+"""The kernels that the first layer of a U-Net learns, split into parts."""
 
 from collections.abc import Sequence
 from functools import partial

@@ -24,7 +24,7 @@ HOMES = (step.discriminator_gradients, losses.binary_cross_entropy, losses.l1, l
 STEPS = 100
 
 STARTS = ((-2.7, 1.2), (-2.4, -1.7), (0.6, -0.7), (2.7, 1.7))  # for plain descent on the bumpy surface
-# Momentum repeats each step in those that follow, ten times its size in all, so its rates are smaller.
+# With momentum 0.9 each gradient adds up to ten times its size over the later steps, so the rates are smaller.
 RATES = {
     "bumpy": {"plain": 0.1, "momentum": 0.05, "Adam": 0.1},
     "cliff": {"plain": 0.5, "momentum": 0.05, "Adam": 0.2, "plain, clipped": 0.5},
@@ -58,7 +58,7 @@ def _paths() -> Numbers:
 
 @jax.jit
 def _adam() -> Numbers:
-    """Adam's first step, and how far its path and that of plain descent change with a hundred times the loss."""
+    """Adam's first step, and how far the paths of Adam and of plain descent change if the loss is multiplied by 100."""
     loss, start, _ = SURFACES["bowl"]
     steep, steep_start, _ = SURFACES["valley"]
 
@@ -175,10 +175,10 @@ def _slope_claims(numbers: Numbers) -> list[Claim]:
         way: max(abs(float(case[way] / case["hand"]) - 1) for case in found.values()) for way in ("jax", "differences")
     }
     return [
-        Claim("`jax.grad` gives the slope that was computed by hand.", error["jax"], "<", 1e-13),
+        Claim("`jax.grad` returns the slope that was computed by hand.", error["jax"], "<", 1e-13),
         Claim("Differences with h = 10⁻⁵ agree with it to nine digits.", error["differences"], "<", 1e-9),
-        Claim("A tenth of h divides the one-sided error by ten.", one_sided[0] / one_sided[3], "=", 10, 0.5),
-        Claim("A tenth of h divides the two-sided error by a hundred.", two_sided[0] / two_sided[3], "=", 100, 1),
+        Claim("An h ten times smaller divides the one-sided error by 10.", one_sided[0] / one_sided[3], "=", 10, 0.5),
+        Claim("An h ten times smaller divides the two-sided error by 100.", two_sided[0] / two_sided[3], "=", 100, 1),
         Claim("At h = 10⁻¹² rounding has made the error large again.", two_sided[-1] / two_sided.min(), ">", 1000),
         Claim("With float32 and h = 10⁻⁸ all of the slope is lost.", lost, "=", 1, 1e-6),
         Claim("`jax.grad` is as exact as float32 allows.", errors["float32"]["jax"], "<", 1e-7),
@@ -244,8 +244,8 @@ def _adam_claims(numbers: Numbers) -> list[Claim]:
     return [
         Claim("Adam's first step moves the weight with the small slope by the rate.", first, "=", 0.1, 1e-6),
         Claim("It moves the weight with the large slope as far.", second, "=", 0.1, 1e-6),
-        Claim("A hundred times the loss leaves Adam's path as it was.", adam["scaled"], "<", 1e-6),
-        Claim("It throws plain descent far away in two steps.", adam["scaled_plain"], ">", 100),
+        Claim("Multiplying the loss by 100 leaves Adam's path unchanged.", adam["scaled"], "<", 1e-6),
+        Claim("It moves plain descent far away within two steps.", adam["scaled_plain"], ">", 100),
         Claim("Even at the cliff Adam moves a weight by little more than the rate.", widest, "<", 1.2),
         Claim("After the cliff Adam creeps: in its last fifty steps w₁ changes little.", crept, "<", 0.2),
         Claim("pix2pix sets Adam's learning rate to 0.0002.", pix2pix["rate"], "=", 0.0002),

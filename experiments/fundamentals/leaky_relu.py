@@ -21,13 +21,13 @@ HOMES = (ops.leaky_relu, ops.relu, discriminators.patchgan)
 
 SLOPES = {"ReLU": 0.0, "slope 0.01": 0.01, "slope 0.2": 0.2}
 UNITS, EXAMPLES = 32, 64
-MISTAKE_AT, MISTAKE = 50, -10.0  # the step with wrong targets, and by how much they differ
+MISTAKE_AT, MISTAKE = 50, -10.0  # the step with wrong targets, and the error added to them
 
 Weights = dict[str, Array]
 
 
 def measure(networks: int = 16, steps: int = 1000, widths: Sequence[int] = (8, 16, 32)) -> Numbers:
-    """Trains a unit that is off, lets units of networks die, and measures a discriminator of these widths."""
+    """Trains a unit that starts off, trains networks whose units die, and measures a discriminator of these widths."""
     return {
         "curves": measure_curves(),
         "single": measure_single(steps),
@@ -91,7 +91,7 @@ def start_networks(networks: int) -> tuple[Array, Array, Weights]:
 
 
 def measure_networks(networks: int, steps: int) -> Numbers:
-    """Trains networks with one wrong step, and then again with every slope from the weights where ReLU ended.
+    """Trains networks with one wrong step; then continues from the final ReLU weights with every slope.
 
     Returns:
         count: number of networks; first, again: slope to `_summarize` of the two trainings; living: at the end of the
@@ -162,7 +162,7 @@ def _returned(again: Numbers, changed: Array, index: int) -> Numbers:
 
 
 def _thin_deep(deep: Numbers) -> Numbers:
-    """From the lesson before: how much gradient 32 layers of sigmoids leave, and how many units have none."""
+    """From the previous lesson: the gradient left after 32 layers of sigmoids, and the fraction of units without one."""
     reached = relu.reaching_first(deep, "sigmoid", relu.DEPTHS[-1])
     return {"reached": float(np.median(reached)), "silent": deep["silent"]["sigmoid"].mean()}
 

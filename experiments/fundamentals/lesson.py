@@ -1,4 +1,4 @@
-"""What a lesson is made of: data, no behaviour. `prose.py` composes its blocks, `page.py` makes a page of them."""
+"""The data types of a lesson. `prose.py` composes its blocks, `page.py` converts them to HTML."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -11,14 +11,14 @@ Numbers = dict[str, Any]
 
 
 class Claim(NamedTuple):
-    """A sentence that the lesson says, and the number that proves it.
+    """A statement of the lesson, and the number that proves it.
 
     Attributes:
         text: the sentence.
         value: what was measured.
         relation: the comparison of `value` with `bound` that must hold.
         bound: a number, often another measured one.
-        within: the largest distance that "=" allows.
+        within: the largest difference that "=" allows.
     """
 
     text: str
@@ -35,7 +35,7 @@ def holds(claim: Claim) -> bool:
     return claim.value < claim.bound if claim.relation == "<" else claim.value > claim.bound
 
 
-# What `tell` gives for the places in a lesson's Markdown, besides matplotlib figures and the rows of tables.
+# What `tell` returns for the fenced blocks of a lesson's Markdown, besides matplotlib figures and the rows of tables.
 
 
 class Grid(NamedTuple):
@@ -43,7 +43,7 @@ class Grid(NamedTuple):
 
     Attributes:
         columns: title to pictures, uint8 (h, w, 1) or (h, w, 3), one for each row.
-        rows: titles of the rows, or nothing.
+        rows: titles of the rows, or empty.
     """
 
     columns: Mapping[str, Sequence[np.ndarray]]
@@ -76,7 +76,7 @@ class Controls(NamedTuple):
     Attributes:
         controls: sliders and choices.
         data: constants for the script.
-        play: the name of a slider that a button moves by itself, or None.
+        play: the name of the slider that a Play button moves, or None.
     """
 
     controls: Sequence[Slider | Choice]
@@ -89,11 +89,11 @@ Rows = Sequence[Sequence[Any]]
 
 
 class Told(NamedTuple):
-    """What a lesson's Markdown names.
+    """The values and parts that a lesson's Markdown names.
 
     Attributes:
         values: numbers and texts, {name: value}.
-        parts: what stands at the fenced blocks, {name: part}.
+        parts: the contents of the fenced blocks, {name: part}.
     """
 
     values: Mapping[str, Any]
@@ -107,7 +107,7 @@ class Formula(NamedTuple):
     """A formula on a line of its own.
 
     Attributes:
-        latex: without dollars: matplotlib's mathtext, which knows no environments.
+        latex: matplotlib's mathtext, without dollar signs; mathtext supports no LaTeX environments.
         words: the same in words, shown below and read out.
     """
 
@@ -156,7 +156,7 @@ class Source(NamedTuple):
 
 
 class Widget(NamedTuple):
-    """A box with controls: `web/NAME.js` computes what Python would compute, draws it and says it in words.
+    """A box with controls: `web/NAME.js` computes what Python would compute, draws it and describes it in words.
 
     Attributes:
         name: of the script in `web`.
@@ -184,7 +184,7 @@ class Lesson(NamedTuple):
         title, question: the lesson's title and the question that it answers.
         homes: the functions of the package that the lesson is about.
         numbers: what `measure` returned.
-        claims: what the lesson says of them.
+        claims: the lesson's statements about these numbers.
         blocks: what the page shows.
     """
 

@@ -1,4 +1,4 @@
-"""What a loss measures: squared error, log loss, L1 and L2, and what a program learns with each.
+"""Losses: squared error, log loss, L1 and L2, and what a program learns with each.
 
 python -m experiments.fundamentals.losses
 """
@@ -80,7 +80,7 @@ def measure_curves() -> Numbers:
 
 
 def measure_race() -> Numbers:
-    """How many steps squared error and log loss need from a wrong answer to one of 90 % for the truth."""
+    """How many steps squared error and log loss need from a wrong answer to a probability of 90 % for the right one."""
     start, result = jnp.array(WRONG_LOGIT), {}
     for index, name in enumerate(("squared", "log")):
         path, _ = descend(lambda logit, index=index: _of_logit(logit)[index], optax.sgd(1.0), start, 3000)
@@ -101,7 +101,7 @@ def measure_centre() -> Numbers:
 
 
 def measure_edges() -> Numbers:
-    """The single picture with the smallest L1, and with the smallest L2, for pictures whose one edge varies in position."""
+    """The single picture with the smallest L1, and with the smallest L2, for pictures with an edge at varying positions."""
     random = np.random.default_rng(2)
     edges = random.permutation(np.repeat(np.arange(10, 23), 3))
     pictures = jnp.asarray(np.where(np.arange(32) < edges[:, None], -0.6, 0.8))[:, None, :].repeat(16, axis=1)
@@ -123,8 +123,8 @@ def _descent_claims(numbers: Numbers) -> list[Claim]:
     start, end, best = line["loss"][0], line["loss"][-1], line["by_algebra"]
     return [
         Claim("Descent lowers the squared error of the line to less than a tenth.", end / start, "<", 0.1),
-        Claim("The line's slope is the one that algebra gives.", line["path"][-1][0], "=", best[0], 0.001),
-        Claim("The line's height at x = 0 is the one that algebra gives.", line["path"][-1][1], "=", best[1], 0.001),
+        Claim("The line's slope is the one that algebra finds.", line["path"][-1][0], "=", best[0], 0.001),
+        Claim("The line's height at x = 0 is the one that algebra finds.", line["path"][-1][1], "=", best[1], 0.001),
         Claim("Log loss starts at log 2, where every answer is one half.", clouds["loss"][0], "=", np.log(2), 1e-5),
         Claim("More than 95 of 100 points are on the right side of the line.", clouds["accuracy"], ">", 0.95),
     ]
@@ -135,8 +135,8 @@ def _log_loss_claims(numbers: Numbers) -> list[Claim]:
     steps = squared["steps_to_90_percent"] / log["steps_to_90_percent"]
     return [
         Claim("The log loss of an answer of one half is log 2.", costs[0.5], "=", np.log(2), 1e-5),
-        Claim("The log loss of 1 % for the truth is log 100.", costs[0.01], "=", np.log(100), 1e-3),
-        Claim("A tenth of the probability adds log 10 to the loss.", costs[0.001] - costs[0.01], "=", np.log(10), 1e-2),
+        Claim("The log loss of 1 % for the right answer is log 100.", costs[0.01], "=", np.log(100), 1e-3),
+        Claim("A tenth of the chance adds log 10 to the loss.", costs[0.001] - costs[0.01], "=", np.log(10), 1e-2),
         Claim("At a logit of −6 squared error has a slope near 0.", abs(float(squared["slope_at_start"])), "<", 0.01),
         Claim("There log loss is nearly as steep as it can be.", abs(float(log["slope_at_start"])), ">", 0.99),
         Claim("Squared error needs over ten times as many steps from there to 90 %.", steps, ">", 10),
@@ -148,8 +148,8 @@ def _preference_claims(numbers: Numbers) -> list[Claim]:
     return [
         Claim("The guess with the smallest L1 is the median.", centre["l1"]["found"], "=", centre["median"], 0.05),
         Claim("The guess with the smallest L2 is the mean.", centre["l2"]["found"], "=", centre["mean"], 0.001),
-        Claim("L1's answer has nearly the whole edge in one step.", edges["l1"]["steepest"] / edges["height"], ">", 0.9),
-        Claim("L2's answer has no step of even a fifth of the edge.", edges["l2"]["steepest"] / edges["height"], "<", 0.2),
+        Claim("L1's answer jumps by over 90 % of the edge at once.", edges["l1"]["steepest"] / edges["height"], ">", 0.9),
+        Claim("L2's answer jumps nowhere by 20 % of the edge.", edges["l2"]["steepest"] / edges["height"], "<", 0.2),
     ]
 
 

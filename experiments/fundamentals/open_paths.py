@@ -1,4 +1,4 @@
-"""The gradient that comes back through a discriminator, and the paths that its activations leave open."""
+"""The gradient that returns through a discriminator, and the paths that its activations leave open."""
 
 from collections.abc import Sequence
 

@@ -39,7 +39,7 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-s
 
 
 def render_page(articles: Mapping[str, str]) -> str:
-    """Joins lessons, {name: article as `render_article` makes it}, into a page."""
+    """Joins lessons, {name: article from `render_article`}, into a page."""
     body = "\n".join(articles.values())
     scripts = ["plot", *sorted(set(re.findall(r'data-widget="(\w+)"', body))), "run"]
     titles = {name: re.search(r"<h2[^>]*>(.*?)</h2>", article) for name, article in articles.items()}
@@ -67,8 +67,8 @@ def render_article(lesson: Lesson, folder: Path, *, number: int) -> str:
     """A lesson as an `article` element.
 
     Args:
-        lesson: that was run.
-        folder: of its figures, PNG files.
+        lesson: the lesson, after its run.
+        folder: contains its figures as PNG files.
         number: its number in the course, from 1.
     """
     name = lesson.name
@@ -92,9 +92,9 @@ def _read_web(name: str) -> str:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Writes a text file in one step, so that no reader sees half of it."""
+    """Writes a text file atomically: a reader sees the old file or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")  # a name of its own for each process
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")  # unique to each process
     partial.write_text(text, encoding="utf-8")
     partial.replace(path)
 
@@ -206,7 +206,7 @@ def _claims(claims: Sequence[Claim]) -> str:
 
 
 def compare(claim: Claim) -> str:
-    """The claim's number beside its bound, in words."""
+    """The comparison of the claim's number with its bound, in words."""
     sign = {"<": "is below", ">": "is above", "=": "is"}[claim.relation]
     within = f", to within {show_number(claim.within)}" if claim.within else ""
     return f"{show_number(claim.value)} {sign} {show_number(claim.bound)}{within}."

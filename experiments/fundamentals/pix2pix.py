@@ -32,7 +32,7 @@ CONFIG = Config(
     discriminator=Discriminator(width=16, num_layers=2),
     optimizer=Optimizer(learning_rate=1e-3, schedule="constant"),
 )
-"""The paper's networks and losses, but small, and with a larger learning rate because there are few steps."""
+"""The paper's networks and losses with fewer features, and a larger learning rate because there are few steps."""
 
 # The factors of L1 and of the GAN's loss in the generator's loss; the third pair is the paper's.
 VARIANTS = {"L1 alone": (100.0, 0.0), "GAN alone": (0.0, 1.0), "L1 and GAN": (100.0, 1.0)}
@@ -82,7 +82,7 @@ def _step(model: Pix2Pix, seen: dict[str, Array], carry: tuple[TrainState, Array
 
 
 def _make_judge(model: Pix2Pix) -> Callable[[NetworkState, Array, Array], Array]:
-    """A function for the mean probability, over all patches, that a discriminator gives pictures of being real."""
+    """Returns a function that computes how real a discriminator judges pictures: the mean probability over all patches."""
 
     @jit_once
     def judge(discriminator: NetworkState, labels: Array, pictures: Array) -> Array:
@@ -120,8 +120,8 @@ def claims(numbers: Numbers) -> list[Claim]:
         Claim("The L1 of the GAN alone is larger by a quarter or more.", gan["l1"] / l1["l1"], ">", 1.25),
         Claim("The L1 of both together is larger by a seventh at most.", both["l1"] / l1["l1"], "<", 1.15),
         Claim("By SSIM, too, L1 alone is better than the GAN alone.", l1["ssim"], ">", gan["ssim"]),
-        Claim("The discriminator of L1 alone believes its fakes less than that of the GAN alone.", believed, "<", 0.75),
-        Claim("It catches them more often than that of both together.", caught["L1 alone"], ">", caught["L1 and GAN"]),
+        Claim("The discriminator believes fakes of L1 alone less than those of the GAN alone.", believed, "<", 0.75),
+        Claim("It catches them more often than fakes of both together.", caught["L1 alone"], ">", caught["L1 and GAN"]),
     ]
 
 

@@ -1,19 +1,19 @@
-"""Turns a lesson's Markdown into the blocks of the page: numbers go into the text, figures and the like to their places.
+"""Converts a lesson's Markdown to the blocks of the page: fills in the values, and inserts figures, tables and widgets.
 
-`text/NAME.md` holds what the lesson says. In it
+`text/NAME.md` holds the text of the lesson. In the line
 
     the slope is {slope:.2f}
 
-is filled with the value named `slope` in Python's format; without a format `show_number` writes it. A fenced block marks
-the place of something that is not text:
+the placeholder becomes the value named `slope` in Python's format; without a format `show_number` writes the value. A
+fenced block marks the position of a part that is not text:
 
     ```figure line
     caption: Markdown, below the figure.
-    alt: Says what the figure shows to those who cannot see it.
+    alt: A description for readers who cannot see the figure.
     ```
 
-`KINDS` lists the fenced blocks and their fields. Markdown is parsed before the values are filled in, so that no value can
-make a list or a heading ("the limit is {limit}. With ..." does not, even where a line begins with the number).
+`KINDS` lists the fenced blocks and their fields. Markdown is parsed before the values are filled in, so that no
+value can start a list or a heading (a line that begins with "{limit}. With" would start a numbered list).
 """
 
 import math
@@ -41,7 +41,7 @@ KINDS = {
     "source": (),
 }
 """Fenced blocks and their fields. A formula has no name; the name of a source is the dotted name of a function."""
-UNNAMED = ("formula", "source")  # `tell` gives nothing for these
+UNNAMED = ("formula", "source")  # `tell` returns no part for these
 CODE = "python"  # a fenced block of this kind is text
 VALUE = re.compile(r"\{(\w+)(?::([^{}]*))?\}")
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -60,8 +60,8 @@ def compose(markdown: str, told: Told) -> list[Block]:
         told: the values and the parts that the text names.
 
     Raises:
-        ValueError: if the text uses a name that is not given, if a name is given that the text does not use, or if a
-            fenced block is of no known kind or has other fields than its kind.
+        ValueError: if the text uses a name that is not given, if a given name is not used, or if a fenced block has an
+            unknown kind or other fields than its kind requires.
     """
     tokens = parse(markdown)
     _check("values", set(told.values), {name for token in tokens for name in _values_in(token)})
@@ -80,12 +80,12 @@ def parse(markdown: str) -> list[Token]:
 
 
 def place_of(token: Token) -> str | None:
-    """Kind and name of the block whose place a token marks, such as "figure line"; None for text."""
+    """Kind and name of the fenced block that a token marks, such as "figure line"; None for text."""
     return token.info if token.type == "fence" and token.info not in ("", CODE) else None
 
 
 def fields_of(token: Token) -> dict[str, str]:
-    """The fields of a fenced block: each begins a line with its name and a colon, and may go on over several lines."""
+    """The fields of a fenced block: each begins a line with its name and a colon, and may continue over several lines."""
     kind = token.info.split()[0]
     if kind not in KINDS:
         raise ValueError(f"A fenced block is of the kind {kind!r}; known are {', '.join(KINDS)} and {CODE}.")
@@ -107,12 +107,12 @@ def render_inline(markdown: str, values: Mapping[str, Any] | None = None) -> str
 
 
 def fill(text: str, values: Mapping[str, Any]) -> str:
-    """Writes values in the places of a text that name them."""
+    """Replaces the placeholders of a text by their values."""
     return VALUE.sub(lambda found: _show(values[found[1]], found[2]), text)
 
 
 def show_number(value: SupportsFloat) -> str:
-    """A number with four figures and a true minus, a whole one with commas between thousands; NaN and infinity in words."""
+    """A number with four digits, an integer with commas between thousands; NaN and infinity in words."""
     value = float(value)
     if not math.isfinite(value):
         return "no number" if math.isnan(value) else "infinite" if value > 0 else "minus infinite"

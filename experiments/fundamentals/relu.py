@@ -29,7 +29,7 @@ FEW, MANY = 3, 12
 
 
 def measure(seeds: int = SEEDS, widths: Sequence[int] = (8, 16, 32, 32)) -> Numbers:
-    """Measures the function, small and deep networks of it, and the decoder of a U-Net of these widths."""
+    """Measures ReLU, small and deep networks with it, and the decoder of a U-Net of these widths."""
     return {
         "curves": measure_curves(),
         "bends": measure_bends(),
@@ -98,7 +98,7 @@ def _watched_upsample(scope: Scope, x: Array, features: int, **options: Any) -> 
 
 
 def measure_decoder(widths: Sequence[int]) -> Numbers:
-    """The fraction of zeros after each ReLU with an input of two stacks, from the innermost outwards."""
+    """The fraction of zeros after each ReLU of the decoder whose input is two stacks, from the innermost outwards."""
     plans, _ = draw_facades(4, size=32)
     unet = network(generators.unet, widths=widths, upsample=_watched_upsample)
     # With keys of the kind "rbg" XLA compiles random numbers in a tenth of the time.
@@ -112,8 +112,8 @@ def measure_deep(seeds: int = SEEDS) -> Numbers:
     """Gradients, sizes and zeros in networks of up to 32 layers, before any training.
 
     Returns:
-        A dict for each of these, {activation: array}. gradient: mean size of the gradient of each layer's weights,
-        (seeds, depths, layers), 0 for layers that a depth lacks; size, zeros: mean square and fraction of zeros of each
+        A dict {activation: array} for each key. gradient: mean absolute gradient of each layer's weights,
+        (seeds, depths, layers), 0 for layers beyond the depth; size, zeros: mean square and fraction of zeros of each
         layer's outputs, (seeds, layers); switching: fraction of the layer's units that are zero for some inputs and not
         for others, (seeds, layers); moved: fraction of the first layer's weights that one step of 0.1 changes, (seeds,);
         silent: fraction of all units whose weights have no gradient at all, (seeds,).
@@ -157,7 +157,7 @@ def reaching_first(numbers: Numbers, kind: str, depth: int) -> np.ndarray:
 
 
 def spread(sizes: np.ndarray) -> np.ndarray:
-    """The factor, 1 or more, between the sizes of the first and the last layer's outputs, for each seed."""
+    """The factor, at least 1, between the mean squares of the first and the last layer's outputs, for each seed."""
     return np.exp(np.abs(np.log(sizes[:, -1] / sizes[:, 0])))
 
 
@@ -211,7 +211,7 @@ def _gradient_claims(deep: Numbers) -> list[Claim]:
         Claim("32 layers of sigmoids leave less than 10⁻¹⁰ of the gradient.", reached["sigmoid"].max(), "<", 1e-10),
         Claim("32 layers of tanh leave at least a hundredth.", reached["tanh"].min(), ">", 0.01),
         Claim("32 layers of ReLU leave at least a hundredth.", reached["ReLU"].min(), ">", 0.01),
-        Claim("They make the gradient less than a hundred times larger.", reached["ReLU"].max(), "<", 100),
+        Claim("ReLU enlarges the gradient less than a hundred times.", reached["ReLU"].max(), "<", 100),
         Claim("A step changes no weight of the first of 32 sigmoid layers.", moved["sigmoid"].max(), "=", 0),
         Claim("A step changes more than half of those of the first of 32 ReLU layers.", moved["ReLU"].min(), ">", 0.5),
     ]

@@ -1,4 +1,4 @@
-"""Slopes of losses: by hand, by finite differences and by `jax.grad`, and where a loss has none."""
+"""Slopes of losses: by hand, by finite differences and by `jax.grad`, and where a loss has no slope."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from experiments.fundamentals.descents import Loss, descend
 from experiments.fundamentals.lesson import Numbers
 from p2p_jax import losses, ops
 
-WEIGHT = 0.7  # at which slopes are measured
+WEIGHT = 0.7  # the slopes are measured at this weight
 X, Y = np.array([1.0, 2.0, 3.0]), np.array([2.0, 3.0, 7.0])
 
 
@@ -54,7 +54,7 @@ def measure_errors() -> Numbers:
 
 
 def measure_mistakes() -> Numbers:
-    """A threshold between two groups of numbers, by descent on the fraction of mistakes and on log loss."""
+    """Descends to a threshold between two groups of numbers, on the fraction of mistakes and on log loss."""
     random = np.random.default_rng(3)
     real, fake = random.standard_normal(30) * 0.8 + 1, random.standard_normal(30) * 0.8 - 1
 

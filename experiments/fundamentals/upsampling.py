@@ -1,4 +1,4 @@
-"""Pictures made larger: transposed convolutions, their checkerboard, and repeating pixels instead."""
+"""Upsampling: transposed convolutions, their checkerboard, and repeated pixels as the alternative."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ def measure_checkerboard() -> Numbers:
     """A picture of ones after transposed convolutions, and after repeating its pixels and convolving."""
 
     def spread(side: int, kernels: Array) -> Array:
-        """`kernels` is (k, k, 1, out); a kernel of 3 needs one row more to double the picture, as in `resnet`."""
+        """`kernels` is (k, k, 1, out); a kernel of 3 needs output padding to double the picture, as in `resnet`."""
         ones, transposed, more = jnp.ones((1, side, side, 1)), kernels.transpose(2, 0, 1, 3), kernels.shape[0] % 2
         return ops.conv2d_transpose(ones, transposed, stride=2, padding=1, output_padding=more)[0]
 

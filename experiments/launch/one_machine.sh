@@ -59,7 +59,7 @@ pass_on() {
 trap 'pass_on TERM' TERM
 trap 'pass_on INT' INT
 
-# Each start gets a process group of its own, so that Ctrl-C in a terminal reaches the program once, through this script.
+# Each start gets its own process group, so that Ctrl-C in a terminal reaches the program once, through this script.
 set -m
 for ((starts = 1; ; starts++)); do
     "${command[@]}" &

@@ -123,7 +123,7 @@ install+=" && python3 -m pip install --quiet --user uv && uv venv --quiet --allo
 install+=" && uv pip install --quiet --python p2p-jax --reinstall-package p2p-jax -c constraints.txt \"./${wheel}[tpu,gcs]\""
 printf -v line '%q ' "$@" --distributed.auto
 stop="pkill -TERM -x p2p-jax"
-# One run at a time on a worker: a program that outlived a lost connection gets SIGTERM and is waited for.
+# One run at a time on a worker: a program that outlived a lost connection gets SIGTERM, and the start waits for its end.
 start="$stop; exec flock --wait 900 --conflict-exit-code $RESTART /tmp/p2p-jax.lock p2p-jax/bin/p2p-jax ${line% }"
 
 build_wheel() {
@@ -167,7 +167,7 @@ for ((starts = 1; ; starts++)); do
     if ((code == 0)); then
         trap 'stop_workers 130' INT
         trap 'stop_workers $RESTART' TERM
-        set -m # a process group of its own, so that Ctrl-C does not cut the connection to the workers
+        set -m # a separate process group, so that Ctrl-C does not cut the connection to the workers
         on_all_workers "$start" </dev/null &
         set +m
         wait "$!" || code=$?

@@ -17,7 +17,7 @@ from experiments.scaling.links import draw_counts, tabulate_counts
 from experiments.scaling.pod import COLLECTIVES, make_plans, tabulate_plans
 
 ORDER = "P2P_JAX_SCALING"
-"""Environment variable with a worker's order as JSON: what it compiles."""
+"""Environment variable with a worker's task as JSON: what it compiles."""
 
 RESULT = "result: "
 """Marks the line of a worker's output with its result."""
@@ -72,7 +72,7 @@ def main() -> int:
 
 
 def run_worker(options: Options, devices: int, state: str) -> dict[str, Any]:
-    """Counts in a process of its own with so many devices; the row has "failed": reason if it fails or takes too long."""
+    """Counts in a separate process with this number of devices; if that fails, the row has "failed": reason."""
     names = ("platform", "dtype", "image_size", "width", "pictures", "remat")
     order = {"devices": devices, "state": state} | {name: getattr(options, name) for name in names}
     order["state_bytes"] = bytes_per_device(state_shapes(make_config(order), devices, state))

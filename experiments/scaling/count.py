@@ -15,7 +15,7 @@ STATES = ("replicated", "sharded")
 
 
 def make_config(order: dict[str, Any]) -> Config:
-    """Returns the config of a worker's order; its batch is that of one device."""
+    """Returns the config of a worker's task; its batch is that of one device."""
     return Config(
         image_size=order["image_size"],
         batch_size=order["pictures"],

@@ -1,9 +1,9 @@
-"""Torture: ends runs in every way that a machine can, restarts them, and compares their end with an undisturbed run.
+"""Torture: interrupts runs by faults, restarts them, and compares the final arrays with those of an undisturbed run.
 
     python -m experiments.checks.torture                                   # 200 kills, two runs at once, about half an hour
     python -m experiments.checks.torture --kills 20 --at-once 1 --seed 7
 
-The runs are tiny: 120 steps on pictures from a folder, each in a process of its own. Several faults hit each run, and the
+The runs are tiny: 120 steps on pictures from a folder, each in its own process. Several faults hit each run, and the
 run is restarted after each:
 
 - SIGKILL while it starts, trains or saves, or while a second command evaluates it;

@@ -27,16 +27,16 @@ NO_FAULT = "none: all came too late"
 
 @dataclass(frozen=True)
 class Options:
-    """End tiny runs in every way, restart them, and compare every array of their end."""
+    """Interrupt tiny runs by faults, restart them, and compare every final array."""
 
     kills: int = 200
     """SIGKILLs in all; the other faults come in addition."""
     minutes: float = 60.0
-    """No fault comes after so many minutes."""
+    """No fault comes after this many minutes."""
     at_once: int = 2
     """Runs at the same time."""
     seed: int = 0
-    """Seed for which faults come, and when."""
+    """Seed for the choice and the time of the faults."""
 
 
 @dataclass
@@ -46,8 +46,8 @@ class Results:
     Attributes:
         times: how often the fault came.
         lost: finished checkpoints that were gone or unreadable after it.
-        wrong: how often the run ended otherwise than it should.
-        differing: runs hit by it that had another result.
+        wrong: how often the run ended in a wrong way.
+        differing: runs hit by the fault whose result differed.
         kills: SIGKILLs in all.
         runs: runs that were finished.
         complaints: sentences about lost checkpoints and wrong ends.
@@ -63,12 +63,12 @@ class Results:
 
 
 class Task(NamedTuple):
-    """What the threads that torture runs have in common.
+    """Shared by the threads that torture runs.
 
     Attributes:
-        folder: for the folders of the runs.
+        folder: contains a folder for each run.
         options: of the command.
-        end: time, by `time.monotonic`, after which no fault comes.
+        end: time of `time.monotonic` after which no fault comes.
         expected: the arrays of the undisturbed run.
         results: of all threads.
         cancelled: set when all threads are to end.
@@ -143,7 +143,7 @@ def _hit(trial: Trial, task: Task) -> list[str]:
     while len(names) < FAULTS_PER_RUN and not task.is_over():
         name = trial.random.choices([*FAULTS], weights)[0]
         complaint = FAULTS[name][0](trial)
-        if complaint is None:  # it came too late, or too early
+        if complaint is None:  # the fault came too late, or too early
             if max(good_steps(trial), default=0) >= STEPS:
                 break
             continue

@@ -19,13 +19,13 @@ from experiments.checks.torture.trial import (
 )
 
 STARTING, TRAINING, SAVING = 8.0, 2.0, 0.1
-"""Seconds within which a fault comes, from the start, from the first checkpoint, and from the start of a save."""
+"""A fault comes within so many seconds of the start, of the first checkpoint, or of the start of a save."""
 
 ENDING = 120.0
 """Seconds that a process may take to end by itself."""
 
 DISK_FULL = ("no space left on the disk", "ulimit -f")
-"""Words of which a message about a full disk has one."""
+"""A message about a full disk contains one of these."""
 
 Fault = Callable[[Trial], str | None]
 """A fault returns "" if the run behaved as it should, a complaint if not, and None if it came too late to count."""
@@ -166,11 +166,11 @@ FAULTS: dict[str, tuple[Fault, int]] = {
     "picture unreadable": (spoil_picture, 1),
     "SIGTERM": (preempt, 2),
 }
-"""{name in the table: (fault, how often it comes relative to the others)}."""
+"""{name in the table: (fault, its weight in the random choice)}."""
 
 
 def _killed(trial: Trial, process: subprocess.Popen[bytes]) -> str | None:
-    """Kills a process; one that ended before counts only if it ended with an error."""
+    """Kills a process. If it had ended before, that counts only if it ended with an error."""
     if kill(process):
         return ""
     return None if process.returncode == 0 else _complain(trial, process.returncode, 0, "")
@@ -206,7 +206,7 @@ def _wait(trial: Trial, process: subprocess.Popen[bytes], seconds: float = ENDIN
 
 
 def _complain(trial: Trial, code: int | None, expected: int, *words: str) -> str:
-    """Returns a complaint unless a process ended with the expected code, one of these words, and no traceback."""
+    """Returns a complaint unless a process ended with the expected code and printed one of these words and no traceback."""
     printed = trial.log.read_text(errors="replace")
     if code == expected and any(word in printed for word in words) and "Traceback" not in printed:
         return ""

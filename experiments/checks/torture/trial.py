@@ -39,10 +39,10 @@ TIMEOUT = 300.0
 """Seconds that a process may take."""
 
 POLL_INTERVAL = 0.002
-"""Seconds between two looks at a process and its checkpoints."""
+"""Seconds between two checks of a process and its checkpoints."""
 
 DISK_SIZE = "12m"
-"""Size of the disk of a run, as `mount` takes it."""
+"""Size of the disk of a run, in the syntax of `mount`."""
 
 READING = threading.Lock()
 """Held while a checkpoint is read: catching warnings is not thread-safe."""
@@ -64,7 +64,7 @@ class Trial:
         random: source of all random choices.
         cancelled: set when the check is to end.
         keep: number of checkpoints that the run must keep.
-        disk: file system of the run's own, or None if none can be mounted.
+        disk: separate file system of the run, or None if none can be mounted.
         finished: steps of the checkpoints that were seen finished since the last check.
         damaged: inodes of the checkpoint folders that a fault damaged; a new folder may get the name of a damaged one.
     """
@@ -90,13 +90,13 @@ class Trial:
 
     @property
     def log(self) -> Path:
-        """File of what its last process printed."""
+        """File with the output of its last process."""
         return self.folder / "log"
 
 
 @contextmanager
 def open_trial(folder: Path, caches: Path, seed: int, cancelled: threading.Event) -> Iterator[Trial]:
-    """Prepares a run that is not started yet, on a disk of its own if one can be mounted.
+    """Prepares a run without starting it, on its own disk if one can be mounted.
 
     Args:
         folder: of the run; created.
@@ -186,7 +186,7 @@ def steps_of(trial: Trial) -> dict[int, int]:
     """Returns {step: inode of its folder} of the finished checkpoints."""
     steps = {}
     for path in (trial.workdir / "checkpoints").glob("*"):
-        with suppress(FileNotFoundError):  # the run removed it meanwhile
+        with suppress(FileNotFoundError):  # the run has removed it in the meantime
             if path.name.isdigit():
                 steps[int(path.name)] = path.stat().st_ino
     return steps

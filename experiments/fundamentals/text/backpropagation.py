@@ -29,7 +29,7 @@ ARROWS = ("x1 s1", "x1 s2", "x2 s1", "x2 s2", "b1 s1", "b2 s2", "s1 h1", "s2 h2"
 
 
 def tell(numbers: Numbers) -> Told:
-    """What the lesson's Markdown names."""
+    """The values and parts that the lesson's Markdown names."""
     layers, graph, xor = numbers["layers"], numbers["graph"], numbers["xor"]
     constants = {name: round(value, 6) for name, value in graph["values"].items() if name in (*LABELS, "x1", "x2")}
     ways = [graph[way] for way in ("by_hand", "by_grad", "by_differences")]
@@ -163,7 +163,7 @@ def _draw_graph(graph: Numbers, *, backward: bool) -> Figure:
 
 
 def _draw_arrow(axes: Axes, start: Sequence[Any], end: Sequence[Any], half_height: float, backward: bool) -> None:
-    """Draws an arrow from start to end, or back if `backward`; a nearly level one joins the sides of the nodes."""
+    """Draws an arrow from start to end, or back if `backward`; a nearly horizontal arrow joins the sides of the nodes."""
     (x0, y0), (x1, y1) = start[:2], end[:2]
     across = np.sign(x1 - x0)
     if abs(y1 - y0) < 0.3:

@@ -11,7 +11,7 @@ from experiments.fundamentals.convolution import KERNELS
 from experiments.fundamentals.lesson import Choice, Controls, Grid, Numbers, Rows, Slider, Told
 from experiments.plotting import new_plot
 
-# The parts of a kernel: in the table, above the pictures, and how much of 16 they have by chance.
+# For each part of a kernel: its name in the table, its title above pictures, its sixteenths of a random kernel.
 PARTS = {
     "colour": ("the same in all positions (a colour)", "colour", 1),
     "rows": ("from row to row (horizontal stripes)", "horizontal", 3),
@@ -21,7 +21,7 @@ PARTS = {
 
 
 def tell(numbers: Numbers) -> Told:
-    """What the lesson's Markdown names."""
+    """The values and parts that the lesson's Markdown names."""
     kernels, channels, board, learned = (numbers[name] for name in ("kernels", "channels", "checkerboard", "learned"))
     photo = {"three channels in": [channels["photo"]]}
     board_titles = ("transposed, kernel 3", "transposed, kernel 4", "repeated, convolved")
@@ -156,7 +156,7 @@ def _draw_counts(board: Numbers, kernel: str) -> Figure:
 
 
 def _draw_numbers(axes: Axes, table: np.ndarray) -> None:
-    """Draws a table as an image with its values written in."""
+    """Draws a table as an image, with each value in its cell."""
     axes.imshow(table, cmap="cividis", aspect="auto")
     for (i, j), value in np.ndenumerate(table):
         colour = "black" if value > (table.min() + table.max()) * 0.45 else "white"

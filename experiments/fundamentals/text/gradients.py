@@ -17,7 +17,7 @@ BOWLS = ("Too small", "Right", "Nearly too large", "Too large")
 
 
 def tell(numbers: Numbers) -> Told:
-    """What the lesson's Markdown names."""
+    """The values and parts that the lesson's Markdown names."""
     values = {**_tell_slopes(numbers), **_tell_steps(numbers), **_tell_surfaces(numbers), **_tell_cliff(numbers)}
     errors, paths = numbers["errors"], numbers["paths"]
     from_starts = {f"start {index}": path for index, path in enumerate(paths["starts"]["path"], start=1)}

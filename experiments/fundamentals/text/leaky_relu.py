@@ -12,11 +12,11 @@ from experiments.fundamentals.prose import show_number
 from experiments.plotting import BLACK, draw_lines, new_plot
 
 SHORT = {"ReLU": "0", "slope 0.01": "001", "slope 0.2": "02"}
-"""The ends of the values' names for each slope."""
+"""The suffix of the values' names, by slope."""
 
 
 def tell(numbers: Numbers) -> Told:
-    """What the lesson's Markdown names."""
+    """The values and parts that the lesson's Markdown names."""
     first, again = numbers["networks"]["first"], numbers["networks"]["again"]
     parts = {
         "leaky": _draw_curves(numbers["curves"], "y", "output", "Three activations"),

@@ -12,7 +12,7 @@ from experiments.plotting import BLACK, BLUE, ORANGE, draw_lines, new_plot
 
 
 def tell(numbers: Numbers) -> Told:
-    """What the lesson's Markdown names."""
+    """The values and parts that the lesson's Markdown names."""
     line, clouds, centre, edges = (numbers[name] for name in ("line", "clouds", "centre", "edges"))
     race, costs = numbers["race"], numbers["curves"]["of_probability"]
     values: dict[str, Any] = {
@@ -91,7 +91,7 @@ def _draw_slopes(curves: Numbers) -> Figure:
 
 
 def _draw_race(race: Numbers) -> Figure:
-    figure, axes = new_plot("step", "probability given to the truth", title="From the same wrong answer", ylim=(0, 1))
+    figure, axes = new_plot("step", "probability of the right answer", title="From the same wrong answer", ylim=(0, 1))
     names = {"log loss": "log", "squared error": "squared"}
     draw_lines(axes, {label: (np.arange(60), race[name]["probability"]) for label, name in names.items()})
     return figure

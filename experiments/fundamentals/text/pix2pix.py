@@ -14,11 +14,11 @@ CURVES = {
     "generator_l1": ("L1 of the generator, mean of 50 steps", "Distance from the photo"),
     "discriminator_fake_accuracy": ("fraction of fakes recognised", "How often the discriminator wins"),
 }
-"""Metric to the label of the axis and the title of its plot."""
+"""For each metric, the label of the y axis and the title of its plot."""
 
 
 def tell(numbers: Numbers) -> Told:
-    """What the lesson's Markdown names."""
+    """The values and parts that the lesson's Markdown names."""
     pictures = {name: numbers[name]["pictures"] for name in VARIANTS}
     parts = {
         "three": Grid({"label map": numbers["labels"], **pictures, "photo": numbers["photos"]}),
@@ -59,7 +59,7 @@ def _list_scores(numbers: Numbers) -> Rows:
 
 
 def _curves(numbers: Numbers, metric: str) -> dict[str, np.ndarray]:
-    """A metric of each variant, in means of 50 steps."""
+    """A metric of each variant, as means of 50 steps each."""
     return {name: np.asarray(numbers[name]["curves"][metric]).reshape(-1, 50).mean(axis=1) for name in VARIANTS}
 
 

@@ -13,7 +13,7 @@ ACTIVATIONS = ("sigmoid", "tanh", "ReLU")
 
 
 def tell(numbers: Numbers) -> Told:
-    """What the lesson's Markdown names."""
+    """The values and parts that the lesson's Markdown names."""
     curves, bends, deep = numbers["curves"], numbers["bends"], numbers["deep"]
     parts = {
         "relu": _draw_relu(curves),
@@ -151,7 +151,7 @@ def _draw_gradients(deep: Numbers) -> Figure:
 
 
 def _draw_depths(deep: Numbers) -> Figure:
-    label, title = "first layer's gradient, last = 1", "What reaches the first layer"
+    label, title = "first layer's gradient, last = 1", "Gradient of the first layer"
     figure, axes = new_plot("layers", label, title=title, xscale="log", yscale="log")
     reached = {kind: (DEPTHS, [_median_reaching_first(deep, kind, depth) for depth in DEPTHS]) for kind in ACTIVATIONS}
     draw_lines(axes, reached, markers=True)

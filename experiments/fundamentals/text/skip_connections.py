@@ -15,7 +15,7 @@ Curves = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def tell(numbers: Numbers) -> Told:
-    """What the lesson's Markdown names."""
+    """The values and parts that the lesson's Markdown names."""
     unet, tower, cut = numbers["unet"], numbers["encoder_decoder"], numbers["cut"]
     side_by_side = {
         "label map": numbers["labels"],
@@ -69,7 +69,7 @@ def _gradients(numbers: Numbers, norm: str) -> dict[str, np.ndarray]:
 
 
 def _training(numbers: Numbers) -> Curves:
-    """(steps, L1) of each network, in means of 25 steps."""
+    """(steps, L1) of each network; each L1 is the mean of 25 steps."""
     means = {name: np.asarray(numbers[net.__name__]["curve"]).reshape(-1, 25).mean(axis=1) for name, net in NAMES.items()}
     return {name: (25 * (np.arange(len(mean)) + 1), mean) for name, mean in means.items()}
 

@@ -14,7 +14,7 @@
       gradient: (a, b) => [0.1 * (a + 1.5) + 20 * (sigmoid(40 * a) - sigmoid(40 * (a - 1))), 0.4 * b],
     },
   };
-  // Each makes a function from a gradient to a step, with its own memory of earlier gradients.
+  // Each returns a function from a gradient to a step, which remembers earlier gradients.
   const methods = {
     plain: (rate) => (gradient) => gradient.map((g) => -rate * g),
     momentum(rate) {

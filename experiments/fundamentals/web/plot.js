@@ -1,12 +1,12 @@
 "use strict";
 
 // Widgets: {compute(values, data) -> result, draw(result, values, data) -> SVG, say(result, values, data) -> text}.
-// All three are pure. compute does the same as the lesson's Python; a test compares them.
+// All three are pure functions. A test compares compute with the lesson's Python.
 const widgets = {};
 
 const ink = { black: "#1a1a1a", blue: "#0067a5", orange: "#c2500a", purple: "#8a3c86", grey: "#6e6e6e" };
 
-// A number with a few figures and a true minus.
+// A number with a few digits and a typographic minus.
 function show(value, figures = 3) {
   if (!Number.isFinite(value)) return value > 0 ? "infinite" : "minus infinite";
   const small = Math.abs(value) > 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e6);
@@ -16,7 +16,7 @@ function show(value, figures = 3) {
   return `${mantissa.replace("-", "−")} × 10${raised}`;
 }
 
-// A picture of the given size in SVG units; 360 units are a phone's width, so text of 12 units stays readable.
+// An SVG of the given size in SVG units; 360 units are a phone's width, so text of 12 units stays readable.
 function drawing(width, height, parts) {
   return `<svg viewBox="0 0 ${width} ${height}" aria-hidden="true" focusable="false">${parts.join("")}</svg>`;
 }
