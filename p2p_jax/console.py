@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-TOLD = 2.0  # a wait of at least this many seconds gets a line if the console is not a terminal
+LONG_WAIT = 2.0  # a wait of at least this many seconds gets a line if the console is not a terminal
 
 
 def open_console(*, quiet: bool = False) -> Console:
@@ -41,7 +41,7 @@ def waiting(console: Console, what: str) -> Iterator[None]:
         progress.add_task(what, total=None)
         yield
     seconds = time.monotonic() - started
-    if not console.is_terminal and seconds >= TOLD:
+    if not console.is_terminal and seconds >= LONG_WAIT:
         console.print(f"{what}: {seconds:.0f} s")
 
 

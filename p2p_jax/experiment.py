@@ -73,7 +73,7 @@ def as_experiment(given: Any, build: Callable[[Any], Any] | None = None) -> Expe
         UserError: there is no such experiment.
     """
     if isinstance(given, configs.Config):
-        given = Experiment(PAPER, given, build_paper)
+        given = Experiment(PAPER, configs.replace_default_epochs(given), build_paper)
     elif not isinstance(given, Experiment):
         given = find(str(given))
     return given if build is None else given._replace(name=FROM_PYTHON, build=build, file=None)
@@ -117,7 +117,8 @@ def from_module(module: ModuleType, name: str, file: Path | None) -> Experiment:
     """
     if not isinstance(getattr(module, "CONFIG", None), configs.Config):
         raise UserError(f"the experiment {name} has no CONFIG: it needs CONFIG = Config(...) of p2p_jax.config.")
-    return Experiment(name, module.CONFIG, getattr(module, "build", build_paper), file)
+    config = configs.replace_default_epochs(module.CONFIG)
+    return Experiment(name, config, getattr(module, "build", build_paper), file)
 
 
 def build_paper(config: configs.Config) -> Any:

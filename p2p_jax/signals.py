@@ -14,7 +14,7 @@ T = TypeVar("T")
 WORKER = "p2p_jax interruptible call"
 """Name of the threads that `interruptible` starts."""
 
-GLANCE = 0.05  # seconds for which the main thread waits before it handles signals
+POLL_INTERVAL = 0.05  # seconds for which the main thread waits before it handles signals
 
 
 @contextmanager
@@ -91,7 +91,7 @@ def interruptible(function: Callable[[], T]) -> T:
     worker = threading.Thread(target=work, name=WORKER, daemon=True)
     worker.start()
     while worker.is_alive():
-        worker.join(GLANCE)
+        worker.join(POLL_INTERVAL)
     if errors:
         raise errors[0]
     return results[0]

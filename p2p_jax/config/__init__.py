@@ -9,6 +9,7 @@ from p2p_jax.config.derived import as_size as as_size
 from p2p_jax.config.derived import count_channels as count_channels
 from p2p_jax.config.derived import count_classes as count_classes
 from p2p_jax.config.derived import load_size as load_size
+from p2p_jax.config.derived import replace_default_epochs as replace_default_epochs
 from p2p_jax.config.derived import resolve_group_sizes as resolve_group_sizes
 from p2p_jax.config.derived import resolve_length as resolve_length
 from p2p_jax.config.derived import steps_per_unit as steps_per_unit

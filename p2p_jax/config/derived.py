@@ -7,6 +7,13 @@ from p2p_jax.config.schema import Config
 from p2p_jax.errors import UserError
 
 
+def replace_default_epochs(config: Config) -> Config:
+    """Returns a new config without the default number of epochs if its length was given in steps."""
+    if config.steps is not None and config.steps_per_epoch is None and config.epochs == Config().epochs:
+        return dataclasses.replace(config, epochs=None)
+    return config
+
+
 def resolve_length(config: Config, num_pairs: int) -> Config:
     """Fills in `steps` and `steps_per_epoch`, which the learning-rate schedule needs.
 

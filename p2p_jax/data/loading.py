@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -180,7 +180,7 @@ def batches(
     """
     import grain
 
-    read_element = partial(_read_element, reader, seed) if read else lambda place, index: {"index": np.int32(index)}
+    read_element = ElementReader(reader, seed) if read else lambda place, index: {"index": np.int32(index)}
     dataset = grain.MapDataset.range(reader.pairs.count()).seed(seed).shuffle().repeat(None)
     index, count = shard
     # A shard of a batch is a small batch: those of all shards alternate, and every n-th one is this process's.
@@ -201,15 +201,27 @@ def batches(
         yield batch
 
 
-def _read_element(reader: Reader, seed: int, place: int, index: int) -> dict[str, Any]:
-    """The pair at `index`, whose crop depends on its place in the whole sequence, and its index if it was replaced."""
-    index, crop = int(index), (0.0, 0.0)
-    if reader.fit.crops:
-        down, across = np.random.default_rng((seed, WINDOW_KEY, place)).random(2)
-        crop = (float(down), float(across))
-    example = reader.read(index, crop)
-    replaced = isinstance(reader.pairs, Replacing) and index in reader.pairs.skipped
-    return {**example, "replaced": np.int32(index if replaced else -1)}
+@dataclass(frozen=True, repr=False)  # grain prints the function of a map, and would print every cached picture with it
+class ElementReader:
+    """Reads the pair at `index`, whose crop depends on its place in the whole sequence, and its index if it was replaced.
+
+    Attributes:
+        reader: the training pairs.
+        seed: of the positions of crops.
+    """
+
+    reader: Reader
+    seed: int
+
+    def __call__(self, place: int, index: int) -> dict[str, Any]:
+        index, crop = int(index), (0.0, 0.0)
+        if self.reader.fit.crops:
+            down, across = np.random.default_rng((self.seed, WINDOW_KEY, place)).random(2)
+            crop = (float(down), float(across))
+        example = self.reader.read(index, crop)
+        pairs = self.reader.pairs
+        replaced = isinstance(pairs, Replacing) and index in pairs.skipped
+        return {**example, "replaced": np.int32(index if replaced else -1)}
 
 
 def _note_replaced(reader: Reader, indices: list[int]) -> None:

@@ -61,9 +61,9 @@ def plan_calls(config: Config, done: int) -> Iterator[int]:
     Calls begin at multiples of `steps_per_call`, so that a resumed run makes the same calls. The last call runs the
     remaining steps.
     """
-    whole, end = _steps_per_call(config), config.steps or 0
+    full, end = _steps_per_call(config), config.steps or 0
     while done < end:
-        count = min(whole - done % whole, end - done)
+        count = min(full - done % full, end - done)
         yield count
         done += count
 
@@ -76,7 +76,7 @@ def open_stream(
     start: int,
     counts: Iterable[int],
     picked: bool,
-    left_out: Iterable[int] = (),
+    skipped: Iterable[int] = (),
 ) -> Iterator[Any]:
     """Yields the input of each call: batches that are split over the devices. Every process reads its own part of a batch.
 
@@ -88,7 +88,7 @@ def open_stream(
         counts: batches per call, from `plan_calls`; they are stacked along a new first axis if `steps_per_call` is more
             than 1.
         picked: yield only the indices of the pairs in a batch, for use with a store.
-        left_out: indices of the batches to skip.
+        skipped: indices of the batches to skip.
     """
     data = config.data
     stream = batches(
@@ -101,7 +101,7 @@ def open_stream(
         processes=0 if reader.cache is not None else data.processes,
         read=not picked,
     )
-    stream = drop_skipped(stream, start, left_out)
+    stream = drop_skipped(stream, start, skipped)
     for count in counts:
         if _steps_per_call(config) == 1:
             yield split_batch(mesh, next(stream))

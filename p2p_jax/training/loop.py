@@ -69,9 +69,9 @@ def run_steps(
     """
     config, done = run.experiment.config, int(state.step)
     picked, counts = engine.store is not None, plan_calls(config, done)
-    start, skipped = int(state.batch_index), as_array(run.left_out)
+    start, skipped = int(state.batch_index), as_array(run.skipped)
     stream = open_stream(
-        engine.reader, config, engine.mesh, start=start, counts=counts, picked=picked, left_out=run.left_out
+        engine.reader, config, engine.mesh, start=start, counts=counts, picked=picked, skipped=run.skipped
     )
     interval.started = time.perf_counter() - interval.waits["compilation"]
     at, vote = Position(done, interval), make_vote(engine.mesh)
@@ -192,7 +192,7 @@ def _is_due(config: Config, name: str, before: int, done: int) -> bool:
 
 
 def _make_row(run: Run, interval: Interval, step: int) -> dict[str, float]:
-    return make_row(interval, step, run.model, run.experiment.config.batch_size) | {"left_out": len(run.left_out)}
+    return make_row(interval, step, run.model, run.experiment.config.batch_size) | {"left_out": len(run.skipped)}
 
 
 def _save(run: Run, state: TrainState, validation: dict[str, float] | None) -> None:
@@ -200,4 +200,4 @@ def _save(run: Run, state: TrainState, validation: dict[str, float] | None) -> N
         return
     if not all_finite(state):
         raise networks_not_finite(int(state.step))
-    checkpoint.save(run.manager, state, validation, run.left_out)
+    checkpoint.save(run.manager, state, validation, run.skipped)

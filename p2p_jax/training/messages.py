@@ -27,7 +27,7 @@ def explain_not_finite(run: Run, fault: NotFinite) -> Stopped:
     """Returns the exception that ends a run whose losses or networks are no longer finite."""
     kept = run.manager.latest_step()
     kept = "no checkpoint had been written yet" if kept is None else f"the checkpoint of step {kept} is kept"
-    tried = f" though {len(run.left_out)} batches were skipped before" if run.left_out else ""
+    tried = f" though {len(run.skipped)} batches were skipped before" if run.skipped else ""
     return Stopped(
         f"{fault}{tried}, so training stopped; {kept}. Try a lower --optimizer.learning-rate, --optimizer.clip 1, or "
         "--dtype float32.",

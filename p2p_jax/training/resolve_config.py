@@ -1,7 +1,7 @@
 """Resolves the config of a run from typed and stored options. Each of these steps overrides the steps before it:
 
 1. the experiment's `CONFIG`, or the stored config where the workdir holds a run; in a new `CONFIG`, steps replace the
-   default number of epochs (`choose_defaults`);
+   default number of epochs (`replace_default_epochs`);
 2. the settings of a preset (`choose_defaults`);
 3. the networks and the picture size of another run to start from (`choose_defaults`);
 4. what the user typed; typed steps replace epochs, and typed epochs replace steps (`replace_length`);
@@ -41,8 +41,6 @@ def choose_defaults(
     Raises:
         UserError: there is no such preset, the folder is no workdir, or it holds code that is not trusted.
     """
-    if config.steps is not None and config.steps_per_epoch is None and config.epochs == Config().epochs:
-        config = replace(config, epochs=None)
     config = apply_preset(config, preset)
     return config if init_from is None else networks_of(config, init_from, trust=trust)
 

@@ -62,7 +62,7 @@ class Run(NamedTuple):
         console: where messages go.
         step_timeout: with several processes, seconds without a finished step after which this process ends.
         on_step: called after every step.
-        left_out: indices of the batches that have been skipped so far.
+        skipped: indices of the batches that have been skipped so far.
     """
 
     workdir: Path
@@ -74,7 +74,7 @@ class Run(NamedTuple):
     console: Console
     step_timeout: float = math.inf
     on_step: OnStep | None = None
-    left_out: tuple[int, ...] = ()
+    skipped: tuple[int, ...] = ()
 
 
 def translate_with(run: Run, state: TrainState) -> evaluate.Translate:

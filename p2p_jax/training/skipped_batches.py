@@ -17,31 +17,31 @@ MOST_SKIPPED = 20  # in one run; if more batches fail, the batch is not the caus
 T = TypeVar("T")
 
 
-def drop_skipped(batches: Iterable[T], start: int, left_out: Iterable[int]) -> Iterator[T]:
+def drop_skipped(batches: Iterable[T], start: int, skipped: Iterable[int]) -> Iterator[T]:
     """Returns the batches without the skipped ones; the first of `batches` has index `start`."""
-    left_out = set(left_out)
-    return (batch for index, batch in enumerate(batches, start) if index not in left_out)
+    skipped = set(skipped)
+    return (batch for index, batch in enumerate(batches, start) if index not in skipped)
 
 
-def find_index(start: int, taken: int, left_out: Iterable[int]) -> int:
+def find_index(start: int, taken: int, skipped: Iterable[int]) -> int:
     """Returns the index of the batch that follows `taken` others from index `start` on; skipped batches do not count.
 
     >>> [find_index(3, taken, (4, 5)) for taken in range(3)]
     [3, 6, 7]
     """
     index = start + taken
-    for left in sorted(left_out):
-        index += start <= left <= index
+    for other in sorted(skipped):
+        index += start <= other <= index
     return index
 
 
-def as_array(left_out: Iterable[int]) -> np.ndarray:
+def as_array(skipped: Iterable[int]) -> np.ndarray:
     """Returns the skipped indices as int32 (MOST_SKIPPED,), padded with -1: one compiled program fits any number."""
-    indices = list(left_out)
+    indices = list(skipped)
     return np.array(indices + [-1] * (MOST_SKIPPED - len(indices)), np.int32)
 
 
-def next_index(index: Array, left_out: Array) -> Array:
-    """Returns the first index from `index` on that is not skipped; `index` and `left_out` are int32 on the device."""
+def next_index(index: Array, skipped: Array) -> Array:
+    """Returns the first index from `index` on that is not skipped; `index` and `skipped` are int32 on the device."""
     candidates = index + jnp.arange(MOST_SKIPPED + 1, dtype=index.dtype)
-    return candidates[jnp.argmin((candidates[:, None] == left_out).any(axis=1))]
+    return candidates[jnp.argmin((candidates[:, None] == skipped).any(axis=1))]

@@ -183,9 +183,9 @@ def _finish(run: Run, state: TrainState) -> None:
     with waiting(run.console, "evaluating and writing the report"):
         page, figures = write_report(run, state)
     report_replaced(run)
-    if run.left_out:
-        numbers = ", ".join(map(str, sorted(run.left_out)))
-        run.console.print(f"{len(run.left_out)} batches were skipped: {numbers}.", style="yellow")
+    if run.skipped:
+        numbers = ", ".join(map(str, sorted(run.skipped)))
+        run.console.print(f"{len(run.skipped)} batches were skipped: {numbers}.", style="yellow")
     if figures is not None:
         print_figures(run.console, figures)
     print_next_commands(run, page)
@@ -247,8 +247,8 @@ def _first_state(run: Run, start: Start) -> tuple[Run, TrainState]:
         run.console.print(f"Resuming from step {step} of {run.experiment.config.steps}.")
     if processes.is_first():
         drop_later(run.workdir, step)
-    left_out = {*run.left_out, *checkpoint.read_skipped(run.manager, step)}
-    return run._replace(left_out=tuple(sorted(left_out))), state
+    skipped = {*run.skipped, *checkpoint.read_skipped(run.manager, step)}
+    return run._replace(skipped=tuple(sorted(skipped))), state
 
 
 def _run_to_the_end(
@@ -266,10 +266,10 @@ def _run_to_the_end(
         except NotFinite as error:
             fault = error.with_traceback(None)  # a traceback would keep the loop's variables in memory
         run.manager.wait_until_finished()
-        if run.experiment.config.on_nan == "stop" or len(run.left_out) >= MOST_SKIPPED:
+        if run.experiment.config.on_nan == "stop" or len(run.skipped) >= MOST_SKIPPED:
             raise explain_not_finite(run, fault)
-        index = find_index(index, fault.step - step - 1, run.left_out)
+        index = find_index(index, fault.step - step - 1, run.skipped)
         named = name_pairs(run, engine.reader, index)
         run.console.print(f"{fault}: batch {index} ({named}) is skipped from now on.", style="yellow")
-        run, state = _first_state(run._replace(left_out=(*run.left_out, index)), start)
+        run, state = _first_state(run._replace(skipped=(*run.skipped, index)), start)
         profile, interval = False, Interval()

@@ -1,24 +1,24 @@
 """The config of a run: which length wins, and what is refused."""
 
 import pytest
-from p2p_jax.config import Config
+from p2p_jax.config import Config, replace_default_epochs
 from p2p_jax.errors import UserError
-from p2p_jax.training.resolve_config import choose_defaults, replace_length, resolve_config
+from p2p_jax.training.resolve_config import replace_length, resolve_config
 
 
 def test_steps_of_a_new_config_replace_the_default_epochs():
-    config = resolve_config(choose_defaults(Config(steps=7)), pairs=10, devices=1)
+    config = resolve_config(replace_default_epochs(Config(steps=7)), pairs=10, devices=1)
     assert (config.epochs, config.steps, config.steps_per_epoch) == (None, 7, 10)
 
 
 def test_steps_and_other_epochs_contradict_each_other():
     with pytest.raises(UserError, match="both epochs 100 and steps 7"):
-        resolve_config(choose_defaults(Config(epochs=100, steps=7)), pairs=10, devices=1)
+        resolve_config(replace_default_epochs(Config(epochs=100, steps=7)), pairs=10, devices=1)
 
 
 def test_a_stored_config_keeps_its_epochs():
     stored = resolve_config(Config(), pairs=10, devices=1)
-    assert choose_defaults(stored) == stored
+    assert replace_default_epochs(stored) == stored
 
 
 def test_a_typed_length_replaces_the_other_unit():
