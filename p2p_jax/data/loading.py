@@ -203,7 +203,7 @@ def batches(
 
 @dataclass(frozen=True, repr=False)  # grain prints the function of a map, and would print every cached picture with it
 class ElementReader:
-    """Reads the pair at `index`, whose crop depends on its place in the whole sequence, and its index if it was replaced.
+    """Reads the elements of a stream of training pairs.
 
     Attributes:
         reader: the training pairs.
@@ -214,6 +214,11 @@ class ElementReader:
     seed: int
 
     def __call__(self, place: int, index: int) -> dict[str, Any]:
+        """Reads the pair at `index`; `place`, its position in the sequence over all epochs, decides on the crop.
+
+        Returns:
+            the pair, and `replaced`: the index if another pair was read in its place, otherwise -1.
+        """
         index, crop = int(index), (0.0, 0.0)
         if self.reader.fit.crops:
             down, across = np.random.default_rng((self.seed, WINDOW_KEY, place)).random(2)
