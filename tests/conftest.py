@@ -1,4 +1,4 @@
-"""Shared by all tests: two simulated CPU devices, compiled programs kept for each other, a home folder of its own."""
+"""Shared by all tests: two simulated CPU devices, a common cache of compiled programs, a home folder for each test."""
 
 import atexit
 import gc
@@ -8,10 +8,10 @@ import tempfile
 from importlib.metadata import version
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# Compiling takes nearly all the time of a tiny network, so the compiler is told not to try hard; and what one test has
-# compiled, in this process or in one that it or the test runner starts, the others find. Set before JAX is imported.
+# Compiling takes nearly all the time of a tiny network, so the compiler optimizes little, and all processes of the tests
+# share a cache of compiled programs. These variables must be set before JAX is imported.
 FLAGS = "--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0"
-if version("jaxlib").startswith("0.10."):  # compiles in a third of the time so; later ones do not know the flag
+if version("jaxlib").startswith("0.10."):  # a third of the time; later versions do not know the flag
     FLAGS += " --xla_cpu_use_fusion_emitters=false"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FLAGS}".strip()
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
@@ -19,7 +19,7 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
-# Tracing makes many objects that stay; looking for garbage among them so often takes a tenth of the whole time.
+# Tracing makes many objects that stay; by default, searching them for garbage takes a tenth of the time of the tests.
 gc.set_threshold(100_000, 10, 10)
 
 from pathlib import Path
@@ -31,7 +31,7 @@ from PIL import Image
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing that a test does reaches the user's own files."""
+    """Keeps the tests away from the user's own files."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
 

@@ -49,7 +49,7 @@ def run_example(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The working folder of all examples; `train`'s own example makes runs/tiny, from which others go on."""
+    """The working folder of all examples; the example of `train` makes runs/tiny, which other examples use."""
     folder = tmp_path_factory.mktemp("examples")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

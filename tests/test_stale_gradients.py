@@ -37,7 +37,7 @@ def loss_of(logits):
 
 
 # --------------------------------------------------------------------------------------------------------------------
-# Torch's modules: forward keeps values for backward, and backward reads the weights of its own time
+# Torch's modules: forward keeps values for backward, and backward reads the weights as they are at that time
 
 
 class Convolution:

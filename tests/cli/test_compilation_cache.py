@@ -1,4 +1,4 @@
-"""Compiled programs that are kept: same results, damage and concurrent runs do no harm, the user's settings hold."""
+"""The cache of compiled programs: same results, no harm by damage or concurrent runs, and the user's settings hold."""
 
 import os
 import subprocess
@@ -42,7 +42,7 @@ sys.exit(run_command(step, sys.argv[1:]))
 
 
 class Run(NamedTuple):
-    """What one process found: its numbers, programs that were kept, programs that it wrote, complaints."""
+    """The output of one process: hash of its numbers, programs found in the cache, programs written, complaints."""
 
     digest: str
     found: int
@@ -65,7 +65,7 @@ def finish(process: subprocess.Popen[str]) -> Run:
 
 
 class Runs(NamedTuple):
-    """The same step, in this order; `first` are two at once."""
+    """Runs of the same step in this order; the two of `first` run at the same time."""
 
     without: Run
     first: list[Run]
@@ -111,13 +111,13 @@ def test_damaged_programs_are_compiled_and_written_again(runs):
 
 
 @pytest.mark.slow
-def test_nobody_is_told_of_it(runs):
+def test_the_cache_prints_nothing(runs):
     assert [run.complaints for run in (runs.without, *runs.first, runs.second, runs.damaged, runs.mended)] == [""] * 6
 
 
 @pytest.fixture
 def unset() -> Iterator[None]:
-    """JAX as it is where the user has set nothing."""
+    """JAX without settings of the user."""
     kept = {"jax_compilation_cache_dir": None, "jax_enable_compilation_cache": True}
     before = {name: getattr(jax.config, name) for name in (*kept, "jax_persistent_cache_min_compile_time_secs")}
     for name, value in kept.items():
@@ -137,7 +137,7 @@ def test_programs_are_kept_in_the_users_cache_folder(unset, tmp_path, monkeypatc
     assert jax.config.jax_persistent_cache_min_compile_time_secs == 0
 
 
-def test_what_the_user_told_jax_holds(unset, tmp_path, monkeypatch):
+def test_the_users_settings_of_jax_hold(unset, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     jax.config.update("jax_compilation_cache_dir", "elsewhere")
     compilation_cache.turn_on()
@@ -149,7 +149,7 @@ def test_what_the_user_told_jax_holds(unset, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_cannot_be_made_is_done_without(unset, tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_made_turns_the_cache_off(unset, tmp_path, monkeypatch):
     file = tmp_path / "file"
     file.write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(file))
@@ -157,14 +157,14 @@ def test_a_folder_that_cannot_be_made_is_done_without(unset, tmp_path, monkeypat
     assert jax.config.jax_compilation_cache_dir is None
 
 
-def test_each_cpu_has_a_folder_of_its_own(monkeypatch):
+def test_each_cpu_has_its_own_folder(monkeypatch):
     here = compilation_cache.find_folder()
     assert compilation_cache.find_folder() == here
     monkeypatch.setattr(compilation_cache, "_describe_cpu", lambda: "another")
     assert compilation_cache.find_folder() != here
 
 
-def test_the_least_recently_used_go_first(tmp_path):
+def test_the_least_recently_used_programs_are_removed_first(tmp_path):
     for age, name in enumerate(["new", "middle", "old", "oldest"]):
         path = tmp_path / f"cpu-{age % 2}" / name
         path.parent.mkdir(exist_ok=True)
@@ -189,7 +189,7 @@ def test_only_the_program_that_a_warning_names_is_removed(monkeypatch):
     assert [path.name for path in folder.iterdir()] == ["jit_b-1-cache"]
 
 
-def test_a_folder_of_the_users_own_is_left_alone(monkeypatch):
+def test_nothing_is_removed_from_a_folder_that_the_user_chose(monkeypatch):
     monkeypatch.setenv(compilation_cache.OWN_FOLDER, "elsewhere")
     assert not compilation_cache.mend("Error reading persistent compilation cache entry for 'jit_a': error: Error -5")
 

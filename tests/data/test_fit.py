@@ -10,7 +10,7 @@ from p2p_jax.data.fit import Fit, fit_of_evaluation, fit_of_training, fit_of_tra
 A, B = random_pixels((20, 24, 3)), random_pixels((20, 24, 3), seed=1)
 
 
-# (height, width) of the picture, and of what comes out of it in training, in evaluation and in translation.
+# (height, width) of the picture, and of the result in training, in evaluation and in translation.
 SIZES = [
     ("resize_and_crop", (40, 60), (18, 18), (16, 16), (16, 16)),
     ("crop", (40, 60), (16, 16), (16, 16), (40, 60)),

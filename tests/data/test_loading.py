@@ -28,7 +28,7 @@ def same(first, second):
 
 
 def ids(stream):
-    """Which pictures went through, as their bytes."""
+    """The bytes of every input picture of a stream."""
     return [picture.tobytes() for batch in stream for picture in batch["input"]]
 
 

@@ -134,7 +134,7 @@ def test_the_load_size_has_the_papers_ratio_to_the_image_size():
 
 @pytest.fixture
 def prepared(side_by_side, monkeypatch):
-    """Six records of a set that has other features than ours, as `open_prepared` gives them."""
+    """Six records of a set whose features have other names, as `open_prepared` returns them."""
     whole = [np.asarray(Image.open(path)) for path in sorted(side_by_side.iterdir())]
     records = [{"image": picture[:, :32], "label": picture[:, 32:], "id": i} for i, picture in enumerate(whole)]
     asked = []

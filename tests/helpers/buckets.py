@@ -1,4 +1,4 @@
-"""Workdirs in a bucket that is a folder of this machine, and an upload that breaks off."""
+"""Workdirs in a bucket that is a local folder, and a connection that breaks."""
 
 import shutil
 import time
@@ -36,7 +36,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def write_run(folder: Path, record: str, checkpoints: list[int]) -> None:
-    """Writes what a run leaves: its record, rows up to its last checkpoint, and checkpoints of three files."""
+    """Writes the files of a run: its record, rows up to its last checkpoint, and checkpoints of three files."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "experiment.json").write_text(record)
     (folder / "metrics.jsonl").write_text("".join(f"{step}\n" for step in range(1, max(checkpoints, default=0) + 1)))
@@ -62,7 +62,7 @@ def read_run(folder: Path) -> tuple[str, int, list[int]]:
 
 
 def break_connection(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
-    """Makes every write to a bucket fail after so many of them."""
+    """Makes every write to a bucket fail after the first `after` ones."""
     done = 0
 
     def counting(real):

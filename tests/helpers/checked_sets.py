@@ -1,4 +1,4 @@
-"""Sets for the check of the data, and what it finds."""
+"""Sets for `p2p-jax data check`, and its findings."""
 
 import shlex
 import shutil

@@ -72,7 +72,7 @@ class Import(NamedTuple):
 
 
 class Function(NamedTuple):
-    """A function and its lines, its docstring left out."""
+    """A function and its number of lines, without its docstring."""
 
     place: str
     lines: int
@@ -88,7 +88,7 @@ def find_modules(root: Path, package: str) -> dict[str, Path]:
 
 
 def imported_names(tree: ast.Module) -> Iterator[tuple[str, str | None]]:
-    """(module, name) of every import in a file, in functions too; imports for type checkers alone are left out."""
+    """(module, name) of every import in a file, in functions too; imports for type checkers alone are skipped."""
     skipped = {
         inner
         for node in ast.walk(tree)
@@ -141,7 +141,7 @@ def _reach(start: str, above: dict[str, set[str]]) -> set[str]:
 
 
 def count_floors(imports: set[Import]) -> int:
-    """Floors of the rooms: each room lies above all that it imports. Rooms in a circle lie beside each other."""
+    """The number of floors: each room is above all rooms that it imports. Rooms in a circle are on one floor."""
     above: dict[str, set[str]] = {}
     for each in imports:
         if room_of(each.of) != room_of(each.by) and room_of(each.by):

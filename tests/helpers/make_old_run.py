@@ -1,4 +1,4 @@
-"""Makes the archive of a small run, which later versions have to be able to read.
+"""Makes the archive of a small run, which later versions must be able to read.
 
 Two archives are in tests/reference. They are never made again, because they show that old runs can be read:
 
@@ -29,7 +29,7 @@ OPTIONS = (
     "--discriminator.width 2 --discriminator.num-layers 1 --ema-decay 0.9 --steps 4 --checkpoint-every 2 --log-every 2 "
     "--sample-every 4"
 )
-"""Those of quickstart; an experiment file has its own in its CONFIG."""
+"""The options of quickstart; an experiment file sets them in its CONFIG."""
 
 
 def make(archive: Path, experiment: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The tiny runs that tests start from, and how to look at what a run left."""
+"""Tiny runs that tests start from, and functions that read the results of a run."""
 
 import atexit
 import json
@@ -22,12 +22,12 @@ from p2p_jax.workdir import checkpoint
 ROOT = Path(tempfile.mkdtemp(prefix="p2p_jax-tests-"))
 atexit.register(shutil.rmtree, ROOT, ignore_errors=True)
 
-# Two levels, of which the inner one has dropout; the unet's own rule gives some from six levels on only.
+# Two levels, the inner one with dropout; by its default rule a U-Net has dropout only from six levels on.
 TINY = (
     *("--image-size", "16", "--data.load-size", "18"),
     *("--generator.widths", "2", "2", "--generator.width", "2", "--generator.dropout-levels", "innermost"),
     *("--discriminator.width", "2", "--discriminator.num-layers", "1", "--optimizer.learning-rate", "0.01"),
-    # The other schedules have the length of the run in the compiled step.
+    # With the other schedules the compiled step depends on the length of the run.
     *("--optimizer.schedule", "constant"),
 )
 DRAWN = (*TINY, "--data.count", "8")
@@ -36,7 +36,7 @@ LINEAR = (*SMALL, "--steps", "8", "--optimizer.schedule", "linear")
 WRITE_REPORT = trainer.write_report
 NO_REPORT = lambda *_: (Path("report"), None)  # in place of trainer.write_report, which takes long
 
-# One convolution for each network, compiled in no time: for tests of what goes in and what comes out.
+# One convolution for each network, which compiles quickly: for tests of inputs and outputs.
 QUICK = """
 import jax
 from p2p_jax import ops, pix2pix
@@ -126,7 +126,7 @@ def leaves_of(workdir: Path, step: int | str = "latest") -> dict[str, bytes]:
 
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, taken: int, action: Callable[[], None]) -> None:
-    """Has something happen in the main thread when the loop asks for the batch after `taken` of them."""
+    """Calls `action` in the main thread when the loop requests the next batch after `taken` batches."""
 
     def stopping(*args, **options):
         for index, batch in enumerate(real(*args, **options)):
@@ -140,7 +140,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, taken: int, action: Callable[[],
 
 @contextmanager
 def small_disk(folder: Path, size: str = "1200k") -> Iterator[Path]:
-    """A file system of so many bytes, where one may be mounted."""
+    """Mounts a file system of this size, and skips the test if that is not allowed."""
     folder.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder], capture_output=True).returncode:
         pytest.skip("nothing may be mounted here")
@@ -151,7 +151,7 @@ def small_disk(folder: Path, size: str = "1200k") -> Iterator[Path]:
 
 
 def fill(disk: Path) -> Path:
-    """Takes all that is left of a disk, with one file."""
+    """Fills the rest of a disk with one file."""
     ballast = disk / "ballast"
     with suppress(OSError), ballast.open("wb", buffering=0) as file:
         while True:

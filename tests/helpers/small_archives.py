@@ -77,7 +77,7 @@ def serve_archives(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Se
 
 
 def litter(root: Path) -> list[str]:
-    """Everything below the data folder that is not of a finished set."""
+    """Everything below the data folder that does not belong to a finished set."""
     return [str(p.relative_to(root)) for p in root.rglob("*") if "1.0.0" not in p.parts or "incomplete" in str(p)]
 
 

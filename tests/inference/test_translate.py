@@ -85,7 +85,7 @@ def test_names_folders_and_sizes_are_kept(tmp_path, capsys, native):
 
 
 @pytest.mark.parametrize(("ending", "kind"), [("jpg", "JPEG"), ("webp", "WEBP"), ("png", "PNG")])
-def test_the_format_is_the_one_asked_for(tmp_path, ending, kind):
+def test_the_requested_format_is_written(tmp_path, ending, kind):
     save(tmp_path / "in" / "1.v2.png")
     assert translate(tmp_path / "in", "-o", tmp_path / "out", "--format", ending) == 0
     (path,) = (tmp_path / "out").iterdir()
@@ -113,8 +113,8 @@ def test_native_translates_at_the_pictures_own_scale(tmp_path, translator):
     assert np.array_equal(opened(tmp_path / "out" / "1.png"), translator(opened(path)))
 
 
-def test_native_mirrors_to_a_size_that_fits_and_cuts_off(translator):
-    """For networks of one's own, that do not take any size by themselves."""
+def test_native_pads_by_mirroring_to_a_size_that_fits_and_crops(translator):
+    """For a user's own networks that accept only some sizes."""
 
     def mean_of_4_x_4(params, state, x, *, train, key=None):
         n, height, width, c = x.shape
@@ -152,19 +152,19 @@ def test_the_batch_size_does_not_change_the_files(tmp_path):
     ("mode", "expected"),
     [("picture", [0, 0, 1, 127, 255, 255]), ("running", [0, 0, 1, 127, 255, 255]), ("reference", [0, 0, 0, 126, 254, 255])],
 )
-def test_values_are_rounded_but_by_the_reference_and_limited(mode, expected):
+def test_values_are_limited_and_rounded_except_in_mode_reference(mode, expected):
     made = jnp.asarray([-2.0, -1.0, 0.7 / 127.5 - 1, 126.6 / 127.5 - 1, 254.7 / 127.5 - 1, 2.0]).reshape(1, 1, 6, 1)
     network = Network(lambda *_: ({}, {}), lambda params, state, picture, *, train, key=None: (made, state))
     pictures = jnp.zeros((1, 1, 6, 1), jnp.uint8)
     assert make_translate(network, mode)({}, {}, jax.random.key(0), pictures).reshape(-1).tolist() == expected
 
 
-def test_a_picture_is_translated_always_the_same(translator, pictures):
+def test_a_picture_always_has_the_same_translation(translator, pictures):
     assert np.array_equal(translator(pictures), translator(pictures, seed=1))
     assert np.array_equal(translator(pictures), p2p_jax.load(finished_run())(pictures))
 
 
-def test_the_modes_differ_and_the_reference_is_noisy(translator, pictures):
+def test_the_modes_differ_and_reference_is_noisy(translator, pictures):
     made = {mode: p2p_jax.load(finished_run(), mode=mode) for mode in ("picture", "running", "reference")}
     results = {mode: each(pictures) for mode, each in made.items()}
     assert np.array_equal(results["picture"], translator(pictures))
@@ -177,7 +177,7 @@ def test_the_modes_differ_and_the_reference_is_noisy(translator, pictures):
 
 
 def test_the_running_statistics_make_a_picture_independent_of_its_own(pictures):
-    """With running statistics the network is local: far pixels do not matter, as they do with the picture's own."""
+    """With running statistics far pixels do not matter, because the network is local; with the picture's own they do."""
     running = p2p_jax.load(finished_run(), mode="running")
     own = p2p_jax.load(finished_run())
     one = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)

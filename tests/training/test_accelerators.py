@@ -1,4 +1,4 @@
-"""The program that an accelerator would be given, examined without one."""
+"""The program that an accelerator would run, examined without an accelerator."""
 
 import re
 from dataclasses import replace
@@ -17,7 +17,7 @@ CONFIG = Config(image_size=32, epochs=None, steps=100, generator=Generator(width
 
 
 def lower(config, platform):
-    """The text of a call's program for a platform, and the state's number of arrays."""
+    """The text of a call's program for a platform, and the number of arrays in the state."""
     config = resolve_length(config, 10)
     model = pix2pix.build(config)
     mesh = make_mesh(1, jax.local_devices()[:1])
@@ -31,7 +31,7 @@ def lower(config, platform):
 
 
 def convolutions(text):
-    """The dtypes that the convolutions of a program read and give."""
+    """The dtypes of the inputs and outputs of a program's convolutions."""
     types = re.findall(r"stablehlo\.convolution.*?: \((tensor<.*?>), (tensor<.*?>)\) -> (tensor<.*?>)", text)
     return {re.sub(r".*x|>", "", one) for each in types for one in each}
 
@@ -45,27 +45,27 @@ def test_an_accelerator_convolves_natively_in_the_dtype_of_the_activations(platf
 
 
 @pytest.mark.parametrize("steps_per_call", [1, 4])
-def test_a_call_gives_the_memory_of_the_whole_state_back(steps_per_call):
+def test_a_call_donates_the_memory_of_the_complete_state(steps_per_call):
     text, leaves = lower(replace(CONFIG, steps_per_call=steps_per_call), "cuda")
     assert text.count("tf.aliasing_output") + text.count("jax.buffer_donor") == leaves
 
 
-def test_several_steps_are_one_loop_whose_size_does_not_grow_with_them():
+def test_several_steps_are_one_loop_whose_size_does_not_depend_on_their_number():
     few, many = (lower(replace(CONFIG, steps_per_call=count), "cuda")[0] for count in (4, 40))
     assert few.count("stablehlo.while") == many.count("stablehlo.while") > 0
     assert len(few) == pytest.approx(len(many), rel=1e-3)
 
 
 @pytest.mark.parametrize(("devices", "found"), [(1, True), (2, False)])
-def test_functions_are_compiled_apart_only_where_no_other_device_is_spoken_to(monkeypatch, devices, found):
+def test_functions_are_compiled_separately_only_on_a_single_device(monkeypatch, devices, found):
     monkeypatch.setattr(jax, "device_count", lambda: devices)
-    jax.clear_caches()  # which hold the functions as the other number of devices has them
+    jax.clear_caches()  # they hold functions that were traced for another number of devices
     text, _ = lower(replace(CONFIG, steps_per_call=1), "cpu")
     assert ("inlineable" in text) == found
     jax.clear_caches()
 
 
-def test_a_cpu_is_given_products_and_no_convolutions():
+def test_a_cpu_runs_matrix_products_and_no_convolutions():
     text, _ = lower(replace(CONFIG, steps_per_call=1), "cpu")
     assert not convolutions(text)
     assert "stablehlo.dot_general" in text

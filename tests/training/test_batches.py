@@ -1,4 +1,4 @@
-"""Runs of larger batches: groups that share statistics, batches in parts, learning rates for them."""
+"""Training with larger batches: statistics by group, micro-batches, and rules for the learning rate."""
 
 import json
 import shutil
@@ -46,8 +46,8 @@ def assert_close(run, other):
 
 
 @pytest.mark.slow
-def test_groups_stay_what_they_were_when_the_run_goes_on_with_other_devices(tmp_path, monkeypatch, capsys):
-    """Four steps on two devices, and two on each number of them, are the same."""
+def test_the_group_size_is_kept_if_a_run_resumes_on_another_number_of_devices(tmp_path, monkeypatch, capsys):
+    """Four steps on two devices equal three steps on two devices and the fourth on one."""
     assert train(tmp_path / "whole", *FOUR, *BY_GROUP) == 0
     assert config_of(tmp_path / "whole")["generator"]["group_size"] == 2
     assert config_of(tmp_path / "whole")["discriminator"]["group_size"] == 2
@@ -65,7 +65,7 @@ def test_groups_stay_what_they_were_when_the_run_goes_on_with_other_devices(tmp_
 
 
 @pytest.mark.slow
-def test_parts_in_several_steps_a_call_on_two_devices_train_as_the_batch_at_once_does(tmp_path, capsys):
+def test_micro_batches_with_several_steps_a_call_on_two_devices_equal_the_batch_at_once(tmp_path, capsys):
     assert train(tmp_path / "at_once", *STEADY) == 0
     assert train(tmp_path / "in_parts", *STEADY, "--accumulate", "2", "--steps-per-call", "2") == 0
     assert "4 steps on 2 x" in capsys.readouterr().out
@@ -89,7 +89,7 @@ def test_micro_batches_of_one_pair_use_one_device_and_a_message_says_how_to_use_
     assert steps_of(tmp_path / "run") == [1]
 
 
-def test_fine_tuning_settles_the_groups_for_a_batch_of_its_own(tmp_path):
+def test_fine_tuning_does_not_inherit_the_group_size_of_its_source(tmp_path):
     by_group = {"statistics": "group", "group_size": 8}
     stored = Config(batch_size=16, generator=Generator(**by_group), discriminator=Discriminator(**by_group))
     record.save_record(tmp_path, experiment.find("pix2pix")._replace(config=stored), None)
@@ -100,7 +100,7 @@ def test_fine_tuning_settles_the_groups_for_a_batch_of_its_own(tmp_path):
 
 
 @pytest.mark.parametrize(("rule", "factor"), [("none", 1), ("linear", 9), ("root", 3)])
-def test_a_rule_makes_both_networks_rates_from_those_of_one_pair(rule, factor):
+def test_a_batch_rule_multiplies_the_learning_rates_of_both_networks(rule, factor):
     optimizer = Optimizer(discriminator_learning_rate=1e-3, batch_rule=rule)
     config = resolve_length(Config(epochs=None, steps=4, batch_size=9, accumulate=3, optimizer=optimizer), 10)
     model = pix2pix.build(config)
@@ -115,7 +115,7 @@ def test_a_rule_makes_both_networks_rates_from_those_of_one_pair(rule, factor):
 
 
 @pytest.mark.parametrize("schedule", ["linear", "constant", "step", "cosine"])
-def test_the_warm_up_comes_on_top_of_every_schedule_and_reaches_the_optimizer(schedule):
+def test_the_warm_up_multiplies_every_schedule_and_reaches_the_optimizer(schedule):
     plain = resolve_length(Config(epochs=None, steps=8, optimizer=Optimizer(schedule=schedule)), 10)
     warmed = replace(plain, optimizer=replace(plain.optimizer, warmup_steps=4))
     rates, expected = (

@@ -1,4 +1,4 @@
-"""The program of a run is compiled before there is a state, and what was compiled ahead is what the run needs."""
+"""A run compiles its program before it creates the state, and then uses the program that was compiled ahead."""
 
 import shutil
 import signal
@@ -28,8 +28,8 @@ def no_report(monkeypatch):
 
 @pytest.fixture
 def events(monkeypatch):
-    """What happens, in order: "compiled" with the shapes of a batch, "made", "restored"."""
-    finished_run()  # is no part of it
+    """The events of a run in order: ("compiled", leading axes of a batch), "made" (a new state), "restored"."""
+    finished_run()  # before events are recorded
     happened = []
 
     def noting(module, name, describe):
@@ -58,7 +58,7 @@ def run_quick(folder, *options):
 
 
 def _leading(batch):
-    """Of steps and pictures: (batch,) or (steps, batch)."""
+    """The leading axes of a batch: (batch,) or (steps, batch)."""
     return batch["index"].shape if "index" in batch else batch["input"].shape[:-3]
 
 
@@ -79,19 +79,19 @@ def test_one_program_compiled_before_the_state_serves_the_whole_run(tmp_path, ev
     assert events == [("compiled", shape), "made"]
 
 
-def test_where_sizes_vary_each_is_compiled_when_it_comes(tmp_path, events):
+def test_pictures_of_varying_sizes_are_compiled_when_they_occur(tmp_path, events):
     assert run_quick(tmp_path, "--steps", "2", "--data.preprocess", "none") == 0
     assert events == ["made", ("compiled", (1,))]
 
 
-def test_a_last_call_of_fewer_steps_has_a_program_of_its_own(tmp_path, events):
+def test_a_last_call_of_fewer_steps_has_its_own_program(tmp_path, events):
     assert run_quick(tmp_path, "--steps", "5", "--steps-per-call", "3") == 0
     assert events == [("compiled", (3, 1)), "made", ("compiled", (2, 1))]
     assert run_quick(tmp_path, "--steps", "6") == 0
     assert events[3:] == ["restored", ("compiled", (1, 1))]
 
 
-def test_a_run_that_goes_on_makes_no_state_anew(tmp_path, events):
+def test_a_resumed_run_creates_no_new_state(tmp_path, events):
     shutil.copytree(finished_run(), tmp_path / "run")
     assert train(tmp_path / "run", "--steps", "9") == 0
     assert events == [("compiled", (1,)), "restored"]
@@ -104,7 +104,7 @@ def test_a_finished_run_compiles_nothing(tmp_path, events):
     assert leaves_of(tmp_path / "run") == leaves_of(finished_run())
 
 
-def test_networks_to_start_from_come_first_for_they_may_not_fit(tmp_path, events):
+def test_networks_to_start_from_are_loaded_before_compilation_because_they_may_not_fit(tmp_path, events):
     assert train(tmp_path / "new", *LINEAR, "--init-from", str(finished_run())) == 0
     assert events == ["made", ("compiled", (1,))]
     other = (*TINY, "--steps", "2", "--generator.num-blocks", "1", "--generator.architecture", "resnet")

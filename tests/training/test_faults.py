@@ -31,7 +31,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", mostly_slow([*DAMAGES]))
-def test_a_picture_damaged_in_a_later_epoch_ends_the_run_which_goes_on_once_it_is_repaired(
+def test_a_picture_damaged_in_a_later_epoch_ends_the_run_which_resumes_after_the_repair(
     tmp_path, victim, monkeypatch, capsys, damage
 ):
     good = victim.read_bytes()
@@ -50,7 +50,7 @@ def test_a_picture_damaged_in_a_later_epoch_ends_the_run_which_goes_on_once_it_i
     assert leaves_of(tmp_path / "run") == leaves_of(tmp_path / "whole")
 
 
-def test_a_run_that_met_one_may_go_on_without_it(tmp_path, victim, monkeypatch, capsys):
+def test_a_run_ended_by_a_damaged_picture_can_resume_without_the_picture(tmp_path, victim, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         stop_after(patch, 13, lambda: DAMAGES["overwritten"](victim))
         assert start(tmp_path) == 2
@@ -59,7 +59,7 @@ def test_a_run_that_met_one_may_go_on_without_it(tmp_path, victim, monkeypatch, 
     assert "1 pairs could not be read and were replaced" in capsys.readouterr().out
 
 
-def test_one_that_is_to_be_skipped_is_told_at_the_end(tmp_path, victim, monkeypatch, capsys):
+def test_a_skipped_picture_is_reported_at_the_end(tmp_path, victim, monkeypatch, capsys):
     stop_after(monkeypatch, 13, lambda: DAMAGES["overwritten"](victim))
     assert start(tmp_path, "--data.on-error", "skip") == 0
     assert "1 pairs could not be read and were replaced" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Batches picked on the device are those read on the host, and a run is the same with either."""
+"""Batches picked from a store on the device equal those read on the host, and so do the runs."""
 
 import jax
 import numpy as np
@@ -18,7 +18,7 @@ def opened(path, **data):
     return config, open_reader(open_dataset(config).splits["train"], config), make_mesh(2)
 
 
-def test_the_store_holds_the_pairs_that_the_reader_gives(side_by_side):
+def test_the_store_holds_the_pairs_of_the_reader(side_by_side):
     config, reader, mesh = opened(side_by_side, cache="device")
     store = open_store(reader, config, mesh)
     read = open_stream(reader, config, mesh, start=3, counts=[1] * 5, picked=False)

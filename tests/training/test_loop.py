@@ -1,4 +1,4 @@
-"""How steps are handed to the device: several in one call, ahead of what is looked at; and what time is lost to."""
+"""The training loop: several steps in one call, calls dispatched ahead of their metrics, and the time lost to waiting."""
 
 import errno
 import shutil
@@ -92,7 +92,7 @@ def test_several_steps_in_one_call_split_batches_over_devices(tmp_path):
 
 
 @pytest.mark.parametrize("cache", mostly_slow(["memory", "device"]))
-def test_a_crashed_run_of_calls_goes_on_bit_for_bit(tmp_path, monkeypatch, cache):
+def test_a_crashed_run_of_calls_resumes_bit_for_bit(tmp_path, monkeypatch, cache):
     options = (*IN_CALLS, "--data.cache", cache)
     assert train(tmp_path / "whole", *options) == 0
     with monkeypatch.context() as patch:
@@ -110,7 +110,7 @@ def test_a_crashed_run_of_calls_goes_on_bit_for_bit(tmp_path, monkeypatch, cache
         (("--steps-per-call", "2", "--data.preprocess", "none"), "different sizes, which do not fit into one call"),
     ],
 )
-def test_calls_that_cannot_be_are_refused(tmp_path, capsys, options, said):
+def test_impossible_steps_per_call_are_refused(tmp_path, capsys, options, said):
     assert train(tmp_path / "run", *DRAWN, "--steps", "2", *options) == 2
     message = capsys.readouterr().err
     assert said in message
@@ -123,7 +123,7 @@ def test_a_run_keeps_its_steps_per_call(tmp_path, capsys):
     assert "steps_per_call is 1, not 2" in capsys.readouterr().err
 
 
-def test_a_loss_that_is_no_number_is_found_within_a_call(tmp_path, capsys, monkeypatch):
+def test_a_loss_of_nan_is_found_within_a_call(tmp_path, capsys, monkeypatch):
     real = loop.find_program
 
     def spoiled(*args):
@@ -140,7 +140,7 @@ def test_a_loss_that_is_no_number_is_found_within_a_call(tmp_path, capsys, monke
     assert "generator_gan became nan at step 2," in capsys.readouterr().err
 
 
-def test_metrics_are_looked_at_when_later_calls_are_on_their_way(tmp_path, monkeypatch):
+def test_metrics_are_read_after_later_calls_are_dispatched(tmp_path, monkeypatch):
     order = []
     find_program, fetch = loop.find_program, loop.fetch_metrics
 
@@ -160,7 +160,7 @@ def test_metrics_are_looked_at_when_later_calls_are_on_their_way(tmp_path, monke
     assert [row["step"] for row in rows_of(tmp_path)] == [2, 4, 6]
 
 
-def test_rows_tell_what_time_was_lost_to():
+def test_rows_record_the_fractions_of_time_lost_to_waiting():
     rows = {row["step"]: row for row in rows_of(finished_run())}
     names = ("data_wait", "compilation_wait", "sample_wait", "validation_wait", "checkpoint_wait")
     for step, row in rows.items():

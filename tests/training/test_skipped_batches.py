@@ -1,4 +1,4 @@
-"""Batches after which losses or networks are not finite are left out, and the run is the one that never had them."""
+"""Batches after which losses or networks are not finite are skipped; the run equals one that never had them."""
 
 import json
 import shutil
@@ -65,7 +65,7 @@ def start(folder, *options, workdir="run", fault=VALUE, on_nan="skip"):
 
 @cache
 def whole_run():
-    """A run of 12 steps that has left out a batch in each of its three epochs; checkpoints 4, 8 and 12."""
+    """A run of 12 steps that has skipped a batch in each of its three epochs; checkpoints 4, 8 and 12."""
     make_pairs()
     assert start(ROOT / "of_leaving_out", workdir="whole") == 0
     return ROOT / "of_leaving_out" / "whole"
@@ -86,7 +86,7 @@ def left_out_of(workdir, step):
 
 @pytest.mark.parametrize("start", [0, 3, 5])
 @pytest.mark.parametrize("left_out", [(), (3,), (4, 5), (3, 4, 7), (0, 9)])
-def test_host_and_device_pass_over_the_same(start, left_out):
+def test_host_and_device_skip_the_same_batches(start, left_out):
     given = list(drop_skipped(range(start, 30), start, left_out))
     assert not set(given) & set(left_out)
     assert len(given) == 30 - start - sum(index >= start for index in left_out)
@@ -98,14 +98,14 @@ def test_host_and_device_pass_over_the_same(start, left_out):
     assert found == given[:8]
 
 
-def test_as_many_as_may_be_left_out_in_a_row_are_passed_over():
+def test_as_many_batches_in_a_row_as_allowed_are_skipped():
     row = range(5, 5 + skipped_batches.MOST_SKIPPED)
     assert int(next_index(np.int32(5), as_array(row))) == 5 + skipped_batches.MOST_SKIPPED == find_index(5, 0, row)
 
 
 @pytest.mark.parametrize("per_call", mostly_slow(["1", "5"]))
 @pytest.mark.parametrize("fault", [VALUE, SLOPE])
-def test_the_batch_that_did_it_is_left_out(tmp_path, capsys, fault, per_call):
+def test_the_batch_that_caused_a_nan_is_skipped(tmp_path, capsys, fault, per_call):
     assert start(tmp_path, "--steps-per-call", per_call, fault=fault) == 0
     said = capsys.readouterr().out
     assert said.count("(white) is skipped from now on") == 3
@@ -123,8 +123,8 @@ def test_the_batch_that_did_it_is_left_out(tmp_path, capsys, fault, per_call):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("flags", [(), ("--data.cache", "device")])
-def test_what_is_left_is_the_run_without_those_batches(tmp_path, flags):
-    """Step by step with the index of each batch given by hand: its pictures and its random numbers are those."""
+def test_a_run_with_skipped_batches_equals_a_run_without_them(tmp_path, flags):
+    """The other run trains on the remaining batches; the index of a batch determines its pictures and random numbers."""
     assert start(tmp_path, *flags) == 0
     assert_as_whole(tmp_path / "run")
     config = record.load_experiment(tmp_path / "run", trust=True).config
@@ -147,8 +147,8 @@ def test_what_is_left_is_the_run_without_those_batches(tmp_path, flags):
 
 
 @pytest.mark.parametrize("taken", mostly_slow([1, 3, 6]))
-def test_an_interrupted_run_skips_the_same(tmp_path, monkeypatch, taken):
-    """From the state that was saved at the crash; and without it, from the last checkpoint, with the same rows too."""
+def test_an_interrupted_run_skips_the_same_batches(tmp_path, monkeypatch, taken):
+    """Resumes from the state that was saved at the crash, or without it from the last checkpoint, with the same rows."""
     with monkeypatch.context() as patch:
         stop_after(patch, taken, crash)
         assert start(tmp_path) == 70
@@ -163,13 +163,13 @@ def test_an_interrupted_run_skips_the_same(tmp_path, monkeypatch, taken):
     assert_as_whole(tmp_path / "killed")
 
 
-def test_going_back_before_the_first_checkpoint_starts_anew(tmp_path):
+def test_a_skip_before_the_first_checkpoint_starts_again_at_step_0(tmp_path):
     assert start(tmp_path, "--checkpoint-every", "100") == 0
     assert steps_of(tmp_path / "run") == [12]
     assert leaves_of(tmp_path / "run") == leaves_of(whole_run())
 
 
-def test_samples_and_rows_of_what_is_undone_are_dropped(tmp_path, monkeypatch):
+def test_samples_and_rows_of_undone_steps_are_removed(tmp_path, monkeypatch):
     dropped = []
     real = trainer.drop_later
     monkeypatch.setattr(trainer, "drop_later", lambda *args: dropped.append(args[1]) or real(*args))
@@ -179,7 +179,7 @@ def test_samples_and_rows_of_what_is_undone_are_dropped(tmp_path, monkeypatch):
     assert_as_whole(tmp_path / "run")
 
 
-def test_a_run_that_stopped_goes_on_when_told_to_skip(tmp_path, capsys):
+def test_a_run_stopped_by_a_nan_resumes_with_on_nan_skip(tmp_path, capsys):
     assert start(tmp_path, on_nan="stop") == 1
     message = capsys.readouterr().err
     assert "became nan at step 4, so training stopped; no checkpoint" in message
@@ -188,7 +188,7 @@ def test_a_run_that_stopped_goes_on_when_told_to_skip(tmp_path, capsys):
     assert_as_whole(tmp_path / "run")
 
 
-def test_networks_that_are_broken_themselves_end_the_run(tmp_path, monkeypatch, capsys):
+def test_networks_that_are_never_finite_end_the_run(tmp_path, monkeypatch, capsys):
     for module in (skipped_batches, trainer):
         monkeypatch.setattr(module, "MOST_SKIPPED", 3)
     always = VALUE.replace("white", "jnp.abs(fake).sum() > 0")
@@ -199,7 +199,7 @@ def test_networks_that_are_broken_themselves_end_the_run(tmp_path, monkeypatch, 
     assert steps_of(tmp_path / "run") == []
 
 
-def test_a_signal_that_came_before_going_back_is_not_forgotten(tmp_path, monkeypatch):
+def test_a_signal_before_the_restore_is_not_lost(tmp_path, monkeypatch):
     def fetch(call):
         try:
             return real(call)
@@ -216,7 +216,7 @@ def test_a_signal_that_came_before_going_back_is_not_forgotten(tmp_path, monkeyp
     assert leaves_of(tmp_path / "run") == leaves_of(whole_run())
 
 
-def test_what_a_checkpoint_says_of_left_out_batches_is_guarded(tmp_path):
+def test_the_checksum_of_a_checkpoint_covers_its_skipped_batches(tmp_path):
     shutil.copytree(whole_run(), tmp_path / "run")
     meta = tmp_path / "run" / "checkpoints" / "12" / "meta" / "metadata"
     numbers = json.dumps(left_out_of(tmp_path / "run", 12))
@@ -226,7 +226,7 @@ def test_what_a_checkpoint_says_of_left_out_batches_is_guarded(tmp_path):
         assert checkpoint.restore_params(tmp_path / "run")[2] == 8
 
 
-def test_checkpoints_of_older_versions_have_left_out_none(tmp_path):
+def test_checkpoints_of_older_versions_have_no_skipped_batches(tmp_path):
     shutil.copytree(whole_run(), tmp_path / "run")
     meta = tmp_path / "run" / "checkpoints" / "12" / "meta" / "metadata"
     kept = {name: value for name, value in json.loads(meta.read_text()).items() if name not in ("left_out", "checksum")}
@@ -237,7 +237,7 @@ def test_checkpoints_of_older_versions_have_left_out_none(tmp_path):
     assert checkpoint.restore_params(tmp_path / "run")[2] == 12
 
 
-def test_the_report_says_how_many(tmp_path):
+def test_the_report_shows_the_number_of_skipped_batches(tmp_path):
     shutil.copytree(whole_run(), tmp_path / "run")
     assert main(["report", str(tmp_path / "run"), "--trust"]) == 0
     assert "<p>3 batches were skipped:" in (tmp_path / "run" / "report" / "index.html").read_text()

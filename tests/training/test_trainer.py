@@ -31,7 +31,7 @@ from p2p_jax.workdir import checkpoint
 
 @pytest.fixture
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Saves the time to draw curves; `monkeypatch.undo` brings them back."""
+    """Skips the report, which takes long; `monkeypatch.undo` restores it."""
     monkeypatch.setattr(trainer, "write_report", NO_REPORT)
 
 
@@ -45,7 +45,7 @@ def of_folder(tmp_path: Path) -> Path:
     return Path(shutil.copytree(folder_run(), tmp_path / "run"))
 
 
-def test_a_run_leaves_what_it_promises(finished):
+def test_a_run_writes_all_its_files(finished):
     assert {path.name for path in finished.iterdir()} == {
         "checkpoints",
         "experiment.json",
@@ -80,7 +80,7 @@ def test_rows_are_written_when_due_and_at_checkpoints_and_at_the_end(finished):
         assert row["generator_loss"] == pytest.approx(row["generator_gan"] + 100 * row["generator_l1"], rel=1e-4)
 
 
-def test_the_learning_rate_in_the_rows_is_that_of_the_step_done(finished):
+def test_the_learning_rate_of_a_row_is_that_of_its_step(finished):
     rates = {row["step"]: row["learning_rate"] for row in rows_of(finished)}
     assert rates[2] == rates[4] == pytest.approx(0.01)
     assert rates[8] < rates[6] < rates[4]
@@ -112,7 +112,7 @@ def test_there_is_no_validation_without_a_split(of_folder):
 
 
 @pytest.mark.usefixtures("no_report")
-def test_a_share_split_off_is_validated_on(tmp_path):
+def test_a_fraction_that_is_split_off_is_used_for_validation(tmp_path):
     pairs = folder_of_pairs(tmp_path / "pairs")
     options = (*TINY, "--data.source", "folder", "--data.path", str(pairs), "--data.val-fraction", "0.2", "--steps", "2")
     assert train(tmp_path / "run", *options) == 0
@@ -164,7 +164,7 @@ def test_a_signal_ends_the_run_after_its_step_with_a_checkpoint(tmp_path, monkey
 
 
 @pytest.mark.parametrize("moment", ["read_ahead", "write_report"])
-def test_sigterm_outside_of_the_steps_asks_for_another_start(tmp_path, monkeypatch, capsys, moment):
+def test_sigterm_outside_of_the_steps_ends_with_the_code_for_a_restart(tmp_path, monkeypatch, capsys, moment):
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(trainer, moment, lambda *_: signal.raise_signal(signal.SIGTERM))
     assert train(tmp_path / "run", *LINEAR) == 75
@@ -186,7 +186,7 @@ def test_a_second_ctrl_c_ends_at_once(tmp_path, monkeypatch, capsys):
     assert steps_of(tmp_path / "run") == [3]
 
 
-UNET = ("--generator.architecture", "unet", "--generator.widths", "2", "2")  # compiled sooner
+UNET = ("--generator.architecture", "unet", "--generator.widths", "2", "2")  # compiles faster
 NAN = '''
 import jax.numpy as jnp
 import optax
@@ -204,7 +204,7 @@ def build(config):
 
 
 @pytest.mark.parametrize("log_every", ["1", "50"])
-def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_good_checkpoint(tmp_path, capsys, log_every):
+def test_a_loss_of_nan_stops_the_run_and_keeps_the_good_checkpoint(tmp_path, capsys, log_every):
     file = tmp_path / "broken.py"
     file.write_text(NAN)
     options = (*DRAWN, *UNET, "--steps", "9", "--checkpoint-every", "3", "--log-every", log_every)
@@ -219,7 +219,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_good_checkpoint(tm
 
 
 @pytest.mark.parametrize("what", ["checkpoints", "message"])
-def test_networks_that_hold_no_numbers_are_not_saved(tmp_path, capsys, what):
+def test_networks_that_hold_nan_are_not_saved(tmp_path, capsys, what):
     file = tmp_path / "broken.py"
     file.write_text(NAN)
     options = (*DRAWN, *UNET, "--steps", "10", "--checkpoint-every", "5", "--log-every", "1")
@@ -234,7 +234,7 @@ def test_networks_that_hold_no_numbers_are_not_saved(tmp_path, capsys, what):
 
 
 @pytest.mark.usefixtures("no_report")
-def test_overwrite_starts_anew_and_leaves_foreign_files(finished):
+def test_overwrite_starts_a_new_run_and_keeps_foreign_files(finished):
     (finished / "notes.txt").write_text("mine")
     (finished / "tensorboard").mkdir()
     (finished / "metrics.jsonl").write_text('{"step": 1}\n')
@@ -277,7 +277,7 @@ def test_fine_tuning_starts_from_the_networks_of_another_run(finished, tmp_path,
     assert not np.array_equal(jax.random.key_data(state.key), items["training"]["key"])
 
 
-def test_fine_tuning_that_died_early_starts_from_there_again(finished, tmp_path, monkeypatch):
+def test_fine_tuning_that_crashed_before_its_first_checkpoint_starts_from_its_source_again(finished, tmp_path, monkeypatch):
     stop_after(monkeypatch, 0, crash)
     assert train(tmp_path / "new", *SMALL, "--steps", "4", "--init-from", str(finished)) == 70
     assert steps_of(tmp_path / "new") == []
@@ -294,6 +294,6 @@ def test_fine_tuning_from_other_layers_is_refused(finished, tmp_path, capsys):
     assert not (tmp_path / "new").exists()
 
 
-def test_fine_tuning_into_a_run_that_is_there_is_refused(finished, capsys):
+def test_fine_tuning_into_an_existing_run_is_refused(finished, capsys):
     assert train(finished, "--init-from", str(finished)) == 2
     assert "--init-from is for a new one" in capsys.readouterr().err

@@ -39,7 +39,7 @@ def old(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
-    """A run like `old` of an experiment file, which was put there by somebody else."""
+    """A run like `old`, of an experiment file that somebody else put there."""
     return extract(OWN, tmp_path)
 
 

@@ -54,7 +54,7 @@ def test_default_networks_are_those_by_hand(which):
         ("discriminator", "bias", "none", {}),
     ],
 )
-def test_a_setting_of_a_network_computes_what_it_says_and_nothing_else(which, setting, value, options):
+def test_a_setting_of_a_network_changes_only_what_it_should(which, setting, value, options):
     by_hand, x = BY_HAND[which]
     _, params, _, y, _ = computed(which, changed(SMALL, **{f"{which}__{setting}": value}))
     np.testing.assert_allclose(y, by_hand(params, x, **options), rtol=1e-9, atol=1e-11)
@@ -75,8 +75,8 @@ CONVOLUTIONS = {
     "patchgan": ["conv0", "conv1", "conv2", "conv3"],
     "pixelgan": ["conv0", "conv1", "conv2"],
 }
-# The PyTorch original: where no batch norm follows, but only on the picture's side of the networks; the pixelgan's last
-# one is taken for one before a norm.
+# In the PyTorch original ("reference") convolutions before a batch norm have no bias, and neither have those of the U-Net's
+# encoder and the PixelGAN's last one.
 WITH_BIAS = {
     "unet": {"reference": ["up0"], "last": ["up0"]},
     "patchgan": {"reference": ["conv0", "conv3"], "last": ["conv3"]},
@@ -86,7 +86,7 @@ WITH_BIAS = {
 
 @pytest.mark.parametrize("architecture", CONVOLUTIONS)
 @pytest.mark.parametrize("bias", ["reference", "all", "last", "none"])
-def test_bias_says_which_convolutions_carry_one(architecture, bias):
+def test_bias_selects_the_convolutions_that_have_one(architecture, bias):
     expected = {**WITH_BIAS[architecture], "all": CONVOLUTIONS[architecture], "none": []}[bias]
     which, x = ("generator", PICTURES) if architecture == "unet" else ("discriminator", PAIRS)
     config = changed(SMALL, **{f"{which}__architecture": architecture, f"{which}__bias": bias})
@@ -98,7 +98,7 @@ def test_bias_says_which_convolutions_carry_one(architecture, bias):
         assert found == expected, norm
 
 
-def test_concat_order_only_exchanges_the_halves_of_the_kernels_up():
+def test_concat_order_only_exchanges_the_halves_of_the_decoders_kernels():
     _, params, _, default, _ = computed("generator", SMALL)
     apply, same, state, other, _ = computed("generator", changed(SMALL, generator__skip="concat_decoder_first"))
     jax.tree.map(np.testing.assert_array_equal, params, same)
@@ -115,7 +115,7 @@ def test_concat_order_only_exchanges_the_halves_of_the_kernels_up():
 
 
 def test_bottleneck_norm_removes_a_bottleneck_of_one_pixel_at_batch_1():
-    """Without bridges, since they would carry the picture past it: all pictures become what the norm's bias makes."""
+    """Tested without skip connections, which would bypass it: the output depends on the norm's bias, not on the picture."""
     cut = changed(SMALL, generator__architecture="encoder_decoder")
     one, other = PICTURES[:1, :8], PICTURES[1:, :8]
     with jax.enable_x64(True):
@@ -131,14 +131,14 @@ def test_bottleneck_norm_removes_a_bottleneck_of_one_pixel_at_batch_1():
     np.testing.assert_allclose(y, np.tanh(up(params["up0"], relu(u1))), rtol=1e-9, atol=1e-11)
 
 
-def test_bottleneck_norm_is_the_innermost_ones_and_the_only_one_added():
+def test_bottleneck_norm_adds_a_norm_at_the_innermost_level_only():
     whole, x = Config(), jax.ShapeDtypeStruct((1, 256, 256, 3), "float32")
     default, other = (set(shapes_of("generator", c, x)) for c in (whole, changed(whole, generator__bottleneck_norm=True)))
     assert other - default == {"down7_norm"}
     assert default < other
 
 
-def test_dropout_levels_say_which_of_eight_levels_drop_out(monkeypatch):
+def test_dropout_levels_select_the_levels_with_dropout(monkeypatch):
     widths = generators.UNET_256
     assert generators.unet_dropout_rates(widths) == (0, 0, 0, 0, 0.5, 0.5, 0.5, 0)
     assert generators.unet_dropout_rates(widths, 0.2, innermost=True) == (0, 0, 0, 0, 0, 0.2, 0.2, 0.2)
@@ -157,7 +157,7 @@ def test_dropout_levels_say_which_of_eight_levels_drop_out(monkeypatch):
 
 
 @pytest.mark.parametrize("which", BY_HAND)
-def test_norm_momentum_is_the_share_of_the_old_statistics_kept(which):
+def test_norm_momentum_is_the_fraction_of_the_old_statistics_that_is_kept(which):
     _, params, _, _, default = computed(which, SMALL)
     after = computed(which, changed(SMALL, **{f"{which}__norm_momentum": 0.99}))[4]
     if which == "generator":
@@ -174,7 +174,7 @@ def test_norm_momentum_is_the_share_of_the_old_statistics_kept(which):
         np.testing.assert_allclose(new - 1, (old - 1) / 10, rtol=1e-8, atol=1e-12)
 
 
-def test_norm_stddev_is_the_spread_of_the_first_scales():
+def test_norm_stddev_is_the_standard_deviation_of_the_initial_scales():
     wide = changed(SMALL, generator__widths=(16, 16, 16), discriminator__widths=(16, 16, 16))
     wide = replace(wide, dtype="float32")
     exact = changed(wide, generator__norm_stddev=0.0, discriminator__norm_stddev=0.0)

@@ -47,7 +47,7 @@ def plain_step(**fields):
 
 
 def discriminator_gradient(batch, state):
-    """Of the mean over fakes and the mean over real pictures, added, by `a` and `b`."""
+    """The gradient of (mean loss of fakes + mean loss of real pictures) with respect to `a` and `b`."""
     p = state.discriminator.params
     slopes = {"a": 0.0, "b": 0.0}
     fake = state.generator.params * batch["input"][..., :2]
@@ -62,7 +62,7 @@ def discriminator_gradient(batch, state):
 
 
 def generator_gradient(batch, state, *, values, weights):
-    """(GAN loss, gradient of the GAN loss and 100 L1), the discriminator's values from some params, slopes from others."""
+    """(GAN loss, gradient of GAN loss + 100 L1); the discriminator runs forward with `values`, backward with `weights`."""
     x = batch["input"]
     fake = state.generator.params * x[..., :2]
     hidden = np.concatenate([x, fake], -1) @ values["a"]
@@ -88,7 +88,7 @@ def test_discriminator_weight_is_the_factor_of_its_loss_and_gradient(factor):
     ("update", "values", "weights", "passes"),
     [("sequential", "new", "new", 3), ("stale", "old", "new", 2), ("simultaneous", "old", "old", 2)],
 )
-def test_update_says_whose_values_and_whose_weights_the_generator_learns_from(update, values, weights, passes):
+def test_update_selects_the_discriminator_params_that_the_generator_learns_from(update, values, weights, passes):
     options = {} if update == "sequential" else {"optimizer__update": update}
     batch, before, after, metrics = plain_step(**options)
     params = {"old": before.discriminator.params, "new": after.discriminator.params}
@@ -99,13 +99,13 @@ def test_update_says_whose_values_and_whose_weights_the_generator_learns_from(up
             apart = abs(moved - gradient).max()
             assert apart < 1e-12 if (v, w) == (values, weights) else apart > 1e-4
             assert (metrics["generator_gan"] == pytest.approx(loss, rel=1e-12)) == (v == values)
-    # All three do the same to the discriminator, which only sees its fakes a third time where they are judged anew.
+    # The discriminator's update is always the same; only "sequential" runs it a third time, with its new params.
     for name, value in plain_step()[2].discriminator.params.items():
         np.testing.assert_array_equal(after.discriminator.params[name], value)
     assert after.discriminator.state["passes"] == passes
 
 
-def test_log_epsilon_bounds_the_loss_and_takes_the_gradient_of_sure_and_wrong_answers():
+def test_log_epsilon_bounds_the_loss_and_removes_the_gradient_of_sure_and_wrong_answers():
     default, bounded = (pix2pix.build(changed(SMALL, **f)).adversarial for f in ({}, {"loss__log_epsilon": 1e-12}))
     losses = {
         "fake": (lambda game, x: game.discriminator(x, False), -1),

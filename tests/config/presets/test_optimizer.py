@@ -14,12 +14,12 @@ from p2p_jax import pix2pix
     [
         ({}, 1e-8),
         ({"optimizer__epsilon": 1e-7}, 1e-7),
-        # Before the correction by sqrt(1 - 0.999), so at the first step as if it were larger by its inverse.
+        # Added before the division by sqrt(1 - 0.999), epsilon acts at the first step as if it were divided by that root.
         ({"optimizer__epsilon_place": "before_correction"}, 1e-8 / np.sqrt(1 - 0.999)),
         ({"optimizer__epsilon_place": "before_correction", "optimizer__epsilon": 1e-7}, 1e-7 / np.sqrt(1 - 0.999)),
     ],
 )
-def test_epsilon_and_its_place_are_felt_where_gradients_are_small(fields, epsilon):
+def test_epsilon_and_its_place_matter_where_gradients_are_small(fields, epsilon):
     gradients = np.array([1e-9, -3e-8, 1e-7, 1e-6, 1.0])
     with jax.enable_x64(True):
         model = pix2pix.build(changed(SMALL, **fields))

@@ -16,7 +16,7 @@ def by_pil(name):
 
 
 def by_area(half, size):
-    """Every old pixel cut into so many that whole ones make up each new pixel, and the mean of those."""
+    """Repeats pixels until each new pixel covers a whole number of them, and takes their mean."""
     (old_h, old_w, _), (h, w) = half.shape, size
     fine = half.repeat(h, axis=0).repeat(w, axis=1).astype(float)
     return np.round(fine.reshape(h, old_h, w, old_w, 3).mean((1, 3)))
@@ -36,7 +36,7 @@ def sharp_pairs(tmp_path):
 
 
 @pytest.mark.parametrize("size", [(33, 29), (13, 11)])
-def test_resize_says_how_pictures_are_brought_to_another_size(sharp_pairs, size):
+def test_resize_selects_the_filter(sharp_pairs, size):
     folder, pictures = sharp_pairs
     found, fit = {}, Fit("resize_and_crop", size, size)
     for name, resize in FILTERS.items():

@@ -17,7 +17,7 @@ def test_identical_pairs_are_recognised_by_their_pixels(good):
     }
 
 
-def test_identical_halves_are_no_identical_pairs(good):
+def test_identical_halves_are_not_identical_pairs(good):
     copy_pair(good, "train/2.png", "train/90.png", "A")
     shutil.copy(good / "testB" / "27.png", good / "trainB" / "90.png")
     found = kinds(check(good))

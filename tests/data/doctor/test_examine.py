@@ -1,4 +1,4 @@
-"""Checking a set: of a good one nothing is reported, and every file is read once, within its time."""
+"""The check of a set: it reports nothing about a good set, and reads every file once, within a timeout."""
 
 import time
 
@@ -13,7 +13,7 @@ from p2p_jax.data.doctor.timed_threads import run_timed
 from p2p_jax.errors import UserError
 
 
-def test_of_a_good_set_nothing_is_reported(good):
+def test_nothing_is_reported_about_a_good_set(good):
     findings = check(good)
     assert kinds(findings) == {}
     assert {split: {p: s.count for p, s in parts.items()} for split, parts in findings.summaries.items()} == {
@@ -28,7 +28,7 @@ def test_of_a_good_set_nothing_is_reported(good):
 
 
 @pytest.mark.parametrize("change", ["dark and noisy", "covered", "negative"])
-def test_of_other_good_tasks_nothing_is_reported(tmp_path, drawn, change):
+def test_nothing_is_reported_about_other_good_tasks(tmp_path, drawn, change):
     random = np.random.default_rng(0)
 
     def made(i):

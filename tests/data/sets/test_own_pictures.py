@@ -37,7 +37,7 @@ def encoded(picture: np.ndarray, kind: str) -> bytes:
 
 @pytest.fixture
 def own(tmp_path: Path) -> dict[str, list[tuple[str, dict[str, Path]]]]:
-    """Pairs of a PNG of 16 bits, a TIFF, NPY of real numbers and a mask, and what they are."""
+    """Writes pairs of a 16-bit PNG, a TIFF, an NPY of floats and a mask; returns {split: (name, files) of each pair}."""
     random = np.random.default_rng(1)
     folder = tmp_path / "own"
     splits: dict[str, list[tuple[str, dict[str, Path]]]] = {"train": [], "val": [], "test": []}

@@ -1,4 +1,4 @@
-"""What all tools share: unreadable pictures, targets that are refused, and formats."""
+"""Behaviour that all tools share: unreadable pictures, targets that are refused, and formats."""
 
 import math
 from pathlib import Path
@@ -61,10 +61,10 @@ def test_formats_keep_the_values_that_they_can_hold(tmp_path):
     for name in ("png", "tiff", "webp", "npy", "jpg"):
         resize_pictures(photos, tmp_path / "out", (32, 32), writing=Writing(format=name))
         difference = np.abs(pixels_of(tmp_path / "out" / f"1.{name}").astype(int) - draw(1, (32, 32))).max()
-        assert difference <= (40 if name == "jpg" else 0)  # of noise, which JPEG likes least
+        assert difference <= (40 if name == "jpg" else 0)  # JPEG distorts noise most
     clear = fill(tmp_path / "clear", {"1.png": np.dstack([draw(1), np.zeros((12, 10), np.uint8)])})
     resize_pictures(clear, tmp_path / "out", (12, 10), writing=Writing(format="webp", overwrite=True))
-    assert np.array_equal(pixels_of(tmp_path / "out" / "1.webp"), pixels_of(clear / "1.png"))  # what is hidden as well
+    assert np.array_equal(pixels_of(tmp_path / "out" / "1.webp"), pixels_of(clear / "1.png"))  # transparent colours too
     deep = fill(tmp_path / "deep", {"1.png": draw(1, dtype=np.uint16), "2.png": draw(2)})
     with pytest.raises(ValueError, match=r"1\.png: uint16 pictures cannot be written as \.jpg"):
         blank_pictures(deep, tmp_path / "holes", writing=Writing(format="jpg"))

@@ -59,8 +59,8 @@ def test_slopes_by_calculus(numbers):
             assert numbers["slopes"][name][way] == pytest.approx(slope, rel=1e-14)
 
 
-def test_error_of_differences_is_that_of_the_series(numbers):
-    # f(w + h) has the terms h²/2 f'' and h³/6 f''', which the differences leave as h/2 f'' and h²/6 f'''.
+def test_the_error_of_differences_is_that_of_the_taylor_series(numbers):
+    # f(w + h) has the terms h²/2 f'' and h³/6 f''', so the errors of the differences are h/2 f'' and h²/6 f'''.
     p, h = 1 / (1 + np.exp(-0.7)), 1e-2
     second, third = p * (1 - p), p * (1 - p) * (1 - 2 * p)
     errors = numbers["errors"]["float64"]
@@ -105,7 +105,7 @@ def test_noticed_when_momentum_is_none(monkeypatch, numbers):
 
 @pytest.fixture(scope="module")
 def optax_paths():
-    """Of every surface and method, by optax: compiled once for each surface, for all rates."""
+    """The paths and losses of optax for every surface and method; compiled once for each surface."""
     rates = {"bowl": 0.1, "valley": 0.01, "bumpy": 0.1, "cliff": 0.2}
     with jax.enable_x64(True):
 

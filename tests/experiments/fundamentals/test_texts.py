@@ -1,4 +1,4 @@
-"""The Markdown of the lessons: its lists, headings, blocks, formulas and functions are the ones that were meant."""
+"""The Markdown of the lessons is parsed as intended: lists, headings, blocks, formulas and functions."""
 
 import itertools
 import pkgutil
@@ -25,15 +25,15 @@ def test_every_text_belongs_to_a_lesson():
     assert {path.stem for path in TEXT.glob("*.md")} == set(NAMES)
 
 
-def test_only_the_lists_that_were_meant(name):
+def test_only_intended_lists(name):
     items = [token for token in parse(read_text(name)) if token.type == "list_item_open"]
     assert len(items) == LIST_ITEMS.get(name, 0)
     lines = read_text(name).splitlines()
     begins = [index for index, line in enumerate(lines) if re.match(r" *([-*+]|\d+[.)]) ", line)]
-    assert begins == [token.map[0] for token in items]  # no item has run into another one
+    assert begins == [token.map[0] for token in items]  # no item is part of another one
 
 
-def test_only_the_headings_that_were_meant(name):
+def test_only_intended_headings(name):
     tokens = parse(read_text(name))
     lines = read_text(name).splitlines()
     for heading, content in itertools.pairwise(tokens):
