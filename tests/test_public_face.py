@@ -123,7 +123,7 @@ def refusal(call) -> str:
 
 def test_a_mode_that_does_not_exist_is_refused_in_one_sentence(tmp_path):
     message = refusal(lambda: p2p_jax.load(tmp_path, mode="eval"))  # pyright: ignore
-    assert message == "the mode eval was given: it is one of picture, running, reference."
+    assert message == "the mode eval was given: it must be one of picture, running, reference."
 
 
 WRONG = {

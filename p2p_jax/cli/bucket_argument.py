@@ -37,7 +37,7 @@ def local_workdir(argv: list[str]) -> Iterator[list[str]]:
 
 
 def _find_url(argv: list[str]) -> int | None:
-    """The place of the URL of a workdir in a command line, or None. All other URLs are refused."""
+    """The index of the URL of a workdir in a command line, or None. All other URLs are refused."""
     found, positionals = None, 0
     for place, word in enumerate(argv[1:], 1):
         before = argv[place - 1] if argv[place - 1].startswith("-") and "=" not in argv[place - 1] else ""

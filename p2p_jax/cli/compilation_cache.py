@@ -1,4 +1,4 @@
-"""The cache of compiled programs in the user's cache folder, with which the next start compiles nothing."""
+"""The cache of compiled programs in the user's cache folder: with it, the next start compiles nothing."""
 
 import glob
 import hashlib
@@ -28,8 +28,8 @@ CPU_FIELDS += ("CPU implementer", "CPU architecture", "CPU variant", "CPU part",
 def turn_on() -> None:
     """Turns the cache on for all programs that JAX compiles from now on.
 
-    The user's own settings win: another folder (JAX_COMPILATION_CACHE_DIR), or no cache
-    (JAX_ENABLE_COMPILATION_CACHE=false). Where the folder cannot be made, there is no cache.
+    The user's own settings take precedence: another folder (JAX_COMPILATION_CACHE_DIR), or no cache
+    (JAX_ENABLE_COMPILATION_CACHE=false). If the folder cannot be made, there is no cache.
     """
     import jax
 
@@ -48,10 +48,10 @@ def turn_on() -> None:
 
 
 def find_folder() -> Path:
-    """The folder of the programs of this machine.
+    """The folder of the programs that were compiled for this kind of machine.
 
-    Each kind of CPU has a folder of its own, because programs contain its instructions, and JAX would run them on another
-    kind of CPU that shares the home folder.
+    Each kind of CPU has its own folder. The programs contain instructions of that CPU, and JAX would also run them on other
+    machines with the same home folder.
 
     Raises:
         RuntimeError: there is no home folder.
@@ -87,11 +87,11 @@ def trim(folder: Path, limit: int = LIMIT) -> None:
 def mend(warning: str) -> bool:
     """Removes a damaged program that JAX warns about, and returns whether the warning was about one.
 
-    JAX compiles such a program again, so the user needs no warning, but it would never replace the damaged file, which a
-    killed run may leave.
+    JAX compiles such a program again, so the user needs no warning. But JAX would never replace the damaged file, which a
+    killed run may have left.
 
     Args:
-        warning: its text.
+        warning: the text of the warning.
     """
     told = re.match(r"Error (?:reading|writing) persistent compilation cache entry for '(.+?)':", warning)
     if told is None or OWN_FOLDER in os.environ:
@@ -103,7 +103,7 @@ def mend(warning: str) -> bool:
 
 
 def _describe_cpu() -> str:
-    """A description of the CPU, as far as the system gives one."""
+    """A description of the CPU, as far as the system provides one."""
     lines = [platform.processor()]
     with suppress(OSError), open("/proc/cpuinfo") as file:
         for line in file:

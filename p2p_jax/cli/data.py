@@ -6,20 +6,20 @@ from p2p_jax.errors import PROGRAM, UserError, suggest
 
 HELP = f"""usage: {PROGRAM} data COMMAND ...
 
-  check PATH              what is in a folder or list of pairs, what is wrong with it, and how to train on it
+  check PATH              show what is in a folder or list of pairs, what is wrong with it, and how to train on it
   prepare NAME            download and prepare one of the paper's sets: facades, maps, edges2shoes, edges2handbags,
                           cityscapes, night2day; or prepare your own pictures (--from FOLDER --name NAME)
 
-Tools that make pairs, each in a new folder (--output DIR); all have --dry-run and --overwrite:
-  combine A B             two folders into side-by-side pictures
-  split FOLDER            side-by-side pictures into folders A and B
-  resize FOLDER           pictures to one size, with or without padding
-  edges FOLDER            edge maps from photos
-  blank FOLDER            pictures with a hole, and its mask, for inpainting
-  grayscale FOLDER        grey pictures and their colours, for colorization
-  labels FOLDER           class numbers to colours, or the reverse
+Tools that make pairs and write them to a new folder (--output DIR); all have --dry-run and --overwrite:
+  combine A B             join the pictures of two folders side by side
+  split FOLDER            cut side-by-side pictures into folders A and B
+  resize FOLDER           resize pictures to one size, with or without padding
+  edges FOLDER            draw the edges of photos
+  blank FOLDER            cut holes into pictures, with masks, for inpainting
+  grayscale FOLDER        make grey pictures, for colorization
+  labels FOLDER           convert class numbers to colours, or the reverse
 
-  {PROGRAM} data COMMAND --help
+  {PROGRAM} data COMMAND --help  show the options of a command
 """
 
 COMMANDS = {

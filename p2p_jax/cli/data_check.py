@@ -1,4 +1,4 @@
-"""`p2p-jax data check`: what is in a set of pairs, what is wrong with it, and how to train on it."""
+"""`p2p-jax data check`: shows what is in a set of pairs, what is wrong with it, and how to train on it."""
 
 import json
 from contextlib import nullcontext
@@ -21,7 +21,7 @@ from p2p_jax.errors import PROGRAM, UserError
 
 @dataclass(frozen=True)
 class CheckOptions:
-    """Read every picture of a folder or list of pairs, and say what is there, what is wrong, and how to train on it.
+    """Read every picture of a folder or list of pairs, and show what is there, what is wrong, and how to train on it.
 
     The exit code is 0 if training can start, with or without warnings, and 1 if a problem would stop it.
     """
@@ -32,20 +32,20 @@ class CheckOptions:
     """PNG to draw, with some of the pairs; it is replaced if it exists. By default data_check.png in the current folder, or
     beside the folder of pairs if the current folder lies in it."""
     pictures: int = 12
-    """Pairs on the PNG; 0 draws none."""
+    """Number of pairs on the PNG; 0 writes no PNG."""
     limit: int = 10
-    """Files that are named for each finding; the others are counted."""
+    """Largest number of files that are named for each finding; the others are only counted."""
     json: bool = False
     """Print everything as JSON instead of text."""
     threads: int | None = None
-    """Threads that read pictures; by default the number of CPU cores."""
+    """Number of threads that read pictures; by default the number of CPU cores."""
 
 
 def check(argv: list[str]) -> int:
     """Runs `p2p-jax data check`.
 
     Returns:
-        The exit code: 0, or 1 if a problem would stop a training.
+        The exit code: 0, or 1 if a problem would stop training.
 
     Raises:
         UserError: the command line is wrong, or there are no pairs.
@@ -86,7 +86,7 @@ def _print_text(options: CheckOptions, findings: Findings, sheet: Path | None) -
 
 
 def _choose_sheet(options: CheckOptions) -> Path:
-    """The path of the PNG, which is never among the pairs, where it would be taken for one.
+    """The path of the PNG. It never lies in the folder of pairs, where it would be taken for a picture.
 
     Raises:
         UserError: the given path lies in the folder of pairs.

@@ -1,4 +1,4 @@
-"""`p2p-jax data labels`: class numbers to the colours of a palette, or the reverse."""
+"""`p2p-jax data labels`: converts class numbers to the colours of a palette, or the reverse."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,15 +17,15 @@ class LabelsOptions:
     output: Output
     """Folder of the results; sub-folders are kept."""
     palette: tuple[str, ...]
-    """The colours of the classes: a file with a line R G B [name] for each, cmp, or colours such as '#0000de' '#ff0000' (a
-    shell needs the quotes)."""
+    """The colours of the classes: a file with a line R G B [name] for each, cmp (the CMP facades), or colours such as
+    '#0000de' '#ff0000' (a shell needs the quotes)."""
     config: Common = DEFAULT
     to_ids: bool = False
     """Convert colours to class numbers; every pixel gets the class of the nearest colour."""
     tolerance: float | None = None
     """For --to-ids: refuse a picture with a pixel further than this from every colour (0 to 442, in RGB)."""
     as_palette_png: bool = False
-    """Write PNGs with a palette, which hold numbers and colours."""
+    """Write PNGs with a palette, which hold both numbers and colours."""
 
 
 def labels(argv: list[str]) -> int:

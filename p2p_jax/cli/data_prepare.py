@@ -1,4 +1,4 @@
-"""`p2p-jax data prepare`: one of the paper's sets, or one's own pictures, as a set of tensorflow-datasets."""
+"""`p2p-jax data prepare`: prepares one of the paper's sets, or one's own pictures, as a set of tensorflow-datasets."""
 
 import shlex
 from collections.abc import Iterator
@@ -27,13 +27,13 @@ class PrepareOptions:
     archive: Path | None = None
     """The set's NAME.tar.gz, if you have it already; it is not changed."""
     mirror: str | None = None
-    """Address to download from instead: that of the archive, or of the folder that holds NAME.tar.gz."""
+    """Another address to download from: that of the archive, or of the folder that holds NAME.tar.gz."""
     sha256: str | None = None
     """Checksum that the archive must have."""
     keep_archive: bool = False
     """Keep the downloaded archive, in downloads/pix2pix in the data folder."""
     source: Annotated[Path | None, tyro.conf.arg(name="from")] = None
-    """Your own pictures instead: a folder or list, as for --data.path."""
+    """Prepare your own pictures from this folder or list, which is as for --data.path."""
     name: str | None = None
     """Name for the set of your own pictures: lower-case letters, digits and _."""
     data_dir: Path | None = None
@@ -81,8 +81,8 @@ def progress_bars(console: Console, address: str) -> Iterator[OnProgress]:
     """Shows one progress bar after the other: of bytes for downloading and reading, of pairs for writing.
 
     Args:
-        console: where they are shown.
-        address: of the download, which is announced.
+        console: where the bars are shown.
+        address: of the download, for a message.
     """
     labels = {"download": "downloading", "read": "reading the archive", "write": "preparing pairs"}
     bars: dict[str, tuple[Progress, Any]] = {}

@@ -1,4 +1,4 @@
-"""The tools `p2p-jax data NAME`: each command parses its options, calls its function in `data/tools`, prints the result."""
+"""The tools `p2p-jax data NAME`: each parses its options, calls its function in `data/tools`, and prints the result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,20 +21,20 @@ from p2p_jax.errors import PROGRAM
 
 Folder = Annotated[Path, tyro.conf.Positional]
 Output = Annotated[Path, tyro.conf.arg(aliases=["-o"])]
-# The parser knows the options of a field without a prefix by its name `config`.
+# The options of a field named `config` have no prefix, see `option_help.list_options`.
 Common = Annotated[Writing, tyro.conf.arg(name="")]
 
 
 @dataclass(frozen=True)
 class CombineOptions:
-    """Put the pictures of two folders side by side, those of the same name together, A at the left."""
+    """Put the pictures of two folders that have the same name side by side, A at the left."""
 
     a_folder: Folder
     """Pictures for the left halves."""
     b_folder: Folder
     """Pictures of the same names for the right halves."""
     output: Output
-    """Folder of the results; sub-folders are kept."""
+    """Folder of the results; it gets the same sub-folders."""
     config: Common = DEFAULT
     resize_b: bool = False
     """Resize B to the size of A where they differ."""
@@ -44,12 +44,12 @@ class CombineOptions:
 
 @dataclass(frozen=True)
 class SplitOptions:
-    """Cut side-by-side pictures into folders A and B; those of train, val and test into trainA, trainB and so on."""
+    """Cut side-by-side pictures into folders A and B; pictures in train, val and test into trainA, trainB and so on."""
 
     folder: Folder
     """Side-by-side pictures, in it or in train/, val/, test/."""
     output: Output
-    """Folder of the results; sub-folders are kept."""
+    """Folder of the results; it gets the same sub-folders."""
     config: Common = DEFAULT
     val_fraction: float = 0.0
     """Fraction of the pairs that is drawn at random for valA and valB."""
@@ -61,21 +61,21 @@ class SplitOptions:
 
 @dataclass(frozen=True)
 class ResizeOptions:
-    """Bring pictures to one size."""
+    """Resize pictures to one size."""
 
     folder: Folder
     """Pictures."""
     output: Output
-    """Folder of the results; sub-folders are kept."""
+    """Folder of the results; it gets the same sub-folders."""
     size: tuple[int, int]
     """Height and width in pixels."""
     config: Common = DEFAULT
     method: Method = "bicubic"
     """area is best for much smaller sizes; labels need nearest, which mixes no colours."""
     pad: bool = False
-    """Keep the ratio of the pictures, and pad them on two sides."""
+    """Keep the ratio of the pictures, and pad them evenly on two opposite sides."""
     fill: int | Literal["mirror"] = 0
-    """What --pad fills with: a brightness (or class number) from 0 to 255, or mirror for the mirrored picture."""
+    """Value of the padding: a brightness (or class number) from 0 to 255, or mirror for the mirrored picture."""
 
 
 @dataclass(frozen=True)
@@ -85,15 +85,15 @@ class EdgesOptions:
     folder: Folder
     """Photos."""
     output: Output
-    """Folder of the results; sub-folders are kept."""
+    """Folder of the results; it gets the same sub-folders."""
     config: Common = DEFAULT
     low: float = 12.0
-    """A line ends where its contrast is lower; in levels of 255."""
+    """A line ends where its contrast falls below this value, on a scale of 0 to 255."""
     high: float = 30.0
-    """A line must reach this contrast somewhere; in levels of 255. Larger values give fewer lines."""
+    """A line must reach this contrast somewhere, on a scale of 0 to 255. Larger values draw fewer lines."""
     sigma: float = 1.5
-    """Blur before the edges are found, in pixels. Larger values give smoother lines and less detail; large photos need
-    more."""
+    """Blur before the edges are found, in pixels. Larger values draw smoother lines and less detail; large photos need
+    larger values."""
     shortest: int = 12
     """Smallest number of pixels of a line."""
     thickness: int = 1
@@ -111,10 +111,10 @@ class BlankOptions:
     folder: Folder
     """Pictures."""
     output: Output
-    """Folder of the results; sub-folders are kept."""
+    """Folder of the results; it gets the same sub-folders."""
     config: Common = DEFAULT
     shape: Shape = "rectangle"
-    """rectangle: in the middle; random-rectangle: anywhere; strokes: of a thick brush."""
+    """Shape of the hole. rectangle: in the middle; random-rectangle: anywhere; strokes: of a thick brush."""
     share: float = 0.25
     """Fraction of the picture's area that is blanked."""
     fill: int = 128
@@ -130,7 +130,7 @@ class GrayscaleOptions:
     folder: Folder
     """Pictures in colour."""
     output: Output
-    """Folder of the results; sub-folders are kept."""
+    """Folder of the results; it gets the same sub-folders."""
     config: Common = DEFAULT
     pairs: bool = False
     """Write both side by side instead of into folders A and B."""
@@ -140,9 +140,9 @@ def run_tool(options: Any, argv: list[str], name: str, doing: str, tool: Callabl
     """Parses the command line of a tool, runs it with a progress bar, and prints its result.
 
     Args:
-        options: its dataclass of options.
+        options: the dataclass of its options.
         argv: the words after the command.
-        name: of the command.
+        name: of the tool.
         doing: label of the progress bar.
         tool: called with the parsed options and `on_progress`.
     """

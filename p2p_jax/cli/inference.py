@@ -72,7 +72,7 @@ def evaluate(argv: list[str]) -> int:
     from p2p_jax.training.messages import print_figures
 
     console = open_console()
-    stopped = "Stopped; " + ("the same command resumes." if options.partial else "with --partial FOLDER it could resume.")
+    stopped = "Stopped; " + ("the same command resumes." if options.partial else "add --partial FOLDER to allow resuming.")
     with ended_by_sigterm(stopped), progress_bar(console) as progress:
         task = progress.add_task("evaluating", total=None)
         figures = runs.evaluate(

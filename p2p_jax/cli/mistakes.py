@@ -1,4 +1,4 @@
-"""What an error says to the user, and the exit code it ends the program with."""
+"""The message that the user sees for an error, and the exit code of the program."""
 
 import errno
 import os
@@ -12,15 +12,15 @@ from p2p_jax.experiment import IS_EXPERIMENT
 from p2p_jax.workdir.disk import explain
 
 OF_PATHS = (errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EROFS, errno.EISDIR)
-"""Numbers of the errors that a path of the user's causes."""
+"""Numbers of the errors that a path given by the user causes."""
 
 
 def explain_error(error: Exception) -> tuple[str, int]:
     """The sentence for an error, and the exit code.
 
-    - A mistake of the user is told in its own words, with the line of the experiment file where it comes out of one.
-    - Any other error out of an experiment file shows its traceback from that file on.
-    - All the rest are mistakes of the program: they show the whole traceback and ask for a report.
+    - A `UserError` shows its own message, after the line of the experiment file if it was raised there.
+    - Any other error that was raised in an experiment file shows its traceback from that file on.
+    - All other errors are mistakes of the program: they show the complete traceback and ask for a report.
 
     Args:
         error: with its traceback.
@@ -37,7 +37,7 @@ def explain_error(error: Exception) -> tuple[str, int]:
     if isinstance(error, OSError) and error.errno in OF_PATHS:
         reason = str(error.strerror).lower()
         return (
-            f"{error.filename} cannot be written or read ({reason}): give another, or change its permissions.",
+            f"{error.filename} cannot be written or read ({reason}): give another path, or change its permissions.",
             USAGE_ERROR,
         )
     frame = _find_experiment_frame(error.__traceback__)
@@ -54,7 +54,7 @@ def explain_error(error: Exception) -> tuple[str, int]:
 
 
 def _find_experiment_frame(trace: TracebackType | None) -> TracebackType | None:
-    """The innermost part of a traceback that begins in an experiment file of the user's."""
+    """The part of a traceback that begins at its last line in an experiment file of the user; None if there is none."""
     found = None
     while trace is not None:
         if IS_EXPERIMENT in trace.tb_frame.f_globals:

@@ -25,8 +25,8 @@ class Option(NamedTuple):
     Attributes:
         name: such as "--data.path"; a positional argument in capitals, such as "WORKDIR".
         other_names: such as "-o", or the name that turns a flag off.
-        values: what it takes, such as "INT INT" or "a|b"; empty for a flag.
-        default: of its value; `dataclasses.MISSING` where one must be given.
+        values: the values that it accepts, such as "INT INT" or "a|b"; empty for a flag.
+        default: the default value; `dataclasses.MISSING` if the option is required.
         description: from the docstring of the field.
         group: the dotted name of the part of the config that it belongs to, or "".
     """
@@ -72,7 +72,7 @@ def list_options(cls: Any, default: Any = None, group: str = "") -> Iterator[Opt
 
 
 def describe_values(hint: Any) -> str:
-    """What an option of a type takes, in the notation of usage lines.
+    """Describes the values that an option of a type accepts, in the notation of usage lines.
 
     >>> describe_values(int | tuple[int, int] | None)
     'INT | INT INT'
@@ -88,12 +88,12 @@ def describe_values(hint: Any) -> str:
 
 
 def format_options(options: Iterable[Option]) -> str:
-    """The options in lines for the terminal, each with its description below, under the headings of their groups."""
+    """Formats options for the terminal, each with its description below, under the headings of their groups."""
     width, lines, group = min(WIDTH, shutil.get_terminal_size().columns), [], ""
     for option in options:
         if option.group != group:
             group = option.group
-            lines.append(f"\n{group}:")
+            lines.append(f"\n{group or 'general'}:")
         names = ", ".join((option.name, *option.other_names))
         lines.append(f"  {names} {option.values}".rstrip())
         described = " ".join(filter(None, (option.description, _describe_default(option))))
@@ -112,7 +112,7 @@ def format_usage(cls: Any, program: str) -> str:
 
 
 def format_help(cls: Any, program: str) -> str:
-    """The whole help of a command: usage, what it does, and every option."""
+    """The complete help of a command: usage, what it does, and every option."""
     about = textwrap.fill(
         " ".join(inspect.cleandoc(cls.__doc__ or "").split()), min(WIDTH, shutil.get_terminal_size().columns)
     )
@@ -145,7 +145,7 @@ def _unwrap(hint: Any) -> tuple[Any, tuple[Any, ...]]:
 
 @cache
 def _describe_fields(cls: type) -> dict[str, str]:
-    """The docstring below each field of a dataclass, in one line; those of its bases, too."""
+    """The docstring below each field of a dataclass and its bases, in one line."""
     found: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         try:

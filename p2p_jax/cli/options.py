@@ -23,30 +23,30 @@ class RunOptions:
     """The options of `train` that are not part of the config."""
 
     workdir: Path = Path("runs")
-    """Folder of the run, or its URL in a bucket. If it holds the run already, the same command resumes it."""
+    """Folder of the run, or its URL in a bucket. If it holds a run already, the command resumes this run."""
     device: Device = "auto"
-    """What to train on; auto takes a TPU or a GPU where JAX finds one."""
+    """What to train on; auto uses a TPU or a GPU if JAX finds one."""
     overwrite: bool = False
-    """Start over: remove the run in the workdir first."""
+    """Start again: remove the run in the workdir first."""
     accept_changed_data: bool = False
     """Resume although the pictures have changed since the run was started."""
     init_from: Path | None = None
     """Fine-tune: start from the networks of the run in this workdir, with their architecture and picture size."""
     preset: Preset | None = None
-    """Settings of one of the four original implementations. Options that are typed beside it win."""
+    """Settings of one of the four implementations of pix2pix. Other options of the command take precedence."""
     profile: bool = False
     """Record a JAX profile of a few steps into WORKDIR/profile."""
     trust: bool = False
     """Run the experiment file in the workdir although somebody else put it there."""
     show_config: bool = False
-    """Print the config of the run, changed settings first, and end."""
+    """Print the config of the run, changed settings first, and exit."""
     distributed: Distributed = Distributed()
     """Several processes on one run."""
 
 
 @dataclass(frozen=True)
 class TypedLength:
-    """The length that was typed, which replaces the default whichever unit that has."""
+    """The length given on the command line. It replaces the default length, even one in the other unit."""
 
     steps: int | None = None
     epochs: int | None = None
@@ -71,7 +71,7 @@ class PresetOption:
     """The preset of an experiment's config."""
 
     preset: Preset | None = None
-    """Settings of one of the four original implementations. Options that are typed beside it win."""
+    """Settings of one of the four implementations of pix2pix. Other options of the command take precedence."""
 
 
 def summary_options(name: str, config: Any) -> type:
@@ -92,7 +92,7 @@ def flat(config: Any) -> Any:
 
 @dataclass(frozen=True)
 class TranslateOptions:
-    """Translate pictures with a trained run. No option of the training has to be repeated."""
+    """Translate pictures with a trained run. The options of the training need not be given again."""
 
     workdir: Annotated[Path, tyro.conf.Positional]
     """Folder of the run, or its URL in a bucket."""
@@ -104,19 +104,19 @@ class TranslateOptions:
     """picture: batch norm uses each picture's own statistics, no dropout; running: it uses the running statistics of
     training, no dropout; reference: each picture's own statistics and dropout, as the PyTorch original tests by default."""
     native: bool = False
-    """Keep the scale of the pictures; the default for imported networks."""
+    """Keep the scale of the pictures. This is the default for imported networks."""
     resized: bool = False
-    """Resize the pictures to the size of training and back; the default for all other networks."""
+    """Resize the pictures to the size of training, and the results back. This is the default for all other networks."""
     checkpoint: str = "latest"
     """latest, best, or a step number."""
     batch_size: int = 8
-    """Pictures that are translated at once."""
+    """Number of pictures that are translated at once."""
     format: Literal["png", "jpg", "webp", "tiff", "npy"] | None = None
     """Format of the results. By default png, or tiff for real numbers and for more than 4 channels."""
     seed: int = 0
     """Seed of the dropout in mode reference."""
     skip_existing: bool = False
-    """Skip pictures whose results exist already: resumes a stopped command."""
+    """Skip pictures whose results exist already, to resume a stopped command."""
     trust: bool = False
     """Run the experiment file in the workdir although somebody else put it there."""
     distributed: Distributed = field(default_factory=Distributed)
@@ -133,7 +133,7 @@ class EvaluateOptions:
     split: Literal["train", "val", "test"] | None = None
     """Split to measure. By default the first that exists of test, val and train."""
     mode: Literal["picture", "running", "reference"] = "picture"
-    """As for translate."""
+    """How batch norm and dropout work, as for p2p-jax translate."""
     checkpoint: str = "latest"
     """latest, best, or a step number."""
     data_path: Path | None = None
@@ -171,11 +171,12 @@ class ImportTorchOptions:
     workdir: Path
     """Folder to make, or its URL in a bucket."""
     direction: Literal["AtoB", "BtoA"] = "AtoB"
-    """Direction that the networks were trained in; for evaluation and fine-tuning."""
+    """Direction in which the networks were trained; needed for evaluation and fine-tuning."""
     image_size: int | None = None
-    """Pixels a side that the networks were trained at. By default 256, or 128 for a unet of 7 levels."""
+    """Pixels a side of the training pictures. By default 256, or 128 for a unet of 7 levels."""
     dropout: float = 0.5
-    """Dropout rate in training and in mode reference, which the files do not hold (0 if trained with --no_dropout)."""
+    """Dropout rate for training and for mode reference. The files do not hold it; give 0 if the networks were trained with
+    --no_dropout."""
     overwrite: bool = False
     """Remove the run in the workdir first."""
 

@@ -27,11 +27,11 @@ def parse(options: Any, argv: list[str], program: str) -> Any:
     Args:
         options: a dataclass whose fields are the options.
         argv: the words after the command.
-        program: the command as messages name it.
+        program: the command's name, for messages.
 
     Raises:
         UserError: an option is unknown, missing, or has a wrong value.
-        SystemExit: the help was asked for, and has been printed.
+        SystemExit: help was asked for, and has been printed.
     """
     if asks_for_help(argv):
         print(format_help(options, program), end="")
@@ -43,7 +43,7 @@ def parse(options: Any, argv: list[str], program: str) -> Any:
 
 
 def parse_first(options: Any, argv: list[str], program: str) -> Any:
-    """Parses some options of a command line, which decide what the others are; words that belong to others are ignored.
+    """Parses only some options of a command line, on which the other options depend; all other words are ignored.
 
     Raises:
         UserError: one of these options has a wrong value.
@@ -72,8 +72,8 @@ def _explain(printed: str, known: list[Option], argv: list[str], program: str) -
         given = f"{option.name} was given {' '.join(typed) or 'no value'}"
         if "|" in option.values and " " not in option.values:
             choices = option.values.split("|")
-            return f"{given}: it is one of {', '.join(choices)}{suggest(typed[0], choices) if typed else ''}"
-        return f"{given}: it takes {_in_words(option.values)}; see {program} --help."
+            return f"{given}: it must be one of {', '.join(choices)}{suggest(typed[0], choices) if typed else ''}"
+        return f"{given}: it accepts {_in_words(option.values)}; see {program} --help."
     if "Missing from" in text or "equired" in text:
         needed = [each for each in known if each.default is dataclasses.MISSING]
         positional = [each for each in needed if not each.name.startswith("-")]

@@ -1,4 +1,4 @@
-"""The command `p2p-jax`. Every sub-command imports what it needs when it runs, so that help answers at once."""
+"""The command `p2p-jax`. Every sub-command imports its modules only when it runs, so that help appears at once."""
 
 import atexit
 import gc
@@ -27,14 +27,14 @@ HELP = """usage: p2p-jax COMMAND ...
 
 Image-to-image translation with conditional GANs (pix2pix) in JAX.
 
-  train NAME|FILE.py      train a translator, or resume a run (--workdir DIR)
+  train NAME|FILE.py      train networks on pairs of pictures, or resume a run (--workdir DIR)
   translate WORKDIR IN…   translate pictures or folders (--output DIR)
   evaluate WORKDIR        measure L1, PSNR and SSIM on a split, beside two baselines
   report WORKDIR          write the report of a run again
   summary NAME|FILE.py    show the layers, shapes and parameters of an experiment's networks
   data COMMAND            prepare, check and make data sets: p2p-jax data --help
   import-torch FILE.pth…  make a workdir from checkpoints of the PyTorch original (--workdir DIR)
-  export-torch WORKDIR    write the networks of a run as such checkpoints (--output DIR)
+  export-torch WORKDIR    write the networks of a run as checkpoints of the PyTorch original (--output DIR)
 
   p2p-jax COMMAND --help  show the options of a command
   --version               show the version of p2p-jax and of the packages it runs on
@@ -42,7 +42,11 @@ Image-to-image translation with conditional GANs (pix2pix) in JAX.
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs a command and returns its exit code: 0 done, 1 training failed, 2 wrong input, 75 and 130 interrupted."""
+    """Runs a command and returns its exit code.
+
+    The codes are 0: done, 1: training failed or `data check` found a problem, 2: wrong input, 70: a mistake of the program,
+    75 and 130: interrupted.
+    """
     argv = sys.argv[1:] if argv is None else argv
     known: dict[str, Callable[[list[str]], int]] = {
         "train": train.train, "translate": inference.translate, "evaluate": inference.evaluate,
@@ -71,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
 def _find_commands() -> dict[str, EntryPoint]:
     """Commands that installed packages register in the entry-point group `p2p_jax.commands`, by name.
 
-    Each is a function `(argv) -> exit code`.
+    Each entry point is a function `(argv) -> exit code`.
     """
     return {entry.name: entry for entry in entry_points(group=COMMANDS)}
 
@@ -109,22 +113,22 @@ def run_command(command: Callable[[list[str]], int], argv: list[str], program: s
 
 
 def run_experiment(name: str) -> None:
-    """What `python -m experiments.NAME` does: the same as `p2p-jax train NAME`."""
+    """Runs `p2p-jax train NAME`, for `python -m experiments.NAME`, and ends the process."""
     sys.exit(main(["train", name, *sys.argv[1:]]))
 
 
 def _complain(sentence: str, code: int = USAGE_ERROR, *, program: str = PROGRAM) -> int:
-    """Says what is wrong, on stderr, and returns the exit code."""
+    """Prints a message on stderr, and returns the exit code."""
     print(f"{program}: {sentence}", file=sys.stderr)
     return code
 
 
 def _silence_libraries() -> None:
-    """Silences what libraries tell of a failure beside the exception itself, which reaches us, some from own threads."""
+    """Silences the messages of libraries about a failure that they also raise as an exception; some come from threads."""
     for name in ("absl", "asyncio", "gcsfs", "tifffile"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
-    # What tensorstore still does when a save has failed reaches one of these, depending on the thread.
+    # After a failed save tensorstore raises this error later; depending on the thread it reaches one of these two hooks.
     late = "Event loop is closed"
 
     def on_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -139,7 +143,10 @@ def _silence_libraries() -> None:
 
 
 def _collect_garbage_rarely() -> None:
-    """Importing and tracing create many lasting objects; scanning them often, and at exit, takes half a second."""
+    """Makes Python's garbage collection rare.
+
+    Importing and tracing create many lasting objects; scanning them often, and at exit, takes half a second.
+    """
     gc.set_threshold(100_000, 10, 10)
     atexit.register(gc.freeze)
 

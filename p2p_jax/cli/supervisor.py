@@ -1,7 +1,7 @@
 """The parent of a distributed worker: it reports why the worker ended, in a sentence and an exit code.
 
-When a process is lost, JAX ends the others by SIGABRT, and no handler in Python runs. So a child does the work, and this
-parent, which imports no JAX, stays to report.
+When a process is lost, JAX ends the others by SIGABRT, and no handler in Python runs. So a child process does the work, and
+this parent, which imports no JAX, waits for it and reports.
 """
 
 import os
@@ -34,14 +34,14 @@ CHILD = "from p2p_jax.cli.child import run_child; run_child()"
 def supervise(argv: list[str], program: str) -> int:
     """Runs `p2p-jax` in a child and returns its exit code, or 75 where another process was lost.
 
-    Ctrl-C and SIGTERM are passed on to the child, which saves and ends.
+    Ctrl-C and SIGTERM are forwarded to the child, which saves and ends.
 
     Args:
         argv: the command line.
         program: the name that messages begin with.
     """
     environment = os.environ | {PARENT: str(os.getpid())}
-    # In a process group of its own: Ctrl-C in a terminal reaches only this process, which passes it on once.
+    # The child has its own process group, so Ctrl-C in a terminal reaches only this process, which forwards it once.
     own_group: dict[str, Any] = {"process_group": 0} if os.name == "posix" else {}
     child = subprocess.Popen([sys.executable, "-c", CHILD, *argv], env=environment, **own_group)
 

@@ -1,1 +1,1 @@
-"""Evaluation: metrics, figures of a split, sample grids, and the report."""
+"""Evaluation: metrics, their means over a split, sample grids, and the report."""

@@ -33,8 +33,8 @@ class Figures(NamedTuple):
         split: "train", "val" or "test".
         pairs: number of pairs that were measured.
         replaced: number of unreadable pairs among them, which other pairs replaced.
-        scores: by the names "translator", "input itself" and "mean training target": mean L1 (in the scale [-1, 1]), PSNR
-            (dB) and SSIM (at most 1) over all pairs.
+        scores: for "translator", "input itself" and "mean training target" the mean L1 (in the scale [-1, 1]), PSNR (dB)
+            and SSIM (at most 1) over all pairs.
     """
 
     step: int
@@ -44,22 +44,22 @@ class Figures(NamedTuple):
     scores: dict[str, Scores]
 
     def as_json(self) -> dict[str, Any]:
-        """The figures as `report/figures.json` and `evaluate --json` hold them."""
+        """The figures in the form of `report/figures.json` and `evaluate --json`."""
         return {
             "step": self.step, "split": self.split, "pairs": self.pairs, "replaced": self.replaced, "figures": self.scores,
         }  # fmt: skip
 
 
 Translate = Callable[[np.ndarray], np.ndarray | jax.Array]
-"""Stored values of inputs (n, h, w, c) to those of outputs (n, h, w, c')."""
+"""A function from stored values of inputs (n, h, w, c) to those of outputs (n, h, w, c')."""
 
 Predictor = Callable[[np.ndarray], Any]
-"""Stored values of inputs (n, h, w, c) to outputs on the scale 0 to 255 (n, h, w, c')."""
+"""A function from stored values of inputs (n, h, w, c) to outputs on the scale 0 to 255 (n, h, w, c')."""
 
 METRICS = ("l1", "psnr", "ssim")
 
 MAX_PSNR = 100.0
-"""Decibels that count for a picture equal to its target, whose PSNR is infinite."""
+"""Upper limit of a picture's PSNR in decibels, as the PSNR of a picture equal to its target is infinite."""
 
 
 @jax.jit
@@ -75,7 +75,7 @@ def score(
     Args:
         pairs: of the split.
         translate: the translator.
-        fit: how pictures get their size.
+        fit: how pictures are brought to size.
         target: options of the target side.
         count: number of pairs; by default all.
         batch_size: pairs per call of the translator; changes the results only by rounding.
@@ -112,17 +112,19 @@ def add_scores(
     batch_size: int = 8,
     on_done: Callable[[int], object] = lambda done: None,
 ) -> None:
-    """Adds the metrics of several predictors to partial sums, from the first pair on that these lack. Pairs are read once.
+    """Adds the metrics of several predictors to partial sums, from the first pair on that is not in the sums yet.
+
+    Each pair is read once for all predictors.
 
     Args:
-        partial: sums of shape (predictors, metrics); changed.
+        partial: sums of shape (predictors, metrics); changed in place.
         pairs: of the split.
         indices: of the pairs to measure.
         predictors: to compare with the targets.
-        fit: how pictures get their size.
+        fit: how pictures are brought to size.
         target: options of the target side.
         batch_size: pairs per call of a predictor.
-        on_done: called with the number of pairs that are measured.
+        on_done: called with the number of pairs that are in the sums.
     """
     for batch, real in batches_of(pairs, fit, indices[partial.done :], batch_size):
         targets = to_255(target, jnp.asarray(batch["target"]))
@@ -140,7 +142,7 @@ def add_scores(
 
 
 def batches_of(pairs: Pairs, fit: Fit, indices: range, batch_size: int) -> Iterator[tuple[Example, int]]:
-    """Yields pairs in batches of one size, with the number of real pairs in each: the last one is padded with copies."""
+    """Yields (batch, number of real pairs in it). All batches have one size: the last one is padded with copies."""
     batch_size = batch_size if fit.fixed else 1
     for start in range(0, len(indices), batch_size):
         chosen = list(indices[start : start + batch_size])
@@ -151,7 +153,7 @@ def batches_of(pairs: Pairs, fit: Fit, indices: range, batch_size: int) -> Itera
 def translate_all(translate: Translate, examples: Sequence[Example], *, batch_size: int = 8) -> list[Any]:
     """Translates the inputs of some examples, in batches if they have one size, otherwise one by one.
 
-    The last batch is padded with copies, so that the program compiled for `score` is used again.
+    The last batch is padded with copies, so that the program compiled for `score` can be used again.
     """
     inputs = [example["input"] for example in examples]
     if len({picture.shape for picture in inputs}) > 1:
@@ -214,7 +216,7 @@ def choose_split(splits: dict[str, Any], split: str | None, path: str) -> str:
 
 
 def sample_split(splits: dict[str, Any]) -> str:
-    """The split whose first pairs are shown during training: val, or train if there is no val."""
+    """The split whose first pairs the sample grids show during training: val, or train if there is no val."""
     return "val" if "val" in splits else "train"
 
 
@@ -230,15 +232,15 @@ def evaluate_translator(
 ) -> Figures:
     """Evaluates a translator and both baselines on a split of an experiment's data, at the picture size of training.
 
-    Of several processes each measures a part of the pairs, and every process has to call this function.
+    With several processes, each measures some of the pairs, and every process must call this function.
 
     Args:
         config: of the experiment.
         translate: the translator.
         split: "train", "val" or "test"; by default the first that exists of test, val and train.
-        step: of the checkpoint that the translator is from.
+        step: of the checkpoint from which the translator was loaded.
         partial: folder for partial sums, from which the same evaluation resumes; it is empty at the end.
-        identity: of the translator, as JSON; partial sums of another one are not used.
+        identity: of the translator, as JSON; partial sums of another translator are not used.
         on_done: called with the number of pairs that this process has measured, and the number that it has to measure.
 
     Returns:
@@ -260,7 +262,7 @@ def evaluate_translator(
     add_scores(sums, pairs, indices, [*predictors.values()], fit, target, on_done=report_done)
     means = processes.sum_over_processes(sums.sums) / pairs.count()
     replaced = int(processes.sum_over_processes(np.array([len(sums.replaced)], np.float64))[0])
-    sums.remove()  # only now, because all processes have ended their part
+    sums.remove()  # only now, when all processes have finished
     scores = {name: _as_scores(row) for name, row in zip(predictors, means, strict=True)}
     return Figures(step, split, pairs.count(), replaced, scores)
 
@@ -269,7 +271,8 @@ def remark(figures: Figures) -> str:
     """Explains how to read the figures."""
     replaced = f" ({figures.replaced} of them unreadable and replaced by others)" if figures.replaced else ""
     return (
-        f"Over {figures.pairs} pairs of the split '{figures.split}'{replaced}. L1 is in the scale [-1, 1], lower is "
-        "better; PSNR (dB) and SSIM, higher is better. Where the input does not determine the colours of the target "
-        "(labels to photos), L1 and PSNR hardly separate a translator from the mean picture: rely on SSIM and on your eyes."
+        f"Means over {figures.pairs} pairs of the split '{figures.split}'{replaced}. For L1 (in the scale [-1, 1]) lower "
+        "is better; for PSNR (dB) and SSIM higher is better. If the input does not determine the colours of the target "
+        "(labels to photos), L1 and PSNR hardly distinguish a translator from the mean picture: rely on SSIM and on your "
+        "eyes."
     )

@@ -1,4 +1,4 @@
-"""Metrics of the distance between pictures and their targets, on the scale 0 to 255; one number per picture."""
+"""Metrics that compare pictures with their targets, on the scale 0 to 255; each returns one number per picture."""
 
 import jax.numpy as jnp
 from jax import Array

@@ -21,7 +21,7 @@ class PartialSums:
     Attributes:
         done: number of pairs in the sums.
         sums: float64.
-        replaced: indices of the pairs among them that could not be read.
+        replaced: indices of those pairs that could not be read and were replaced.
     """
 
     def __init__(self, shape: tuple[int, ...], folder: Path | None = None, key: Any = None):
@@ -64,6 +64,6 @@ class PartialSums:
         self.saved_at = time.monotonic()
 
     def remove(self) -> None:
-        """Removes the file, once the sums are used."""
+        """Removes the file after the sums were used."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)

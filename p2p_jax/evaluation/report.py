@@ -23,7 +23,7 @@ from p2p_jax.workdir.disk import atomic_write
 from p2p_jax.workdir.metrics_file import read_rows, time_fractions
 from p2p_jax.workdir.record import read_record
 
-SHOWN = 12  # pictures of the split that the page shows
+SHOWN = 12  # number of pairs of the split that the page shows
 
 
 CURVES = {
@@ -50,13 +50,13 @@ def write_report(
 ) -> tuple[Path, evaluate.Figures]:
     """Evaluates a run and writes WORKDIR/report: index.html, curves.png, test.png and figures.json.
 
-    Of several processes all evaluate, and the first one writes.
+    With several processes, all evaluate and the first one writes.
 
     Args:
         workdir: of the run.
         experiment: with its resolved config.
         translate: the translator.
-        step: of the checkpoint that the translator is from.
+        step: of the checkpoint from which the translator was loaded.
 
     Returns:
         the path of the page, and the figures.
@@ -157,7 +157,11 @@ def _figures_table(figures: evaluate.Figures) -> str:
 def _time_table(rows: list[dict[str, float]]) -> list[str]:
     percentages = {name: f"{100 * fraction:.1f} %" for name, fraction in time_fractions(rows).items()}
     minutes = sum(row.get("seconds", 0.0) for row in rows) / 60
-    return ["<h2>Where the time went</h2>", _table(percentages), f"<p>Of {minutes:.1f} minutes.</p>"] if percentages else []
+    return (
+        ["<h2>Where the time went</h2>", _table(percentages), f"<p>Total: {minutes:.1f} minutes.</p>"]
+        if percentages
+        else []
+    )
 
 
 def _skipped_batches(rows: list[dict[str, float]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Figures and the report of a run that is stored in a workdir."""
+"""Evaluates the run in a workdir, and writes its report."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,7 +29,7 @@ def evaluate(
 ) -> Figures:
     """Measures a trained run on a split of its data, beside two baselines that need no training.
 
-    Of several processes each measures some of the pairs, and all must call this.
+    With several processes, each measures some of the pairs, and every process must call this function.
 
     Args:
         workdir: of the run; a folder, or its URL in a bucket.
@@ -39,7 +39,7 @@ def evaluate(
         data_path: where the pictures are now, if they were moved.
         partial: folder for partial results, from which the same evaluation resumes; it is empty once all is done.
         trust: run the experiment file in the workdir although somebody else put it there.
-        build: `(config) -> Pix2Pix` of a run that was trained from Python with a `build` of its own.
+        build: the function `(config) -> Pix2Pix` that was given to `train`, if the run was trained from Python with one.
         on_done: called with the number of pairs that this process has measured, and the number that it has to measure.
 
     Returns:
@@ -86,7 +86,7 @@ def report(
         checkpoint_step: "latest", "best" or a step number.
         data_path: where the pictures are now, if they were moved.
         trust: run the experiment file in the workdir although somebody else put it there.
-        build: `(config) -> Pix2Pix` of a run that was trained from Python with a `build` of its own.
+        build: the function `(config) -> Pix2Pix` that was given to `train`, if the run was trained from Python with one.
 
     Returns:
         the path of the page. For a bucket it is a path inside the local copy, whose files have been uploaded.
@@ -106,12 +106,12 @@ def report(
 
 
 def find_data(experiment: Experiment, workdir: Path, data_path: str | Path | None) -> Experiment:
-    """The experiment of a workdir, with its pictures where they are now.
+    """The experiment of a workdir, with the current place of its pictures.
 
     Args:
-        experiment: as it is stored.
-        workdir: that it is stored in, for messages.
-        data_path: the new place of the pictures, or None where they were not moved.
+        experiment: as stored in the workdir.
+        workdir: the workdir, for messages.
+        data_path: the new place of the pictures, or None if they were not moved.
 
     Raises:
         UserError: the run was imported without data, and no path is given.

@@ -20,11 +20,11 @@ Columns = dict[str, Sequence[np.ndarray]]
 
 
 def sample_columns(examples: Sequence[Example], outputs: Sequence[ArrayLike], data: Data) -> Columns:
-    """The columns of a grid: input, output and target; a side of several pictures gives several columns.
+    """The columns of a grid: input, output and target; a side of several pictures has several columns.
 
     Args:
         examples: stored values of some pairs.
-        outputs: of the translator for their inputs, stored values.
+        outputs: the translator's outputs for their inputs, stored values.
         data: options of both sides.
     """
     return {
@@ -43,7 +43,7 @@ def make_grid(columns: Columns, *, scale: int = 1) -> Image.Image:
     """Makes one picture of several columns of pictures, with a title above each column.
 
     Args:
-        columns: the pictures; a cell is as large as the largest one.
+        columns: the pictures; every cell is as large as the largest picture.
         scale: integer factor of enlargement, without smoothing.
 
     Returns:

@@ -1,1 +1,1 @@
-"""Inference: a trained generator as a function of pictures, and over files."""
+"""Inference: translates arrays and files with a trained generator."""

@@ -36,13 +36,13 @@ def make_translate(
 
     Args:
         generator: the network.
-        mode: "picture" and "running": no dropout (which statistics are used is the network's own matter); "reference":
-            dropout as in training, each picture with a key of its own, and truncation to whole numbers.
-        input, target: what both sides are.
+        mode: "picture" and "running": no dropout (the network itself decides which statistics it uses); "reference":
+            dropout as in training, with another key for each picture, and truncation to whole numbers.
+        input, target: the options of both sides.
 
     Returns:
-        a function of params, state, a key and pictures: stored values (see `data.sides`) of inputs (n, h, w, c) to those
-        of targets (n, h, w, c'), uint8 where nothing else was said.
+        a function of params, state, a key and pictures. It converts stored values (see `data.sides`) of inputs
+        (n, h, w, c) to those of targets (n, h, w, c'); both are uint8 by default.
     """
 
     def one(params: Any, state: Any, key: Array, picture: Array) -> Array:
@@ -64,7 +64,7 @@ class Translator:
     Attributes:
         params, state: of the generator.
         apply: `(params, state, key, pictures) -> pictures`, jitted.
-        data: the kinds of pictures on both sides.
+        data: the options of the data, with the kinds of pictures on both sides.
         fit: how pictures are resized.
         step: of the checkpoint.
         native_by_default: whether files are translated at their own scale unless the caller chooses.
@@ -88,15 +88,15 @@ class Translator:
         """Translates pictures at the size they have.
 
         Args:
-            pictures: (n, h, w, c) or (h, w, c), stored values: uint8, of deeper sides uint16 or float32; of a one-hot
-                side the numbers of the classes, c 1.
+            pictures: (n, h, w, c) or (h, w, c), stored values: uint8, or uint16 or float32 for deeper sides; for a one-hot
+                side the class numbers, with c = 1.
             seed: of the dropout in mode "reference"; unused in the others.
 
         Returns:
-            stored values of the target, the same axes.
+            stored values of the target, with the same number of axes.
 
         Raises:
-            UserError: wrong dtype, number of axes or channels, or a size that the network cannot take.
+            UserError: wrong dtype, number of axes or channels, or a size that the network does not accept.
         """
         pictures, dtype, channels = np.asarray(pictures), np.dtype(DTYPES[self.data.input.depth]), self.input_channels
         if pictures.dtype != dtype or pictures.ndim not in (3, 4) or pictures.shape[-1] != channels:
@@ -110,10 +110,12 @@ class Translator:
         return made[0] if single else made
 
     def native(self, picture: np.ndarray, *, seed: int = 0) -> np.ndarray:
-        """Translates one picture (h, w, c) at its own scale: mirrors it to a size that the network takes, then crops.
+        """Translates one picture (h, w, c) at its own scale.
+
+        The picture is padded, by mirroring, to a size that the network accepts, and the result is cropped to its size.
 
         Raises:
-            UserError: as for calling it, or no multiple up to 4096 pixels suits the network.
+            UserError: as for `__call__`, or no multiple up to 4096 pixels suits the network.
         """
         height, width = picture.shape[:2]
         multiple = self._find_multiple(height, width)
@@ -122,13 +124,13 @@ class Translator:
         return made[:height, :width]
 
     def _find_multiple(self, height: int, width: int) -> int:
-        """The smallest power of two to whose multiples a picture must be padded so that the network keeps its size."""
+        """The smallest power of two such that the network keeps the size of a picture padded to multiples of it."""
         if (height, width) not in self._multiples:
             multiple = 1
             while not self._fits(height + -height % multiple, width + -width % multiple):
                 multiple *= 2
                 if multiple > LARGEST_MULTIPLE:
-                    raise UserError(f"the network takes no picture of about {height} x {width} pixels.")
+                    raise UserError(f"the network accepts no size near {height} x {width} pixels: resize the picture.")
             self._multiples[height, width] = multiple
         return self._multiples[height, width]
 
@@ -158,7 +160,7 @@ def load(
             deterministic; "running": the running statistics of training, no dropout (the PyTorch original's `--eval`);
             "reference": the statistics of each picture, with dropout, as the PyTorch original tests by default.
         trust: run the experiment file in the workdir although somebody else put it there.
-        build: `(config) -> Pix2Pix` of a run that was trained from Python with a `build` of its own.
+        build: the function `(config) -> Pix2Pix` that was given to `train`, if the run was trained from Python with one.
 
     Raises:
         UserError: the folder is no workdir, has no such checkpoint, or holds code that is not trusted, or there is no such
@@ -172,7 +174,7 @@ def load(
         (1, 16, 16, 3)
     """
     if mode not in get_args(Mode):
-        raise UserError(f"the mode {mode} was given: it is one of {', '.join(get_args(Mode))}.")
+        raise UserError(f"the mode {mode} was given: it must be one of {', '.join(get_args(Mode))}.")
     with local_folder(workdir) as folder:
         found = load_experiment(folder, trust=trust, build=build)
         config = found.config

@@ -1,4 +1,4 @@
-"""Translating files: finds them, resizes them, translates them, and writes the results at the size of the files."""
+"""Translating files: finds and resizes the pictures, translates them, and writes each result at its picture's size."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,10 +17,10 @@ from p2p_jax.inference.translate import Translator
 
 
 class Inputs(NamedTuple):
-    """The input of one result.
+    """The picture, or the stacked pictures, from which one result is made.
 
     Attributes:
-        files: one picture, or, where the network stacks several pictures, all of them in order.
+        files: one picture, or, if the network stacks several pictures, all of them in order.
         name: path of the result below the output folder; its suffix is replaced.
     """
 
@@ -29,14 +29,14 @@ class Inputs(NamedTuple):
 
 
 def find_pictures(inputs: Sequence[Path], data: Data = Data()) -> list[Inputs]:
-    """All pictures of files and folders, with their sub-folders.
+    """Lists all pictures among files and in folders and their sub-folders.
 
-    Where the network's input has several pictures, each folder given holds folders A1, A2, … (B1, B2, … with BtoA) of
-    the same names, or names that end in _A1, _A2, ….
+    If the network's input has several stacked pictures, each given folder must hold folders A1, A2, … (B1, B2, … with
+    BtoA) with pictures of the same names, or pictures whose names end in _A1, _A2, ….
 
     Raises:
-        UserError: there are no inputs, one is missing or is a folder without pictures, or two results would have the same
-            name.
+        UserError: there are no inputs, an input is missing or is a folder without pictures, or two results would have the
+            same name.
     """
     if not inputs:
         raise UserError("no pictures were named: give pictures or folders after the workdir.")
@@ -66,13 +66,19 @@ def find_pictures(inputs: Sequence[Path], data: Data = Data()) -> list[Inputs]:
 
 
 def leave_out_existing(files: Sequence[Inputs], output: Path, suffix: str | None) -> list[Inputs]:
-    """Those of the files whose results are not in a folder yet, in any format that `translate_files` might choose."""
+    """Returns the files that have no result in a folder yet, in any format that `translate_files` might choose."""
     suffixes = (".png", ".tiff") if suffix is None else (suffix,)
     return [one for one in files if not any(_target(output / one.name, one, end).exists() for end in suffixes)]
 
 
 class _Placed(NamedTuple):
-    """An input brought to size: its values, where they lie on the canvas, and the size of the picture, in pixels."""
+    """An input at the size for the network; all sizes are (height, width) in pixels.
+
+    Attributes:
+        pixels: its stored values, padded or resized to that size.
+        resized: the part of `pixels` that the picture fills, from the upper left.
+        own: the size of the picture in its file.
+    """
 
     pixels: np.ndarray
     resized: tuple[int, int]
@@ -90,17 +96,18 @@ def translate_files(
     seed: int = 0,
     on_unreadable: Callable[[str], Any] | None = None,
 ) -> Iterator[Path]:
-    """Translates files one batch at a time and writes each result, at its picture's own size, under its own name.
+    """Translates files one batch at a time. Each result has the size and the name of its picture.
 
     Args:
         translator: from `load`.
         files: from `find_pictures`.
         output: folder of the results.
-        batch_size: pictures at once; does not change the results (but for "reference", whose dropout follows the order).
+        batch_size: pictures at once; changes the results only in mode "reference", whose dropout depends on the order.
         native: keep the scale instead of resizing to the size of training and back.
-        suffix: of the files written, which chooses their format; None for .png, or .tiff where that cannot hold them.
+        suffix: of the written files, which chooses their format; None for .png, or .tiff if PNG cannot hold the values.
         seed: of the dropout in mode "reference".
-        on_unreadable: called with what is wrong with a picture, which is then left out; None stops at the first.
+        on_unreadable: called with a sentence about each unreadable picture, which is then skipped; with None the first one
+            raises UserError.
 
     Yields:
         each file written.
@@ -125,7 +132,7 @@ def translate_files(
         if not placed:
             continue
         if fit.fixed:
-            # Filled up to whole batches, so that one compiled program serves them all.
+            # The last batch is padded with copies, so that one compiled program translates all batches.
             filled = np.stack([item.pixels for item in placed] + [placed[-1].pixels] * (batch_size - len(placed)))
             made = translator(filled, seed=seed + start)[: len(chunk)]
         else:
@@ -139,7 +146,7 @@ def _place(inputs: Inputs, fit: Fit, data: Data) -> _Placed:
     first, own = pictures[0][0], pictures[0][1].shape[:2]
     for name, pixels in pictures:
         if pixels.shape[:2] != own:
-            raise UserError(f"{first} and {name} differ in size: pictures that are stacked need the same.")
+            raise UserError(f"{first} and {name} differ in size: stacked pictures must have the same size.")
     sizes = plan(fit, own, first)
     placed = [
         to_canvas(resize_side(pixels, sizes.resized, data.input, data.resize), sizes.canvas, (0, 0))
@@ -149,7 +156,7 @@ def _place(inputs: Inputs, fit: Fit, data: Data) -> _Placed:
 
 
 def _undo(result: np.ndarray, item: _Placed, target: Side) -> np.ndarray:
-    """The result at the size of its picture, classes in their colours."""
+    """Resizes a result to the size of its picture, and converts classes of a palette to their colours."""
     height, width = item.resized
     result = resize_side(result[:height, :width], item.own, target, "bicubic")
     return read_palette(target.palette)[result[..., 0]] if target.palette else result

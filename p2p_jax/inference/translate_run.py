@@ -1,4 +1,4 @@
-"""Pictures in files, translated by the run of a workdir."""
+"""Translates picture files with the run in a workdir."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from p2p_jax.inference.translate_files import find_pictures, leave_out_existing,
 
 
 class Translated(NamedTuple):
-    """What `translate` has done.
+    """The result of `translate`.
 
     Attributes:
         written: the files that were written, in order.
@@ -40,7 +40,7 @@ def translate(
     share: tuple[int, int] = (0, 1),
     on_written: Callable[[int, int], Any] = lambda done, total: None,
 ) -> Translated:
-    """Translates pictures in files, and writes each result at its picture's own size under its own name.
+    """Translates picture files. Each result has the size and the name of its picture.
 
     Args:
         run: a workdir (a folder or a URL of a bucket), or a translator from `load`.
@@ -56,11 +56,11 @@ def translate(
         seed: of the dropout in mode "reference".
         skip_existing: skip pictures whose results exist, to resume a stopped call.
         trust, build: as for `load`; used where `run` is a workdir.
-        share: (index, number) of the processes that divide the pictures.
-        on_written: called with the number of pictures that are done, and the number of all.
+        share: (index of this process, number of processes): each process translates some of the pictures.
+        on_written: called with the number of pictures that are done, and the total number.
 
     Returns:
-        the files that were written, and what is wrong with pictures that could not be read.
+        the files that were written, and a sentence for each picture that could not be read.
 
     Raises:
         UserError: an input does not exist, a result would replace an input, or the format cannot hold the result.

@@ -127,7 +127,7 @@ def test_a_bad_picture_is_found_before_the_first_step_where_nothing_is_cached_to
 
 
 def test_channels_that_are_no_number(refused, pairs):
-    assert "--data.input.channels was given x: it takes whole numbers" in refused(pairs, "--data.input.channels", "x")
+    assert "--data.input.channels was given x: it accepts whole numbers" in refused(pairs, "--data.input.channels", "x")
 
 
 def test_an_unknown_option(refused, pairs):

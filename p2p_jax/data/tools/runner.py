@@ -27,13 +27,14 @@ class Writing:
     format: Literal["png", "tiff", "webp", "jpg", "npy"] = "png"
     """png keeps 8 and 16 bits; tiff and npy also keep floating-point numbers and any number of channels; jpg is lossy."""
     workers: int | None = None
-    """Pictures that are processed at the same time; by default the number of CPU cores."""
+    """Number of pictures that are processed at the same time; by default the number of CPU cores."""
     overwrite: bool = False
     """Replace files that exist."""
     dry_run: bool = False
-    """Say which files would be written, and write none."""
+    """List the files that would be written, and write none."""
     on_error: Literal["stop", "skip"] = "stop"
-    """What to do about pictures that cannot be used. stop: process the others, then end with an error; skip: name them."""
+    """What to do if pictures cannot be used. stop: process the others, then end with an error; skip: the same without an
+    error, and list the skipped pictures."""
 
 
 DEFAULT = Writing()

@@ -171,7 +171,9 @@ def test_an_unknown_preset_ends_with_2_and_one_line(capsys, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     assert main([command, "quickstart", *options]) == 2
     message = capsys.readouterr().err
-    assert message.startswith("p2p-jax: --preset was given nonsense: it is one of pytorch, lua, tensorflow, affinelayer")
+    assert message.startswith(
+        "p2p-jax: --preset was given nonsense: it must be one of pytorch, lua, tensorflow, affinelayer"
+    )
     assert message.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
