@@ -21,7 +21,7 @@ def pairs(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def refused(tmp_path, capfd):
-    """Trains on a folder, and gives the one line that was said; the workdir must not be there afterwards."""
+    """Trains on a folder, and returns the one line that was printed; no workdir may exist afterwards."""
 
     def check(folder: Path, *options: str) -> str:
         run = tmp_path / "run"
@@ -90,7 +90,7 @@ def test_a_cut_off_jpeg_among_good_ones(refused, pairs):
     assert "--data.on-error skip" in message
 
 
-def test_a_cut_off_jpeg_is_left_out_when_asked(pairs, tmp_path, capsys):
+def test_a_cut_off_jpeg_is_skipped_on_request(pairs, tmp_path, capsys):
     path = cut_off(pairs / "3b.jpg")
     options = (*TINY, "--data.source", "folder", "--data.path", str(pairs), "--steps", "2")
     assert train(tmp_path / "run", *options, "--data.on-error", "skip") == 0
@@ -134,7 +134,7 @@ def test_an_unknown_option(refused, pairs):
     assert "did you mean --generator.dropout?" in refused(pairs, "--generator.dropuot", "0")
 
 
-def test_a_batch_larger_than_the_pictures_there_are(refused, pairs):
+def test_a_batch_larger_than_the_number_of_pictures(refused, pairs):
     assert "batch size 7 is larger than the 6 training pairs" in refused(pairs, "--batch-size", "7")
 
 

@@ -12,7 +12,7 @@ from p2p_jax.errors import Stopped
 
 
 def complaint(capsys) -> str:
-    """What was printed to stderr, which has to be one line that begins with the program's name."""
+    """The text on stderr, which must be one line that begins with the program's name."""
     message = capsys.readouterr().err
     assert message.startswith("p2p-jax: ")
     assert message.count("\n") == 1
@@ -26,12 +26,12 @@ def test_help_names_every_command(capsys, argv):
     assert all(f"\n  {command} " in output for command in ("train", "translate", "evaluate", "report", "summary"))
 
 
-def test_nothing_typed_shows_the_help_and_is_an_error(capsys):
+def test_no_arguments_show_the_help_and_are_an_error(capsys):
     assert main([]) == 2
     assert "usage: p2p-jax" in capsys.readouterr().out
 
 
-def test_the_version_names_what_it_runs_on(capsys):
+def test_the_version_names_python_and_the_libraries(capsys):
     assert main(["--version"]) == 0
     output = capsys.readouterr().out
     assert re.match(r"python 3\.\d+\.\d+", output)
@@ -179,14 +179,14 @@ def test_a_mistake_of_the_program_shows_its_traceback_and_asks_for_a_report(monk
     assert "please report it" in message.splitlines()[-1]
 
 
-def test_a_traceback_is_there_for_who_asks(monkeypatch):
+def test_a_traceback_is_shown_on_request(monkeypatch):
     monkeypatch.setenv("P2P_JAX_TRACEBACK", "1")
     with pytest.raises(ValueError, match="no experiment"):
         main(["train", "nothing"])
 
 
 def test_help_answers_at_once():
-    """In a process of its own, for the imports: no JAX, no matplotlib, no orbax."""
+    """In a separate process, because of the imports: no JAX, no matplotlib, no orbax."""
     code = (
         "import sys; from p2p_jax.cli import main; main(['--help']); "
         "print([name for name in ('jax', 'orbax', 'matplotlib', 'grain', 'flax') if name in sys.modules])"
@@ -196,13 +196,13 @@ def test_help_answers_at_once():
 
 
 @pytest.mark.parametrize(("said", "told"), [("Event loop is closed", False), ("something else", True)])
-def test_what_a_library_says_too_late_of_a_failed_save_is_not_told(capfd, monkeypatch, said, told):
+def test_late_errors_of_a_library_after_a_failed_save_are_hidden(capfd, monkeypatch, said, told):
     class Late:
         def __del__(self):
             raise RuntimeError(said)
 
     for name in ("excepthook", "unraisablehook"):
-        monkeypatch.setattr(sys, name, getattr(sys, name))  # so that they come back
+        monkeypatch.setattr(sys, name, getattr(sys, name))  # so that they are restored
     assert run_command(lambda argv: 0, []) == 0
     Late()
     sys.excepthook(RuntimeError, RuntimeError(said), None)

@@ -22,8 +22,8 @@ from p2p_jax.training import trainer
 
 jit = jax.jit
 
-# By the originals' sources. Torch's BCECriterion adds 1e-12
-# too; Torch's, TensorFlow's and Keras's Adam correct the moments' biases beside epsilon.
+# From the sources of the original implementations. Torch's BCECriterion adds 1e-12, too; the Adam of Torch, TensorFlow and
+# Keras adds epsilon before the bias correction.
 ORIGINALS = ("lua", "pytorch", "affinelayer", "tensorflow")
 EXPECTED = {
     "loss.discriminator_weight": (1.0, 0.5, 1.0, 1.0),
@@ -129,7 +129,7 @@ def test_every_preset_trains_and_each_in_its_own_way():
 
 @pytest.fixture
 def quick(monkeypatch):
-    """No report, and programs that are compiled quickly."""
+    """Skips the report, and compiles programs quickly."""
     monkeypatch.setattr(trainer, "write_report", NO_REPORT)
     monkeypatch.setattr(jax, "jit", jit)
 
@@ -139,7 +139,7 @@ def stored(workdir):
 
 
 @pytest.mark.slow
-def test_a_run_with_a_preset_stores_it_with_what_was_typed_and_goes_on_by_the_same_line(tmp_path, quick, capsys):
+def test_a_run_stores_its_preset_and_options_and_resumes_by_the_same_command(tmp_path, quick, capsys):
     typed = {"loss.discriminator_weight": 0.25, "optimizer.schedule": "constant"}
     unet = ("--generator.architecture", "unet", "--generator.widths", "2", "2")
     line = [*DRAWN, *unet, "--preset", "lua", "--loss.discriminator-weight", "0.25"]
@@ -148,7 +148,7 @@ def test_a_run_with_a_preset_stores_it_with_what_was_typed_and_goes_on_by_the_sa
     for name, value in (expected_of("lua") | typed).items():
         part, field = name.split(".")
         assert config[part][field] == value, name
-    # And it was that run which ran: no convolution has a bias.
+    # The run used the preset: no convolution has a bias.
     params = {name for name in leaves_of(tmp_path, 1) if name.startswith(("['generator']['params']", "['discriminator']"))}
     assert any("['kernel']" in name for name in params)
     assert not [name for name in params if "['bias']" in name and "_norm" not in name]
