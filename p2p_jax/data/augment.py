@@ -40,7 +40,7 @@ def augment(
 ) -> dict[str, Array]:
     """Augments a batch as in the paper, with a random crop and mirroring, and with what `options` add.
 
-    Both sides of a pair are moved alike.
+    Both sides of a pair are cropped, mirrored and warped alike.
 
     Args:
         key: of this batch; the pair at index i of the global batch uses `fold_in(key, i)`, so that the number of

@@ -1,7 +1,7 @@
-"""Decoders: the bytes of a PNG, JPEG, WebP, BMP, TIFF, NPY or NPZ file to pixels, with every bit that they have.
+"""Decoders: convert the bytes of a PNG, JPEG, WebP, BMP, TIFF, NPY or NPZ file to pixels, with all their bits.
 
-Each call of a decoding library stands in `library_errors`, which turns whatever that library raises into `Unreadable`. An
-error in this code itself is not caught.
+Each call of a decoding library is wrapped in `library_errors`, which raises `Unreadable` in place of any exception of that
+library. An error in this code itself is not caught.
 """
 
 import io
@@ -47,7 +47,7 @@ class Unreadable(Exception):
 
 @contextmanager
 def library_errors() -> Iterator[None]:
-    """Raises `Unreadable` in place of any exception of a library, as damaged files make decoders raise every kind."""
+    """Raises `Unreadable` in place of any exception of a library: decoders raise every kind of them for damaged files."""
     try:
         yield
     except UnidentifiedImageError:
@@ -191,7 +191,7 @@ def _decode_tiff(data: bytes, indices: bool) -> Picture | None:
 
 
 def _list_pages(tiff: Any) -> list[Any]:
-    """The pages of a TIFF, without its thumbnails. One by one, as a damaged file may claim to have pages without end."""
+    """The pages of a TIFF, without its thumbnails. They are read one by one, as a damaged file may have endless pages."""
     pages: list[Any] = []
     with library_errors():
         while len(pages) <= MAX_PAGES:
@@ -253,7 +253,7 @@ def _decode_with_pil(data: bytes, indices: bool) -> Picture:
             array, has_alpha = _to_array(picture, indices)
     pixels = as_pixels(array, indices)
     if indices and not has_alpha and data[:4] == PNG_START[:4] and data[24] in (2, 4) and data[25] == 0:
-        pixels = pixels // (255 // (2 ** data[24] - 1))  # grey of 2 or 4 bits, which PIL spreads over 8
+        pixels = pixels // (255 // (2 ** data[24] - 1))  # grey of 2 or 4 bits, which PIL scales to 8
     return Picture(pixels, has_alpha)
 
 

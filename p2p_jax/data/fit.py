@@ -15,9 +15,9 @@ class Fit(NamedTuple):
 
     Attributes:
         preprocess: as `config.Data.preprocess`.
-        size: (height, width) that the networks see, where it is the same for all.
+        size: (height, width) that the networks see, if it is the same for all pictures.
         load: (height, width) to resize to; for scale_width and scale_width_and_crop only the width counts.
-        uncropped: whether to omit the crop of crop and scale_width_and_crop.
+        uncropped: whether to omit the crop in the modes crop and scale_width_and_crop.
     """
 
     preprocess: str
@@ -52,7 +52,7 @@ def fit_of_training(config: Config) -> Fit:
 
 
 def fit_of_evaluation(config: Config) -> Fit:
-    """How evaluation reads pictures: resized directly to the size that the networks see; a crop is that of the middle."""
+    """How evaluation reads pictures: resized directly to the size that the networks see; crops are from the middle."""
     fit = fit_of_training(config)
     return fit._replace(load=fit.size) if fit.preprocess == "resize_and_crop" else fit
 
@@ -89,7 +89,7 @@ def plan(fit: Fit, own: tuple[int, int], name: str) -> Plan:
         if fit.preprocess == "scale_width":
             _refuse_tiny(fit, (scaled, fit.load[1]), name)
             return Plan((scaled, fit.load[1]), (scaled, fit.load[1]))
-        # Source: the PyTorch original makes flat pictures as high as the crop.
+        # Source: the PyTorch original stretches pictures that are lower than the crop to its height.
         resized = (max(scaled, fit.size[0]), fit.load[1])
     if fit.uncropped:
         return Plan(resized, resized)
@@ -104,8 +104,8 @@ def plan(fit: Fit, own: tuple[int, int], name: str) -> Plan:
 def _refuse_tiny(fit: Fit, size: tuple[int, int], name: str) -> None:
     if min(size) < MIN_SIDE and not fit.uncropped:
         raise UserError(
-            f"{name} reaches the networks with {size[1]} x {size[0]} pixels, but training needs {MIN_SIDE} a side: "
-            "remove it, or give another --data.preprocess."
+            f"{name} reaches the networks with {size[1]} x {size[0]} pixels, but training needs at least {MIN_SIDE} a "
+            "side: remove it, or give another --data.preprocess."
         )
 
 

@@ -1,4 +1,4 @@
-"""Finding the files of each pair in a folder, in the layouts that people use."""
+"""Finding the files of each pair in a folder, in all common layouts."""
 
 import os
 import re
@@ -106,7 +106,7 @@ def find_inputs(path: Path, sides: list[str]) -> list[Files]:
         found = sorted(named.items(), key=lambda item: natural_key(item[0]))
     if not found:
         raise UserError(
-            f"{path} does not hold the inputs of this network, which are {len(sides)} pictures at once: give a folder with "
+            f"{path} does not hold the inputs of this network, which are {len(sides)} stacked pictures: give a folder with "
             f"the folders {', '.join(sides)}, which hold pictures of the same names."
         )
     return found
@@ -124,7 +124,7 @@ def _report_unmatched(sentences: list[str], unmatched: list[str] | None) -> None
 
 
 def _without_common_ending(named: dict[str, Path]) -> dict[str, Path]:
-    """The same files by their names without the ending that all of them share, from a _ or - on."""
+    """The same files, by their names without the ending from a _ or - on that all of them share."""
     ending = os.path.commonprefix([name[::-1] for name in named])[::-1]  # noqa: RUF071 (characters are meant)
     start = re.search(r"[_-]", ending)
     cut = len(ending) - start.start() if start else 0
@@ -138,14 +138,14 @@ def _find_in_one(folder: Path, unmatched: list[str] | None) -> list[Files]:
     if not (sides_of(sides, "A") and sides_of(sides, "B")):
         return _find_side_by_side(folder, unmatched)
     _report_unmatched(_describe_incomplete(found, sides), unmatched)
-    _report_unmatched([f"{file} ends neither in _A nor in _B as others in {folder} do" for file in others], unmatched)
+    _report_unmatched([f"{file} ends neither in _A nor in _B, unlike others in {folder}" for file in others], unmatched)
     complete = ((name, files) for name, files in found.items() if set(files) == sides)
     return sorted(complete, key=lambda item: natural_key(item[0]))
 
 
 def _describe_incomplete(found: dict[str, dict[str, Path]], sides: Iterable[str]) -> list[str]:
     return [
-        f"{next(iter(files.values()))} has no picture whose name ends in _{side} instead"
+        f"{next(iter(files.values()))} has no counterpart whose name ends in _{side}"
         for files in found.values()
         for side in sorted(set(sides) - set(files))
     ]
@@ -160,13 +160,13 @@ def _find_side_by_side(folder: Path, unmatched: list[str] | None) -> list[Files]
     if masks:
         lacking = [f"{pairs[name]['pair']} has no mask of the same name" for name in pairs if name not in masks]
         _report_unmatched(lacking, unmatched)
-        _report_unmatched([f"{masks[name]} is the mask of no picture" for name in masks if name not in pairs], unmatched)
+        _report_unmatched([f"{masks[name]} belongs to no picture" for name in masks if name not in pairs], unmatched)
         pairs = {name: {**pair, "mask": masks[name]} for name, pair in pairs.items() if name in masks}
     return sorted(pairs.items(), key=lambda item: natural_key(item[0]))
 
 
 def _refuse_halves(folder: Path, pairs: Iterable[str]) -> None:
-    """Refuses two folders of the same names, which hold the halves of pairs but are not named A and B."""
+    """Refuses two folders that hold pictures of the same names, as halves of pairs do, but are not named A and B."""
     below: dict[str, set[str]] = {}
     for name in pairs:
         first, _, rest = name.rpartition("/")
@@ -180,7 +180,7 @@ def _refuse_halves(folder: Path, pairs: Iterable[str]) -> None:
 
 
 def _files_by_ending(folder: Path) -> tuple[dict[str, dict[str, Path]], list[Path]]:
-    """Pictures of names that end in _A, _B and so on, and those of other names, without those that a network made."""
+    """Pictures whose names end in _A, _B and so on, and all others, but none that a network made."""
     found: dict[str, dict[str, Path]] = {}
     others = []
     for name, file in _files_by_name(folder).items():
@@ -193,7 +193,7 @@ def _files_by_ending(folder: Path) -> tuple[dict[str, dict[str, Path]], list[Pat
 
 
 def _files_by_name(folder: Path) -> dict[str, Path]:
-    """All pictures in a folder and its sub-folders, by their paths in it without endings."""
+    """All pictures in a folder and its sub-folders, by their relative paths without endings."""
     found: dict[str, Path] = {}
     for file in sorted(folder.rglob("*")) if folder.is_dir() else ():
         hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)

@@ -37,7 +37,7 @@ def open_dataset(config: Config) -> Dataset:
     """Finds the pairs that a config names, without reading any.
 
     Raises:
-        UserError: the pictures are not named, missing, empty, or lack halves or training pairs.
+        UserError: no pictures are named, they are missing or lack their other halves, or there are no training pairs.
     """
     data = config.data
     if data.source == "procedural":
@@ -110,7 +110,7 @@ class Reader(NamedTuple):
     cache: dict[int, Example] | None
 
     def read(self, index: int, position: tuple[float, float] = (0.0, 0.0)) -> Example:
-        """Reads the pair at `index`; `position` of a crop, down and across, each in [0, 1)."""
+        """Reads the pair at `index`; `position` is that of a crop, down and across, each in [0, 1)."""
         if self.cache is None:
             return self.pairs.read(index, self.fit, position)
         if index not in self.cache:
@@ -125,9 +125,9 @@ class Reader(NamedTuple):
 def open_reader(
     pairs: Pairs, config: Config, on_read: Callable[[int], Any] = lambda done: None, *, ahead: bool = True
 ) -> Reader:
-    """Makes the reader of a training split. If the split fits into the cache, all of it is read at once.
+    """Makes the reader of a training split. If the split fits into the cache, all pairs are read immediately.
 
-    That finds every unreadable file before the first step.
+    Every unreadable file is then found before the first step.
 
     Args:
         pairs: the split.
@@ -183,7 +183,7 @@ def batches(
     read_element = ElementReader(reader, seed) if read else lambda place, index: {"index": np.int32(index)}
     dataset = grain.MapDataset.range(reader.pairs.count()).seed(seed).shuffle().repeat(None)
     index, count = shard
-    # A shard of a batch is a small batch: those of all shards alternate, and every n-th one is this process's.
+    # Each shard of a batch is read as a small batch: the shards alternate, and every n-th one belongs to this process.
     dataset = dataset.map_with_index(read_element).batch(batch_size // count, drop_remainder=True)
     dataset = dataset[start * count + index :: count]
     if processes:

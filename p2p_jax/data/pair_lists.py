@@ -18,7 +18,8 @@ def read_pair_list(path: Path, unmatched: list[str] | None) -> dict[str, list[Fi
 
     Args:
         path: the list; the paths in it start at its folder.
-        unmatched: collects a sentence for each line that names a missing file, and the line is skipped; None refuses it.
+        unmatched: collects a sentence for each line that names a missing file, and such lines are skipped; None refuses
+            them.
 
     Returns:
         {"train" | "val" | "test": pairs in the order of the list}; empty where all lines were skipped.
@@ -62,7 +63,7 @@ def _find_split(values: dict[str, Any], where: str) -> str:
 
 
 def _read_rows(path: Path) -> Iterable[tuple[int, dict[str, Any]]]:
-    """(number of the line, {column: value}) for each pair."""
+    """Yields (number of the line, {column: value}) for each pair."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""The pairs of one split: counted, named, and read on demand, whether they are files, records or drawn."""
+"""The pairs of one split: counted, named, and read on demand, from files or records or drawn by the program."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -33,7 +33,7 @@ class Pairs(Protocol):
         ...
 
     def read(self, index: int, fit: Fit, position: tuple[float, float] = MIDDLE) -> Example:
-        """Reads a pair at the size that `fit` says; `position` of a crop, down and across, each in [0, 1)."""
+        """Reads a pair at the size of `fit`; `position` is that of a crop, down and across, each in [0, 1)."""
         ...
 
 
@@ -81,14 +81,14 @@ class RecordedPairs(NamedTuple):
         return self.records.name(index)
 
     def read(self, index: int, fit: Fit, position: tuple[float, float] = MIDDLE) -> Example:
-        """Reads a pair at the size that `fit` says; `position` of a crop, down and across, each in [0, 1).
+        """Reads a pair at the size of `fit`; `position` is that of a crop, down and across, each in [0, 1).
 
         Raises:
             UserError: a picture cannot be read, does not suit its side, or has another size than its other half.
         """
         decoded = read_pair(self.records.pictures(index), self.data)
         first, own = next((name, pixels.shape[:2]) for pictures in decoded.values() for name, pixels in pictures)
-        plan(fit._replace(uncropped=False), own, first)  # an uncropped pair is cropped later, by the cache
+        plan(fit._replace(uncropped=False), own, first)  # refuses a pair that is too small for its later crop, too
         sizes = plan(fit, own, first)
 
         def bring_to_size(pixels: np.ndarray, side: Side, method: str) -> np.ndarray:
@@ -167,10 +167,10 @@ def _read_side_by_side(encoded: Encoded, data: Data, letters: dict[str, str]) ->
 
 
 class Replacing(NamedTuple):
-    """Pairs of which unreadable ones are replaced: by the next readable one in an order drawn from (seed, index).
+    """Pairs that replace each unreadable pair by the first readable one in an order drawn from (seed, index).
 
     Attributes:
-        pairs: including the unreadable ones.
+        pairs: all pairs, including unreadable ones.
         seed: of the order.
         skipped: {index: why it is unreadable} of the unreadable pairs found so far.
     """

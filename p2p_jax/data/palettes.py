@@ -87,7 +87,7 @@ def _to_array(colours: list[tuple[str, tuple[int, ...]]], title: str) -> np.ndar
 
 
 def nearest_class(pixels: np.ndarray, palette: np.ndarray) -> tuple[np.ndarray, float]:
-    """The class of every pixel: the colour of the palette that is nearest in RGB, and the first of several at one distance.
+    """The class of every pixel: the nearest colour of the palette in RGB; of equally near colours, the first one.
 
     Args:
         pixels: (h, w, 3) uint8.

@@ -10,7 +10,7 @@ class PaperSet(NamedTuple):
         left, right: what A and B show in its side-by-side pictures.
         pairs: number of pairs in each split, as published.
         homepage: where the pictures come from.
-        terms: what is known of their licence.
+        terms: what is known about their licence.
     """
 
     left: str

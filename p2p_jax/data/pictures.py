@@ -20,7 +20,7 @@ from p2p_jax.data.decoders import Unreadable, as_pixels, decode_bytes, library_e
 from p2p_jax.errors import UserError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".npy", ".npz"})
-MIN_SIDE = 8  # pixels; a smaller picture holds nothing to learn from, so it is a mistake
+MIN_SIDE = 8  # pixels; nothing can be learned from a smaller picture, so it counts as a mistake
 PIL_NAMES = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF",
 }  # fmt: skip
@@ -30,7 +30,7 @@ class Encoded(NamedTuple):
     """One picture that is not decoded yet.
 
     Attributes:
-        name: what messages call it: the file's path, or the record's name.
+        name: for messages: the file's path, or the record's name.
         content: the file, its bytes, or the pixels themselves as (h, w) or (h, w, c).
     """
 
@@ -53,12 +53,12 @@ def of_file(path: Path) -> Encoded:
 
 
 def decode(encoded: Encoded, *, indices: bool = False, otherwise: str = "") -> Picture:
-    """Decodes a picture, upright, with all the bits and channels that it has.
+    """Decodes a picture, upright, with all its bits and channels.
 
     Args:
         encoded: PNG, JPEG, WebP, BMP, TIFF, NPY, or NPZ with one array.
         indices: return the indices of a palette instead of its colours, and 1 instead of 255 for the white of a bitmap.
-        otherwise: what the user can do instead, appended to the advice of a message, such as ", or …".
+        otherwise: text about what the user can do instead, such as ", or …"; it is appended to the advice of a message.
 
     Raises:
         UserError: it cannot be read, is no picture, claims more than `decoders.MAX_VALUES` values, or holds Python
@@ -90,7 +90,7 @@ def _decode(content: Any, indices: bool) -> Picture:
 
 
 def suffix_for(pixels: np.ndarray) -> str:
-    """The ending of a format that keeps every value: ".png", or ".tiff" for float32 or more than 4 channels."""
+    """The suffix of a format that keeps every value: ".png", or ".tiff" for float32 or more than 4 channels."""
     return ".tiff" if pixels.dtype == np.float32 or pixels.shape[-1] > 4 else ".png"
 
 
@@ -98,7 +98,7 @@ def write_picture(path: Path, pixels: np.ndarray, **options: Any) -> None:
     """Writes a picture in the format of its name's ending, and replaces the file only once it is complete.
 
     Args:
-        path: ends in .png, .jpg, .jpeg, .webp, .bmp, .tif, .tiff or .npy; its folder is made.
+        path: ends in .png, .jpg, .jpeg, .webp, .bmp, .tif, .tiff or .npy; its folder is made if it does not exist.
         pixels: (h, w, c), uint8, uint16 or float32; one channel is grey, three RGB, four RGBA, two grey and alpha.
         options: of PIL's encoder, such as `quality`.
 

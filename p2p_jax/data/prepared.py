@@ -12,7 +12,7 @@ from p2p_jax.data.paper_sets import PAPER_SETS
 from p2p_jax.errors import PROGRAM, UserError
 
 SPLITS = {"train": "train", "val": "validation", "test": "test"}
-"""{our name of a split: that of TFDS}."""
+"""{name of a split here: its name in TFDS}."""
 
 RECORD = "p2p_jax.json"
 """The file beside the shards of a set that this program prepared: its source, and a checksum of all its records."""
@@ -44,11 +44,13 @@ def open_prepared(name: str, data_dir: str | Path | None = None) -> Opened:
     """Opens a set that this program or tensorflow-datasets prepared; reads no picture yet.
 
     Args:
-        name: SET or SET/CONFIG, with :VERSION or the latest; the paper's sets also without pix2pix/ in front.
+        name: SET, SET/CONFIG or SET/CONFIG:VERSION, by default the latest version; for the paper's sets pix2pix/ may be
+            omitted.
         data_dir: folder of prepared sets; by default that of tensorflow-datasets.
 
     Raises:
-        UserError: there is no such set, it lacks files, has none of our splits, or its format allows no random access.
+        UserError: there is no such set, it lacks files, has no train, validation or test split, or its format allows no
+            random access.
     """
     folder = find_prepared(name, data_dir)
     import tensorflow_datasets as tfds
@@ -127,7 +129,7 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def count_pairs(folder: Path) -> dict[str, int]:
-    """The number of records in each split of a prepared set, by our names of splits."""
+    """The number of records in each split of a prepared set: {"train" | "val" | "test": number}."""
     theirs = {name: split for split, name in SPLITS.items()}
     listed = json.loads((folder / INFO).read_text())["splits"]
     return {

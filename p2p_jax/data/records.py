@@ -1,4 +1,4 @@
-"""Records: where the encoded pictures of pairs come from, which are files or a set of tensorflow-datasets."""
+"""Records: the encoded pictures of pairs, from files or from a set of tensorflow-datasets."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,7 +59,7 @@ class PreparedRecords(NamedTuple):
         return set(self._read(0))
 
     def name(self, index: int) -> str:
-        """The name of a record: its own, or its number."""
+        """The name of a record, or its number if it has no name."""
         return _to_text(self._read(index).get("name", index))
 
     def pictures(self, index: int) -> dict[str, Encoded]:

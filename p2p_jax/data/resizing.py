@@ -15,7 +15,7 @@ GREY = np.array([0.299, 0.587, 0.114], np.float32)  # Source: ITU-R BT.601, as P
 
 
 def resize(pixels: np.ndarray, size: tuple[int, int], method: str = "bicubic") -> np.ndarray:
-    """Resizes by PIL, whose bicubic is that of the PyTorch original; each channel separately.
+    """Resizes each channel with PIL, whose bicubic filter is that of the PyTorch original.
 
     Args:
         pixels: (h, w, c), uint8, uint16 or float32.

@@ -1,6 +1,6 @@
-"""The input or the target of a pair: from encoded pictures to stored values, and from those to pictures for display.
+"""Converts the encoded pictures of a side (input or target) to stored values, and those to pictures for display.
 
-Stored values are uint8, uint16 or float32 as in the files, (h, w, channels); of a one-hot side they are class numbers,
+Stored values are uint8, uint16 or float32 as in the files, (h, w, channels); for a one-hot side they are class numbers,
 (h, w, 1) uint8. `values.encode` converts them to floats in [-1, 1], inside the jitted step.
 """
 
@@ -49,14 +49,14 @@ def to_stored(picture: Picture, name: str, side: Side, index: int, *, option: st
         name: of the file, for messages.
         side: channels, depth, range and classes that are expected.
         index: of the picture among those of its side.
-        option: how the side's options begin, for messages: "--data.input"; None after training, when they are fixed.
+        option: the prefix of the side's options, for messages: "--data.input"; None after training, when options are fixed.
         transparency: "refuse" or "drop".
 
     Returns:
-        (h, w, channels of this picture), or of a one-hot side the classes (h, w, 1).
+        (h, w, channels of this picture), or for a one-hot side the classes (h, w, 1).
 
     Raises:
-        UserError: the picture has other channels, more bits, or values out of range.
+        UserError: the picture has another number of channels, more bits, or values out of range.
     """
     if side.palette:
         return nearest_class(_to_channels(picture, name, 3, option, transparency), read_palette(side.palette))[0][..., None]
@@ -178,8 +178,8 @@ def resize_side(pixels: np.ndarray, size: tuple[int, int], side: Side, method: s
 def show(side: Side, pixels: np.ndarray) -> list[np.ndarray]:
     """Converts stored values (h, w, c) for display: one uint8 picture, RGB or grey, for each picture of the side.
 
-    Classes get the colours of the palette, or built-in ones; other depths are scaled from the side's range to 0 to 255; of
-    more than three channels the first three are shown.
+    Classes get the colours of the palette, or built-in ones. Other depths are scaled from the side's range to 0 to 255. If
+    there are more than three channels, the first three are shown.
     """
     if side.palette:
         return [read_palette(side.palette)[pixels[..., 0]]]

@@ -51,5 +51,5 @@ def to_255(side: Side, stored: Array) -> Array:
 
 
 def needs_scaling(side: Side) -> bool:
-    """Whether stored values are on another scale than 0 to 255."""
+    """Whether stored values are on a scale other than 0 to 255."""
     return bool(count_classes(side)) or side.depth != "8" or side.range is not None

@@ -73,5 +73,5 @@ def test_padding_mirrors_below_and_at_the_right_and_never_enlarges(tmp_path):
 @pytest.mark.parametrize("preprocess", ["none", "scale_width"])
 def test_pictures_too_small_for_the_metrics_are_refused_before_training(tmp_path, preprocess):
     write_sides(tmp_path, A=A[:9], B=B[:9])
-    with pytest.raises(ValueError, match="training needs 16 a side"):
+    with pytest.raises(ValueError, match="training needs at least 16 a side"):
         pairs_of(tmp_path).read(0, Fit(preprocess, (24, 24), (24, 24)))

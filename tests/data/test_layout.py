@@ -172,7 +172,7 @@ def test_stacked_inputs_are_found_in_folders_or_by_their_endings(tmp_path):
         ((found, files),) = find_inputs(tmp_path / folder, ["A1", "A2"])
         assert found == name
         assert {"A1", "A2"} <= set(files)
-    with pytest.raises(ValueError, match="2 pictures at once"):
+    with pytest.raises(ValueError, match="2 stacked pictures"):
         find_inputs(tmp_path / "three", ["A1", "A2"])
 
 
@@ -207,6 +207,6 @@ def test_masks_of_side_by_side_pictures_are_no_pairs(tmp_path):
 def test_an_incomplete_stacked_input_is_named(tmp_path):
     for name in ("1_A1", "1_A2", "2_A1"):
         picture(tmp_path / f"{name}.png")
-    with pytest.raises(ValueError, match="ends in _A2 instead") as caught:
+    with pytest.raises(ValueError, match="no counterpart whose name ends in _A2") as caught:
         find_inputs(tmp_path, ["A1", "A2"])
     assert str(tmp_path / "2_A1.png") in str(caught.value)

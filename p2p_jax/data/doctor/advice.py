@@ -126,7 +126,7 @@ def _write_notes(
         yield f"{letter} is a label map of {len(colours)} colours; for a channel per class give {option}.palette {palette}"
     if not labels and seem_blurred_labels(pictures):
         yield (
-            f"{letter} looks like a label map saved as JPEG: its colours are not exact, so it is trained on as a picture; "
+            f"{letter} looks like a label map saved as JPEG: its colours are not exact, so it is used as an image; "
             f"if you know its colours, {option}.kind labels and {option}.palette assign each pixel the nearest one."
         )
     if classes is None and channels == (3,) and all(stats.colourless or colours_of(stats) == 1 for stats in pictures):

@@ -8,11 +8,11 @@ from p2p_jax.data.names import sides_of
 
 
 def find_duplicates(pairs: Sequence[InspectedPair], constant: set[tuple[str, str, str]]) -> Iterator[Finding]:
-    """Yields findings on equal pixels, whatever the files: first equal pairs, then single halves of different pairs.
+    """Yields findings on pictures with equal pixels: first equal pairs, then equal halves of different pairs.
 
     Args:
         pairs: in the order of splits and names.
-        constant: (split, name, side) of constant pictures. They are equal by nature, so only equal pairs of them count.
+        constant: (split, name, side) of constant pictures. Many of these are equal, so they count only in equal pairs.
     """
     usable = [pair for pair in pairs if is_usable(pair)]
     yield from _report("pair", "Identical pairs", _group(usable, _hash_pair))
@@ -24,7 +24,7 @@ def find_duplicates(pairs: Sequence[InspectedPair], constant: set[tuple[str, str
         yield from _report(letter.lower(), f"Different pairs with an identical {letter}", different)
     same = [pair for pair in usable if len(set(_hash_pair(pair))) == 1 and len(_hash_pair(pair)) == 2]
     if same:
-        sentence = f"Pairs whose A and B are the same picture, so that nothing is learned from them: {len(same)}."
+        sentence = f"Pairs whose A and B are the same picture, so that training learns nothing from them: {len(same)}."
         yield Finding("a_is_b", sentence, tuple(map(label, same)), keys_of(same))
 
 

@@ -1,4 +1,4 @@
-"""The results of a check, and what both problems and warnings use."""
+"""The results of a check, and functions that both problems and warnings use."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,8 +15,8 @@ class Finding(NamedTuple):
     """One kind of problem or warning.
 
     Attributes:
-        kind: a word for programs.
-        sentence: for people.
+        kind: the identifier of the finding, for programs.
+        sentence: the description of the finding, for people.
         items: a line for each file, pair or group concerned.
         pairs: (split, name) of the pairs concerned.
     """
@@ -33,7 +33,7 @@ class Findings(NamedTuple):
     Attributes:
         pairs: every pair, including those that cannot be used.
         summaries: {split: {side: summary}}.
-        problems: what would stop a training.
+        problems: what would stop training.
         warnings: what would not stop it, but may spoil its results.
     """
 

@@ -70,7 +70,7 @@ class InspectedPair(NamedTuple):
         split, name: from `layout.find_pairs`.
         files: its files by side; "pair" for a side-by-side picture.
         pictures: statistics by side, "A" and "B" for a side-by-side picture; without those that cannot be used.
-        problems: [(kind, sentence)] of everything that would stop a training.
+        problems: [(kind, sentence)] of everything that would stop training.
     """
 
     split: str
@@ -100,7 +100,7 @@ def inspect_pair(split: str, name: str, files: dict[str, Path]) -> InspectedPair
             kinds = {OddWidth: "odd_width", TooSmall: "too_small"}
             problems.append((kinds.get(type(error), "unreadable"), str(error)))
         except MemoryError:
-            problems.append(("unreadable", f"{file} does not fit into the memory: make it smaller or remove it."))
+            problems.append(("unreadable", f"{file} does not fit into memory: make it smaller or remove it."))
     if len({stats.size for stats in pictures.values()}) > 1:
         each = [f"{stats.file} has {stats.size[1]} x {stats.size[0]}" for stats in pictures.values()]
         problems.append(("sizes_differ", f"{', '.join(each)} pixels"))

@@ -115,7 +115,7 @@ def _find_misplaced(similar: np.ndarray) -> dict[int, int]:
     strangers = np.maximum(own, own[best]) <= STRANGER
     mutual = similar.argmax(axis=0)[best] == rows
     found = (margin >= MARGIN) & (total >= SUM) & strangers & mutual & (best != rows)
-    near = np.abs(best - rows) <= max(LAGS)  # where some of the files are shifted, no B is at its place
+    near = np.abs(best - rows) <= max(LAGS)  # if some of the files are shifted, every B after them is in a wrong place
     if (found | (mutual & near)).mean() < CLEAR or np.where(near, value, own).mean() < RELATED:
         return {}
     return {int(i): int(best[i]) for i in rows[found]}

@@ -1,4 +1,4 @@
-"""The problems of a set: what would stop a training."""
+"""The problems of a set: what would stop training."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +24,7 @@ def find_problems(pairs: Sequence[InspectedPair], unmatched: Sequence[str]) -> I
         unmatched: sentences on pictures that lack their other half.
     """
     if unmatched:
-        sentence = f"Pictures that lack their other half, so that no training starts: {len(unmatched)}."
+        sentence = f"Pictures that lack their other half, so that training does not start: {len(unmatched)}."
         yield Finding("alone", sentence, tuple(unmatched))
     for kind, words in OF_PAIRS.items():
         found = [(pair, sentence) for pair in pairs for each, sentence in pair.problems if each == kind]

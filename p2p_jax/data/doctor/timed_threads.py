@@ -1,4 +1,4 @@
-"""Running jobs in threads, of which one that takes too long does not hold up the others."""
+"""Running jobs in threads, where a job that takes too long does not delay the others."""
 
 import queue
 import threading
@@ -20,7 +20,7 @@ def run_timed(
     and a new one replaces it.
 
     Args:
-        work: computes the result of a job, which is never None. What it raises is raised here.
+        work: computes the result of a job, which is never None. Its exceptions are raised here.
         jobs: to run.
         threads: number of jobs that run at the same time.
         timeout: seconds for one job.

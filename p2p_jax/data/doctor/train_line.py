@@ -56,7 +56,7 @@ def _choose_size(findings: Findings) -> list[str]:
     if not sizes:
         return []
     if len(sizes) > 1:
-        # Not the very smallest: one small picture among many large ones is enlarged.
+        # A low quantile instead of the smallest size, so that one small picture does not shrink all others.
         shorter = np.array([min(size) for size in sizes.elements()])
         return _square(int(np.quantile(shorter, 0.1, method="lower")))
     (height, width), _ = sizes.most_common()[0]

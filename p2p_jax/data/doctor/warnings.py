@@ -1,4 +1,4 @@
-"""The warnings about a set: what would not stop a training, but may spoil its results."""
+"""The warnings about a set: what would not stop training, but may spoil its results."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from p2p_jax.data.doctor.match import UNRELATED, find_swapped, match
 from p2p_jax.data.names import sides_of
 
 CONSTANT_STD, CONSTANT_SPAN = 2 / 255, 0.1  # limits of a constant picture, as fractions of the range of its side
-MIN_PAIRS_UNRELATED = 16  # pairs, before A and B are said to have nothing in common
+MIN_PAIRS_UNRELATED = 16  # with fewer pairs, A and B are not reported as unrelated
 
 
 def find_warnings(pairs: Sequence[InspectedPair]) -> Iterator[Finding]:
@@ -32,7 +32,9 @@ def find_warnings(pairs: Sequence[InspectedPair]) -> Iterator[Finding]:
 def _find_dark_masks(pairs: Sequence[InspectedPair]) -> Iterator[Finding]:
     masks = [pair.pictures["mask"] for pair in pairs if "mask" in pair.pictures]
     if masks and max(mask.high for mask in masks) == 1 and all(mask.depth == "8" for mask in masks):
-        yield Finding("mask_values", "The masks hold only 0 and 1: 255 counts in full, so 1 counts nearly nothing.")
+        yield Finding(
+            "mask_values", "The masks hold only 0 and 1. A pixel of 255 counts in full, so one of 1 hardly counts."
+        )
 
 
 def _find_sizes(pairs: Sequence[InspectedPair]) -> Iterator[Finding]:
@@ -90,7 +92,7 @@ def _find_unmatched(split: str, usable: Sequence[InspectedPair]) -> Iterator[Fin
         first, other = (usable[0], usable[found.lag]) if found.lag > 0 else (usable[-found.lag], usable[0])
         yield Finding(
             "shifted",
-            f"B seems to be shifted against A in most of {split}: the A of a pair fits the B of the one "
+            f"B seems to be shifted against A in most of {split}: the A of a pair fits the B of the pair that is "
             f"{abs(found.lag)} {'after' if found.lag > 0 else 'before'} it.",
             (f"{label(first)}: its A fits the B of {other.name}",),
             keys_of([first, other]),

@@ -11,7 +11,7 @@ from p2p_jax.data.cmp import BACKGROUND, BALCONY, BLIND, CORNICE, DECO, DOOR, FA
 _ORDER = (BACKGROUND, FACADE, PILLAR, MOLDING, WINDOW, BLIND, DOOR, SHOP, DECO, SILL, BALCONY, CORNICE)
 
 
-# the style of one building: kind of blinds; whether it has sills; width of glass; whether windows are in pairs; reliefs
+# the style of a building: kind of blinds; whether it has sills; width of windows; whether they come in pairs; reliefs
 Taste = namedtuple("Taste", "blind sill glass twin relief")
 
 

@@ -22,7 +22,7 @@ _CAST = {
 _WHITE, _IRON, _SLATE = np.array([(0.93, 0.91, 0.86), (0.13, 0.13, 0.15), (0.30, 0.29, 0.33)], np.float32)
 
 
-# what the label map does not show: colours (float32, (3,), [0, 1]), noise knots, exposure, brick or plaster
+# the appearance that the label map does not show: colours (float32, (3,), [0, 1]), noise knots, exposure, brick or plaster
 Appearance = namedtuple("Appearance", "wall trim wood slat awning sky cloud stain exposure brick")
 
 

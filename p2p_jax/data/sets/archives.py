@@ -109,7 +109,7 @@ def _copy_pictures(archive: Path, file: IO[bytes], spooled: IO[bytes]) -> dict[s
                     spooled.write(data)
                     places.setdefault(found[1].lower(), {})[found[2]] = (end, len(data))
                     end += len(data)
-            while plain.read(CHUNK):  # to the checksum at the end
+            while plain.read(CHUNK):  # reads on to the checksum at the end
                 pass
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise Damaged(
@@ -124,10 +124,10 @@ def _copy_pictures(archive: Path, file: IO[bytes], spooled: IO[bytes]) -> dict[s
 
 
 def _refuse_outside_path(archive: Path, member: tarfile.TarInfo) -> None:
-    """Refuses an archive with a path that leads out of it. It does no harm here, but the archive cannot be trusted."""
+    """Refuses an archive with a path outside of it. The path does no harm here, but the archive cannot be trusted."""
     try:
         tarfile.data_filter(member, "/nowhere")
     except tarfile.FilterError:
         raise UserError(
-            f"the archive {archive} holds {member.name!r}, which is no file inside it: do not use it, get it elsewhere."
+            f"the archive {archive} holds {member.name!r}, a path outside of it: do not use this archive, get another copy."
         ) from None

@@ -41,7 +41,7 @@ def prepare_folder(
     shard_bytes: int = SHARD_BYTES,
     on_progress: Progress = no_progress,
 ) -> Prepared:
-    """Makes a set of one's own pictures. A set that was made of the same files before is kept.
+    """Makes a set of one's own pictures. A set that was made from the same files before is kept.
 
     Args:
         folder: of the pictures, for messages and the record of the set.
@@ -120,10 +120,10 @@ def _missing(path: Any) -> UserError:
 
 
 def _refuse_other_pictures(final: Path, name: str, folder: Path, listing: str, overwrite: bool) -> None:
-    """Refuses a set that was made of other files, unless it may be overwritten, and one that was not made of a folder."""
+    """Refuses a set that was not made from a folder, and one made from other files unless it may be overwritten."""
     record = read_record(final)
     if "listing" not in record:
-        raise UserError(f"{final} holds a set that was not made of a folder: give another --name.")
+        raise UserError(f"{final} holds a set that was not made from a folder: give another --name.")
     if record["listing"] == listing or overwrite:
         return
     if record["folder"] == str(folder.absolute()):

@@ -37,7 +37,7 @@ def prepare_data(
         name: one of the paper's sets, or the name for the set of one's own pictures: lower-case letters, digits and _.
         folder: of one's own pictures, or a list of them (see `layout.find_pairs`). The next four arguments are for the
             paper's sets only.
-        archive: the set's NAME.tar.gz, if it is there already; it is not changed.
+        archive: the set's NAME.tar.gz, if you have it already; it is not changed.
         mirror: address to download from, of the archive or of the folder that holds NAME.tar.gz.
         sha256: the checksum that the archive must have, in hexadecimal digits.
         keep_archive: whether to keep the downloaded archive, in downloads/pix2pix in the data folder.
@@ -95,17 +95,17 @@ def find_paper_set(name: str | None) -> str:
 
 
 def find_address(name: str, mirror: str | None = None) -> str:
-    """The address of a set's archive, on a mirror that is given as the archive's folder or as its whole address."""
+    """The address of a set's archive; a mirror is given by the address of the archive's folder or of the archive."""
     mirror = mirror or MIRROR
     return mirror if mirror.endswith(".tar.gz") else f"{mirror.rstrip('/')}/{name}.tar.gz"
 
 
 def compare_with_published(name: str, pairs: dict[str, int]) -> list[str]:
-    """A sentence for each split of a paper's set that has another number of pairs than published."""
+    """A sentence for each split of a paper's set whose number of pairs differs from the published one."""
     published = PAPER_SETS[name].pairs
     return [
         f"Note that {split} has {pairs.get(split, 0)} pairs, but {published.get(split, 0)} were published: the archive may "
-        "be another one."
+        "differ from the original one."
         for split in SPLITS
         if pairs.get(split, 0) != published.get(split, 0)
     ]

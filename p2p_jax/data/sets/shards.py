@@ -74,7 +74,7 @@ def write_set(
     Args:
         info: the `tfds.core.DatasetInfo` without splits.
         folder: of the version, empty.
-        splits: by our names of splits.
+        splits: {"train" | "val" | "test": what to write}.
         source: of the pictures, for the record of the set.
         shard_bytes: largest size of a shard.
         on_progress: called after every record.
@@ -180,7 +180,7 @@ def _as_os_error(error: RuntimeError, path: Path) -> OSError:
 
 @contextmanager
 def locked(final: Path) -> Iterator[None]:
-    """Locks a set against other processes, and removes what a killed process left.
+    """Locks a set against other processes, and removes the files that a killed process left.
 
     Args:
         final: folder of the version. Its parent is made, and removed again if it stays empty.
@@ -214,7 +214,7 @@ def locked(final: Path) -> Iterator[None]:
 
 @contextmanager
 def new_version(final: Path) -> Iterator[Path]:
-    """A folder that replaces `final` when the block ends without an error, and is removed otherwise; only while locked."""
+    """Yields a new folder, which replaces `final` if the block ends without an error. The set must be locked."""
     fresh, old = _temporary_folders(final)
     fresh.mkdir()
     try:

@@ -49,7 +49,7 @@ def _same_channels(a: Picture, b: Picture) -> list[np.ndarray]:
         return [a.pixels, b.pixels]
     colours = [count - picture.has_alpha for count, picture in zip(counts, (a, b), strict=True)]
     if not set(colours) <= {1, 3}:
-        raise UserError(f"the halves have {counts[0]} and {counts[1]} channels: both must have as many.")
+        raise UserError(f"the halves have {counts[0]} and {counts[1]} channels: both must have the same number.")
     halves = []
     for picture in (a, b):
         pixels = to_colour(picture) if max(colours) == 3 else picture.pixels
@@ -61,7 +61,7 @@ def _same_channels(a: Picture, b: Picture) -> list[np.ndarray]:
 
 
 def to_colour(picture: Picture) -> np.ndarray:
-    """Converts grey to RGB, (h, w, 3) or (h, w, 4) with alpha; other pictures stay as they are."""
+    """Converts grey to RGB, (h, w, 3) or (h, w, 4) with alpha; returns other pictures unchanged."""
     pixels = picture.pixels
     colours = pixels.shape[-1] - picture.has_alpha
     return pixels if colours > 1 else np.concatenate([pixels[..., :1]] * 3 + [pixels[..., 1:]], axis=-1)

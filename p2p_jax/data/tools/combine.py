@@ -19,7 +19,7 @@ def combine_folders(
     writing: Writing = DEFAULT,
     on_progress: OnProgress | None = None,
 ) -> Result:
-    """Puts the pictures of two folders side by side, those of the same name together, A at the left.
+    """Puts the pictures of two folders that have the same name side by side, A at the left.
 
     Args:
         a_folder, b_folder: of pictures with the same names; sub-folders are included.

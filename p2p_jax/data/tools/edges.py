@@ -65,8 +65,8 @@ def draw_edges(
 def find_edges(pixels: np.ndarray, *, sigma: float, low: float, high: float, shortest: int) -> np.ndarray:
     """Finds edges as lines of one pixel, with Canny's method on the channel that changes most.
 
-    Both thresholds are in levels of 255. A straight edge between two constant areas has the difference of their brightness
-    as its strength, at any sigma.
+    Both thresholds are on a scale of 0 to 255. The strength of a straight edge between two constant areas is the difference
+    of their brightness, for any sigma.
 
     Args:
         pixels: (h, w, c) without alpha, uint8, uint16, or float32 in [0, 1].

@@ -49,7 +49,7 @@ def make_grayscale(
     result, were_grey = run_jobs(jobs, make, output, writing, inputs=[folder], on_progress=on_progress)
     if not any(were_grey):
         return result
-    note = f"{sum(were_grey)} of {len(jobs)} pictures had no colours to begin with, so nothing is learned from their pairs."
+    note = f"{sum(were_grey)} of {len(jobs)} pictures had no colours before, so training learns nothing from their pairs."
     return result._replace(notes=(note,))
 
 

@@ -50,7 +50,7 @@ def convert_labels(
         The result; after `to_ids` its note says how many pixels did not match a colour exactly.
 
     Raises:
-        UserError: options do not go together, the palette cannot be read, a folder is missing, files exist, or pictures
+        UserError: options contradict each other, the palette cannot be read, a folder is missing, files exist, or pictures
             cannot be used.
     """
     _check_options(writing, to_ids, tolerance, as_palette_png)

@@ -1,4 +1,4 @@
-"""Running a tool over a folder: finds the pictures, checks the results' paths, works in threads, and collects mistakes."""
+"""Running a tool over a folder: finds the pictures, checks the results' paths, works in threads, and collects errors."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -131,7 +131,7 @@ def run_jobs(
 
     Args:
         jobs: to run.
-        make: runs one; raises UserError for a picture that cannot be used.
+        make: runs one job; raises UserError for a picture that cannot be used.
         output: folder of the targets.
         writing: how to write.
         inputs: the input folders.
@@ -175,7 +175,7 @@ def _write(path: Path, pixels: np.ndarray) -> None:
 def _run_job(
     job: Job, *, make: Callable[[Job], Made], write: Callable[[Path, np.ndarray], None]
 ) -> tuple[Made | None, str]:
-    """Runs a job: (its result without pictures, "") or (None, the mistake in a sentence)."""
+    """Runs a job and returns (its result without pictures, "") or (None, the error in a sentence)."""
     try:
         made = make(job)
         for path, pixels in zip(job.targets, made.pictures, strict=True):

@@ -20,7 +20,7 @@ def split_pairs(
     writing: Writing = DEFAULT,
     on_progress: OnProgress | None = None,
 ) -> Result:
-    """Cuts side-by-side pictures into folders A and B; those of train, val and test into trainA, trainB and so on.
+    """Cuts side-by-side pictures into folders A and B; pictures in train, val and test into trainA, trainB and so on.
 
     Args:
         folder: of side-by-side pictures, in it or in train, val and test.

@@ -72,7 +72,7 @@ def test_a_picture_that_does_not_fit_into_the_memory_is_one_line(good, monkeypat
     monkeypatch.setattr(inspection, "find_edges", fail_at_the_ninth(inspection.find_edges, MemoryError()))
     found = kinds(check(good))
     assert {kind: len(items) for kind, items in found.items()} == {"unreadable": 1}
-    assert "does not fit into the memory" in found["unreadable"][0]
+    assert "does not fit into memory" in found["unreadable"][0]
 
 
 @pytest.mark.parametrize("error", [ValueError("invalid literal"), RuntimeError("broken")])
