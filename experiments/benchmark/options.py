@@ -27,29 +27,30 @@ MIN_IMAGE_SIZE = 24
 
 @dataclass(frozen=True)
 class Options:
-    """Measure p2p_jax and, if it is installed, PyTorch, in one run."""
+    """Measure the speed and memory of p2p_jax and, if it is installed, of PyTorch, in one run."""
 
     image_sizes: tuple[int, ...] = (256,)
-    """Pixels a side; each is measured with each batch size."""
+    """Picture sizes in pixels a side; each is measured with each batch size."""
     batch_sizes: tuple[int, ...] = (1,)
-    """Pictures a step."""
+    """Numbers of pictures per step."""
     dtypes: tuple[Dtype, ...] = ("float32", "bfloat16")
-    """Dtypes of p2p_jax's activations, a row for each."""
+    """Types of p2p_jax's activations; each has a row in the table."""
     torch: tuple[Variant, ...] = ("reference", "tuned", "autocast", "autocast-tuned")
-    """Ways to run PyTorch, a row for each; no value measures no PyTorch. reference: as the PyTorch original runs it, eager,
-    NCHW, plain Adam; tuned: channels_last and fused Adam; autocast: to bfloat16; autocast-tuned: both."""
+    """Ways to run PyTorch; each has a row in the table. Without a value PyTorch is not measured. reference: as the PyTorch
+    original runs it, eager, NCHW, plain Adam; tuned: channels_last and fused Adam; autocast: to bfloat16; autocast-tuned:
+    both."""
     compile: bool = False
     """Also measure the tuned rows with torch.compile; on CUDA they are always measured."""
     parts: tuple[Part, ...] = ("step", "forward", "data", "layers")
     """step: a training step; forward: the generator alone; data: training from files; layers: p2p_jax's time by layer."""
     width: int = 64
-    """Features of the first layer of both networks; the paper's 64."""
+    """Features of the first layer of both networks; 64 in the paper."""
     rounds: int = 5
-    """Turns of each contestant."""
+    """Number of rounds; in each round every row of the table is measured once."""
     steps: int | None = None
-    """Steps a turn; the default is 3 on a CPU and 20 on an accelerator."""
+    """Steps that are measured per row and round; by default 3 on a CPU and 20 on an accelerator."""
     workers: int = 2
-    """Threads of p2p_jax's reader, and worker processes of PyTorch's DataLoader."""
+    """Number of threads of p2p_jax's reader, and of worker processes of PyTorch's DataLoader."""
     grow: bool = False
     """Also measure how time and memory grow with picture size, batch and width."""
     seconds: float = 60.0
@@ -57,7 +58,7 @@ class Options:
     gib: float = 8.0
     """Skip points of --grow that would need more memory than this, in GiB."""
     patience: float = 1800.0
-    """Seconds that a contestant may take to answer before it counts as failed."""
+    """Seconds without an answer after which a measurement counts as failed."""
     output: Path = Path("runs/benchmark")
     """Folder for benchmark.json and the plots."""
 

@@ -62,8 +62,9 @@ class Data:
     source: Literal["folder", "procedural"] = "folder"
     """folder: your pictures (data.path) or a prepared set (data.tfds); procedural: facades that the program draws."""
     path: str | None = runtime(None)
-    """Your pairs: a folder of side-by-side pictures, or of folders A and B with matching names, with train, val and test
-    below or without; or a list of pairs (.csv, .tsv, .jsonl). It takes precedence over data.tfds."""
+    """Your pairs: a folder of side-by-side pictures, or a folder with folders A and B that hold pictures of matching names,
+    both optionally with sub-folders train, val and test; or a list of pairs (.csv, .tsv, .jsonl). It takes precedence over
+    data.tfds."""
     tfds: str | None = None
     """A set that p2p-jax data prepare has prepared for tensorflow-datasets, such as pix2pix/facades."""
     tfds_features: tuple[str, ...] | None = None
