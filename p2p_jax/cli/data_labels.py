@@ -1,11 +1,10 @@
 """`p2p-jax data labels`: converts class numbers to the colours of a palette, or the reverse."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from p2p_jax.cli.data_tools import Common, Folder, Output, run_tool
 from p2p_jax.data.tools.labels import convert_labels
-from p2p_jax.data.tools.runner import DEFAULT, Result
+from p2p_jax.data.tools.runner import DEFAULT
 
 
 @dataclass(frozen=True)
@@ -30,17 +29,4 @@ class LabelsOptions:
 
 def labels(argv: list[str]) -> int:
     """Runs `p2p-jax data labels FOLDER --output DIR --palette FILE`."""
-
-    def tool(options: LabelsOptions, on_progress: Any) -> Result:
-        return convert_labels(
-            options.folder,
-            options.output,
-            options.palette,
-            to_ids=options.to_ids,
-            tolerance=options.tolerance,
-            as_palette_png=options.as_palette_png,
-            writing=options.config,
-            on_progress=on_progress,
-        )
-
-    return run_tool(LabelsOptions, argv, "labels", "converting", tool)
+    return run_tool(LabelsOptions, argv, "labels", "converting", convert_labels)

@@ -1,11 +1,12 @@
 """The tools `p2p-jax data NAME`: each parses its options, calls its function in `data/tools`, and prints the result."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
+from rich.console import Console
 
 from p2p_jax.cli.parsing import parse
 from p2p_jax.console import open_console, progress_bar
@@ -115,7 +116,7 @@ class BlankOptions:
     config: Common = DEFAULT
     shape: Shape = "rectangle"
     """Shape of the hole. rectangle: in the middle; random-rectangle: anywhere; strokes: of a thick brush."""
-    share: float = 0.25
+    fraction: float = 0.25
     """Fraction of the picture's area that is blanked."""
     fill: int = 128
     """Brightness of the hole, from 0 to 255."""
@@ -144,125 +145,62 @@ def run_tool(options: Any, argv: list[str], name: str, doing: str, tool: Callabl
         argv: the words after the command.
         name: of the tool.
         doing: label of the progress bar.
-        tool: called with the parsed options and `on_progress`.
+        tool: called with the values of the options as keyword arguments, those of `config` as `writing`, and with
+            `on_progress`.
     """
     parsed = parse(options, argv, f"{PROGRAM} data {name}")
     console = open_console()
     with progress_bar(console) as bar:
         task = bar.add_task(doing, total=None, visible=not parsed.config.dry_run)
-        result = tool(parsed, lambda done, total: bar.update(task, completed=done, total=total))
-    if parsed.config.dry_run:
+        values = {field.name: getattr(parsed, field.name) for field in fields(parsed)}
+        writing = values.pop("config")
+        result = tool(
+            **values, writing=writing, on_progress=lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    _print_result(console, result, parsed.output, dry_run=writing.dry_run)
+    return 0
+
+
+def _print_result(console: Console, result: Result, output: Path, *, dry_run: bool) -> None:
+    if dry_run:
         console.print(f"{len(result.files)} files would be written; the first of them:")
         for path in result.files[:5]:
             console.print(f"  {path}")
     else:
-        console.print(f"{len(result.files)} files written to {parsed.output}.")
+        console.print(f"{len(result.files)} files written to {output}.")
     if result.skipped:
         console.print(f"{len(result.skipped)} skipped:")
         for sentence in result.skipped:
             console.print(f"  {sentence}")
     for note in result.notes:
         console.print(note)
-    return 0
 
 
 def combine(argv: list[str]) -> int:
     """Runs `p2p-jax data combine A_FOLDER B_FOLDER --output DIR`."""
-
-    def tool(options: CombineOptions, on_progress: Any) -> Result:
-        return combine_folders(
-            options.a_folder,
-            options.b_folder,
-            options.output,
-            resize_b=options.resize_b,
-            method=options.method,
-            writing=options.config,
-            on_progress=on_progress,
-        )
-
-    return run_tool(CombineOptions, argv, "combine", "combining", tool)
+    return run_tool(CombineOptions, argv, "combine", "combining", combine_folders)
 
 
 def split(argv: list[str]) -> int:
     """Runs `p2p-jax data split FOLDER --output DIR`."""
-
-    def tool(options: SplitOptions, on_progress: Any) -> Result:
-        return split_pairs(
-            options.folder,
-            options.output,
-            val_fraction=options.val_fraction,
-            test_fraction=options.test_fraction,
-            seed=options.seed,
-            writing=options.config,
-            on_progress=on_progress,
-        )
-
-    return run_tool(SplitOptions, argv, "split", "cutting", tool)
+    return run_tool(SplitOptions, argv, "split", "cutting", split_pairs)
 
 
 def resize(argv: list[str]) -> int:
     """Runs `p2p-jax data resize FOLDER --output DIR --size H W`."""
-
-    def tool(options: ResizeOptions, on_progress: Any) -> Result:
-        return resize_pictures(
-            options.folder,
-            options.output,
-            options.size,
-            method=options.method,
-            pad=options.pad,
-            fill=options.fill,
-            writing=options.config,
-            on_progress=on_progress,
-        )
-
-    return run_tool(ResizeOptions, argv, "resize", "resizing", tool)
+    return run_tool(ResizeOptions, argv, "resize", "resizing", resize_pictures)
 
 
 def edges(argv: list[str]) -> int:
     """Runs `p2p-jax data edges FOLDER --output DIR`."""
-
-    def tool(options: EdgesOptions, on_progress: Any) -> Result:
-        return draw_edges(
-            options.folder,
-            options.output,
-            low=options.low,
-            high=options.high,
-            sigma=options.sigma,
-            shortest=options.shortest,
-            thickness=options.thickness,
-            invert=options.invert,
-            pairs=options.pairs,
-            writing=options.config,
-            on_progress=on_progress,
-        )
-
-    return run_tool(EdgesOptions, argv, "edges", "drawing edges", tool)
+    return run_tool(EdgesOptions, argv, "edges", "drawing edges", draw_edges)
 
 
 def blank(argv: list[str]) -> int:
     """Runs `p2p-jax data blank FOLDER --output DIR`."""
-
-    def tool(options: BlankOptions, on_progress: Any) -> Result:
-        return blank_pictures(
-            options.folder,
-            options.output,
-            shape=options.shape,
-            fraction=options.share,
-            fill=options.fill,
-            seed=options.seed,
-            writing=options.config,
-            on_progress=on_progress,
-        )
-
-    return run_tool(BlankOptions, argv, "blank", "blanking", tool)
+    return run_tool(BlankOptions, argv, "blank", "blanking", blank_pictures)
 
 
 def grayscale(argv: list[str]) -> int:
     """Runs `p2p-jax data grayscale FOLDER --output DIR`."""
-
-    def tool(options: GrayscaleOptions, on_progress: Any) -> Result:
-        return make_grayscale(
-            options.folder, options.output, pairs=options.pairs, writing=options.config, on_progress=on_progress
-        )
-
-    return run_tool(GrayscaleOptions, argv, "grayscale", "removing colours", tool)
+    return run_tool(GrayscaleOptions, argv, "grayscale", "removing colours", make_grayscale)

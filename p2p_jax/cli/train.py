@@ -16,30 +16,30 @@ def train(argv: list[str]) -> int:
     from p2p_jax import experiment
 
     if not argv or argv[0].startswith("-"):
-        print(f"usage: {PROGRAM} train NAME|FILE.py [options]\n")
-        print(f"NAME is one of: {', '.join(experiment.names())}.\nThe options of one: {PROGRAM} train NAME --help")
+        print(f"usage: {PROGRAM} train NAME|FILE.py [options]\n\nNAME is one of: {', '.join(experiment.names())}.")
+        print(f"To see its options: {PROGRAM} train NAME --help")
         return 0 if asks_for_help(argv[:1]) else USAGE_ERROR
     program = f"{PROGRAM} train {argv[0]}"
     found = experiment.find(argv[0])
     if asks_for_help(argv) and "--help-all" not in argv:
         print(_short_help(train_options(found.name, found.config), program))
         return 0
-    first = parse_first(RunOptions, argv[1:], program)
-    parse(train_options(found.name, found.config), argv[1:], program)  # a mistake is answered before JAX is loaded
+    options = parse(train_options(found.name, found.config), argv[1:], program)  # reports mistakes before JAX is loaded
     with waiting(open_console(), "loading JAX"):
         from p2p_jax.devices import platform, processes
         from p2p_jax.training import trainer
         from p2p_jax.training.run import Request
 
-    workdir = first.workdir if first.workdir != RunOptions.workdir else Path("runs") / found.name
-    stored, defaults = _choose_defaults(found, first, workdir)
-    options = parse(train_options(found.name, defaults), argv[1:], program)
-    experiment_to_run = _typed_experiment(found, stored, options, argv, workdir)
+    workdir = options.workdir
+    stored, defaults = _choose_defaults(found, options, workdir)
+    if defaults != found.config:
+        options = parse(train_options(found.name, defaults), argv[1:], program)
+    typed_experiment = _typed_experiment(found, stored, options, argv, workdir)
     platform.choose(options.device)
     processes.start(options.distributed)
     compilation_cache.turn_on()
     request = Request(
-        experiment_to_run,
+        typed_experiment,
         workdir,
         open_console(quiet=not processes.is_first()),
         overwrite=options.overwrite,
@@ -49,13 +49,14 @@ def train(argv: list[str]) -> int:
         step_timeout=options.distributed.step_timeout,
     )
     if options.show_config:
-        return _show_config(trainer.open_data(request)[0].config)
-    trainer.run_training(request)
+        _show_config(trainer.open_data(request)[0].config)
+    else:
+        trainer.run_training(request)
     return 0
 
 
 def _short_help(options: Any, program: str) -> str:
-    """The everyday options; all others are behind --help-all."""
+    """The help with the everyday options only; --help-all shows all of them."""
     known = {option.name: option._replace(group="") for option in list_options(options)}
     return (
         f"{format_usage(options, program)}\n\n{options.__doc__}\n\n"
@@ -64,24 +65,24 @@ def _short_help(options: Any, program: str) -> str:
     )
 
 
-def _choose_defaults(found: Any, first: RunOptions, workdir: Path) -> tuple[Any, Any]:
-    """The run that the workdir holds, or None, and the values of all options that are not typed."""
+def _choose_defaults(found: Any, typed: RunOptions, workdir: Path) -> tuple[Any, Any]:
+    """The run that the workdir holds, or None, and the default values of all options."""
     from p2p_jax.training.resolve_config import choose_defaults
     from p2p_jax.workdir import resume
     from p2p_jax.workdir.init_from import read_imported
 
-    stored = resume.stored_run(workdir, found, overwrite=first.overwrite, trust=first.trust)
-    init_from = first.init_from
+    stored = resume.stored_run(workdir, found, overwrite=typed.overwrite, trust=typed.trust)
+    init_from = typed.init_from
     if stored is not None:
         init_from = workdir if read_imported(workdir) else None
-    defaults = choose_defaults((stored or found).config, preset=first.preset, init_from=init_from, trust=first.trust)
-    if init_from and first.preset:
-        print(f"The networks are those of {init_from}; losses, optimizers and data are as in {first.preset}.")
+    defaults = choose_defaults((stored or found).config, preset=typed.preset, init_from=init_from, trust=typed.trust)
+    if init_from and typed.preset:
+        print(f"The networks are those of {init_from}; losses, optimizers and data are as in {typed.preset}.")
     return stored, defaults
 
 
 def _typed_experiment(found: Any, stored: Any, options: Any, argv: list[str], workdir: Path) -> Any:
-    """The experiment with what was typed; a stored run refuses what would make it another run."""
+    """The experiment with the options of the command line; a stored run refuses options that would make it another run."""
     from p2p_jax.training.resolve_config import replace_length, resolve_files
     from p2p_jax.workdir import resume
     from p2p_jax.workdir.init_from import recorded_source
@@ -96,18 +97,17 @@ def _typed_experiment(found: Any, stored: Any, options: Any, argv: list[str], wo
     return (stored or found)._replace(config=config)
 
 
-def _show_config(config: Any) -> int:
-    """Prints a config: first what differs from the defaults, then all the rest."""
+def _show_config(config: Any) -> None:
+    """Prints a config: first the values that differ from the defaults, then all others."""
     from p2p_jax.config import Config
     from p2p_jax.config.tree import differences, to_dict
 
     changed = {name: new for name, (_, new, _) in differences(Config(), config).items()}
     rest = {name: value for name, value in _flatten(to_dict(config)).items() if name not in changed}
-    for title, values in (("Changed from the defaults:", changed), ("As by default:", rest)):
+    for title, values in (("Changed from the defaults:", changed), ("Unchanged:", rest)):
         print(title)
         for name, value in values.items():
             print(f"  {name} = {value}")
-    return 0
 
 
 def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -68,8 +68,8 @@ def test_every_tool_keeps_sub_folders_and_overwrites_only_on_request(tmp_path, p
         ("edges photos -o out --workers 0", "--workers was given 0"),
         ("edges photos -o out --thicknes 2", "did you mean --thickness"),
         ("edges photos -o out --overwite", "did you mean --overwrite"),
-        ("blank photos -o out --share 1", "--share was given 1"),
-        ("blank photos -o out --share 0", "--share was given 0"),
+        ("blank photos -o out --fraction 1", "--fraction was given 1"),
+        ("blank photos -o out --fraction 0", "--fraction was given 0"),
         ("blank photos -o out --fill 256", "--fill was given 256"),
         ("resize photos -o out --size 0 5", "--size was given 0 5"),
         ("resize photos -o out --size 8 8 --fill -1", "--fill was given -1"),
@@ -104,7 +104,7 @@ CALLS = {
     "edges": ("--low 3 --high 4 --sigma 0.5 --shortest 2 --thickness 2 --invert --pairs", lambda photos, output: draw_edges(
         photos, output, low=3, high=4, sigma=0.5, shortest=2, thickness=2, invert=True, pairs=True,
     )),
-    "blank": ("--shape strokes --share 0.4 --fill 3 --seed 5", lambda photos, output: blank_pictures(
+    "blank": ("--shape strokes --fraction 0.4 --fill 3 --seed 5", lambda photos, output: blank_pictures(
         photos, output, shape="strokes", fraction=0.4, fill=3, seed=5,
     )),
     "grayscale": ("--pairs", lambda photos, output: make_grayscale(photos, output, pairs=True)),

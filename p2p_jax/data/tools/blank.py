@@ -32,7 +32,7 @@ def blank_pictures(
         folder: of pictures; sub-folders are included.
         output: folder of the folders A, B and mask.
         shape: of the hole, see `draw_hole`.
-        fraction: of the picture's area that is blanked (the option `--share`).
+        fraction: of the picture's area that is blanked (the option `--fraction`).
         fill: brightness of the hole, from 0 to 255.
         seed: of the holes. A hole depends only on this number and the picture's name.
         writing: format, threads, and what to do about existing files and mistakes.
@@ -42,7 +42,7 @@ def blank_pictures(
         UserError: a value is out of range, a folder is missing, files exist, or pictures cannot be used.
     """
     if not 0 < fraction < 1:
-        raise UserError(f"--share was given {fraction}: it must be above 0 and below 1.")
+        raise UserError(f"--fraction was given {fraction}: it must be above 0 and below 1.")
     refuse_brightness("--fill", fill)
     folder, output = Path(folder), Path(output)
 

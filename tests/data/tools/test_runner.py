@@ -123,7 +123,7 @@ def test_a_dry_run_lists_the_files_and_writes_none(tmp_path, photos):
         (resize_pictures, {"size": (2**20, 2**20)}, "--size was given 1048576 1048576"),
         (split_pairs, {"seed": -1}, "--seed was given -1"),
         (split_pairs, {"val_fraction": math.nan}, "--val-fraction was given nan"),
-        (blank_pictures, {"fraction": math.nan}, "--share was given nan"),
+        (blank_pictures, {"fraction": math.nan}, "--fraction was given nan"),
     ],
 )
 def test_wrong_values_are_refused_in_one_sentence(tmp_path, photos, tool, options, message):
