@@ -1,6 +1,5 @@
 """The command `train`."""
 
-from pathlib import Path
 from typing import Any
 
 from p2p_jax.cli import compilation_cache
@@ -30,17 +29,16 @@ def train(argv: list[str]) -> int:
         from p2p_jax.training import trainer
         from p2p_jax.training.run import Request
 
-    workdir = options.workdir
-    stored, defaults = _choose_defaults(found, options, workdir)
+    stored, defaults = _choose_defaults(found, options)
     if defaults != found.config:
         options = parse(train_options(found.name, defaults), argv[1:], program)
-    typed_experiment = _typed_experiment(found, stored, options, argv, workdir)
+    typed_experiment = _typed_experiment(found, stored, options, argv)
     platform.choose(options.device)
     processes.start(options.distributed)
     compilation_cache.turn_on()
     request = Request(
         typed_experiment,
-        workdir,
+        options.workdir,
         open_console(quiet=not processes.is_first()),
         overwrite=options.overwrite,
         accept_changed_data=options.accept_changed_data,
@@ -65,23 +63,23 @@ def _short_help(options: Any, program: str) -> str:
     )
 
 
-def _choose_defaults(found: Any, typed: RunOptions, workdir: Path) -> tuple[Any, Any]:
+def _choose_defaults(found: Any, typed: RunOptions) -> tuple[Any, Any]:
     """The run that the workdir holds, or None, and the default values of all options."""
     from p2p_jax.training.resolve_config import choose_defaults
     from p2p_jax.workdir import resume
-    from p2p_jax.workdir.init_from import read_imported
+    from p2p_jax.workdir.init_from import imported_source
 
-    stored = resume.stored_run(workdir, found, overwrite=typed.overwrite, trust=typed.trust)
+    stored = resume.stored_run(typed.workdir, found, overwrite=typed.overwrite, trust=typed.trust)
     init_from = typed.init_from
     if stored is not None:
-        init_from = workdir if read_imported(workdir) else None
+        init_from = imported_source(typed.workdir)
     defaults = choose_defaults((stored or found).config, preset=typed.preset, init_from=init_from, trust=typed.trust)
     if init_from and typed.preset:
         print(f"The networks are those of {init_from}; losses, optimizers and data are as in {typed.preset}.")
     return stored, defaults
 
 
-def _typed_experiment(found: Any, stored: Any, options: Any, argv: list[str], workdir: Path) -> Any:
+def _typed_experiment(found: Any, stored: Any, options: Any, argv: list[str]) -> Any:
     """The experiment with the options of the command line; a stored run refuses options that would make it another run."""
     from p2p_jax.training.resolve_config import replace_length, resolve_files
     from p2p_jax.workdir import resume
@@ -90,9 +88,9 @@ def _typed_experiment(found: Any, stored: Any, options: Any, argv: list[str], wo
     typed = parse_first(TypedLength, argv[1:], PROGRAM)
     config = resolve_files(replace_length(options.config, steps=typed.steps, epochs=typed.epochs))
     if stored is not None:
-        if options.init_from and options.init_from.absolute() != recorded_source(workdir):
-            raise UserError(f"{workdir} already holds a run: --init-from is for a new one; give another --workdir.")
-        if (notice := resume.refuse_differences(workdir, stored, config)) is not None:
+        if options.init_from and options.init_from.absolute() != recorded_source(options.workdir):
+            raise UserError(f"{options.workdir} already holds a run: --init-from is for a new one; give another --workdir.")
+        if (notice := resume.refuse_differences(options.workdir, stored, config)) is not None:
             print(notice)
     return (stored or found)._replace(config=config)
 

@@ -118,7 +118,7 @@ def warp(
         options: the largest angle in degrees, and the largest zoom and shift as fractions.
         corner: row and column of the window.
         wanted: (height, width) of the window.
-        labels: whether to take the nearest value instead of interpolating.
+        labels: whether to use the nearest value instead of interpolating.
 
     Returns:
         (height, width, c) of the same dtype.

@@ -1,4 +1,4 @@
-"""Measures a translator on a split, beside two baselines that need no training."""
+"""Measures a translator, and two baselines that need no training, on a split."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path

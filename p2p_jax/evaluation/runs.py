@@ -27,7 +27,7 @@ def evaluate(
     build: Callable[[Any], Any] | None = None,
     on_done: Callable[[int, int], object] = lambda done, total: None,
 ) -> Figures:
-    """Measures a trained run on a split of its data, beside two baselines that need no training.
+    """Measures a trained run, and two baselines that need no training, on a split of its data.
 
     With several processes, each measures some of the pairs, and every process must call this function.
 

@@ -70,9 +70,7 @@ def run_steps(
     config, done = run.experiment.config, int(state.step)
     picked, counts = engine.store is not None, plan_calls(config, done)
     start, skipped = int(state.batch_index), as_array(run.skipped)
-    stream = open_stream(
-        engine.reader, config, engine.mesh, start=start, counts=counts, picked=picked, skipped=run.skipped
-    )
+    stream = open_stream(engine.reader, config, engine.mesh, start=start, counts=counts, picked=picked, skipped=run.skipped)
     interval.started = time.perf_counter() - interval.waits["compilation"]
     at, vote = Position(done, interval), make_vote(engine.mesh)
     profiled = profile and processes.is_first()

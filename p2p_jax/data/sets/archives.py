@@ -70,7 +70,7 @@ def spool(archive: Path, folder: Path, on_read: Callable[[int], Any] = lambda si
 
     Raises:
         Damaged: it is damaged, truncated, no archive, or holds none of the splits.
-        UserError: it does not exist, or a path in it leads out of it.
+        UserError: it does not exist, or holds a path that leads outside of it.
         OSError: it cannot be read, or the disk is full.
     """
     if not archive.is_file():
