@@ -30,12 +30,12 @@ class UserError(ValueError):
     """A mistake of the user: its message is one sentence that says what was given, what was expected and what to do.
 
     The command line prints that sentence and ends with exit code 2. An experiment's own `build` should raise it, too. Any
-    other ValueError counts as an error in the program and shows its traceback.
+    other ValueError shows a traceback, as an error in the program or in the experiment file.
     """
 
 
 class Stopped(Exception):
-    """Training ended early, on purpose: the message says why and how to resume, `code` is the program's exit code."""
+    """A run was stopped early, or its files could not be uploaded: the message says why, `code` is the exit code."""
 
     def __init__(self, message: str, code: int):
         super().__init__(message)

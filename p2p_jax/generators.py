@@ -173,7 +173,7 @@ def _unet_up(
     post_activation: bool,
     train: bool,
 ) -> Array:
-    """One level of the U-Net's decoder: (n, h, w, c) to (n, 2 h, 2 w, widths[level]), where widths[0] is the output's."""
+    """One level of the U-Net's decoder: (n, h, w, c) to (n, 2 h, 2 w, widths[level]); widths[0] is `out_channels`."""
     x = x if post_activation else ops.relu(x)
     if level == 0:
         return ops.tanh(_widen(scope.child(upsample, "up0")(x, widths[0], use_bias=last_bias)))

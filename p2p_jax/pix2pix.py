@@ -30,7 +30,7 @@ def build(config: Config) -> Pix2Pix:
     """Builds everything that a training step needs.
 
     Args:
-        config: of the run, with its length resolved by `config.resolve`.
+        config: of the run, with its length resolved by `config.resolve_length`.
 
     Raises:
         UserError: the pictures cannot be halved as often as the U-Net halves them, or the label smoothing is out of range.
@@ -153,7 +153,7 @@ def build_schedule(config: Config, rate: float) -> optax.Schedule:
     """Builds a learning-rate schedule: `rate` scaled by the config's `batch_rule`, with the config's decay and warm-up.
 
     Args:
-        config: of the run, with its length resolved by `config.resolve`.
+        config: of the run, with its length resolved by `config.resolve_length`.
         rate: the rate before scaling.
     """
     options, unit = config.optimizer, steps_per_unit(config)

@@ -87,9 +87,9 @@ def make_train_step(model: Pix2Pix, *, accumulate: int = 1) -> Callable[[TrainSt
     It returns the new state and the scalars `generator_loss`, `generator_gan`, `generator_l1`, `discriminator_loss`,
     `discriminator_real_accuracy` and `discriminator_fake_accuracy` (the fraction of correctly classified logits).
 
-    The order is that of the PyTorch original. The generator makes one fake. The discriminator sees (input, fake), then
-    (input, target), each in a pass with its own statistics; its loss is halved, and it is updated. Then the generator is
-    updated with gradients through the updated discriminator.
+    By default the order is that of the PyTorch original; for others see `Pix2Pix.update`. The generator makes one fake. The
+    discriminator sees (input, fake), then (input, target), each in a pass with its own statistics; its loss is halved, and
+    it is updated. Then the generator is updated with gradients through the updated discriminator.
 
     The batch's optional "weight" scales each pixel's difference in the reconstruction loss and in `generator_l1`: it
     multiplies L1, and its square multiplies L2. The means are still over all pixels.
@@ -160,7 +160,7 @@ class Fake(NamedTuple):
 
     Attributes:
         picture: the output, (n, h, w, c') in [-1, 1].
-        backpropagate: from the gradient of the picture to (the gradients of the generator's params,).
+        backpropagate: from the gradient of the picture to a tuple of one item, the gradients of the generator's params.
         state: the generator's state after the pass.
     """
 

@@ -16,7 +16,7 @@ class ConvGeometry(NamedTuple):
         kh, kw: height and width of the kernel, in pixels of the large picture.
         stride: pixels between neighbouring positions of the kernel.
         padding: rows and columns of zeros around the large picture.
-        height, width: of the large picture, in pixels; the kernel may not reach the last rows and columns.
+        height, width: of the large picture, in pixels; its last rows and columns may lie beyond the kernel's last position.
         rows, columns: height and width of the small picture, in pixels.
         features_first: whether the kernel has the layout (f, kh, kw, c) instead of (kh, kw, c, f), where c counts the
             channels of the large picture and f those of the small one.

@@ -132,7 +132,7 @@ def _standardize_bwd(axes: tuple[int, ...], eps: float, saved: Any, grads: Any) 
         grad, deviation = grad.astype(mean.dtype), x.astype(mean.dtype) - mean
         rstd = lax.rsqrt(var + eps)
         factor = rstd if scale is None else rstd * scale
-        # The gradients of bias and scale for each mean; summed below where several pictures share the scale.
+        # The gradients of bias and scale, separate for each mean; summed below over pictures that share the scale.
         of_bias = grad.sum(axes, keepdims=True)
         of_scale = rstd * (grad * deviation).sum(axes, keepdims=True)
         of_deviation = (2 * of_var - factor * rstd * of_scale) / count

@@ -39,7 +39,7 @@ def reflect_pad(x: Array, pad: int) -> Array:
 
 
 def resize(x: Array, size: tuple[int, int], method: Literal["bicubic", "bilinear", "nearest"] = "bicubic") -> Array:
-    """Resizes pictures as PIL does with floats: antialiased if they become smaller, without a shift.
+    """Resizes pictures as PIL does with floats: antialiased if they become smaller, with half-pixel centres.
 
     Args:
         x: (n, h, w, c), float; bicubic overshoots at edges, so the range may grow.

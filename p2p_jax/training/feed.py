@@ -132,7 +132,7 @@ def describe_call(reader: Reader, config: Config, mesh: Mesh, *, picked: bool) -
 def make_vote(mesh: Mesh) -> Callable[[bool], jax.Array | bool]:
     """Returns a function of a bool whose result is true if any process passed True.
 
-    It does not block until the result is read: the devices exchange the values after all calls that were dispatched before.
+    Calling it does not block; reading its result does. The devices exchange the values after all calls dispatched before.
     """
     if processes.count() == 1:
         return lambda said: said

@@ -48,7 +48,7 @@ def announce_run(run: Run, used: int) -> None:
 
     Args:
         run: the run that begins.
-        used: number of devices over which each batch is split.
+        used: number of devices that the run uses.
     """
     config, devices = run.experiment.config, jax.devices()
     splits = ", ".join(f"{pairs.count()} {name}" for name, pairs in run.dataset.splits.items())

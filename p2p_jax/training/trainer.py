@@ -62,8 +62,8 @@ class Start(NamedTuple):
     Attributes:
         like: shapes, dtypes and shardings of its state.
         make_state: makes the state before the first step.
-        made: [that state] if another run's networks are its start, so that unsuitable networks are refused before anything
-            is written; otherwise [].
+        made: [that state] if the run starts from other networks: it is made early, so that unsuitable networks are refused
+            before anything is written; otherwise [].
         init_from: the workdir that the record names as the source of the networks.
         resumes: whether the workdir holds a checkpoint of the run.
     """

@@ -41,7 +41,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def explain(error: BaseException) -> str | None:
-    """Returns a sentence if an error, or one of its causes, is an error of the disk, also if a library has wrapped it.
+    """Explains an error of the disk. Causes are searched too, because libraries wrap such errors.
 
     Returns:
         one sentence that says what to do, or None for every other error.

@@ -66,7 +66,7 @@ def _events_writer(folder: Path) -> Iterator[Callable[[dict[str, float]], None]]
             "--tensorboard needs the package tensorboardX: install p2p-jax[tensorboard], or leave the option out."
         ) from None
     folder.mkdir(parents=True, exist_ok=True)
-    # Numbered, because the package names files by the second, so two of one second would have the same name.
+    # Numbered, because the package names files by the time in seconds: two files of one second would have the same name.
     events = EventsWriter(str(folder / "events"), f".{len(list(folder.iterdir()))}")
     flushed = time.monotonic()
 

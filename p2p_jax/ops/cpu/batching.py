@@ -41,7 +41,8 @@ def map_pictures(fn: Callable[[Array], Array], x: Array, cost: Cost) -> Array:
 def sum_pictures(fn: Callable[[Array, Array], Any], x: Array, y: Array, cost: Cost) -> Any:
     """Sums a function over the micro-batches of two batches.
 
-    Micro-batches may be larger than for `map_pictures`, because each one reads and writes the sum of the kernel's size.
+    Micro-batches may be larger than for `map_pictures`, because each one reads and writes a running sum as large as the
+    kernel.
 
     Args:
         fn: `(x, y) -> tree of arrays`, each summed over all pictures.

@@ -35,7 +35,7 @@ def upload_before_exit(workdir: Path) -> None:
     if processes.is_first():
         with suppress(Exception):  # the last upload tries again, and reports the error
             _open_mirrors[workdir].upload()
-    processes.wait_for_all("what is saved is uploaded")
+    processes.wait_for_all("all saved files are uploaded")
 
 
 @contextmanager
