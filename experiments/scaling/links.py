@@ -27,8 +27,8 @@ def count_collectives(program: str, devices: int, kernels: set[int]) -> list[dic
 
     Returns:
         a row {"kind", "dtype", "what", "count", "bytes"} for each group. Bytes are those of complete arrays on one device,
-        before a reduction or after a gathering. A collective of several arrays counts once, with its first array; so does
-        one within a loop.
+        before a reduction or after a gathering. A collective of several arrays counts once, in the row of its first
+        array. A collective within a loop counts once, too.
     """
     found: dict[Any, tuple[int, int]] = {}
     seen, body = set(), ""

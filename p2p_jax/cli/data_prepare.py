@@ -20,7 +20,7 @@ from p2p_jax.errors import PROGRAM, UserError
 
 @dataclass(frozen=True)
 class PrepareOptions:
-    """Prepare a set of pictures once, for training from it: one of the paper's (downloaded), or your own."""
+    """Prepare a set of pairs for training: one of the paper's sets, which is downloaded, or your own pictures."""
 
     set: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = None
     """facades, maps, cityscapes, edges2shoes, edges2handbags or night2day."""

@@ -8,7 +8,7 @@ from p2p_jax.errors import UserError
 
 
 def replace_default_epochs(config: Config) -> Config:
-    """Returns a new config without the default number of epochs if its length was given in steps."""
+    """Returns the config without the default epochs if its length was given in steps; a stored config is unchanged."""
     if config.steps is not None and config.steps_per_epoch is None and config.epochs == Config().epochs:
         return dataclasses.replace(config, epochs=None)
     return config

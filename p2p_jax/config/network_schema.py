@@ -36,8 +36,8 @@ class Generator:
     norm_stddev: float = 0.02
     """Standard deviation of the initial scales of batch norm around 1."""
     bias: Bias = "reference"
-    """Which convolutions have a bias: all, only the last, none, or, with reference, the last one and those before an
-    instance norm, as in the PyTorch original."""
+    """Which convolutions have a bias: all, only the last, or none. reference, as in the PyTorch original: all with instance
+    norm, otherwise only the last."""
     dropout: float = 0.5
     """Dropout rate at the levels that have dropout; 0 turns it off."""
     dropout_levels: Literal["reference", "innermost"] = "reference"
@@ -88,7 +88,7 @@ class Discriminator:
     norm_stddev: float = 0.02
     """Standard deviation of the initial scales of batch norm around 1."""
     bias: Bias = "reference"
-    """Which convolutions have a bias: all, only the last, none, or, with reference, the first and the last one and those
-    before an instance norm, as in the PyTorch original."""
+    """Which convolutions have a bias: all, only the last, or none. reference, as in the PyTorch original: all with instance
+    norm, otherwise the first and the last (of the pixelgan only the first)."""
     leaky_slope: float = 0.2
     """Slope of leaky ReLU for negative values."""

@@ -102,7 +102,7 @@ def translate_files(
         translator: from `load`.
         files: from `find_pictures`.
         output: folder of the results.
-        batch_size: pictures at once; changes the results only in mode "reference", whose dropout depends on the order.
+        batch_size: pictures at once; changes the results only in mode "reference", whose dropout depends on the batches.
         native: keep the scale instead of resizing to the size of training and back.
         suffix: of the written files, which chooses their format; None for .png, or .tiff if PNG cannot hold the values.
         seed: of the dropout in mode "reference".
