@@ -45,7 +45,8 @@ def import_torch(
         files: the state_dict of a generator and, if there is one, that of its discriminator, in any order.
         workdir: the folder to make.
         direction: of the data that the networks were trained on.
-        image_size: height and width of the training pictures, in pixels; by default 256, or 128 for a unet of 7 levels.
+        image_size: height and width of the training pictures, in pixels; by default 256, but 128 for a unet of 7 levels and
+            2 ** levels for one of more than 8.
         dropout: rate of the generator's dropout, at least 0 and below 1; ignored if its layers have no dropout.
         overwrite: remove a run that is in the workdir.
 

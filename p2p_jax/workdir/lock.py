@@ -12,7 +12,7 @@ from pathlib import Path
 from p2p_jax.errors import UserError
 
 LOCK_FILE = "lock"
-"""The file in a workdir that is locked. It is never removed, and names the last process that held the lock."""
+"""The file in a workdir that is locked. It stays after a run, and names the last process that held the lock."""
 
 LOCK_OFFSET = 2**30
 """The byte that is locked on Windows: locked bytes cannot be read there, and the holder's name has to stay readable."""

@@ -83,7 +83,7 @@ def transform_input(tiling: Tiling, phases: int, padding: int, x: Array) -> Grid
 
 
 def transform_output(tiling: Tiling, phases: int, crop: tuple[int, int, int], like: Array, grid: Grid) -> Array:
-    """Transforms products to the outputs: A product A^T for each tile.
+    """Transforms the products P to the outputs: A P A^T for each tile.
 
     Args:
         tiling: the tiles.
