@@ -1,7 +1,7 @@
 """Checkpoints: atomic, asynchronous, checksummed. The only module that imports orbax.
 
 A checkpoint holds the items `generator` and `discriminator` (params and state of each), `ema` (if there is one),
-`training` (the rest of the train state) and `meta` (JSON: format version, a checksum per array, validation figures).
+`training` (the rest of the train state) and `meta` (JSON: format version, checksums, validation figures, skipped batches).
 A checkpoint whose arrays do not match their checksums is skipped with a warning, and the one before it is used.
 """
 
