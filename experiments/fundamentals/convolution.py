@@ -208,7 +208,7 @@ def _size_claims(numbers: Numbers) -> list[Claim]:
         Claim("With stride 2, moving it by 2 moves the map by 1: largest difference.", moves["halved_by_2"], "=", 0, 1e-5),
         Claim("Moving it by 1 gives another map: largest difference.", moves["halved_by_1"], ">", 0.1),
         Claim("All sizes follow the rule of convolution: exceptions.", sizes["wrong"], "=", 0),
-        Claim("They follow the rule of transposed convolution: exceptions.", sizes["wrong_transposed"], "=", 0),
+        Claim("All sizes follow the rule of transposed convolution: exceptions.", sizes["wrong_transposed"], "=", 0),
         Claim("A white picture, blurred with zeros around it, has a corner below 0.5.", corner["zeros"], "<", 0.5),
         Claim("With its mirror image around it, the corner stays white.", corner["mirror"], "=", 1, 1e-5),
     ]
@@ -226,7 +226,13 @@ def _matrix_claims(numbers: Numbers) -> list[Claim]:
         Claim("Windows times kernel is the convolution, too: largest difference.", matrix["windows_error"], "=", 0, 1e-3),
         Claim("This package's two ways agree: largest difference.", matrix["native_error"], "=", 0, 1e-4),
         Claim("A transposed convolution has the transposed matrix: largest difference.", exchanged, "=", 0),
-        Claim("Both give the same inner product, also with a stride.", transposed["forth"], "=", transposed["back"], 1e-3),
+        Claim(
+            "A convolution and its transpose give equal inner products, also with a stride.",
+            transposed["forth"],
+            "=",
+            transposed["back"],
+            1e-3,
+        ),
     ]
 
 

@@ -94,8 +94,9 @@ def measure_networks(networks: int, steps: int) -> Numbers:
     """Trains networks with one wrong step; then continues from the final ReLU weights with every slope.
 
     Returns:
-        count: number of networks; first, again: slope to `_summarize` of the two trainings; living: at the end of the
-        first training with ReLU, the gradient of the living units' own weights, divided by that of the last layer's.
+        count: number of networks; first, again: {slope: numbers of `_summarize`} for the two trainings; living: at the end
+        of the first training with ReLU, the mean gradient of the living units' input weights, divided by that of their
+        output weights.
     """
     x, y, start = start_networks(networks)
 

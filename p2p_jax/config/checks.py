@@ -118,7 +118,9 @@ def _check_side(side: Side, name: str) -> None:
             f"{option} was given {classes} classes: classes need one picture per pair, of 8 bits, and can be at most 256."
         )
     if side.palette and side.classes not in (None, len(side.palette)):
-        raise UserError(f"{option}.classes was given {side.classes}, but the palette has {len(side.palette)} colours.")
+        raise UserError(
+            f"{option}.classes was given {side.classes}, but the palette has {len(side.palette)} colours: omit classes."
+        )
     if side.range is not None:
         low, high = side.range
         if not (math.isfinite(low) and math.isfinite(high) and low < high):

@@ -124,7 +124,7 @@ def _report_unmatched(sentences: list[str], unmatched: list[str] | None) -> None
 
 
 def _without_common_ending(named: dict[str, Path]) -> dict[str, Path]:
-    """The same files, by their names without the ending from a _ or - on that all of them share."""
+    """The same files, by their names without the ending that all of them share, which begins with a _ or -."""
     ending = os.path.commonprefix([name[::-1] for name in named])[::-1]  # noqa: RUF071 (characters are meant)
     start = re.search(r"[_-]", ending)
     cut = len(ending) - start.start() if start else 0
@@ -180,7 +180,7 @@ def _refuse_halves(folder: Path, pairs: Iterable[str]) -> None:
 
 
 def _files_by_ending(folder: Path) -> tuple[dict[str, dict[str, Path]], list[Path]]:
-    """Pictures whose names end in _A, _B and so on, and all others, but none that a network made."""
+    """({name: {side: file}} of pictures whose names end in _A, _B and so on, all others); skips what a network made."""
     found: dict[str, dict[str, Path]] = {}
     others = []
     for name, file in _files_by_name(folder).items():

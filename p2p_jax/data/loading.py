@@ -125,9 +125,10 @@ class Reader(NamedTuple):
 def open_reader(
     pairs: Pairs, config: Config, on_read: Callable[[int], Any] = lambda done: None, *, ahead: bool = True
 ) -> Reader:
-    """Makes the reader of a training split. If the split fits into the cache, all pairs are read immediately.
+    """Makes the reader of a training split.
 
-    Every unreadable file is then found before the first step.
+    With `ahead`, all pairs of a split that fits into the cache are read immediately, so that every unreadable file is found
+    before the first step.
 
     Args:
         pairs: the split.

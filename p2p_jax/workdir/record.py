@@ -67,7 +67,9 @@ def read_record(workdir: Path) -> dict[str, Any]:
     if known and missing:
         raise UserError(f"{path} is damaged: restore it from a copy, or start a new run with --overwrite.")
     if not known:
-        raise UserError(f"{path} has format {record['format']}, but this version reads 1: use the version that wrote it.")
+        raise UserError(
+            f"{path} has format {record['format']}, but this version reads format 1: use the version that wrote it."
+        )
     return record
 
 

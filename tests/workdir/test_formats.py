@@ -162,5 +162,5 @@ def test_a_newer_record_is_refused(old, capsys):
     (old / "experiment.json").write_text(json.dumps(stored | {"format": 2}))
     before = everything_in(old)
     assert train(old, "--steps", "6") == 2
-    assert "has format 2, but this version reads 1" in capsys.readouterr().err
+    assert "has format 2, but this version reads format 1" in capsys.readouterr().err
     assert everything_in(old) == before

@@ -35,7 +35,7 @@ class PictureStats(NamedTuple):
         highest_index: of a palette file or bitmap, the largest number that its pixels hold.
         flat: fraction of equal neighbouring pixels, across or down, whichever is smaller, in [0, 1].
         even: fraction of 8 x 8 blocks that are nearly constant (within 8 of 255 levels), in [0, 1].
-        even_colours: number of clearly different colours of those blocks that at least 2 % of them have.
+        even_colours: number of clearly different colours that each occur in at least 2 % of those blocks.
         traits: measures that differ between kinds of pictures, see `_measure_traits`.
         digest: hash of the pixels.
         edges: see `match.find_edges`.

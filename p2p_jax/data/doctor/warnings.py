@@ -92,8 +92,8 @@ def _find_unmatched(split: str, usable: Sequence[InspectedPair]) -> Iterator[Fin
         first, other = (usable[0], usable[found.lag]) if found.lag > 0 else (usable[-found.lag], usable[0])
         yield Finding(
             "shifted",
-            f"B seems to be shifted against A in most of {split}: the A of a pair fits the B of the pair that is "
-            f"{abs(found.lag)} {'after' if found.lag > 0 else 'before'} it.",
+            f"B seems to be shifted against A in most of {split}: the A of pair n fits the B of pair n "
+            f"{'+' if found.lag > 0 else '-'} {abs(found.lag)}.",
             (f"{label(first)}: its A fits the B of {other.name}",),
             keys_of([first, other]),
         )

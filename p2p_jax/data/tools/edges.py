@@ -110,7 +110,10 @@ def _sobel(pixels: np.ndarray, axis: int) -> np.ndarray:
 
 
 def _thin(strength: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
-    """Whether the strength is largest along its slope; of two equal neighbours the upper one counts: (h, w) bool."""
+    """Non-maximum suppression: whether the strength is largest along the gradient, as (h, w) bool.
+
+    Of two equal neighbours, the one on the brighter side counts.
+    """
     from scipy import ndimage
 
     length = np.maximum(strength, np.finfo(np.float32).tiny)

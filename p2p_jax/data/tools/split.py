@@ -66,7 +66,9 @@ def _find_splits(folder: Path, names: list[str], *, drawn: bool) -> list[tuple[s
     firsts = [name.partition("/")[0] for name in names]
     given = [first in words and "/" in name for first, name in zip(firsts, names, strict=True)]
     if any(given) and (drawn or not all(given)):
-        instead = "and fractions were given: omit them" if drawn else "and pictures outside of them: move those"
+        instead = (
+            "and fractions were given: omit the fractions" if drawn else "and pictures outside of these: move them there"
+        )
         raise UserError(f"{folder} has folders for splits, such as {firsts[given.index(True)]}, {instead}.")
     if any(given):
         return [(words[first], name.partition("/")[2]) for first, name in zip(firsts, names, strict=True)]
