@@ -278,7 +278,7 @@ def _candidates(manager: Manager, workdir: Path, step: int | str, best_metric: s
     """Returns the steps of the checkpoints that `step` allows, the preferred one first."""
     steps = sorted(manager.all_steps(), reverse=True)
     if not steps:
-        raise UserError(f"{workdir} holds no checkpoint yet: train on until the first one is written.")
+        raise UserError(f"{workdir} holds no checkpoint yet: continue training until the first one is written.")
     if step == "latest":
         return steps
     if step == "best":
