@@ -11,6 +11,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Compiling takes nearly all the time of a tiny network, so the compiler optimizes little, and all processes of the tests
 # share a cache of compiled programs. These variables must be set before JAX is imported.
 FLAGS = "--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0"
+FLAGS += " --xla_cpu_parallel_codegen_split_count=1"  # as many tests run at a time as there are cores
 if version("jaxlib").startswith("0.10."):  # a third of the time; later versions do not know the flag
     FLAGS += " --xla_cpu_use_fusion_emitters=false"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FLAGS}".strip()

@@ -19,7 +19,6 @@ from p2p_jax import Config, Data, Discriminator, Generator, UserError
 PUBLIC = [name for names in p2p_jax.NAMES.values() for name in names.split()]
 TINY = Config(
     image_size=16,
-    epochs=None,
     steps=2,
     generator=Generator(widths=(2, 2)),
     discriminator=Discriminator(width=2, num_layers=1),
@@ -128,7 +127,7 @@ def test_a_mode_that_does_not_exist_is_refused_in_one_sentence(tmp_path):
 
 WRONG = {
     "train: no such experiment": (lambda folder: p2p_jax.train("facade", folder / "run"), "no experiment named facade"),
-    "train: two lengths": (lambda folder: p2p_jax.train(Config(steps=2, data=TINY.data), folder / "run"), "both epochs"),
+    "train: two lengths": (lambda folder: p2p_jax.train(Config(epochs=9, steps=2, data=TINY.data), folder / "run"), "both"),
     "train: no data": (lambda folder: p2p_jax.train(Config(), folder / "run"), "data.path"),
     "train: no such preset": (lambda folder: p2p_jax.train(TINY, folder / "run", preset="keras"), "no preset keras"),
     "load": (lambda folder: p2p_jax.load(folder), "is not the workdir of a run"),
