@@ -71,6 +71,7 @@ def test_a_weight_a_penalty_and_other_losses_are_means_over_the_micro_batches():
     assert abs(accumulated[1]["generator_l1"] - run(model, batch_of(4), accumulate=2)[1]["generator_l1"]) > 0.01
 
 
+@pytest.mark.slow
 def test_batch_statistics_are_those_of_a_micro_batch_of_every_second_picture():
     """If nothing depends on an update in between, gradient descent on two micro-batches is the mean of both."""
     model = build(layers.batch_norm, optax.sgd, update="simultaneous")

@@ -185,7 +185,7 @@ def experiment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     """The file of an example, with a smaller U-Net where the example gives its widths."""
     path = tmp_path_factory.mktemp(request.param.stem) / "my_experiment.py"
     text = python_block(request.param, "# my_experiment.py")
-    path.write_text(text.replace("(16, 32, 64, 128, 128, 128)", "(4, 4, 4, 4, 4)"))
+    path.write_text(text.replace("(16, 32, 64, 128, 128, 128)", "(4, 4, 4)"))
     return path
 
 

@@ -89,7 +89,7 @@ def write_pairs(folder: Path, sides: dict[str, str]) -> Path:
 REPORTED = ("two inputs, masked", "own sizes")
 
 
-@pytest.mark.parametrize("name", mostly_slow(KINDS, keep=4))
+@pytest.mark.parametrize("name", mostly_slow(KINDS, keep=2))
 def test_every_kind_is_trained_on_and_translated_to_its_own_kind_of_file(tmp_path, monkeypatch, name):
     sides, options, (ending, dtype, channels) = KINDS[name]
     if name not in REPORTED:  # compiling the metrics takes longer than everything else here

@@ -135,6 +135,7 @@ def test_pictures_are_read_at_the_load_size(tmp_path, side_by_side):
     assert any(np.array_equal(made[0], picture) for picture in resized)
 
 
+@pytest.mark.slow
 def test_processes_and_threads_read_the_same(with_bad_ones):
     config = config_of(with_bad_ones, on_error="skip", cache="none")
     expected = take(reader_of(config), 8, batch_size=2, start=3)

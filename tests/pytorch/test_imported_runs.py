@@ -109,6 +109,7 @@ def test_fine_tuning_uses_the_architecture_and_size_of_its_source(tmp_path):
     assert largest_change(before, after) < 0.0101
 
 
+@pytest.mark.slow
 def test_a_generator_alone_trains_with_a_fresh_discriminator(tmp_path):
     workdir, pairs = tmp_path / "run", folder_of_pairs(tmp_path / "pairs")
     assert run("import-torch", files()[0], "--workdir", workdir, "--image-size", 16) == 0

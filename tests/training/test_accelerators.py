@@ -6,6 +6,7 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import pytest
+from helpers.cases import mostly_slow
 
 from p2p_jax import pix2pix
 from p2p_jax.config import Config, Discriminator, Generator, resolve_length
@@ -56,7 +57,7 @@ def test_several_steps_are_one_loop_whose_size_does_not_depend_on_their_number()
     assert len(few) == pytest.approx(len(many), rel=1e-3)
 
 
-@pytest.mark.parametrize(("devices", "found"), [(1, True), (2, False)])
+@pytest.mark.parametrize(("devices", "found"), mostly_slow([(1, True), (2, False)]))
 def test_functions_are_compiled_separately_only_on_a_single_device(monkeypatch, devices, found):
     monkeypatch.setattr(jax, "device_count", lambda: devices)
     jax.clear_caches()  # they hold functions that were traced for another number of devices

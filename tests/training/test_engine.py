@@ -4,6 +4,7 @@ import shutil
 import signal
 
 import pytest
+from helpers.cases import mostly_slow
 from helpers.runs import (
     LINEAR,
     NO_REPORT,
@@ -64,15 +65,18 @@ def _leading(batch):
 
 @pytest.mark.parametrize(
     ("options", "shape"),
-    [
-        (("--batch-size", "2"), (2,)),
-        (("--batch-size", "2", "--steps-per-call", "2"), (2, 2)),
-        (("--batch-size", "3", "--data.cache", "device"), (3,)),
-        (("--data.preprocess", "crop"), (1,)),
-        (("--data.preprocess", "pad"), (1,)),
-        (("--data.cache", "none", "--batch-size", "4"), (4,)),
-        (("--data.input.kind", "labels", "--data.input.palette", "#ffffff", "#000000"), (1,)),
-    ],
+    mostly_slow(
+        [
+            (("--batch-size", "2"), (2,)),
+            (("--batch-size", "2", "--steps-per-call", "2"), (2, 2)),
+            (("--batch-size", "3", "--data.cache", "device"), (3,)),
+            (("--data.preprocess", "crop"), (1,)),
+            (("--data.preprocess", "pad"), (1,)),
+            (("--data.cache", "none", "--batch-size", "4"), (4,)),
+            (("--data.input.kind", "labels", "--data.input.palette", "#ffffff", "#000000"), (1,)),
+        ],
+        keep=2,
+    ),
 )
 def test_one_program_compiled_before_the_state_serves_the_whole_run(tmp_path, events, options, shape):
     assert run_quick(tmp_path, "--steps", "4", *options) == 0
@@ -91,6 +95,7 @@ def test_a_last_call_of_fewer_steps_has_its_own_program(tmp_path, events):
     assert events[3:] == ["restored", ("compiled", (1, 1))]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_creates_no_new_state(tmp_path, events):
     shutil.copytree(finished_run(), tmp_path / "run")
     assert train(tmp_path / "run", "--steps", "9") == 0
@@ -104,6 +109,7 @@ def test_a_finished_run_compiles_nothing(tmp_path, events):
     assert leaves_of(tmp_path / "run") == leaves_of(finished_run())
 
 
+@pytest.mark.slow
 def test_networks_to_start_from_are_loaded_before_compilation_because_they_may_not_fit(tmp_path, events):
     assert train(tmp_path / "new", *LINEAR, "--init-from", str(finished_run())) == 0
     assert events == ["made", ("compiled", (1,))]

@@ -1,26 +1,34 @@
 """Pictures that are damaged while a run trains on them."""
 
 import pytest
-from helpers.cases import mostly_slow
-from helpers.runs import NO_REPORT, TINY, folder_of_pairs, leaves_of, steps_of, stop_after, train
-
-from p2p_jax.training import trainer
+from helpers.runs import TINY, folder_of_pairs, leaves_of, skip_report, steps_of, stop_after, train
 
 
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch):
-    monkeypatch.setattr(trainer, "write_report", NO_REPORT)
+    skip_report(monkeypatch)
 
 
 def start(tmp_path, *options, workdir="run"):
     options = (*("--data.source", "folder", "--data.path", str(tmp_path / "pairs"), "--data.cache", "none"), *options)
-    return train(tmp_path / workdir, *TINY, "--steps", "30", "--checkpoint-every", "3", *options)
+    return train(tmp_path / workdir, *TINY, "--steps", "30", "--checkpoint-every", "6", *options)
 
 
 @pytest.fixture
 def victim(tmp_path):
     """One of the six pairs of tmp_path / "pairs"."""
     return folder_of_pairs(tmp_path / "pairs") / "3.png"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A run on six good pairs."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    folder_of_pairs(folder / "pairs")
+    with pytest.MonkeyPatch.context() as patch:
+        skip_report(patch)
+        assert start(folder) == 0
+    return folder / "run"
 
 
 DAMAGES = {
@@ -30,9 +38,10 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("damage", mostly_slow([*DAMAGES]))
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_picture_damaged_in_a_later_epoch_ends_the_run_which_resumes_after_the_repair(
-    tmp_path, victim, monkeypatch, capsys, damage
+    tmp_path, victim, undisturbed, monkeypatch, capsys, damage
 ):
     good = victim.read_bytes()
     with monkeypatch.context() as patch:
@@ -46,8 +55,7 @@ def test_a_picture_damaged_in_a_later_epoch_ends_the_run_which_resumes_after_the
     assert kept[-1] >= 12
     victim.write_bytes(good)
     assert start(tmp_path) == 0
-    assert start(tmp_path, workdir="whole") == 0
-    assert leaves_of(tmp_path / "run") == leaves_of(tmp_path / "whole")
+    assert leaves_of(tmp_path / "run") == leaves_of(undisturbed)
 
 
 def test_a_run_ended_by_a_damaged_picture_can_resume_without_the_picture(tmp_path, victim, monkeypatch, capsys):

@@ -91,7 +91,8 @@ def test_several_steps_in_one_call_split_batches_over_devices(tmp_path):
     assert_close(tmp_path / "calls", tmp_path / "single")
 
 
-@pytest.mark.parametrize("cache", mostly_slow(["memory", "device"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("cache", ["memory", "device"])
 def test_a_crashed_run_of_calls_resumes_bit_for_bit(tmp_path, monkeypatch, cache):
     options = (*IN_CALLS, "--data.cache", cache)
     assert train(tmp_path / "whole", *options) == 0
@@ -173,7 +174,7 @@ def test_rows_record_the_fractions_of_time_lost_to_waiting():
         assert row["pictures_per_second"] * row["seconds"] >= 1
 
 
-@pytest.mark.parametrize("at", [4, 8])
+@pytest.mark.parametrize("at", mostly_slow([4, 8]))
 def test_a_sample_grid_that_cannot_be_written_ends_the_run(tmp_path, capsys, monkeypatch, at):
     def full(path, columns):
         if path.name == f"step_{at:08d}.png":

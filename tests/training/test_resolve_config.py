@@ -1,6 +1,7 @@
 """The config of a run: which length wins, and what is refused."""
 
 import pytest
+
 from p2p_jax.config import Config, replace_default_epochs
 from p2p_jax.errors import UserError
 from p2p_jax.training.resolve_config import replace_length, resolve_config

@@ -146,7 +146,8 @@ def test_a_run_with_skipped_batches_equals_a_run_without_them(tmp_path, flags):
     assert int(state.step) == 12
 
 
-@pytest.mark.parametrize("taken", mostly_slow([1, 3, 6]))
+@pytest.mark.slow
+@pytest.mark.parametrize("taken", [1, 6])
 def test_an_interrupted_run_skips_the_same_batches(tmp_path, monkeypatch, taken):
     """Resumes from the state that was saved at the crash, or without it from the last checkpoint, with the same rows."""
     with monkeypatch.context() as patch:
@@ -199,6 +200,7 @@ def test_networks_that_are_never_finite_end_the_run(tmp_path, monkeypatch, capsy
     assert steps_of(tmp_path / "run") == []
 
 
+@pytest.mark.slow
 def test_a_signal_before_the_restore_is_not_lost(tmp_path, monkeypatch):
     def fetch(call):
         try:

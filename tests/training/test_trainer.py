@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from helpers.cases import mostly_slow
 from helpers.runs import (
     DRAWN,
     LINEAR,
@@ -105,6 +106,7 @@ def test_validation_figures_are_written_with_each_checkpoint_where_there_is_a_sp
         assert not any(name.startswith("val_") for name in row) or row["step"] in (3, 6, 8)
 
 
+@pytest.mark.slow
 def test_there_is_no_validation_without_a_split(of_folder):
     assert not any(name.startswith("val_") for row in rows_of(of_folder) for name in row)
     with pytest.raises(ValueError, match="no best checkpoint"):
@@ -121,7 +123,7 @@ def test_a_fraction_that_is_split_off_is_used_for_validation(tmp_path):
 
 
 @pytest.mark.usefixtures("no_report")
-@pytest.mark.parametrize("metric", ["val_ssim", "val_l1"])
+@pytest.mark.parametrize("metric", mostly_slow(["val_ssim", "val_l1"]))
 def test_the_best_checkpoint_is_kept_and_is_the_best_of_the_rows(tmp_path, monkeypatch, metric):
     figures = iter([{"l1": 0.2, "psnr": 1.0, "ssim": 0.4}, {"l1": 0.1, "psnr": 1.0, "ssim": 0.9}] + [
         {"l1": 0.3, "psnr": 1.0, "ssim": 0.5}
@@ -134,6 +136,7 @@ def test_the_best_checkpoint_is_kept_and_is_the_best_of_the_rows(tmp_path, monke
     assert checkpoint.restore_params(tmp_path / "run")[2] == 5
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_report")
 def test_tensorboard_and_a_profile_are_written_when_asked_for(tmp_path):
     pytest.importorskip("tensorboardX")
@@ -145,7 +148,7 @@ def test_tensorboard_and_a_profile_are_written_when_asked_for(tmp_path):
 
 
 @pytest.mark.usefixtures("no_report")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), mostly_slow([(signal.SIGINT, 130), (signal.SIGTERM, 75)]))
 def test_a_signal_ends_the_run_after_its_step_with_a_checkpoint(tmp_path, monkeypatch, capsys, number, code):
     handlers = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
     stop_after(monkeypatch, 4, lambda: signal.raise_signal(number))
@@ -163,7 +166,7 @@ def test_a_signal_ends_the_run_after_its_step_with_a_checkpoint(tmp_path, monkey
         assert leaves_of(tmp_path / "run") == leaves_of(finished_run())
 
 
-@pytest.mark.parametrize("moment", ["read_ahead", "write_report"])
+@pytest.mark.parametrize("moment", mostly_slow(["read_ahead", "write_report"]))
 def test_sigterm_outside_of_the_steps_ends_with_the_code_for_a_restart(tmp_path, monkeypatch, capsys, moment):
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(trainer, moment, lambda *_: signal.raise_signal(signal.SIGTERM))
@@ -203,7 +206,7 @@ def build(config):
 '''
 
 
-@pytest.mark.parametrize("log_every", ["1", "50"])
+@pytest.mark.parametrize("log_every", mostly_slow(["1", "50"]))
 def test_a_loss_of_nan_stops_the_run_and_keeps_the_good_checkpoint(tmp_path, capsys, log_every):
     file = tmp_path / "broken.py"
     file.write_text(NAN)
@@ -218,7 +221,7 @@ def test_a_loss_of_nan_stops_the_run_and_keeps_the_good_checkpoint(tmp_path, cap
     assert all(np.isfinite(list(row.values())).all() for row in rows_of(tmp_path / "run"))
 
 
-@pytest.mark.parametrize("what", ["checkpoints", "message"])
+@pytest.mark.parametrize("what", mostly_slow(["checkpoints", "message"]))
 def test_networks_that_hold_nan_are_not_saved(tmp_path, capsys, what):
     file = tmp_path / "broken.py"
     file.write_text(NAN)
@@ -277,6 +280,7 @@ def test_fine_tuning_starts_from_the_networks_of_another_run(finished, tmp_path,
     assert not np.array_equal(jax.random.key_data(state.key), items["training"]["key"])
 
 
+@pytest.mark.slow
 def test_fine_tuning_that_crashed_before_its_first_checkpoint_starts_from_its_source_again(finished, tmp_path, monkeypatch):
     stop_after(monkeypatch, 0, crash)
     assert train(tmp_path / "new", *SMALL, "--steps", "4", "--init-from", str(finished)) == 70

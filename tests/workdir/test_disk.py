@@ -125,6 +125,7 @@ def test_a_disk_that_is_full_from_the_start(tmp_path, capsys):
         assert not (small / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_when_the_report_is_written(tmp_path, monkeypatch, capsys):
     with small_disk(tmp_path / "disk") as small:
         with monkeypatch.context() as patch:
@@ -142,7 +143,7 @@ def test_a_record_that_cannot_be_written_leaves_no_folder(tmp_path, monkeypatch,
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("part", mostly_slow(["save", "row", "report", "replaced"], keep=2))
+@pytest.mark.parametrize("part", mostly_slow(["save", "row", "report", "replaced"]))
 def test_a_failed_write_leaves_the_saved_checkpoints(tmp_path, monkeypatch, capsys, part):
     def fail_at(module, name, when=lambda *args: True):
         real = getattr(module, name)

@@ -15,6 +15,7 @@ def finished(tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished_run(), tmp_path / "run"))
 
 
+@pytest.mark.slow
 def test_events_that_cannot_be_written_end_the_run(tmp_path, monkeypatch, capsys):
     """The writer of the package would wait for its thread forever."""
     writer = pytest.importorskip("tensorboardX.record_writer")

@@ -43,7 +43,7 @@ def finished(tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished_run(), tmp_path / "run"))
 
 
-@pytest.mark.parametrize(("taken", "rescued"), [(2, False), (5, False), (5, True)])
+@pytest.mark.parametrize(("taken", "rescued"), mostly_slow([(5, False), (2, False), (5, True)]))
 def test_a_crashed_run_resumes_bit_for_bit(tmp_path, monkeypatch, capsys, taken, rescued):
     """From the state that was saved at the crash, or without it from the last checkpoint."""
     with monkeypatch.context() as patch:
@@ -172,6 +172,7 @@ def test_fewer_steps_are_refused(finished, capsys):
     assert "has 8 steps, and 5 is less: give at least 8 steps" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_fewer_steps_in_epochs_are_refused(finished, capsys, monkeypatch):
     """A run of 20 steps may not become one of 8 by another name."""
     monkeypatch.setattr(trainer, "run_steps", lambda run, state, *_, **__: state)
@@ -228,6 +229,7 @@ def test_changed_pictures_may_be_accepted(tmp_path, capsys, length, change):
     assert "have changed" not in capsys.readouterr().out, "its fingerprint is that of now"
 
 
+@pytest.mark.slow
 def test_a_resumed_run_of_epochs_keeps_its_length(tmp_path, monkeypatch, capsys):
     pairs, run = folder_of_pairs(tmp_path / "pairs"), tmp_path / "run"
     options = (*TINY, "--data.source", "folder", "--data.path", str(pairs), "--epochs", "2", "--checkpoint-every", "2")

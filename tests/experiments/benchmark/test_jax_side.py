@@ -29,6 +29,7 @@ def test_the_work_of_the_generator_is_that_of_its_convolutions():
     assert counted["forward"] == 2 * (formula(32, 4, 5) - innermost * 3 // 4)
 
 
+@pytest.mark.slow
 def test_the_work_of_a_step_at_256_pixels_is_that_counted_by_pytorch():
     counted = jax_side.count_work(Case(256, 1, 64))
     assert counted["forward"] / 1e9 == pytest.approx(12.1, abs=0.05)
@@ -41,6 +42,7 @@ def make_shallow_config(*args, **data):
     return replace(make_config(*args, **data), **networks)
 
 
+@pytest.mark.slow
 def test_a_contestant_answers_all_requests(monkeypatch, tmp_path):
     monkeypatch.setattr(jax_side, "make_config", make_shallow_config)
     write_facades(tmp_path, 4, size=24)

@@ -37,7 +37,7 @@ def maps_of(name, *, features_first, dtype):
     }
 
 
-@pytest.mark.parametrize("features_first", [False, True])
+@pytest.mark.parametrize("features_first", mostly_slow([False, True]))
 @pytest.mark.parametrize("name", FORMULATIONS)
 @pytest.mark.parametrize("count", mostly_slow([1, 3]))
 def test_micro_batches_give_the_result_of_the_batch(name, features_first, count, monkeypatch):

@@ -49,17 +49,20 @@ def derivatives(convolve, x, kernel, cotangent):
 
 @pytest.mark.parametrize(
     "setting",
-    mostly_slow(SQUARE + CONVOLUTIONS[:2] + CONVOLUTIONS[6:7] + TRANSPOSED[:1] + TRANSPOSED[2:3] + TRANSPOSED[5:6], keep=3),
+    mostly_slow(SQUARE + CONVOLUTIONS[:2] + CONVOLUTIONS[6:7] + TRANSPOSED[:1] + TRANSPOSED[2:3] + TRANSPOSED[5:6], keep=2),
 )
 def test_all_formulations_agree_in_float64_to_the_second_derivative(setting):
+    """Only the first setting tries both sizes of Winograd's tiles, because the larger ones take long to compile."""
     convolve, shapes, formulations = convolution_of(setting)
+    if setting != SQUARE[0]:
+        formulations = [each for each in formulations if each != FORMULATIONS["winograd 3"]]
     with jax.enable_x64(True):
         x, kernel = (jnp.asarray(normal(*shape)) for shape in shapes)
         cotangent = jnp.asarray(normal(*jax.eval_shape(convolve, x, kernel).shape, seed=1))
         assert_all_agree(partial(derivatives, convolve), formulations, (x, kernel, cotangent), 1e-10)
 
 
-@pytest.mark.parametrize("setting", mostly_slow(SQUARE + CONVOLUTIONS[3:8:4] + TRANSPOSED[4:7:2], keep=3))
+@pytest.mark.parametrize("setting", mostly_slow(SQUARE + CONVOLUTIONS[3:8:4] + TRANSPOSED[4:7:2], keep=2))
 def test_all_formulations_agree_in_float32_in_value_and_gradient(setting):
     convolve, shapes, formulations = convolution_of(setting)
     x, kernel = (jnp.asarray(normal(*shape), jnp.float32) for shape in shapes)
@@ -71,7 +74,7 @@ def test_all_formulations_agree_in_float32_in_value_and_gradient(setting):
 
 @pytest.mark.parametrize(
     "setting",
-    mostly_slow([(16, 16, 4, 4, 32, 16, 2, 1), (17, 16, 4, 4, 16, 32, 1, 1), (8, 8, 4, 4, 32, 16, 2, 1, 0)], keep=2),
+    mostly_slow([(16, 16, 4, 4, 32, 16, 2, 1), (17, 16, 4, 4, 16, 32, 1, 1), (8, 8, 4, 4, 32, 16, 2, 1, 0)]),
 )
 def test_formulations_in_bfloat16_round_about_as_much_as_bfloat16(setting):
     """The RMS error against float32 is at most 3 times that of rounding the exact result to bfloat16."""

@@ -40,6 +40,7 @@ def test_a_run_in_a_bucket_is_the_run_in_a_folder(bucket, monkeypatch, capsys):
     assert not kept_folders(bucket)
 
 
+@pytest.mark.slow
 def test_checkpoints_are_uploaded_during_the_run(bucket, monkeypatch):
     def look():
         wait_until((bucket / "run/checkpoints/3" / MARKER).exists)

@@ -112,6 +112,7 @@ def test_a_run_ends_when_another_run_has_uploaded(bucket, monkeypatch, capsys):
     assert all("stopping after this step and saving" in line for line in announced)
 
 
+@pytest.mark.slow
 def test_an_upload_that_fails_for_a_while_is_repeated(bucket, monkeypatch, capsys):
     monkeypatch.setattr(mirror, "RETRY_INTERVAL", 0.1)
     real, failures = LocalFileSystem.put_file, iter([ConnectionError("no answer")] * 3)
