@@ -173,7 +173,7 @@ class ImportTorchOptions:
     direction: Literal["AtoB", "BtoA"] = "AtoB"
     """Direction in which the networks were trained; needed for evaluation and fine-tuning."""
     image_size: int | None = None
-    """Pixels a side of the training pictures. By default 256, or 128 for a unet of 7 levels."""
+    """Pixels a side of the training pictures. By default 256; 128 for a unet of 7 levels, 2 ** levels for more than 8."""
     dropout: float = 0.5
     """Dropout rate for training and for mode reference. The files do not hold it; give 0 if the networks were trained with
     --no_dropout."""

@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
         "export-torch": pytorch.export_torch, "data": data,
     }  # fmt: skip
     if not argv or argv[0] in ("-h", "--help"):
-        print(HELP + f"\nCommands of other installed packages: {', '.join(_find_commands()) or 'none'}.")
+        print(HELP + f"\nCommands of the entry-point group p2p_jax.commands: {', '.join(_find_commands()) or 'none'}.")
         return 0 if argv else USAGE_ERROR
     if argv[0] == "--version":
         return _print_versions()
