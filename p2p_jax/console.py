@@ -45,6 +45,15 @@ def waiting(console: Console, what: str) -> Iterator[None]:
         console.print(f"{what}: {seconds:.0f} s")
 
 
+def count_of(number: int, noun: str) -> str:
+    """Returns a number with its noun.
+
+    >>> count_of(1, "picture"), count_of(2, "batch"), count_of(0, "file")
+    ('1 picture', '2 batches', '0 files')
+    """
+    return f"{number} {noun}" + ("" if number == 1 else "es" if noun.endswith("ch") else "s")
+
+
 class _Clock(TextColumn):
     """A time with its name: "elapsed 0:01:02" or "left 0:03:04"."""
 

@@ -9,7 +9,7 @@ import tyro
 from rich.console import Console
 
 from p2p_jax.cli.parsing import parse
-from p2p_jax.console import open_console, progress_bar
+from p2p_jax.console import count_of, open_console, progress_bar
 from p2p_jax.data.resizing import Method
 from p2p_jax.data.tools.blank import Shape, blank_pictures
 from p2p_jax.data.tools.combine import combine_folders
@@ -163,11 +163,11 @@ def run_tool(options: Any, argv: list[str], name: str, doing: str, tool: Callabl
 
 def _print_result(console: Console, result: Result, output: Path, *, dry_run: bool) -> None:
     if dry_run:
-        console.print(f"{len(result.files)} files would be written; the first of them:")
+        console.print(f"{count_of(len(result.files), 'file')} would be written; the first of them:")
         for path in result.files[:5]:
             console.print(f"  {path}")
     else:
-        console.print(f"{len(result.files)} files written to {output}.")
+        console.print(f"{count_of(len(result.files), 'file')} written to {output}.")
     if result.skipped:
         console.print(f"{len(result.skipped)} skipped:")
         for sentence in result.skipped:

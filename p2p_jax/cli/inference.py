@@ -27,7 +27,7 @@ def translate(argv: list[str]) -> int:
 
     share = processes.start_independent(options.distributed)
     compilation_cache.turn_on()
-    from p2p_jax.console import open_console, progress_bar
+    from p2p_jax.console import count_of, open_console, progress_bar
     from p2p_jax.inference.translate_run import translate as translate_run
     from p2p_jax.signals import ended_by_sigterm
 
@@ -53,7 +53,9 @@ def translate(argv: list[str]) -> int:
         total = done.skipped + len(done.written) + len(done.unreadable)
         console.print(f"{done.skipped} of {total} pictures are translated already.")
     if done.written:
-        console.print(f"{len(done.written)} pictures written to {options.output}, the last {done.written[-1].name}.")
+        console.print(
+            f"{count_of(len(done.written), 'picture')} written to {options.output}, the last {done.written[-1].name}."
+        )
     for sentence in done.unreadable:
         print(f"{PROGRAM}: {sentence}", file=sys.stderr)
     return USAGE_ERROR if done.unreadable else 0

@@ -166,7 +166,7 @@ def _time_table(rows: list[dict[str, float]]) -> list[str]:
 
 def _skipped_batches(rows: list[dict[str, float]]) -> list[str]:
     number = int(rows[-1].get("left_out", 0)) if rows else 0
-    return [f"<p>{number} batches were skipped: losses or networks were not finite after them.</p>"] if number else []
+    return [f"<p>Batches skipped, because losses or networks were not finite after them: {number}.</p>"] if number else []
 
 
 def _table(values: dict[str, Any]) -> str:

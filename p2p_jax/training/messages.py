@@ -8,6 +8,7 @@ import jax
 from rich.console import Console
 from rich.table import Table
 
+from p2p_jax.console import count_of
 from p2p_jax.data.loading import Reader, batches
 from p2p_jax.data.pairs import Replacing
 from p2p_jax.devices import processes
@@ -27,7 +28,7 @@ def explain_not_finite(run: Run, fault: NotFinite) -> Stopped:
     """Returns the exception that ends a run whose losses or networks are no longer finite."""
     kept = run.manager.latest_step()
     kept = "no checkpoint had been written yet" if kept is None else f"the checkpoint of step {kept} is kept"
-    tried = f" though {len(run.skipped)} batches were skipped before" if run.skipped else ""
+    tried = f" though {count_of(len(run.skipped), 'batch')} had been skipped before" if run.skipped else ""
     return Stopped(
         f"{fault}{tried}, so training stopped; {kept}. Try a lower --optimizer.learning-rate, --optimizer.clip 1, or "
         "--dtype float32.",
@@ -75,7 +76,8 @@ def report_replaced(run: Run) -> None:
     path = run.workdir / REPLACED
     with atomic_write(path) as unfinished:
         unfinished.write_text("".join(f"{sentence}\n" for sentence in sentences))
-    run.console.print(f"{len(sentences)} pairs could not be read and were replaced:", style="yellow")
+    were = "was" if len(sentences) == 1 else "were"
+    run.console.print(f"{count_of(len(sentences), 'pair')} could not be read and {were} replaced:", style="yellow")
     for sentence in sentences[:NAMED]:
         run.console.print(f"  {sentence}", style="yellow")
     if len(sentences) > NAMED:

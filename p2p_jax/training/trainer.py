@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from rich.console import Console
 
 from p2p_jax.config import Config, as_size, count_channels
-from p2p_jax.console import progress_bar, waiting
+from p2p_jax.console import count_of, progress_bar, waiting
 from p2p_jax.data.loading import Dataset, Reader, open_dataset, open_reader
 from p2p_jax.devices import processes
 from p2p_jax.devices.memory import compile_and_release, release_freed_memory
@@ -185,7 +185,7 @@ def _finish(run: Run, state: TrainState) -> None:
     report_replaced(run)
     if run.skipped:
         numbers = ", ".join(map(str, sorted(run.skipped)))
-        run.console.print(f"{len(run.skipped)} batches were skipped: {numbers}.", style="yellow")
+        run.console.print(f"{count_of(len(run.skipped), 'batch')} skipped: {numbers}.", style="yellow")
     if figures is not None:
         print_figures(run.console, figures)
     print_next_commands(run, page)

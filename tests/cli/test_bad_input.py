@@ -95,7 +95,7 @@ def test_a_cut_off_jpeg_is_skipped_on_request(pairs, tmp_path, capsys):
     options = (*TINY, "--data.source", "folder", "--data.path", str(pairs), "--steps", "2")
     assert train(tmp_path / "run", *options, "--data.on-error", "skip") == 0
     output = capsys.readouterr()
-    assert "1 pairs could not be read and were replaced" in output.out
+    assert "1 pair could not be read and was replaced" in output.out
     assert path.name in output.out
     assert steps_of(tmp_path / "run") == [2]
 

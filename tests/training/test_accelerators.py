@@ -57,7 +57,7 @@ def test_several_steps_are_one_loop_whose_size_does_not_depend_on_their_number()
     assert len(few) == pytest.approx(len(many), rel=1e-3)
 
 
-@pytest.mark.parametrize(("devices", "found"), mostly_slow([(1, True), (2, False)]))
+@pytest.mark.parametrize(("devices", "found"), mostly_slow([(1, True), (2, False)], several=True))
 def test_functions_are_compiled_separately_only_on_a_single_device(monkeypatch, devices, found):
     monkeypatch.setattr(jax, "device_count", lambda: devices)
     jax.clear_caches()  # they hold functions that were traced for another number of devices

@@ -76,6 +76,7 @@ def _leading(batch):
             (("--data.input.kind", "labels", "--data.input.palette", "#ffffff", "#000000"), (1,)),
         ],
         keep=2,
+        several=True,
     ),
 )
 def test_one_program_compiled_before_the_state_serves_the_whole_run(tmp_path, events, options, shape):

@@ -111,7 +111,7 @@ def test_the_batch_that_caused_a_nan_is_skipped(tmp_path, capsys, fault, per_cal
     assert said.count("(white) is skipped from now on") == 3
     left_out = left_out_of(tmp_path / "run", 12)
     assert [index // 6 for index in left_out] == [0, 1, 2], "once in each epoch"
-    assert f"3 batches were skipped: {', '.join(map(str, left_out))}." in said
+    assert f"3 batches skipped: {', '.join(map(str, left_out))}." in said
     rows = {row["step"]: row for row in rows_of(tmp_path / "run")}
     assert list(rows) == (list(range(1, 13)) if per_call == "1" else [5, 10, 12])
     assert all(np.isfinite(list(row.values())).all() for row in rows.values())
@@ -196,7 +196,7 @@ def test_networks_that_are_never_finite_end_the_run(tmp_path, monkeypatch, capsy
     assert start(tmp_path, fault=always) == 1
     output = capsys.readouterr()
     assert output.out.count("is skipped from now on") == 3
-    assert "though 3 batches were skipped before, so training stopped; no checkpoint had been written" in output.err
+    assert "though 3 batches had been skipped before, so training stopped; no checkpoint had been written" in output.err
     assert steps_of(tmp_path / "run") == []
 
 
@@ -242,4 +242,4 @@ def test_checkpoints_of_older_versions_have_no_skipped_batches(tmp_path):
 def test_the_report_shows_the_number_of_skipped_batches(tmp_path):
     shutil.copytree(whole_run(), tmp_path / "run")
     assert main(["report", str(tmp_path / "run"), "--trust"]) == 0
-    assert "<p>3 batches were skipped:" in (tmp_path / "run" / "report" / "index.html").read_text()
+    assert "not finite after them: 3.</p>" in (tmp_path / "run" / "report" / "index.html").read_text()

@@ -36,7 +36,7 @@ def test_exchanged_files_are_named_with_their_partners(good):
     }
 
 
-@pytest.mark.parametrize(("lag", "words"), [(1, "1 after"), (-2, "2 before")])
+@pytest.mark.parametrize(("lag", "words"), [(1, "of pair n + 1"), (-2, "of pair n - 2")])
 def test_a_shift_of_all_pairs_is_one_warning(good, lag, words):
     files = [good / "trainB" / f"{i}.png" for i in range(TRAIN)]
     contents = [file.read_bytes() for file in files]
