@@ -40,6 +40,32 @@ def ended_by_sigterm(message: str, code: int = EXIT_CODES[signal.SIGTERM]) -> It
 
 
 @contextmanager
+def noted_interrupts() -> Iterator[list[int]]:
+    """Yields a list that notes every Ctrl-C, which raises KeyboardInterrupt as usual.
+
+    Extension modules may answer a KeyboardInterrupt while they are imported with an ImportError; the list shows the cause.
+    """
+    noted: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        noted.append(number)
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield noted
+        return
+    try:
+        signal.signal(signal.SIGINT, note)
+    except ValueError:  # not in the main thread: whoever runs this there handles signals
+        yield noted
+        return
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextmanager
 def caught_signals(on_first: Callable[[], Any] = lambda: None) -> Iterator[list[int]]:
     """Yields a list that collects Ctrl-C and SIGTERM, so that the training loop can end after its step.
 

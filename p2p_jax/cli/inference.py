@@ -5,7 +5,7 @@ import sys
 from dataclasses import replace
 from typing import Any
 
-from p2p_jax.cli import compilation_cache
+from p2p_jax.cli import compilation_cache, libraries
 from p2p_jax.cli.options import (
     EvaluateOptions,
     PresetOption,
@@ -16,6 +16,7 @@ from p2p_jax.cli.options import (
 from p2p_jax.cli.parsing import asks_for_help, parse, parse_first
 from p2p_jax.config.presets import apply_preset
 from p2p_jax.errors import PROGRAM, USAGE_ERROR, UserError
+from p2p_jax.signals import interruptible
 
 
 def translate(argv: list[str]) -> int:
@@ -23,11 +24,12 @@ def translate(argv: list[str]) -> int:
     options = parse(TranslateOptions, argv, f"{PROGRAM} translate")
     if options.native and options.resized:
         raise UserError("both --native and --resized were given: give one of them.")
+    libraries.load("p2p_jax.inference.translate_run")
     from p2p_jax.devices import processes
 
     share = processes.start_independent(options.distributed)
     compilation_cache.turn_on()
-    from p2p_jax.console import count_of, open_console, progress_bar
+    from p2p_jax.console import open_console, progress_bar
     from p2p_jax.inference.translate_run import translate as translate_run
     from p2p_jax.signals import ended_by_sigterm
 
@@ -49,21 +51,28 @@ def translate(argv: list[str]) -> int:
             share=share,
             on_written=lambda count, total: progress.update(task, completed=count, total=total),
         )
+    _print_done(console, done, options)
+    return USAGE_ERROR if done.unreadable else 0
+
+
+def _print_done(console: Any, done: Any, options: TranslateOptions) -> None:
+    """Prints what `translate` did."""
+    from p2p_jax.console import count_of
+
     if options.skip_existing:
         total = done.skipped + len(done.written) + len(done.unreadable)
         console.print(f"{done.skipped} of {total} pictures are translated already.")
     if done.written:
-        console.print(
-            f"{count_of(len(done.written), 'picture')} written to {options.output}, the last {done.written[-1].name}."
-        )
+        pictures, last = count_of(len(done.written), "picture"), done.written[-1].name
+        console.print(f"{pictures} written to {options.output}, the last {last}.")
     for sentence in done.unreadable:
         print(f"{PROGRAM}: {sentence}", file=sys.stderr)
-    return USAGE_ERROR if done.unreadable else 0
 
 
 def evaluate(argv: list[str]) -> int:
     """`p2p-jax evaluate WORKDIR`."""
     options = parse(EvaluateOptions, argv, f"{PROGRAM} evaluate")
+    libraries.load("p2p_jax.evaluation.runs", quiet=options.json)
     from p2p_jax.devices import processes
 
     processes.start(options.distributed)
@@ -99,6 +108,7 @@ def evaluate(argv: list[str]) -> int:
 def report(argv: list[str]) -> int:
     """`p2p-jax report WORKDIR`."""
     options = parse(ReportOptions, argv, f"{PROGRAM} report")
+    libraries.load("p2p_jax.evaluation.runs")
     compilation_cache.turn_on()
     from p2p_jax.console import open_console, waiting
     from p2p_jax.evaluation import runs
@@ -120,9 +130,10 @@ def summary(argv: list[str]) -> int:
     from p2p_jax import experiment
 
     program = f"{PROGRAM} summary {argv[0]}"
-    found = experiment.find(argv[0])
+    found = interruptible(lambda: experiment.find(argv[0]))  # the file of a user may import JAX
     defaults = apply_preset(found.config, parse_first(PresetOption, argv[1:], program).preset)
     config = parse(summary_options(found.name, defaults), argv[1:], program).config
+    libraries.load("p2p_jax.training.resolve_config")
     from p2p_jax.training.resolve_config import resolve_config
 
     config = resolve_config(replace(config, epochs=None, steps=1), config.batch_size, devices=1)

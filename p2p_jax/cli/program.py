@@ -17,8 +17,8 @@ from p2p_jax.cli import compilation_cache, inference, pytorch, train
 from p2p_jax.cli.data import data
 from p2p_jax.cli.mistakes import explain_error
 from p2p_jax.cli.supervisor import needs_parent
-from p2p_jax.errors import EXIT_CODES, PROGRAM, USAGE_ERROR, suggest
-from p2p_jax.signals import is_working
+from p2p_jax.errors import EXIT_CODES, PROGRAM, USAGE_ERROR, Stopped, UserError, suggest
+from p2p_jax.signals import is_working, noted_interrupts
 
 COMMANDS = "p2p_jax.commands"
 """Entry-point group by which other packages add commands."""
@@ -97,19 +97,26 @@ def run_command(command: Callable[[list[str]], int], argv: list[str], program: s
     warnings.filterwarnings("ignore", module=r"PIL\.")  # about damaged files, which are named where reading them fails
     _silence_libraries()
     _collect_garbage_rarely()
-    try:
-        return command(argv)
-    except KeyboardInterrupt:
-        code = _complain("interrupted.", EXIT_CODES[signal.SIGINT], program=program)
-        if is_working():  # ending Python while the compiler runs in a thread would crash
-            sys.stdout.flush()
-            os._exit(code)
-        return code
-    except Exception as error:
-        if os.environ.get("P2P_JAX_TRACEBACK"):
-            raise
-        sentence, code = explain_error(error)
-        return _complain(sentence, code, program=program)
+    with noted_interrupts() as interrupts:
+        try:
+            return command(argv)
+        except KeyboardInterrupt:
+            return _end_interrupted(program)
+        except Exception as error:
+            if interrupts and not isinstance(error, UserError | Stopped):
+                return _end_interrupted(program)
+            if os.environ.get("P2P_JAX_TRACEBACK"):
+                raise
+            sentence, code = explain_error(error)
+            return _complain(sentence, code, program=program)
+
+
+def _end_interrupted(program: str) -> int:
+    code = _complain("interrupted.", EXIT_CODES[signal.SIGINT], program=program)
+    if is_working():  # ending Python while the compiler runs in a thread would crash
+        sys.stdout.flush()
+        os._exit(code)
+    return code
 
 
 def run_experiment(name: str) -> None:

@@ -1,6 +1,6 @@
 """The commands `import-torch` and `export-torch`."""
 
-from p2p_jax.cli import compilation_cache
+from p2p_jax.cli import compilation_cache, libraries
 from p2p_jax.cli.options import ExportTorchOptions, ImportTorchOptions
 from p2p_jax.cli.parsing import parse
 from p2p_jax.errors import PROGRAM
@@ -9,6 +9,7 @@ from p2p_jax.errors import PROGRAM
 def import_torch(argv: list[str]) -> int:
     """`p2p-jax import-torch FILE.pth… --workdir DIR`."""
     options = parse(ImportTorchOptions, argv, f"{PROGRAM} import-torch")
+    libraries.load("p2p_jax.pytorch.workdirs")
     compilation_cache.turn_on()
     from p2p_jax.pytorch import workdirs
 
@@ -28,6 +29,7 @@ def import_torch(argv: list[str]) -> int:
 def export_torch(argv: list[str]) -> int:
     """`p2p-jax export-torch WORKDIR --output DIR`."""
     options = parse(ExportTorchOptions, argv, f"{PROGRAM} export-torch")
+    libraries.load("p2p_jax.pytorch.workdirs")
     compilation_cache.turn_on()
     from p2p_jax.pytorch import workdirs
 

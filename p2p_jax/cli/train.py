@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from p2p_jax.cli import compilation_cache
+from p2p_jax.cli import compilation_cache, libraries
 from p2p_jax.cli.option_help import format_options, format_usage, list_options
 from p2p_jax.cli.options import EVERYDAY, RunOptions, TypedLength, train_options
 from p2p_jax.cli.parsing import asks_for_help, parse, parse_first
-from p2p_jax.console import open_console, waiting
+from p2p_jax.console import open_console
 from p2p_jax.errors import PROGRAM, USAGE_ERROR, UserError
+from p2p_jax.signals import interruptible
 
 
 def train(argv: list[str]) -> int:
@@ -19,15 +20,15 @@ def train(argv: list[str]) -> int:
         print(f"To see its options: {PROGRAM} train NAME --help")
         return 0 if asks_for_help(argv[:1]) else USAGE_ERROR
     program = f"{PROGRAM} train {argv[0]}"
-    found = experiment.find(argv[0])
+    found = interruptible(lambda: experiment.find(argv[0]))  # the file of a user may import JAX
     if asks_for_help(argv) and "--help-all" not in argv:
         print(_short_help(train_options(found.name, found.config), program))
         return 0
     options = parse(train_options(found.name, found.config), argv[1:], program)  # reports mistakes before JAX is loaded
-    with waiting(open_console(), "loading JAX"):
-        from p2p_jax.devices import platform, processes
-        from p2p_jax.training import trainer
-        from p2p_jax.training.run import Request
+    libraries.load("p2p_jax.training.trainer")
+    from p2p_jax.devices import platform, processes
+    from p2p_jax.training import trainer
+    from p2p_jax.training.run import Request
 
     stored, defaults = _choose_defaults(found, options)
     if defaults != found.config:

@@ -1,11 +1,12 @@
 """What an error says, and the exit code: a user's mistake, a mistake in a user's file, a mistake of the program."""
 
+import signal
 import textwrap
 
 import pytest
 from helpers.runs import DRAWN, NO_REPORT, folder_of_pairs, rows_of, steps_of, train
 
-from p2p_jax.cli import main
+from p2p_jax.cli import main, run_command
 from p2p_jax.data import pairs
 from p2p_jax.training import loop, trainer
 
@@ -96,3 +97,17 @@ def test_an_unexpected_error_saves_the_state_first(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(loop, "validate", real)
     assert train(tmp_path / "run", *options) == 0
     assert [row["step"] for row in rows_of(tmp_path / "run")][-1] == 6
+
+
+def test_ctrl_c_that_a_library_turns_into_another_error_ends_the_command_as_interrupted(capsys):
+    def command(_argv):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ImportError("an error while initializing the extension") from None
+        return 0
+
+    before = signal.getsignal(signal.SIGINT)
+    assert run_command(command, []) == 130
+    assert capsys.readouterr().err == "p2p-jax: interrupted.\n"
+    assert signal.getsignal(signal.SIGINT) is before
