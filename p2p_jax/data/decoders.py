@@ -51,7 +51,7 @@ def library_errors() -> Iterator[None]:
     try:
         yield
     except UnidentifiedImageError:
-        raise Unreadable("is not a picture, whatever its name says", "remove it") from None
+        raise Unreadable("is not a picture in a known format", "give another file, or move it elsewhere") from None
     except Image.DecompressionBombError:
         raise _enormous() from None
     except Exception as error:
