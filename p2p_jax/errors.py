@@ -19,11 +19,11 @@ RESTART = EXIT_CODES[signal.SIGTERM]
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """Returns "; did you mean …?" with the known word that is most similar to `word`, or "" if none is similar."""
+    """Returns " (did you mean …?)" with the known word that is most similar to `word`, or "" if none is similar."""
     import difflib
 
     close = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 class UserError(ValueError):

@@ -56,8 +56,8 @@ def find(name: str) -> Experiment:
     entries = {entry.name: entry for entry in importlib.metadata.entry_points(group=GROUP)}
     if name not in entries:
         raise UserError(
-            f"there is no experiment named {name}: it is one of {', '.join(sorted(entries))}, or a file given as FILE.py"
-            f"{suggest(name, entries) or '.'}"
+            f"there is no experiment named {name}{suggest(name, entries)}: it is one of {', '.join(sorted(entries))}, or a "
+            "file given as FILE.py."
         )
     return from_module(entries[name].load(), name, None)
 

@@ -106,12 +106,12 @@ def our_batches(path: Path, options: Options, **data: Any) -> Generator[Any]:
     """Yields batches as in training: read by p2p_jax, augmented in a jitted function."""
     config = Config(image_size=SIZE, data=Data(path=str(path), load_size=LOAD_SIZE, threads=options.workers, **data))
     reader = open_reader(open_dataset(config).splits["train"], config)
-    jitter: Callable[..., Any] = jax.jit(partial(augment, size=SIZE, options=config.augment))
+    augment_batch: Callable[..., Any] = jax.jit(partial(augment, size=SIZE, options=config.augment))
     stream = batches(
         reader, seed=0, batch_size=options.batch_size, start=0, threads=options.workers, processes=config.data.processes
     )
     for index, batch in enumerate(stream):
-        yield jitter(jax.random.key(index), batch)
+        yield augment_batch(jax.random.key(index), batch)
 
 
 def torch_batches(path: Path, options: Options, *, size: int = SIZE) -> Generator[Any]:

@@ -144,7 +144,7 @@ def _prepare_data(
     mesh = make_mesh(case.batch_size, jax.local_devices()[:1])
     store = open_store(reader, config, mesh)
     update = make_update(pix2pix.build(config), config, mesh, store)
-    stream = open_stream(reader, config, mesh, start=0, counts=plan_calls(config, 0), picked=store is not None)
+    stream = open_stream(reader, config, mesh, start=0, counts=plan_calls(config, 0), indices_only=store is not None)
     held["state"] = replicate(mesh, held["state"])
 
     def run(count: int) -> float:

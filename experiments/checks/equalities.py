@@ -128,7 +128,7 @@ def train(case: Case, steps: int) -> dict[str, np.ndarray]:
     shardings = sharding.state_shardings(mesh, jax.eval_shape(init, key), sharded=case.sharding == "sharded")
     state = jax.jit(init, out_shardings=shardings)(key)
     reader = open_reader(open_dataset(config).splits["train"], config, ahead=False)
-    stream = open_stream(reader, config, mesh, start=0, counts=plan_calls(config, 0), picked=False)
+    stream = open_stream(reader, config, mesh, start=0, counts=plan_calls(config, 0), indices_only=False)
     # Pictures stay float32. In this range their values are exact, so no program can round them differently.
     exact = replace(config, data=replace(config.data, input=Side(range=(0, 256)), target=Side(range=(0, 256))))
     update = make_update(sharding.with_gathered_params(model, mesh, shardings), exact, mesh, None, shardings)

@@ -48,8 +48,8 @@ def explain_error(error: Exception) -> tuple[str, int]:
         return f"{_place(frame)}: the experiment file failed with {type(error).__name__}: {error}", USAGE_ERROR
     traceback.print_exception(error)
     return (
-        "this is a mistake of the program, not yours: please report it with the traceback above, the command, and the "
-        f"output of `{PROGRAM} --version`."
+        "this is a bug in p2p_jax, not a mistake of yours: please report it with the traceback above, the command, and "
+        f"the output of `{PROGRAM} --version`."
     ), INTERNAL_ERROR
 
 

@@ -44,7 +44,7 @@ Image-to-image translation with conditional GANs (pix2pix) in JAX.
 def main(argv: list[str] | None = None) -> int:
     """Runs a command and returns its exit code.
 
-    The codes are 0: done, 1: training failed or `data check` found a problem, 2: wrong input, 70: a mistake of the program,
+    The codes are 0: done, 1: training failed or `data check` found a problem, 2: wrong input, 70: a bug in p2p_jax,
     75 and 130: interrupted.
     """
     argv = sys.argv[1:] if argv is None else argv

@@ -9,7 +9,7 @@ import numpy as np
 from p2p_jax.data.cmp import COLOURS
 from p2p_jax.errors import UserError
 
-NAMED = {"cmp": COLOURS}
+PALETTES = {"cmp": COLOURS}
 MAX_CLASSES = 256  # their numbers are kept in uint8
 BLOCK = 2**15  # colours compared with a palette at a time, so that a large photo does not fill the memory
 HEX = re.compile(r"#[0-9a-fA-F]{6}")
@@ -38,9 +38,9 @@ def read_palette(spec: str | Sequence[str]) -> np.ndarray:
         wrong = next((word for word in words if not HEX.fullmatch(word)), "nothing")
         raise UserError(
             f"{wrong} was given among the colours of a palette: write each as #rrggbb, or give one file, or "
-            f"{' or '.join(NAMED)}, alone."
+            f"{' or '.join(PALETTES)}, alone."
         )
-    return NAMED[words[0]] if words[0] in NAMED else _read_file(Path(words[0]))
+    return PALETTES[words[0]] if words[0] in PALETTES else _read_file(Path(words[0]))
 
 
 def _from_hex(word: str) -> tuple[int, ...]:
@@ -55,7 +55,7 @@ def _read_file(path: Path) -> np.ndarray:
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise UserError(
             f"there is no palette file {path}: give a file with a line {FORMS} for each class, the colours themselves "
-            f"(#0000de #ff0000), or {' or '.join(NAMED)}."
+            f"(#0000de #ff0000), or {' or '.join(PALETTES)}."
         ) from None
     colours = []
     for number, line in enumerate(text.splitlines(), start=1):

@@ -25,4 +25,4 @@ def choose(device: str) -> None:
     except RuntimeError:
         jax.config.update("jax_platforms", None)
         extra = f"install p2p-jax[{EXTRAS[device]}] if the machine has one, or " if device in EXTRAS else ""
-        raise UserError(f"--device {device} was given, but JAX finds none: {extra}leave the option out.") from None
+        raise UserError(f"--device {device} was given, but JAX finds none: {extra}omit --device.") from None

@@ -52,7 +52,7 @@ def compile_ahead(engine: Engine, config: Config, like: TrainState, done: int, i
     """
     if varies(config) or done + (config.steps_per_call or 1) > (config.steps or 0):
         return
-    batch = describe_call(engine.reader, config, engine.mesh, picked=engine.store is not None)
+    batch = describe_call(engine.reader, config, engine.mesh, indices_only=engine.store is not None)
     find_program(engine, like, batch, interval)
 
 

@@ -75,7 +75,7 @@ def open_stream(
     *,
     start: int,
     counts: Iterable[int],
-    picked: bool,
+    indices_only: bool,
     skipped: Iterable[int] = (),
 ) -> Iterator[Any]:
     """Yields the input of each call: batches that are split over the devices. Every process reads its own part of a batch.
@@ -87,7 +87,7 @@ def open_stream(
         start: index of the first batch.
         counts: batches per call, from `plan_calls`; they are stacked along a new first axis if `steps_per_call` is more
             than 1.
-        picked: yield only the indices of the pairs in a batch, for use with a store.
+        indices_only: yield only the indices of the pairs in a batch, for use with a store.
         skipped: indices of the batches to skip.
     """
     data = config.data
@@ -99,7 +99,7 @@ def open_stream(
         shard=(jax.process_index(), processes.count()),
         threads=data.threads,
         processes=0 if reader.cache is not None else data.processes,
-        read=not picked,
+        read=not indices_only,
     )
     stream = drop_skipped(stream, start, skipped)
     for count in counts:
@@ -110,19 +110,19 @@ def open_stream(
             yield split_batch(mesh, {name: np.stack([batch[name] for batch in taken]) for name in taken[0]}, axis=1)
 
 
-def describe_call(reader: Reader, config: Config, mesh: Mesh, *, picked: bool) -> Any:
+def describe_call(reader: Reader, config: Config, mesh: Mesh, *, indices_only: bool) -> Any:
     """Returns shapes, dtypes and shardings of the input of a call of `steps_per_call` steps, for pictures of one size.
 
     Args:
         reader: of the training pairs; one of them is read.
         config: of the run.
         mesh: the devices.
-        picked: as for `open_stream`.
+        indices_only: as for `open_stream`.
     """
     count = _steps_per_call(config)
     several = () if count == 1 else (count,)
     split = batch_sharding(mesh, axis=len(several))
-    example = {"index": np.zeros((), np.int32)} if picked else reader.read(0)
+    example = {"index": np.zeros((), np.int32)} if indices_only else reader.read(0)
     return {
         name: jax.ShapeDtypeStruct((*several, config.batch_size, *values.shape), values.dtype, sharding=split)
         for name, values in example.items()
@@ -159,7 +159,7 @@ def make_update(
         is more than 1. If batches may be skipped, the metrics include NETWORKS_FINITE: 1 or 0.
     """
     step, fit = make_train_step(model, accumulate=config.accumulate), fit_of_evaluation(config)
-    jitter = partial(
+    augment_batch = partial(
         augment,
         size=fit.size if fit.fixed else None,
         options=config.augment,
@@ -172,7 +172,7 @@ def make_update(
         key = jax.random.fold_in(jax.random.fold_in(state.key, state.batch_index), AUGMENTATION)
         if store is not None:
             batch = {name: pictures[batch["index"]] for name, pictures in store.items()}
-        state, metrics = step(state, jitter(key, batch))
+        state, metrics = step(state, augment_batch(key, batch))
         if config.on_nan == "skip":
             # The barrier keeps XLA from fusing this check into the step.
             metrics |= {NETWORKS_FINITE: all_finite(jax.lax.optimization_barrier(state)).astype("float32")}

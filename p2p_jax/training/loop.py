@@ -68,9 +68,11 @@ def run_steps(
         NotFinite: a loss or a network is no longer finite; no row and no checkpoint holds such values.
     """
     config, done = run.experiment.config, int(state.step)
-    picked, counts = engine.store is not None, plan_calls(config, done)
+    indices_only, counts = engine.store is not None, plan_calls(config, done)
     start, skipped = int(state.batch_index), as_array(run.skipped)
-    stream = open_stream(engine.reader, config, engine.mesh, start=start, counts=counts, picked=picked, skipped=run.skipped)
+    stream = open_stream(
+        engine.reader, config, engine.mesh, start=start, counts=counts, indices_only=indices_only, skipped=run.skipped
+    )
     interval.started = time.perf_counter() - interval.waits["compilation"]
     at, vote = Position(done, interval), make_vote(engine.mesh)
     profiled = profile and processes.is_first()
@@ -118,7 +120,7 @@ def _read_metrics(run: Run, at: Position, tools: Tools, *, down_to: int) -> bool
             for step, row in enumerate(rows, start=call.step - len(rows) + 1):
                 run.on_step(step, row)
         stop = stop or bool(call.stop)
-        tools.note_life()
+        tools.reset_watchdog()
         if call.logged and call.step < at.done:
             _end_interval(run, at, tools, call.step, {})
         tools.show(call.step, at.text, at.pace)
@@ -150,7 +152,7 @@ def _pause(run: Run, state: TrainState, at: Position, tools: Tools, *, sample: b
         with waiting_for(at.interval, "checkpoint"):
             _save(run, state, figures or None)
     release_freed_memory()
-    tools.note_life()
+    tools.reset_watchdog()
 
 
 def _stop(run: Run, done: int, caught: list[int]) -> Stopped:

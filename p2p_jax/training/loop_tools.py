@@ -25,13 +25,13 @@ class Tools(NamedTuple):
         write_row: appends a row to metrics.jsonl.
         show: updates the progress bar: `(step, text, seconds per step or None)`.
         draw_samples: draws the sample grid of a step: `(state, step)`.
-        note_life: resets the watchdog.
+        reset_watchdog: resets the watchdog.
     """
 
     write_row: Callable[[dict[str, float]], None]
     show: Callable[[int, str, float | None], None]
     draw_samples: Callable[[TrainState, int], None]
-    note_life: Callable[[], None]
+    reset_watchdog: Callable[[], None]
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def open_tools(run: Run, done: int) -> Iterator[Tools]:
         _row_writer(run) as write_row,
         progress_bar(run.console) as progress,
         _in_background() as submit,
-        processes.watchdog(run.step_timeout) as note_life,
+        processes.watchdog(run.step_timeout) as reset_watchdog,
     ):
         task = progress.add_task("training", total=config.steps, completed=done)
 
@@ -50,7 +50,7 @@ def open_tools(run: Run, done: int) -> Iterator[Tools]:
             left = None if pace is None else pace * ((config.steps or 0) - step)
             progress.update(task, completed=step, description=text, left=left)
 
-        yield Tools(write_row, show, make_sampler(run, submit), note_life)
+        yield Tools(write_row, show, make_sampler(run, submit), reset_watchdog)
 
 
 @contextmanager

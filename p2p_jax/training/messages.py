@@ -21,7 +21,7 @@ from p2p_jax.workdir.disk import atomic_write
 
 STOPPING = "stopping after this step and saving (during compilation: after the first step); press Ctrl-C again to end now."
 
-NAMED = 10  # most pairs that a message names
+MAX_NAMED = 10  # most pairs that a message names
 
 
 def explain_not_finite(run: Run, fault: NotFinite) -> Stopped:
@@ -41,7 +41,7 @@ def name_pairs(run: Run, reader: Reader, index: int) -> str:
     config = run.experiment.config
     only = batches(reader, seed=config.seed, batch_size=config.batch_size, start=index, threads=0, read=False)
     names = [reader.pairs.name(int(pair)) for pair in next(only)["index"]]
-    return ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")
+    return ", ".join(names[:MAX_NAMED]) + (", …" if len(names) > MAX_NAMED else "")
 
 
 def announce_run(run: Run, used: int) -> None:
@@ -78,10 +78,12 @@ def report_replaced(run: Run) -> None:
         unfinished.write_text("".join(f"{sentence}\n" for sentence in sentences))
     were = "was" if len(sentences) == 1 else "were"
     run.console.print(f"{count_of(len(sentences), 'pair')} could not be read and {were} replaced:", style="yellow")
-    for sentence in sentences[:NAMED]:
+    for sentence in sentences[:MAX_NAMED]:
         run.console.print(f"  {sentence}", style="yellow")
-    if len(sentences) > NAMED:
-        run.console.print(f"  and {len(sentences) - NAMED} more; all are named in {display_name(path)}.", style="yellow")
+    if len(sentences) > MAX_NAMED:
+        run.console.print(
+            f"  and {len(sentences) - MAX_NAMED} more; all are named in {display_name(path)}.", style="yellow"
+        )
 
 
 def announce_stop() -> None:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-MOST_SKIPPED = 20  # in one run; if more batches fail, the batch is not the cause
+MAX_SKIPPED = 20  # in one run; if more batches fail, the batch is not the cause
 
 
 T = TypeVar("T")
@@ -36,12 +36,12 @@ def find_index(start: int, taken: int, skipped: Iterable[int]) -> int:
 
 
 def as_array(skipped: Iterable[int]) -> np.ndarray:
-    """Returns the skipped indices as int32 (MOST_SKIPPED,), padded with -1: one compiled program fits any number."""
+    """Returns the skipped indices as int32 (MAX_SKIPPED,), padded with -1: one compiled program fits any number."""
     indices = list(skipped)
-    return np.array(indices + [-1] * (MOST_SKIPPED - len(indices)), np.int32)
+    return np.array(indices + [-1] * (MAX_SKIPPED - len(indices)), np.int32)
 
 
 def next_index(index: Array, skipped: Array) -> Array:
     """Returns the first index from `index` on that is not skipped; `index` and `skipped` are int32 on the device."""
-    candidates = index + jnp.arange(MOST_SKIPPED + 1, dtype=index.dtype)
+    candidates = index + jnp.arange(MAX_SKIPPED + 1, dtype=index.dtype)
     return candidates[jnp.argmin((candidates[:, None] == skipped).any(axis=1))]

@@ -39,7 +39,7 @@ from p2p_jax.training.messages import (
 )
 from p2p_jax.training.resolve_config import resolve_config, resolve_files
 from p2p_jax.training.run import Request, Run, translate_with
-from p2p_jax.training.skipped_batches import MOST_SKIPPED, find_index
+from p2p_jax.training.skipped_batches import MAX_SKIPPED, find_index
 from p2p_jax.training.stopwatch import Interval
 from p2p_jax.workdir import checkpoint, lock, resume
 from p2p_jax.workdir.bucket import fetch
@@ -266,7 +266,7 @@ def _run_to_the_end(
         except NotFinite as error:
             fault = error.with_traceback(None)  # a traceback would keep the loop's variables in memory
         run.manager.wait_until_finished()
-        if run.experiment.config.on_nan == "stop" or len(run.skipped) >= MOST_SKIPPED:
+        if run.experiment.config.on_nan == "stop" or len(run.skipped) >= MAX_SKIPPED:
             raise explain_not_finite(run, fault)
         index = find_index(index, fault.step - step - 1, run.skipped)
         named = name_pairs(run, engine.reader, index)

@@ -23,7 +23,7 @@ from p2p_jax.devices.sharding import on_one_device, place
 from p2p_jax.errors import UserError
 from p2p_jax.state import TrainState, from_items, to_items
 from p2p_jax.workdir.bucket.paths import is_local_copy
-from p2p_jax.workdir.checksums import checksums, sum_json
+from p2p_jax.workdir.checksums import checksums, json_checksum
 
 FORMAT = 1
 
@@ -93,7 +93,7 @@ def _save(
 ) -> None:
     sums = {name: checksums(item) for name, item in items.items()}
     meta = {"format": FORMAT, "checksums": sums, "validation": metrics, "left_out": sorted(skipped)}
-    meta["checksum"] = sum_json(meta)
+    meta["checksum"] = json_checksum(meta)
     args = {name: ocp.args.StandardSave(item) for name, item in items.items()}
     if not manager.save(step, args=ocp.args.Composite(**args, meta=ocp.args.JsonSave(meta)), metrics=metrics):
         raise RuntimeError(f"orbax refused to save step {step}.")
@@ -256,7 +256,7 @@ def _restore_verified(manager: Manager, step: int, like: dict[str, Any]) -> dict
         items = {name: found[name] for name in targets}
         damaged = [name for name, item in items.items() if checksums(item) != expected[name]]
         meta_sum = found["meta"].pop("checksum", None)  # older versions did not write it
-        if meta_sum not in (None, sum_json(found["meta"])):
+        if meta_sum not in (None, json_checksum(found["meta"])):
             damaged.append("meta")
     except Exception as error:  # orbax and tensorstore raise many types of errors, and each means a damaged checkpoint
         damaged = [f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"]

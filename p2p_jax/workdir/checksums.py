@@ -29,7 +29,7 @@ def checksums(tree: Any) -> list[int]:
     return [int(value) for value in np.asarray(sum_on_devices(leaves))]
 
 
-def sum_json(value: Any) -> int:
+def json_checksum(value: Any) -> int:
     """Computes the CRC-32 of a value as JSON; it stays the same when the value is written and read."""
     return zlib.crc32(json.dumps(value, sort_keys=True).encode())
 

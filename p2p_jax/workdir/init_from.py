@@ -78,7 +78,7 @@ def refuse_to_remove_imported(workdir: Path) -> None:
     """
     if read_imported(workdir):
         raise UserError(
-            f"--overwrite would remove the imported networks in {workdir}: leave the option out to train them further, or "
+            f"--overwrite would remove the imported networks in {workdir}: omit it to train them further, or "
             f"give another --workdir, with --init-from {workdir}."
         )
 
@@ -98,7 +98,7 @@ def refuse_other_networks(workdir: Path, imported: Any, different: dict[str, tup
         part, _, field = name.partition(".")
         is_shape = field.removeprefix("input.").removeprefix("target.") in ("channels", "classes", "palette")
         if (part in imported and field not in CHANGEABLE) or (part == "data" and is_shape):
-            raise UserError(f"the {part} in {workdir} was imported with {name} {old}, not {new}: leave that option out.")
+            raise UserError(f"the {part} in {workdir} was imported with {name} {old}, not {new}: omit that option.")
 
 
 def recorded_source(workdir: Path) -> Path | None:

@@ -63,7 +63,7 @@ def _events_writer(folder: Path) -> Iterator[Callable[[dict[str, float]], None]]
         from tensorboardX.proto.summary_pb2 import Summary  # pyright: ignore
     except ImportError:
         raise UserError(
-            "--tensorboard needs the package tensorboardX: install p2p-jax[tensorboard], or leave the option out."
+            "--tensorboard needs the package tensorboardX: install p2p-jax[tensorboard], or omit --tensorboard."
         ) from None
     folder.mkdir(parents=True, exist_ok=True)
     # Numbered, because the package names files by the time in seconds: two files of one second would have the same name.

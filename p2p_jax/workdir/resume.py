@@ -77,7 +77,7 @@ def refuse_differences(workdir: Path, stored: Experiment, config: Any) -> str | 
     ]
     if fixed:
         raise UserError(
-            f"the run in {workdir} was started with other options ({'; '.join(fixed)}): leave them out to resume it, or "
+            f"the run in {workdir} was started with other options ({'; '.join(fixed)}): omit them to resume it, or "
             "give another --workdir, or --overwrite."
         )
     old = stored.config.steps

@@ -28,7 +28,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Path:
+def own_pictures(tmp_path: Path) -> Path:
     return write_own(tmp_path / "my pictures")
 
 
@@ -68,24 +68,24 @@ def test_the_download_is_kept_on_request(server: Server, root: Path) -> None:
 
 
 def test_own_pictures_are_prepared_and_the_next_command_is_named(
-    own: Path, root: Path, capsys: pytest.CaptureFixture[str]
+    own_pictures: Path, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--from", str(own), "--name", "mine", "--data-dir", str(root)]
+    arguments = ["--from", str(own_pictures), "--name", "mine", "--data-dir", str(root)]
     assert prepare(arguments) == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].endswith("train 11, test 2 pairs.")
     assert printed[-1] == f"Next:  p2p-jax train pix2pix --data.tfds mine --data.tfds-dir {root}"
     assert prepare(arguments) == 0
     assert "Already prepared" in capsys.readouterr().out
-    assert prepare(["--from", str(own / "test"), *arguments[2:], "--overwrite"]) == 0
+    assert prepare(["--from", str(own_pictures / "test"), *arguments[2:], "--overwrite"]) == 0
     assert "train 2 pairs" in capsys.readouterr().out
 
 
 def test_the_default_folder_is_that_of_tfds(
-    own: Path, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    own_pictures: Path, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TFDS_DATA_DIR", str(root))
-    prepare(["--from", str(own), "--name", "mine"])
+    prepare(["--from", str(own_pictures), "--name", "mine"])
     assert (root / "mine" / "1.0.0" / "features.json").exists()
     assert capsys.readouterr().out.splitlines()[-1] == "Next:  p2p-jax train pix2pix --data.tfds mine"
 
@@ -94,7 +94,7 @@ def test_the_default_folder_is_that_of_tfds(
     ("arguments", "message"),
     [
         ([], "no set was named: give one of facades, maps"),
-        (["facade"], r"there is no set facade; did you mean facades\?; it must be one of"),
+        (["facade"], r"there is no set facade \(did you mean facades\?\): give one of"),
         (["facades", "--name", "mine"], "--name was given without --from"),
         (["--from", "."], "--from was given without --name"),
         (["facades", "--from", ".", "--name", "x"], "both --from and NAME were given"),
@@ -102,7 +102,7 @@ def test_the_default_folder_is_that_of_tfds(
         (["facades", "--archive", "a", "--mirror", "b"], "both --archive and --mirror were given"),
         (["facades", "--sha256", "12"], "--sha256 was given 12: a SHA-256 checksum has 64"),
         (["facades", "--mirror", "ftp://host/"], r"ftp://host/facades\.tar\.gz is not the address"),
-        (["facades", "--archiv", "a"], "there is no option --archiv; did you mean --archive"),
+        (["facades", "--archiv", "a"], r"there is no option --archiv \(did you mean --archive"),
     ],
 )
 def test_mistakes_are_answered_in_one_sentence(

@@ -138,7 +138,7 @@ def test_skipped_pictures_are_counted_and_named(tmp_path, photos, capsys):
 
 
 def test_unknown_commands_are_answered_with_a_similar_one(capsys):
-    with pytest.raises(ValueError, match="there is no command data edge; did you mean edges"):
+    with pytest.raises(ValueError, match=r"there is no command data edge \(did you mean edges"):
         data(["edge"])
     assert data([]) == 2
     assert data(["--help"]) == 0

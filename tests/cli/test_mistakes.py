@@ -1,4 +1,4 @@
-"""What an error says, and the exit code: a user's mistake, a mistake in a user's file, a mistake of the program."""
+"""What an error says, and the exit code: a user's mistake, a mistake in a user's file, a bug."""
 
 import signal
 import textwrap

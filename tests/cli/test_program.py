@@ -71,7 +71,7 @@ def test_every_field_is_an_option_without_a_prefix(capsys):
 @pytest.mark.parametrize(("typed", "meant"), [("trian", "train"), ("translat", "translate"), ("evaluation", "evaluate")])
 def test_an_unknown_command_is_answered_with_the_one_it_resembles(capsys, typed, meant):
     assert main([typed]) == 2
-    assert f"no command {typed}; did you mean {meant}?" in complaint(capsys)
+    assert f"no command {typed} (did you mean {meant}?)" in complaint(capsys)
 
 
 def test_an_unknown_command_that_resembles_none_is_answered_without_a_guess(capsys):

@@ -21,8 +21,8 @@ def opened(path, **data):
 def test_the_store_holds_the_pairs_of_the_reader(side_by_side):
     config, reader, mesh = opened(side_by_side, cache="device")
     store = open_store(reader, config, mesh)
-    read = open_stream(reader, config, mesh, start=3, counts=[1] * 5, picked=False)
-    picked = open_stream(reader, config, mesh, start=3, counts=[1] * 5, picked=True)
+    read = open_stream(reader, config, mesh, start=3, counts=[1] * 5, indices_only=False)
+    picked = open_stream(reader, config, mesh, start=3, counts=[1] * 5, indices_only=True)
     for _ in range(5):
         indices = next(picked)["index"]
         for name, pictures in next(read).items():

@@ -99,8 +99,8 @@ def test_host_and_device_skip_the_same_batches(start, left_out):
 
 
 def test_as_many_batches_in_a_row_as_allowed_are_skipped():
-    row = range(5, 5 + skipped_batches.MOST_SKIPPED)
-    assert int(next_index(np.int32(5), as_array(row))) == 5 + skipped_batches.MOST_SKIPPED == find_index(5, 0, row)
+    row = range(5, 5 + skipped_batches.MAX_SKIPPED)
+    assert int(next_index(np.int32(5), as_array(row))) == 5 + skipped_batches.MAX_SKIPPED == find_index(5, 0, row)
 
 
 @pytest.mark.parametrize("per_call", mostly_slow(["1", "5"]))
@@ -136,7 +136,7 @@ def test_a_run_with_skipped_batches_equals_a_run_without_them(tmp_path, flags):
     assert (store is not None) == bool(flags)
     update = make_update(model, plain, mesh, store)
     state = trainer.fresh_state(config, model, trainer.describe_state(config, model, mesh), None, open_console(quiet=True))
-    stream = open_stream(reader, plain, mesh, start=0, counts=[1] * 15, picked=bool(flags))
+    stream = open_stream(reader, plain, mesh, start=0, counts=[1] * 15, indices_only=bool(flags))
     for index, batch in enumerate(stream):
         if index not in left_out:
             state, _ = update(state.replace(batch_index=jax.numpy.int32(index)), batch)
@@ -191,7 +191,7 @@ def test_a_run_stopped_by_a_nan_resumes_with_on_nan_skip(tmp_path, capsys):
 
 def test_networks_that_are_never_finite_end_the_run(tmp_path, monkeypatch, capsys):
     for module in (skipped_batches, trainer):
-        monkeypatch.setattr(module, "MOST_SKIPPED", 3)
+        monkeypatch.setattr(module, "MAX_SKIPPED", 3)
     always = VALUE.replace("white", "jnp.abs(fake).sum() > 0")
     assert start(tmp_path, fault=always) == 1
     output = capsys.readouterr()

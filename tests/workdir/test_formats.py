@@ -38,7 +38,7 @@ def old(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Path:
+def old_run(tmp_path: Path) -> Path:
     """A run like `old`, of an experiment file that somebody else put there."""
     return extract(OWN, tmp_path)
 
@@ -89,43 +89,43 @@ def test_an_old_run_is_trained_on(old, capsys):
     assert_was_trained_on(old, before, capsys.readouterr().out)
 
 
-def test_the_experiment_file_of_an_old_run_still_fits_its_hash(own):
-    stored = record.read_record(own)
-    assert stored["sha256"] == record.hash_file(own / "experiment.py")
+def test_the_experiment_file_of_an_old_run_still_fits_its_hash(old_run):
+    stored = record.read_record(old_run)
+    assert stored["sha256"] == record.hash_file(old_run / "experiment.py")
     assert stored["name"] == "own_experiment"
 
 
 @pytest.mark.parametrize("command", ["translate", "evaluate", "train"])
-def test_the_experiment_file_of_an_old_run_needs_trust(own, tmp_path, capsys, command):
-    before = everything_in(own)
-    file = shutil.copy(own / "experiment.py", tmp_path / "own_experiment.py")
+def test_the_experiment_file_of_an_old_run_needs_trust(old_run, tmp_path, capsys, command):
+    before = everything_in(old_run)
+    file = shutil.copy(old_run / "experiment.py", tmp_path / "own_experiment.py")
     if command == "translate":
-        code = main(["translate", str(own), str(own / "input.png"), "--output", str(tmp_path / "out")])
+        code = main(["translate", str(old_run), str(old_run / "input.png"), "--output", str(tmp_path / "out")])
     elif command == "evaluate":
-        code = main(["evaluate", str(own)])
+        code = main(["evaluate", str(old_run)])
     else:
-        code = train(own, "--steps", "6", name=str(file))
+        code = train(old_run, "--steps", "6", name=str(file))
     assert code == 2
     message = capsys.readouterr().err
-    assert f"{own}/experiment.py is code that you did not put there: read it, then give --trust" in message
+    assert f"{old_run}/experiment.py is code that you did not put there: read it, then give --trust" in message
     assert message.count("\n") == 1
-    assert everything_in(own) == before
+    assert everything_in(old_run) == before
 
 
-def test_a_trusted_old_experiment_translates_and_is_evaluated_as_it_was(own, tmp_path, capsys):
-    found = record.load_experiment(own, trust=True)
+def test_a_trusted_old_experiment_translates_and_is_evaluated_as_it_was(old_run, tmp_path, capsys):
+    found = record.load_experiment(old_run, trust=True)
     assert found.config.loss.reconstruction_weight == 50
     assert found.build(found.config).reconstruction.__name__ == "l1_and_edges"
-    assert_translates_as_it_did(own, tmp_path / "out", "--trust")
-    assert_evaluates_as_it_did(own, capsys, "--trust")
+    assert_translates_as_it_did(old_run, tmp_path / "out", "--trust")
+    assert_evaluates_as_it_did(old_run, capsys, "--trust")
 
 
-def test_a_trusted_old_experiment_is_trained_on(own, tmp_path, capsys):
-    file = shutil.copy(own / "experiment.py", tmp_path / "own_experiment.py")
-    before, old_hash = leaves_of(own, 4), record.read_record(own)["sha256"]
-    assert train(own, "--steps", "6", "--trust", name=str(file)) == 0
-    assert_was_trained_on(own, before, capsys.readouterr().out)
-    assert record.read_record(own)["sha256"] == record.hash_file(own / "experiment.py") == old_hash
+def test_a_trusted_old_experiment_is_trained_on(old_run, tmp_path, capsys):
+    file = shutil.copy(old_run / "experiment.py", tmp_path / "own_experiment.py")
+    before, old_hash = leaves_of(old_run, 4), record.read_record(old_run)["sha256"]
+    assert train(old_run, "--steps", "6", "--trust", name=str(file)) == 0
+    assert_was_trained_on(old_run, before, capsys.readouterr().out)
+    assert record.read_record(old_run)["sha256"] == record.hash_file(old_run / "experiment.py") == old_hash
 
 
 def make_newer(run: Path) -> None:

@@ -1,6 +1,5 @@
 """Preparing a set once, for training from it: one of the paper's, which is downloaded, or one's own pictures."""
 
-import difflib
 import re
 from contextlib import suppress
 from functools import partial
@@ -13,7 +12,7 @@ from p2p_jax.data.prepared import SPLITS, data_root, is_prepared, read_record
 from p2p_jax.data.sets.archives import MIRROR, Damaged
 from p2p_jax.data.sets.download import check_sha256, download, file_sha256
 from p2p_jax.data.sets.shards import VERSION, Prepared, Progress, locked, no_progress
-from p2p_jax.errors import UserError
+from p2p_jax.errors import UserError, suggest
 
 
 def prepare_data(
@@ -88,9 +87,7 @@ def find_paper_set(name: str | None) -> str:
         raise UserError(f"no set was named: give one of {known}, or --from FOLDER --name NAME for your own pictures.")
     short = name.removeprefix("pix2pix/")
     if short not in PAPER_SETS:
-        close = difflib.get_close_matches(short, list(PAPER_SETS), n=1)
-        meant = f"; did you mean {close[0]}?" if close else ""
-        raise UserError(f"there is no set {name}{meant}; it must be one of {known}.")
+        raise UserError(f"there is no set {name}{suggest(short, PAPER_SETS)}: give one of {known}.")
     return short
 
 

@@ -36,7 +36,7 @@ def encoded(picture: np.ndarray, kind: str) -> bytes:
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> dict[str, list[tuple[str, dict[str, Path]]]]:
+def own_pictures(tmp_path: Path) -> dict[str, list[tuple[str, dict[str, Path]]]]:
     """Writes pairs of a 16-bit PNG, a TIFF, an NPY of floats and a mask; returns {split: (name, files) of each pair}."""
     random = np.random.default_rng(1)
     folder = tmp_path / "own"
@@ -57,14 +57,14 @@ def own(tmp_path: Path) -> dict[str, list[tuple[str, dict[str, Path]]]]:
     return splits
 
 
-def test_every_byte_is_kept(own: dict[str, Any], tmp_path: Path, root: Path) -> None:
-    result = prepare_folder(tmp_path / "own", "mine", own, data_dir=root, shard_bytes=1000)
+def test_every_byte_is_kept(own_pictures: dict[str, Any], tmp_path: Path, root: Path) -> None:
+    result = prepare_folder(tmp_path / "own", "mine", own_pictures, data_dir=root, shard_bytes=1000)
     assert result.pairs == {"train": 7, "val": 2}
     assert len(list(result.path.glob("mine-train.array_record-*"))) > 1
     splits = open_prepared("mine", root).splits
     assert set(splits) == {"train", "val"}
     for split, records in splits.items():
-        for i, (name, named) in enumerate(own[split]):
+        for i, (name, named) in enumerate(own_pictures[split]):
             assert records[i] == {"name": name.encode(), **{part: path.read_bytes() for part, path in named.items()}}
 
 
@@ -72,10 +72,10 @@ def read_one(task: tuple[Any, int]) -> bytes:
     return task[0][task[1]]["mask"]
 
 
-def test_threads_and_processes_can_read(own: dict[str, Any], tmp_path: Path, root: Path) -> None:
-    prepare_folder(tmp_path / "own", "mine", own, data_dir=root, shard_bytes=1000)
+def test_threads_and_processes_can_read(own_pictures: dict[str, Any], tmp_path: Path, root: Path) -> None:
+    prepare_folder(tmp_path / "own", "mine", own_pictures, data_dir=root, shard_bytes=1000)
     records = open_prepared("mine", root).splits["train"]
-    expected = [named["mask"].read_bytes() for _, named in own["train"]]
+    expected = [named["mask"].read_bytes() for _, named in own_pictures["train"]]
     assert read_one((records, 0)) == expected[0], "opened before it is pickled"
     assert len(pickle.dumps(records)) < 100_000
     tasks = [(records, i % 7) for i in range(140)]
@@ -85,29 +85,29 @@ def test_threads_and_processes_can_read(own: dict[str, Any], tmp_path: Path, roo
         assert list(pool.map(read_one, tasks[:7])) == expected
 
 
-def test_changed_and_other_pictures_need_overwrite(own: dict[str, Any], tmp_path: Path, root: Path) -> None:
+def test_changed_and_other_pictures_need_overwrite(own_pictures: dict[str, Any], tmp_path: Path, root: Path) -> None:
     folder = tmp_path / "own"
-    assert prepare_folder(folder, "mine", own, data_dir=root).new
+    assert prepare_folder(folder, "mine", own_pictures, data_dir=root).new
     before = files(root)
-    assert not prepare_folder(folder, "mine", own, data_dir=root).new
+    assert not prepare_folder(folder, "mine", own_pictures, data_dir=root).new
     with pytest.raises(ValueError, match=rf"holds the pictures of another folder, {folder}: give another --name"):
-        prepare_folder(tmp_path / "other", "mine", {"train": own["val"]}, data_dir=root)
-    changed = own["train"][3][1]["mask"]
+        prepare_folder(tmp_path / "other", "mine", {"train": own_pictures["val"]}, data_dir=root)
+    changed = own_pictures["train"][3][1]["mask"]
     changed.write_bytes(changed.read_bytes()[::-1])
     os.utime(changed, ns=(1, 1))
     with pytest.raises(ValueError, match="have changed since mine was prepared: add --overwrite"):
-        prepare_folder(folder, "mine", own, data_dir=root)
+        prepare_folder(folder, "mine", own_pictures, data_dir=root)
     assert files(root) == before
     old = open_prepared("mine", root).fingerprint
-    assert prepare_folder(folder, "mine", own, data_dir=root, overwrite=True).new
+    assert prepare_folder(folder, "mine", own_pictures, data_dir=root, overwrite=True).new
     opened = open_prepared("mine", root)
     assert opened.splits["train"][3]["mask"] == changed.read_bytes()
     assert opened.fingerprint != old, "though all sizes are the same"
     assert [path.name for path in (root / "mine").iterdir()] == ["1.0.0"]
 
 
-def test_a_failed_overwrite_keeps_the_old_set(own: dict[str, Any], tmp_path: Path, root: Path) -> None:
-    prepare_folder(tmp_path / "own", "mine", own, data_dir=root)
+def test_a_failed_overwrite_keeps_the_old_set(own_pictures: dict[str, Any], tmp_path: Path, root: Path) -> None:
+    prepare_folder(tmp_path / "own", "mine", own_pictures, data_dir=root)
     before = files(root)
 
     def fail(_what: str, done: int, _total: int | None) -> None:
@@ -115,39 +115,41 @@ def test_a_failed_overwrite_keeps_the_old_set(own: dict[str, Any], tmp_path: Pat
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prepare_folder(tmp_path / "own", "mine", own, data_dir=root, overwrite=True, on_progress=fail)
+        prepare_folder(tmp_path / "own", "mine", own_pictures, data_dir=root, overwrite=True, on_progress=fail)
     assert files(root) == before
 
 
-def test_names_and_pairs_that_are_refused(own: dict[str, Any], tmp_path: Path, root: Path) -> None:
+def test_names_and_pairs_that_are_refused(own_pictures: dict[str, Any], tmp_path: Path, root: Path) -> None:
     folder = tmp_path / "own"
     for name in ("pix2pix", "maps", "downloads"):
         with pytest.raises(ValueError, match=f"--name was given {name}, which is taken"):
-            prepare_folder(folder, name, own, data_dir=root)
+            prepare_folder(folder, name, own_pictures, data_dir=root)
     for name in ("Mine", "../mine", "my-set", "", "1st"):
         with pytest.raises(ValueError, match="give lower-case letters"):
-            prepare_folder(folder, name, own, data_dir=root)
+            prepare_folder(folder, name, own_pictures, data_dir=root)
     with pytest.raises(ValueError, match="holds no pairs"):
         prepare_folder(folder, "mine", {"train": []}, data_dir=root)
-    without = [(name, {part: path for part, path in named.items() if part != "mask"}) for name, named in own["val"]]
+    without = [
+        (name, {part: path for part, path in named.items() if part != "mask"}) for name, named in own_pictures["val"]
+    ]
     with pytest.raises(ValueError, match="do not all have the same pictures"):
-        prepare_folder(folder, "mine", {**own, "val": without}, data_dir=root)
-    gone = own["val"][0][1]["B"]
+        prepare_folder(folder, "mine", {**own_pictures, "val": without}, data_dir=root)
+    gone = own_pictures["val"][0][1]["B"]
     content = gone.read_bytes()
     gone.unlink()
     with pytest.raises(ValueError, match=f"{gone} does not exist"):
-        prepare_folder(folder, "mine", own, data_dir=root)
+        prepare_folder(folder, "mine", own_pictures, data_dir=root)
     gone.write_bytes(content)
     assert not root.exists()
     (root / "mine" / "2.0.0").mkdir(parents=True)
     with pytest.raises(ValueError, match="already holds something else"):
-        prepare_folder(folder, "mine", own, data_dir=root)
+        prepare_folder(folder, "mine", own_pictures, data_dir=root)
 
 
-def test_a_file_that_is_removed_meanwhile_is_named(own: dict[str, Any], tmp_path: Path, root: Path) -> None:
+def test_a_file_that_is_removed_meanwhile_is_named(own_pictures: dict[str, Any], tmp_path: Path, root: Path) -> None:
     def remove(_what: str, _done: int, _total: int | None) -> None:
-        own["val"][1][1]["B"].unlink(missing_ok=True)
+        own_pictures["val"][1][1]["B"].unlink(missing_ok=True)
 
     with pytest.raises(ValueError, match=r"ü8\.npy does not exist"):
-        prepare_folder(tmp_path / "own", "mine", own, data_dir=root, on_progress=remove)
+        prepare_folder(tmp_path / "own", "mine", own_pictures, data_dir=root, on_progress=remove)
     assert not root.exists()

@@ -31,7 +31,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Path:
+def own_pictures(tmp_path: Path) -> Path:
     return write_own(tmp_path / "my pictures")
 
 
@@ -191,28 +191,28 @@ def test_missing_files_and_servers_are_named(server: Server, root: Path) -> None
     assert not root.exists()
 
 
-def test_own_pictures_are_prepared_once(own: Path, root: Path) -> None:
-    prepared = prepare_data("mine", folder=own, data_dir=root)
+def test_own_pictures_are_prepared_once(own_pictures: Path, root: Path) -> None:
+    prepared = prepare_data("mine", folder=own_pictures, data_dir=root)
     assert prepared == (root / "mine" / "1.0.0", {"train": 11, "test": 2}, True)
     records = open_prepared("mine", root).splits["train"]
     assert [records[i]["name"] for i in (1, 2, 10)] == [b"1", b"2", b"10"]
-    assert records[10]["B"] == (own / "train" / "B" / "10.png").read_bytes()
+    assert records[10]["B"] == (own_pictures / "train" / "B" / "10.png").read_bytes()
     before = state(root)
-    assert not prepare_data("mine", folder=str(own), data_dir=str(root)).new
+    assert not prepare_data("mine", folder=str(own_pictures), data_dir=str(root)).new
     assert state(root) == before
 
 
-def test_the_name_of_another_folder_needs_overwrite(own: Path, root: Path) -> None:
-    prepare_data("mine", folder=own, data_dir=root)
+def test_the_name_of_another_folder_needs_overwrite(own_pictures: Path, root: Path) -> None:
+    prepare_data("mine", folder=own_pictures, data_dir=root)
     with pytest.raises(ValueError, match="holds the pictures of another folder"):
-        prepare_data("mine", folder=own / "test", data_dir=root)
-    assert prepare_data("mine", folder=own / "test", data_dir=root, overwrite=True).new
+        prepare_data("mine", folder=own_pictures / "test", data_dir=root)
+    assert prepare_data("mine", folder=own_pictures / "test", data_dir=root, overwrite=True).new
     assert len(open_prepared("mine", root).splits["train"]) == 2
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written_is_an_os_error(own: Path, root: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_os_error(own_pictures: Path, root: Path) -> None:
     root.mkdir()
     root.chmod(0o500)
     with pytest.raises(PermissionError):
-        prepare_data("mine", folder=own, data_dir=root)
+        prepare_data("mine", folder=own_pictures, data_dir=root)

@@ -30,7 +30,7 @@ def test_rows_follow_the_options():
         (["--steps", "-1"], "--steps was given -1"),
         (["--gib", "0"], "--gib was given 0"),
         (["--image-sizes"], "--image-sizes was given without a value"),
-        (["--ronuds", "3"], "there is no option --ronuds; did you mean --rounds?"),
+        (["--ronuds", "3"], "there is no option --ronuds (did you mean --rounds?)"),
     ],
 )
 def test_wrong_options_are_refused_in_one_sentence(capsys, argv, message):

@@ -9,7 +9,7 @@ from experiments.scaling.count import bytes_per_device, count_call, state_shapes
 from experiments.scaling.links import bytes_sent, expected_bytes
 from p2p_jax.config import Config, Data, Discriminator, Generator
 from p2p_jax.devices.sharding import SMALLEST_SHARDED
-from p2p_jax.training.skipped_batches import MOST_SKIPPED
+from p2p_jax.training.skipped_batches import MAX_SKIPPED
 
 CONFIG = Config(
     image_size=16,
@@ -44,7 +44,7 @@ def test_large_arrays_of_a_sharded_state_shrink_with_the_number_of_devices(devic
 def test_the_program_has_the_described_state_as_its_argument(rows):
     for state, row in rows.items():
         assert row["state_bytes"] == held_bytes(2, state)[0]
-        batch = 2 * 18 * 18 * 3 + 4 * MOST_SKIPPED
+        batch = 2 * 18 * 18 * 3 + 4 * MAX_SKIPPED
         assert row["argument_bytes"] == pytest.approx(row["state_bytes"] + batch, abs=64)
         assert row["alias_bytes"] == pytest.approx(row["state_bytes"], abs=64), "all of the state's memory is donated"
 
