@@ -269,7 +269,7 @@ def concat_decoder_first(_scope: Scope, skip: Array, x: Array) -> Array:
 
 
 def add(_scope: Scope, skip: Array, x: Array) -> Array:
-    """Adds encoder and decoder, which need equal channels, as in a residual network; the next layer has half the input."""
+    """Adds encoder and decoder, which need equal channels, as in a residual network; this halves the next layer's input."""
     return skip + x
 
 

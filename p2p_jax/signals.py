@@ -30,7 +30,7 @@ def ended_by_sigterm(message: str, code: int = EXIT_CODES[signal.SIGTERM]) -> It
 
     try:
         before = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not in the main thread: whoever runs this there handles signals
+    except ValueError:  # not in the main thread: the caller handles signals
         yield
         return
     try:
@@ -43,7 +43,7 @@ def ended_by_sigterm(message: str, code: int = EXIT_CODES[signal.SIGTERM]) -> It
 def noted_interrupts() -> Iterator[list[int]]:
     """Yields a list that notes every Ctrl-C, which raises KeyboardInterrupt as usual.
 
-    Extension modules may answer a KeyboardInterrupt while they are imported with an ImportError; the list shows the cause.
+    Ctrl-C during the import of an extension module may end in an ImportError; the list shows the cause.
     """
     noted: list[int] = []
 
@@ -56,7 +56,7 @@ def noted_interrupts() -> Iterator[list[int]]:
         return
     try:
         signal.signal(signal.SIGINT, note)
-    except ValueError:  # not in the main thread: whoever runs this there handles signals
+    except ValueError:  # not in the main thread: the caller handles signals
         yield noted
         return
     try:
@@ -86,7 +86,7 @@ def caught_signals(on_first: Callable[[], Any] = lambda: None) -> Iterator[list[
 
     try:
         before = {number: signal.signal(number, catch) for number in EXIT_CODES}
-    except ValueError:  # not in the main thread: whoever runs this there handles signals
+    except ValueError:  # not in the main thread: the caller handles signals
         before = {}
     try:
         yield caught

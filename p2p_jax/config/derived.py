@@ -48,12 +48,12 @@ def resolve_group_sizes(config: Config, devices: int) -> Config:
         devices: number of devices; every batch is divided equally among them.
     """
     size = config.batch_size // config.accumulate // devices
-    settled = {
+    resolved = {
         name: dataclasses.replace(network, group_size=size)
         for name, network in (("generator", config.generator), ("discriminator", config.discriminator))
         if network.statistics == "group" and network.group_size is None
     }
-    return dataclasses.replace(config, **settled)
+    return dataclasses.replace(config, **resolved)
 
 
 def steps_per_unit(config: Config) -> int:

@@ -71,7 +71,7 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class Config:
-    """The config of a run; the defaults are the paper's."""
+    """The config of a run; the defaults are those of the PyTorch original."""
 
     image_size: Size = 256
     """Pixels a side, or height and width. With data.preprocess none it only sets the depth of the U-Net."""

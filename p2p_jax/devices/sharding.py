@@ -124,7 +124,7 @@ def state_shardings(mesh: Mesh, state: Any, *, sharded: bool) -> Any:
 
 
 def _spec(shape: tuple[int, ...], mesh: Mesh, *, sharded: bool) -> PartitionSpec:
-    """Splits an array's features (the last axis) over `model` and its longest other axis over `data`."""
+    """Splits an array's features (the last axis) over `model`, and the longest axis that remains over `data`."""
     axes: list[str | None] = [None] * len(shape)
     if math.prod(shape) < SMALLEST_SHARDED:
         return jax.P()

@@ -234,7 +234,7 @@ COST_PER_VALUE = 200
 """Cost of writing and reading one value, in floating-point operations of a matrix product; measured with AVX-512."""
 
 COST_PER_MATRIX = 4e6
-"""Cost of each further matrix that is transformed and multiplied, in the same unit."""
+"""Cost of each matrix that `Cost.matrices` counts, in the same unit."""
 
 
 def choose(geometry: ConvGeometry, n: int, channels: int, features: int, dtype: DTypeLike) -> Formulation:

@@ -59,8 +59,8 @@ def from_torch(arrays: Arrays, *, dropout: float = 0.5, statistics: Statistics =
         arrays: of a U-Net of any depth, a ResNet of any number of blocks, a PatchGAN of any depth or a PixelGAN, with
             batch, instance or no norm. The prefixes `module.` and `_orig_mod.` are dropped, and so are the running
             statistics that old files hold for instance norm. All numbers become float32.
-        dropout: rate of a U-Net, because its names do not show whether it has dropout, or of a ResNet whose names show that
-            it has dropout.
+        dropout: rate of a U-Net, whose names do not show whether it has dropout, or of a ResNet whose names show that it
+            has dropout.
         statistics: which statistics batch norm uses; "running" uses the same as PyTorch after `net.eval()`.
 
     Raises:

@@ -132,7 +132,7 @@ def describe_call(reader: Reader, config: Config, mesh: Mesh, *, indices_only: b
 def make_vote(mesh: Mesh) -> Callable[[bool], jax.Array | bool]:
     """Returns a function of a bool whose result is true if any process passed True.
 
-    Calling it does not block; reading its result does. The devices exchange the values after all calls dispatched before.
+    Calling it does not block; reading its result does. The devices exchange the values after all earlier calls.
     """
     if processes.count() == 1:
         return lambda said: said

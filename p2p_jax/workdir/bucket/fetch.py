@@ -19,7 +19,7 @@ from p2p_jax.workdir.bucket.mirror import FOLDER_PREFIX, KEEP_FILE, Mirror
 from p2p_jax.workdir.bucket.paths import is_url
 
 ORPHAN_AGE = 60.0
-"""Seconds after which an unlocked local copy may be removed. A younger one may not be locked yet."""
+"""Seconds after which an unlocked local copy may be removed. Its process may not have locked a younger one yet."""
 
 _open_mirrors: dict[Path, Mirror] = {}
 
