@@ -31,7 +31,7 @@ def build(norm, optimizer=adam, **options):
 
 @pytest.fixture(autouse=True)
 def no_dropout(monkeypatch):
-    """Each micro-batch has its own key, and so another dropout than the batch at once."""
+    """Disables dropout, because each micro-batch has its own key and so other dropout than the batch at once."""
     monkeypatch.setattr(layers, "dropout", lambda scope, x, rate: x)
 
 

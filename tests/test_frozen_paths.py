@@ -1,10 +1,10 @@
-"""What a stored experiment file may import can never move or lose its name."""
+"""Names that a stored experiment file may import keep their modules."""
 
 import importlib
 
 import pytest
 
-# Runs keep a copy of their experiment.py, locked by a hash: what such a file may import can never move or lose its name.
+# Runs keep a copy of their experiment.py with its hash, so the imports of such a file cannot be adapted to a moved name.
 FROZEN = {
     "p2p_jax.cli": "main run_command run_experiment",
     "p2p_jax.config": (

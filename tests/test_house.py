@@ -18,7 +18,7 @@ from helpers.house import (
     ROOT,
     Import,
     count,
-    find_circles,
+    find_cycles,
     find_modules,
     functions_of,
     imported_names,
@@ -51,7 +51,7 @@ def test_every_room_is_in_the_table_and_in_contributing(modules):
     assert [room for room in ROOMS if f"`{room}`" not in told] == []
 
 
-def test_the_table_has_no_circle():
+def test_the_table_has_no_cycle():
     order = list(ROOMS)
     for room, allowed in ROOMS.items():
         assert all(order.index(other) < order.index(room) for other in allowed), room
@@ -71,12 +71,12 @@ def test_the_table_allows_no_more_than_is_used(imports):
     assert unused == []
 
 
-def test_no_files_import_each_other_in_a_circle(imports):
-    assert find_circles(imports) == []
+def test_no_files_import_each_other_in_a_cycle(imports):
+    assert find_cycles(imports) == []
 
 
-def test_circles_are_found():
-    assert find_circles({Import("a", "b"), Import("b", "c"), Import("c", "a"), Import("a", "d")}) == [["a", "b", "c"]]
+def test_cycles_are_found():
+    assert find_cycles({Import("a", "b"), Import("b", "c"), Import("c", "a"), Import("a", "d")}) == [["a", "b", "c"]]
 
 
 def outside(modules: dict[str, Path], wanted: str) -> dict[str, set[str]]:

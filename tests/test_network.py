@@ -12,7 +12,7 @@ from p2p_jax.network import Network, count_parameters, network
 from p2p_jax.step import Pix2Pix, init_train_state, make_train_step
 
 
-def test_the_contract_of_names_covers_all_networks():
+def test_the_table_of_parameter_names_covers_all_networks():
     assert set(CONTRACT) == {"unet_256", "patchgan_70", "resnet_9", "pixelgan"}
 
 

@@ -67,7 +67,7 @@ WRONG = {
         ),
     ],
 )
-def test_parts_and_groups_that_do_not_divide_the_batch_are_refused(fields, said):
+def test_micro_batches_and_groups_that_do_not_divide_the_batch_are_refused(fields, said):
     config = Config(batch_size=16)
     for name, value in fields.items():
         config = change(config, name, value)
@@ -75,7 +75,7 @@ def test_parts_and_groups_that_do_not_divide_the_batch_are_refused(fields, said)
         check_config(config)
 
 
-def test_parts_and_groups_that_divide_the_batch_pass_the_check():
+def test_micro_batches_and_groups_that_divide_the_batch_pass_the_check():
     config = Config(batch_size=16, accumulate=2, generator=Generator(statistics="group", group_size=8))
     check_config(config)
 

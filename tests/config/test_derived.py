@@ -46,13 +46,13 @@ def groups(config):
     return config.generator.group_size, config.discriminator.group_size
 
 
-def test_a_group_is_as_large_as_what_a_device_has_at_a_time_unless_it_was_given():
+def test_the_default_group_is_the_pictures_that_a_device_processes_at_a_time():
     by_group = Config(
         batch_size=16, generator=Generator(statistics="group"), discriminator=Discriminator(statistics="group")
     )
     assert groups(configs.resolve_group_sizes(by_group, 2)) == (8, 8)
     assert groups(configs.resolve_group_sizes(replace(by_group, accumulate=4), 2)) == (2, 2)
-    settled = configs.resolve_group_sizes(change(by_group, "generator.group_size", 4), 2)
-    assert groups(settled) == (4, 8)
-    assert configs.resolve_group_sizes(settled, 1) == settled, "on other devices it stays"
+    resolved = configs.resolve_group_sizes(change(by_group, "generator.group_size", 4), 2)
+    assert groups(resolved) == (4, 8)
+    assert configs.resolve_group_sizes(resolved, 1) == resolved, "on other devices it stays"
     assert groups(configs.resolve_group_sizes(change(by_group, "discriminator.statistics", "batch"), 4)) == (4, None)

@@ -37,7 +37,7 @@ def test_differences_names_each_field_and_whether_it_may_change():
     assert differences(new, new) == {}
 
 
-def test_exactly_the_fields_of_how_a_run_is_carried_out_may_change():
+def test_exactly_the_runtime_fields_may_change():
     changed = {}
     for name, _ in all_fields(Config()):
         changed |= differences(Config(), change(Config(), name, "something else"))

@@ -121,14 +121,14 @@ def room_of(module: str) -> str:
     return "/".join(parts[:2]) if "/".join(parts[:2]) in ROOMS else "".join(parts[:1])
 
 
-def find_circles(imports: set[Import]) -> list[list[str]]:
-    """Groups of modules that import each other in a circle."""
+def find_cycles(imports: set[Import]) -> list[list[str]]:
+    """Groups of modules that import each other in a cycle."""
     above: dict[str, set[str]] = {}
     for each in imports:
         above.setdefault(each.by, set()).add(each.of)
     reached = {module: _reach(module, above) for module in above}
-    circles = {tuple(sorted(m for m in reached if m in reached[start] and start in reached[m])) for start in above}
-    return [list(circle) for circle in sorted(circles) if circle]
+    cycles = {tuple(sorted(m for m in reached if m in reached[start] and start in reached[m])) for start in above}
+    return [list(cycle) for cycle in sorted(cycles) if cycle]
 
 
 def _reach(start: str, above: dict[str, set[str]]) -> set[str]:
@@ -141,7 +141,7 @@ def _reach(start: str, above: dict[str, set[str]]) -> set[str]:
 
 
 def count_floors(imports: set[Import]) -> int:
-    """The number of floors: each room is above all rooms that it imports. Rooms in a circle are on one floor."""
+    """The number of floors: each room is above all rooms that it imports. Rooms in a cycle are on one floor."""
     above: dict[str, set[str]] = {}
     for each in imports:
         if room_of(each.of) != room_of(each.by) and room_of(each.by):
@@ -175,12 +175,12 @@ def count(root: Path) -> dict[str, object]:
     paths = [*modules.values(), *find_modules(root, "experiments").values()]
     longest_file = max(paths, key=lambda path: len(path.read_text().splitlines()))
     longest_function = max((each for path in paths for each in functions_of(path, root)), key=lambda each: each.lines)
-    circles = find_circles(imports)
+    cycles = find_cycles(imports)
     up = [each for each in imports if not may_import(each)]
     return {
         "rooms": len({room_of(module) for module in modules} - {""}),
         "floors": count_floors(imports),
-        "circles of files": f"{len(circles)}, of {', '.join(str(len(c)) for c in circles)} files" if circles else 0,
+        "cycles of files": f"{len(cycles)}, of {', '.join(str(len(c)) for c in cycles)} files" if cycles else 0,
         "imports that run up": len(up),
         "files directly in p2p_jax/": len(list((root / "p2p_jax").glob("*.py"))),
         "longest file": f"{len(longest_file.read_text().splitlines())} lines, {longest_file.relative_to(root)}",

@@ -120,7 +120,7 @@ def test_a_generator_alone_trains_with_a_fresh_discriminator(tmp_path):
     assert any("discriminator" in name for name in leaves_of(workdir))
 
 
-def test_a_network_of_four_channels_takes_pictures_of_four(tmp_path, capsys):
+def test_a_network_of_four_channels_accepts_pictures_of_four_channels(tmp_path, capsys):
     options = Generator("resnet", width=2, num_blocks=0, dropout=0.0)
     (path,) = write(tmp_path, G=arrays_of(options, channels=4))
     workdir, pairs = tmp_path / "run", folder_of_pairs(tmp_path / "pairs", 1)

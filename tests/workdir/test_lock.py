@@ -101,7 +101,7 @@ def test_a_mistake_leaves_no_folder_behind(tmp_path, capsys):
 
 
 def test_a_lock_on_a_removed_file_does_not_count(tmp_path, monkeypatch):
-    """A process that has locked a file which its holder then removes tries again with a new file."""
+    """If the holder removes the file after another process has opened it, that process opens a new file."""
     real, removed = lock.try_lock, []
 
     def lock_late(file):

@@ -174,7 +174,7 @@ def test_fewer_steps_are_refused(finished, capsys):
 
 @pytest.mark.slow
 def test_fewer_steps_in_epochs_are_refused(finished, capsys, monkeypatch):
-    """A run of 20 steps may not become one of 8 by another name."""
+    """A length in epochs may not shorten a run of 20 steps."""
     monkeypatch.setattr(trainer, "run_steps", lambda run, state, *_, **__: state)
     assert train(finished, "--steps", "20") == 0
     assert train(finished, "--epochs", "1") == 2
