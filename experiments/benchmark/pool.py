@@ -1,4 +1,4 @@
-"""Worker processes, as the program uses them: it starts them, sends one request at a time, and always ends them."""
+"""Worker processes: starts them, sends each one request at a time, and always ends them."""
 
 import json
 import os

@@ -38,8 +38,8 @@ def count_collectives(program: str, devices: int, kernels: set[int]) -> list[dic
         if not (match := INSTRUCTION.search(line)):
             continue
         result, kind, start, channel = match.groups()
-        # The TPU compiler writes a fused reduce-scatter as an all-reduce and a slice, in a computation of that name. It
-        # repeats an all-gather that overlaps with several operations in each of them, with the same channel.
+        # The TPU compiler writes a fused reduce-scatter as an all-reduce and a slice, in a computation that it names
+        # all-reduce-scatter. An all-gather that overlaps with several operations appears in each of them, with one channel.
         kind = "reduce-scatter" if body.startswith("all-reduce-scatter") else kind
         shapes = SHAPE.findall(result)
         key = (kind, channel, str(shapes), line if kind == "reduce-scatter" else "")

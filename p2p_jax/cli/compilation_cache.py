@@ -93,11 +93,11 @@ def mend(warning: str) -> bool:
     Args:
         warning: the text of the warning.
     """
-    told = re.match(r"Error (?:reading|writing) persistent compilation cache entry for '(.+?)':", warning)
-    if told is None or OWN_FOLDER in os.environ:
+    found = re.match(r"Error (?:reading|writing) persistent compilation cache entry for '(.+?)':", warning)
+    if found is None or OWN_FOLDER in os.environ:
         return False
     with suppress(OSError, RuntimeError):
-        for path in find_folder().glob(f"{glob.escape(told[1])}-*"):
+        for path in find_folder().glob(f"{glob.escape(found[1])}-*"):
             path.unlink(missing_ok=True)
     return True
 

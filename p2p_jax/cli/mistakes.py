@@ -18,6 +18,7 @@ OF_PATHS = (errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.ENAMET
 def explain_error(error: Exception) -> tuple[str, int]:
     """The sentence for an error, and the exit code.
 
+    - A stopped run, a lost process, a full disk and a path that cannot be used are each explained in a sentence.
     - A `UserError` shows its own message, after the line of the experiment file if it was raised there.
     - Any other error that was raised in an experiment file shows its traceback from that file on.
     - All other errors are mistakes of the program: they show the complete traceback and ask for a report.
@@ -26,7 +27,8 @@ def explain_error(error: Exception) -> tuple[str, int]:
         error: with its traceback.
 
     Returns:
-        the sentence, and the exit code: 2 for the user's mistakes, 70 for the program's, or that of a stopped run.
+        the sentence, and the exit code: 2 for mistakes of the user and errors of files and disks, 70 for mistakes of the
+        program, 75 for a lost process; a stopped run has its own.
     """
     if isinstance(error, Stopped):
         return str(error), error.code

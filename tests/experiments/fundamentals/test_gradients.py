@@ -97,7 +97,7 @@ def test_noticed_when_broken(monkeypatch, numbers, module, name, other, part, te
     assert text in broken(numbers, part)
 
 
-def test_noticed_when_momentum_is_none(monkeypatch, numbers):
+def test_noticed_when_there_is_no_momentum(monkeypatch, numbers):
     sgd = optax.sgd
     monkeypatch.setattr(optax, "sgd", lambda rate, momentum=None: sgd(rate))
     assert "momentum needs less than half" in broken(numbers, "tried")
