@@ -52,7 +52,7 @@ def assert_close(a, b):
 
 
 @pytest.mark.parametrize("update", mostly_slow(["sequential", "stale", "simultaneous"]))
-@pytest.mark.parametrize("norm", [layers.instance_norm, layers.no_norm, by_picture], ids=["instance", "none", "picture"])
+@pytest.mark.parametrize("norm", mostly_slow([layers.no_norm, layers.instance_norm, by_picture]))
 def test_four_micro_batches_equal_the_batch_at_once_where_pictures_share_no_statistics(norm, update):
     model = build(norm, update=update, ema_decay=0.9)
     with jax.enable_x64(True):
@@ -60,6 +60,7 @@ def test_four_micro_batches_equal_the_batch_at_once_where_pictures_share_no_stat
     assert_close(run(model, batch, accumulate=4), run(model, batch))
 
 
+@pytest.mark.slow
 def test_a_weight_a_penalty_and_other_losses_are_means_over_the_micro_batches():
     even = lambda discriminate, _key, input, real, fake: jnp.square(discriminate(input, (real + fake) / 2)).mean()
     model = build(by_picture, penalty=even, adversarial=losses.least_squares, reconstruction=losses.l2)
@@ -142,6 +143,7 @@ def test_a_number_of_micro_batches_that_does_not_divide_the_batch_is_refused():
         run(build(layers.no_norm), batch_of(4), accumulate=3)
 
 
+@pytest.mark.slow
 def test_micro_batches_reduce_the_memory_of_a_step():
     model = build(layers.instance_norm)
     batch = batch_of(16, size=32)

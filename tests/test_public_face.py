@@ -71,6 +71,7 @@ def test_importing_the_package_is_quick_and_imports_neither_jax_nor_tyro():
     assert min(float(words[0]) for words in seconds) < 0.2  # seconds of the CPU, the start of Python included
 
 
+@pytest.mark.slow
 def test_a_whole_run_from_python_prints_nothing(tmp_path, monkeypatch, capsys, caplog):
     skip_report(monkeypatch)
     steps: list[int] = []

@@ -163,6 +163,7 @@ def test_the_quoted_training_step_is_the_code():
     assert len(real.body) == 8
 
 
+@pytest.mark.slow
 def test_the_python_example_trains_translates_and_evaluates(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     skip_report(monkeypatch)
@@ -189,6 +190,7 @@ def experiment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     return path
 
 
+@pytest.mark.slow
 def test_the_examples_of_an_experiment_train_and_translate(experiment, tmp_path, capsys):
     workdir, small = tmp_path / "run", ("--image-size", "32", "--data.count", "8", "--discriminator.width", "4")
     assert main(["train", str(experiment), "--workdir", str(workdir), "--steps", "2", *small]) == 0
@@ -205,6 +207,7 @@ def test_the_examples_of_an_experiment_have_the_layers_that_they_name(experiment
         assert re.search(r"│ b +│ +│ 256 +│", shown)  # the hand-written discriminator's second kernel: 4 x 4 x 16 x 1
 
 
+@pytest.mark.slow
 def test_the_example_of_conversion_writes_the_same_file(tmp_path, monkeypatch):
     options = Generator("resnet", width=2, num_blocks=0, dropout=0.0)
     monkeypatch.chdir(tmp_path)

@@ -88,6 +88,7 @@ def test_a_weight_of_zero_leaves_only_the_adversarial_loss():
     assert metrics["generator_loss"] == metrics["generator_gan"]
 
 
+@pytest.mark.slow
 def test_penalty_is_added_to_the_discriminators_loss_and_gradient():
     model = build(norm=layers.instance_norm, penalty=partial(losses.gradient_penalty, weight=5.0))
     _, metrics, expected = assert_same_step(model, penalty=5.0)
@@ -199,6 +200,7 @@ def unet_run():
     return jit(make_train_step(model)), initial(model, batch), batch
 
 
+@pytest.mark.slow
 def test_training_on_one_pair_for_60_steps_lowers_l1(unet_run):
     step, state, batch = unet_run
     history = []

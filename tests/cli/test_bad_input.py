@@ -90,6 +90,7 @@ def test_a_cut_off_jpeg_among_good_ones(refused, pairs):
     assert "--data.on-error skip" in message
 
 
+@pytest.mark.slow
 def test_a_cut_off_jpeg_is_skipped_on_request(pairs, tmp_path, capsys):
     path = cut_off(pairs / "3b.jpg")
     options = (*TINY, "--data.source", "folder", "--data.path", str(pairs), "--steps", "2")

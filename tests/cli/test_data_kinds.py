@@ -89,7 +89,7 @@ def write_pairs(folder: Path, sides: dict[str, str]) -> Path:
 REPORTED = ("two inputs, masked", "own sizes")
 
 
-@pytest.mark.parametrize("name", mostly_slow(KINDS, keep=2))
+@pytest.mark.parametrize("name", mostly_slow(KINDS))
 def test_every_kind_is_trained_on_and_translated_to_its_own_kind_of_file(tmp_path, monkeypatch, name):
     sides, options, (ending, dtype, channels) = KINDS[name]
     if name not in REPORTED:  # compiling the metrics takes longer than everything else here
@@ -124,6 +124,7 @@ def test_a_translator_of_deep_pictures_has_inputs_and_outputs_of_their_depths(tm
         translate(np.zeros((16, 16, 1), np.uint8))
 
 
+@pytest.mark.slow
 def test_labels_are_not_written_in_a_lossy_format(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(trainer, "write_report", NO_REPORT)
     sides, options, _ = KINDS["photo to classes"]

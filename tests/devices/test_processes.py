@@ -87,6 +87,7 @@ def test_each_process_reads_only_its_part_of_every_batch():
     assert len(indices) == 2
 
 
+@pytest.mark.slow
 def test_each_process_translates_its_part_and_skips_existing_pictures(tmp_path, capsys, side_by_side):
     (tmp_path / "quick.py").write_text(QUICK)
     run, out = tmp_path / "run", tmp_path / "out"

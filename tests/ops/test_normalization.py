@@ -96,6 +96,7 @@ def test_standardize_of_bfloat16_is_computed_in_float32():
         np.testing.assert_allclose(narrow, wide, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_norm_and_an_activation_keep_one_array_each_for_the_backward_pass():
     """Kept are the input of the norm and the output of the activation, which the next convolution keeps anyway."""
     x, kernel = jnp.ones((4, 64, 64, 8)), jnp.ones((3, 3, 8, 8))

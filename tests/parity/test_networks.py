@@ -74,7 +74,7 @@ def float32_bounds(stored, kind):
     return min(10 * noise[0], 1e-5), 10 * noise[1]
 
 
-@pytest.mark.parametrize("name", mostly_slow(values.NETWORKS, keep=3))
+@pytest.mark.parametrize("name", mostly_slow(values.NETWORKS))
 def test_network_equals_pytorchs_in_value_statistics_and_every_gradient(name, stored, monkeypatch, record_property):
     kind, _, dtype, shape, options = values.NETWORKS[name]
     if name not in ("unet_64_batch", "patchgan_3_batch"):
@@ -117,6 +117,7 @@ def test_network_equals_pytorchs_in_value_statistics_and_every_gradient(name, st
         record_property(part, f"{difference:.1e}, bound {bound:.1e}")
 
 
+@pytest.mark.slow
 def test_unet_256_of_54_million_parameters_equals_pytorchs(stored, record_property):
     shapes = values.shapes(stored, "unet_256_whole")
     converted = convert.from_torch(values.weights("unet_256_whole", shapes, spread=0.02), dropout=0.0)

@@ -51,6 +51,7 @@ def test_imported_networks_translate_at_the_pictures_own_scale(tmp_path):
     assert not np.array_equal(np.asarray(Image.open(tmp_path / "small" / "x.png")), made)
 
 
+@pytest.mark.slow
 def test_the_modes_are_the_ways_of_testing_of_the_pytorch_original(tmp_path):
     x = np.random.default_rng(3).integers(0, 256, (2, 16, 16, 3), np.uint8)
     made = {mode: p2p_jax.load(imported(), mode=mode)(x) for mode in ("picture", "running", "reference")}
@@ -120,6 +121,7 @@ def test_a_generator_alone_trains_with_a_fresh_discriminator(tmp_path):
     assert any("discriminator" in name for name in leaves_of(workdir))
 
 
+@pytest.mark.slow
 def test_a_network_of_four_channels_accepts_pictures_of_four_channels(tmp_path, capsys):
     options = Generator("resnet", width=2, num_blocks=0, dropout=0.0)
     (path,) = write(tmp_path, G=arrays_of(options, channels=4))

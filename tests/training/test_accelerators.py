@@ -6,7 +6,6 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import pytest
-from helpers.cases import mostly_slow
 
 from p2p_jax import pix2pix
 from p2p_jax.config import Config, Discriminator, Generator, resolve_length
@@ -51,13 +50,15 @@ def test_a_call_donates_the_memory_of_the_complete_state(steps_per_call):
     assert text.count("tf.aliasing_output") + text.count("jax.buffer_donor") == leaves
 
 
+@pytest.mark.slow
 def test_several_steps_are_one_loop_whose_size_does_not_depend_on_their_number():
     few, many = (lower(replace(CONFIG, steps_per_call=count), "cuda")[0] for count in (4, 40))
     assert few.count("stablehlo.while") == many.count("stablehlo.while") > 0
     assert len(few) == pytest.approx(len(many), rel=1e-3)
 
 
-@pytest.mark.parametrize(("devices", "found"), mostly_slow([(1, True), (2, False)], several=True))
+@pytest.mark.slow
+@pytest.mark.parametrize(("devices", "found"), [(1, True), (2, False)])
 def test_functions_are_compiled_separately_only_on_a_single_device(monkeypatch, devices, found):
     monkeypatch.setattr(jax, "device_count", lambda: devices)
     jax.clear_caches()  # they hold functions that were traced for another number of devices
@@ -66,6 +67,7 @@ def test_functions_are_compiled_separately_only_on_a_single_device(monkeypatch, 
     jax.clear_caches()
 
 
+@pytest.mark.slow
 def test_a_cpu_runs_matrix_products_and_no_convolutions():
     text, _ = lower(replace(CONFIG, steps_per_call=1), "cpu")
     assert not convolutions(text)

@@ -89,6 +89,7 @@ def test_pictures_of_varying_sizes_are_compiled_when_they_occur(tmp_path, events
     assert events == ["made", ("compiled", (1,))]
 
 
+@pytest.mark.slow
 def test_a_last_call_of_fewer_steps_has_its_own_program(tmp_path, events):
     assert run_quick(tmp_path, "--steps", "5", "--steps-per-call", "3") == 0
     assert events == [("compiled", (3, 1)), "made", ("compiled", (2, 1))]

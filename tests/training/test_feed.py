@@ -42,6 +42,7 @@ def test_on_an_accelerator_the_store_is_the_default(side_by_side, monkeypatch):
     assert open_store(reader, config, mesh) is not None
 
 
+@pytest.mark.slow
 def test_a_run_is_the_same_wherever_its_pictures_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(trainer, "write_report", NO_REPORT)
     pairs = folder_of_pairs(tmp_path / "pairs")

@@ -6,7 +6,6 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from helpers.cases import mostly_slow
 from helpers.runs import (
     DRAWN,
     LINEAR,
@@ -70,6 +69,7 @@ def assert_close(run, other):
         np.testing.assert_allclose(np.asarray(a, np.float64), np.asarray(b, np.float64), rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_several_steps_in_one_call_are_the_same_steps(tmp_path):
     assert train(tmp_path, *IN_CALLS) == 0
     assert_close(tmp_path, finished_run())
@@ -141,6 +141,7 @@ def test_a_loss_of_nan_is_found_within_a_call(tmp_path, capsys, monkeypatch):
     assert "generator_gan became nan at step 2," in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_metrics_are_read_after_later_calls_are_dispatched(tmp_path, monkeypatch):
     order = []
     find_program, fetch = loop.find_program, loop.fetch_metrics
@@ -174,7 +175,8 @@ def test_rows_record_the_fractions_of_time_lost_to_waiting():
         assert row["pictures_per_second"] * row["seconds"] >= 1
 
 
-@pytest.mark.parametrize("at", mostly_slow([4, 8]))
+@pytest.mark.slow
+@pytest.mark.parametrize("at", [4, 8])
 def test_a_sample_grid_that_cannot_be_written_ends_the_run(tmp_path, capsys, monkeypatch, at):
     def full(path, columns):
         if path.name == f"step_{at:08d}.png":

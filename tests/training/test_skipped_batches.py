@@ -104,7 +104,7 @@ def test_as_many_batches_in_a_row_as_allowed_are_skipped():
 
 
 @pytest.mark.parametrize("per_call", mostly_slow(["1", "5"]))
-@pytest.mark.parametrize("fault", [VALUE, SLOPE])
+@pytest.mark.parametrize("fault", mostly_slow([VALUE, SLOPE]))
 def test_the_batch_that_caused_a_nan_is_skipped(tmp_path, capsys, fault, per_call):
     assert start(tmp_path, "--steps-per-call", per_call, fault=fault) == 0
     said = capsys.readouterr().out
@@ -164,12 +164,14 @@ def test_an_interrupted_run_skips_the_same_batches(tmp_path, monkeypatch, taken)
     assert_as_whole(tmp_path / "killed")
 
 
+@pytest.mark.slow
 def test_a_skip_before_the_first_checkpoint_starts_again_at_step_0(tmp_path):
     assert start(tmp_path, "--checkpoint-every", "100") == 0
     assert steps_of(tmp_path / "run") == [12]
     assert leaves_of(tmp_path / "run") == leaves_of(whole_run())
 
 
+@pytest.mark.slow
 def test_samples_and_rows_of_undone_steps_are_removed(tmp_path, monkeypatch):
     dropped = []
     real = trainer.drop_later
@@ -180,6 +182,7 @@ def test_samples_and_rows_of_undone_steps_are_removed(tmp_path, monkeypatch):
     assert_as_whole(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_run_stopped_by_a_nan_resumes_with_on_nan_skip(tmp_path, capsys):
     assert start(tmp_path, on_nan="stop") == 1
     message = capsys.readouterr().err

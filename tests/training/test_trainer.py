@@ -88,6 +88,7 @@ def test_the_learning_rate_of_a_row_is_that_of_its_step(finished):
     assert rates[8] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_report")
 def test_a_row_of_several_steps_is_their_mean(finished, tmp_path):
     assert train(tmp_path / "each", *LINEAR, "--log-every", "1") == 0
@@ -106,12 +107,14 @@ def test_validation_figures_are_written_with_each_checkpoint_where_there_is_a_sp
         assert not any(name.startswith("val_") for name in row) or row["step"] in (3, 6, 8)
 
 
+@pytest.mark.slow
 def test_there_is_no_validation_without_a_split(of_folder):
     assert not any(name.startswith("val_") for row in rows_of(of_folder) for name in row)
     with pytest.raises(ValueError, match="no best checkpoint"):
         checkpoint.restore_params(of_folder, "best")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_report")
 def test_a_fraction_that_is_split_off_is_used_for_validation(tmp_path):
     pairs = folder_of_pairs(tmp_path / "pairs")
@@ -121,8 +124,9 @@ def test_a_fraction_that_is_split_off_is_used_for_validation(tmp_path):
     assert checkpoint.restore_params(tmp_path / "run", "best")[2] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_report")
-@pytest.mark.parametrize("metric", mostly_slow(["val_ssim", "val_l1"]))
+@pytest.mark.parametrize("metric", ["val_ssim", "val_l1"])
 def test_the_best_checkpoint_is_kept_and_is_the_best_of_the_rows(tmp_path, monkeypatch, metric):
     figures = iter([{"l1": 0.2, "psnr": 1.0, "ssim": 0.4}, {"l1": 0.1, "psnr": 1.0, "ssim": 0.9}] + [
         {"l1": 0.3, "psnr": 1.0, "ssim": 0.5}
@@ -261,6 +265,7 @@ def first_state(monkeypatch, *args, **options):
     return states[0]
 
 
+@pytest.mark.slow
 def test_fine_tuning_starts_from_the_networks_of_another_run(finished, tmp_path, monkeypatch):
     options = (*SMALL, "--steps", "4", "--seed", "1", "--ema-decay", "0.9", "--init-from", str(finished))
     state = first_state(monkeypatch, tmp_path / "new", *options)

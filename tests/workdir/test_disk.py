@@ -91,6 +91,7 @@ def unfinished_in(workdir):
     return [name for name in names if name.endswith(disk.UNFINISHED) or "orbax-checkpoint-tmp" in name]
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_at_a_checkpoint(tmp_path, monkeypatch, capsys):
     def fill_after_the_first_save():
         while not steps_of(small / "run"):

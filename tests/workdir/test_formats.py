@@ -120,6 +120,7 @@ def test_a_trusted_old_experiment_translates_and_is_evaluated_as_it_was(old_run,
     assert_evaluates_as_it_did(old_run, capsys, "--trust")
 
 
+@pytest.mark.slow
 def test_a_trusted_old_experiment_is_trained_on(old_run, tmp_path, capsys):
     file = shutil.copy(old_run / "experiment.py", tmp_path / "own_experiment.py")
     before, old_hash = leaves_of(old_run, 4), record.read_record(old_run)["sha256"]

@@ -65,6 +65,7 @@ def test_a_killed_process_holds_no_lock(tmp_path, holder):
         assert (tmp_path / "run" / "lock").read_text() == f"process {os.getpid()} on {socket.gethostname()}\n"
 
 
+@pytest.mark.slow
 def test_a_run_is_locked_until_it_ends(tmp_path, monkeypatch, capsys):
     tried = []
 

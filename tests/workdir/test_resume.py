@@ -205,7 +205,8 @@ def test_changed_pictures_are_refused(tmp_path, capsys):
     assert steps_of(run) == [2]
 
 
-@pytest.mark.parametrize("length", mostly_slow([("--steps", "8"), ("--epochs", "2")]))
+@pytest.mark.slow
+@pytest.mark.parametrize("length", [("--steps", "8"), ("--epochs", "2")])
 @pytest.mark.parametrize("change", ["more", "fewer"])
 def test_changed_pictures_may_be_accepted(tmp_path, capsys, length, change):
     pairs, run = folder_of_pairs(tmp_path / "pairs"), tmp_path / "run"
@@ -242,6 +243,7 @@ def test_a_resumed_run_of_epochs_keeps_its_length(tmp_path, monkeypatch, capsys)
     assert steps_of(run)[-1] == 12
 
 
+@pytest.mark.slow
 def test_moved_pictures_count_as_unchanged(tmp_path):
     pairs, run = run_of_pairs(tmp_path)
     moved = pairs.rename(tmp_path / "elsewhere")
@@ -263,6 +265,7 @@ def test_overwrite_does_not_remove_the_experiment_file_of_the_run(tmp_path, caps
     assert file.is_file()
 
 
+@pytest.mark.slow
 def test_an_added_picture_is_named_as_the_cause(tmp_path, capsys):
     pairs, run = folder_of_pairs(tmp_path / "pairs"), tmp_path / "run"
     options = (*TINY, "--data.source", "folder", "--data.path", str(pairs), "--epochs", "1")

@@ -174,6 +174,7 @@ def test_norm_momentum_is_the_fraction_of_the_old_statistics_that_is_kept(which)
         np.testing.assert_allclose(new - 1, (old - 1) / 10, rtol=1e-8, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_norm_stddev_is_the_standard_deviation_of_the_initial_scales():
     wide = changed(SMALL, generator__widths=(16, 16, 16), discriminator__widths=(16, 16, 16))
     wide = replace(wide, dtype="float32")

@@ -22,6 +22,7 @@ def formula(size, width, levels):
     return flops
 
 
+@pytest.mark.slow
 def test_the_work_of_the_generator_is_that_of_its_convolutions():
     counted = jax_side.count_work(Case(32, 2, 4))
     # At the innermost level, from 2 x 2 to 1 x 1 and back, three quarters of the kernel see only padding.

@@ -99,6 +99,7 @@ def test_widget_deep_chain(activation, layers, weight):
     assert result["reached"][-1] == 1
 
 
+@pytest.mark.slow
 def test_noticed_when_the_decoder_has_no_relu(monkeypatch, numbers):
     monkeypatch.setattr(ops, "relu", lambda x: x)
     told = broken_claims(lesson, numbers, decoder=lambda: lesson.measure_decoder((4, 8, 8)))

@@ -49,6 +49,7 @@ def test_the_program_has_the_described_state_as_its_argument(rows):
         assert row["alias_bytes"] == pytest.approx(row["state_bytes"], abs=64), "all of the state's memory is donated"
 
 
+@pytest.mark.slow
 def test_a_replicated_step_reduces_every_gradient_and_gathers_nothing(rows):
     row = rows["replicated"]
     # The discriminator's gradient is reduced twice, for fakes and for targets, before the two are added.
@@ -57,5 +58,6 @@ def test_a_replicated_step_reduces_every_gradient_and_gathers_nothing(rows):
     assert bytes_sent(row, ("all-gather", "all-to-all", "collective-permute")) == 0
 
 
+@pytest.mark.slow
 def test_a_sharded_step_gathers_its_parameters(rows):
     assert bytes_sent(rows["sharded"], ("all-gather",)) > 0.5 * expected_bytes(rows["sharded"], 4)["gathered"]

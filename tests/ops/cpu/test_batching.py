@@ -38,7 +38,7 @@ def maps_of(name, *, features_first, dtype):
 
 
 @pytest.mark.parametrize("features_first", mostly_slow([False, True]))
-@pytest.mark.parametrize("name", FORMULATIONS)
+@pytest.mark.parametrize("name", mostly_slow(FORMULATIONS, 3))
 @pytest.mark.parametrize("count", mostly_slow([1, 3]))
 def test_micro_batches_give_the_result_of_the_batch(name, features_first, count, monkeypatch):
     with jax.enable_x64(True):
@@ -52,7 +52,7 @@ def test_micro_batches_give_the_result_of_the_batch(name, features_first, count,
                 np.testing.assert_allclose(looped(*arrays), expected, rtol=1e-10, atol=1e-10, err_msg=what)
 
 
-@pytest.mark.parametrize("name", FORMULATIONS)
+@pytest.mark.parametrize("name", mostly_slow(FORMULATIONS))
 @pytest.mark.parametrize("dtype", mostly_slow([jnp.bfloat16, jnp.float16]))
 def test_micro_batches_of_16_bit_floats_give_the_result_of_the_batch(name, dtype, monkeypatch):
     for what, (fn, arrays) in maps_of(name, features_first=False, dtype=dtype).items():

@@ -23,6 +23,7 @@ def files_of(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_a_run_in_a_bucket_is_the_run_in_a_folder(bucket, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         stop_after(patch, 4, lambda: signal.raise_signal(signal.SIGTERM))

@@ -104,6 +104,7 @@ def test_of_two_runs_the_second_to_upload_ends(bucket):
     assert read_run(kept_folders(bucket)[0] / "run") == ("run", 9, [3, 9])
 
 
+@pytest.mark.slow
 def test_a_run_ends_when_another_run_has_uploaded(bucket, monkeypatch, capsys):
     stop_after(monkeypatch, 5, lambda: (bucket / "run/writer").write_text("another"))
     assert train(url(bucket / "run"), *SMALL, "--steps", "8") == USAGE_ERROR
