@@ -26,7 +26,7 @@ def step(argv):
 
     events = []
     jax.monitoring.register_event_listener(lambda event, **_: events.append(event))
-    sizes = {"generator": Generator(width=4), "discriminator": Discriminator(width=4, num_layers=1)}
+    sizes = {"generator": Generator(widths=(4, 4)), "discriminator": Discriminator(width=4, num_layers=1)}
     model = pix2pix.build(Config(image_size=16, epochs=None, steps=2, data=Data(source="procedural"), **sizes))
     batch = {name: np.linspace(-1, 1, 768, dtype=np.float32).reshape(1, 16, 16, 3) for name in ("input", "target")}
     state = jax.jit(lambda key, batch: init_train_state(key, model, batch))(jax.random.key(0), batch)

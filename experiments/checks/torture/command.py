@@ -18,6 +18,7 @@ from rich.table import Table
 
 from experiments.checks.torture.faults import FAULTS, KILLS, finish
 from experiments.checks.torture.trial import STEPS, Cancelled, Trial, final_arrays, good_steps, lost_checkpoints, open_trial
+from p2p_jax.console import count_of
 
 FAULTS_PER_RUN = 8
 
@@ -163,7 +164,8 @@ def _hit(trial: Trial, task: Task) -> list[str]:
 def report(results: Results, arrays: int, console: Console) -> int:
     """Prints the table; returns the exit code: 1 if anything was lost, ended wrongly or differs."""
     columns = ("Fault", "Times", "Finished checkpoints lost", "Wrong end", "Runs with another result")
-    table = Table(*columns, title=f"{results.runs} runs of {STEPS} steps, {results.kills} kills, {arrays} arrays compared")
+    kills = count_of(results.kills, "kill")
+    table = Table(*columns, title=f"{results.runs} runs of {STEPS} steps, {kills}, {arrays} arrays compared")
     for name in (*FAULTS, NO_FAULT):
         counts = (results.times, results.lost, results.wrong, results.differing)
         table.add_row(name, *(str(count[name]) for count in counts))

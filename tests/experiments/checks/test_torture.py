@@ -83,7 +83,7 @@ def test_killed_runs_end_like_an_undisturbed_run(monkeypatch, capsys):
         monkeypatch.setattr(module, "STEPS", 24)
     chosen = {"killed": (faults.kill_saving, 1), "flipped": (faults.flip_bit, 1)}
     monkeypatch.setattr(command, "FAULTS", chosen)
-    code = command.main(["--kills", "2", "--at-once", "1", "--seed", "1"])
+    code = command.main(["--kills", "1", "--at-once", "1", "--seed", "1"])
     printed = capsys.readouterr().out
     assert code == 0, printed
-    assert "runs of 24 steps, 2 kills" in printed
+    assert "runs of 24 steps, 1 kill" in printed
