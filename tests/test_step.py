@@ -64,6 +64,7 @@ def test_the_default_step_is_the_pytorch_originals(sequential):
     assert metrics["generator_loss"] == pytest.approx(metrics["generator_gan"] + 100 * metrics["generator_l1"])
 
 
+@pytest.mark.slow
 def test_every_option_of_the_losses_affects_the_step():
     model = build(
         update="simultaneous",
@@ -74,12 +75,14 @@ def test_every_option_of_the_losses_affects_the_step():
     assert_same_step(model, real_target=0.9, d_weight=2.0, l1_weight=3.0, sequential=False)
 
 
+@pytest.mark.slow
 def test_a_weight_weighs_the_reconstruction_and_nothing_else():
     weight = np.random.default_rng(5).uniform(0, 1, (2, 5, 5, 1)) * (np.arange(5) > 1)[:, None]
     _, weighed, _ = assert_same_step(build(), weight=jnp.asarray(weight))
     assert weighed["generator_l1"] > 0
 
 
+@pytest.mark.slow
 def test_a_weight_of_zero_leaves_only_the_adversarial_loss():
     batch = {**batch_of(), "weight": jnp.zeros((2, 5, 5, 1))}
     model = build(reconstruction=lambda fake, target: jnp.square(jnp.diff(fake - target, axis=1)).mean())

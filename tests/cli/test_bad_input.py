@@ -118,6 +118,7 @@ def test_a_transparent_picture(refused, pairs):
     assert "--data.transparency drop" in message
 
 
+@pytest.mark.slow
 def test_a_bad_picture_is_found_before_the_first_step_where_nothing_is_cached_too(pairs, tmp_path, capsys):
     (pairs / "5.png").write_text("not a picture")
     options = (*TINY, "--data.source", "folder", "--data.path", str(pairs), "--data.cache-mib", "0", "--steps", "7")
@@ -149,6 +150,7 @@ def test_the_workdir_of_another_experiment(tmp_path, capfd):
     assert steps_of(run) == [3, 6, 8]
 
 
+@pytest.mark.slow
 def test_no_space_left(tmp_path, monkeypatch, capsys):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -5,6 +5,7 @@ import signal
 
 import numpy as np
 import pytest
+from helpers.cases import mostly_slow
 from helpers.runs import finished_run, folder_of_pairs, folder_run
 
 from p2p_jax.cli import main
@@ -150,7 +151,7 @@ def test_the_input_baseline_works_for_every_kind_of_side(tmp_path, kind):
     np.testing.assert_allclose(output[0], to_255(side, train.read(0, FIT)["target"]), rtol=1e-5)
 
 
-@pytest.mark.parametrize("stop", [KeyboardInterrupt, lambda: signal.raise_signal(signal.SIGTERM)])
+@pytest.mark.parametrize("stop", mostly_slow([KeyboardInterrupt, lambda: signal.raise_signal(signal.SIGTERM)]))
 def test_a_stopped_evaluation_resumes_with_the_same_figures(tmp_path, monkeypatch, capsys, stop):
     line = ["evaluate", str(finished_run()), "--split", "train", "--json"]
     assert main(line) == 0

@@ -170,12 +170,15 @@ def test_ten_steps_equal_pytorchs_in_float64(norm, stored, step_without_norm, re
 
 @pytest.mark.parametrize(
     ("changed", "kind"),
-    [
-        ({"discriminator_weight": 1.0}, "discriminator/gradients"),  # the loss is not halved
-        ({"epsilon": 1e-7}, "moved"),
-        ({"update": "simultaneous"}, "generator/gradients"),
-        ({"dropout_level": 3}, "generator/gradients"),
-    ],
+    mostly_slow(
+        [
+            ({"discriminator_weight": 1.0}, "discriminator/gradients"),  # the loss is not halved
+            ({"epsilon": 1e-7}, "moved"),
+            ({"update": "simultaneous"}, "generator/gradients"),
+            ({"dropout_level": 3}, "generator/gradients"),
+        ],
+        several=True,
+    ),
 )
 def test_the_comparison_detects_a_changed_step(changed, kind, stored, step_without_norm):
     numbers = {name: value for name, value in changed.items() if name in ORIGINAL}
@@ -189,7 +192,8 @@ def test_the_comparison_detects_a_changed_step(changed, kind, stored, step_witho
         values.assert_agree(only(found), only(expected(stored, "none", 1)), 1e-8)
 
 
-@pytest.mark.parametrize("norm", mostly_slow(["instance", "batch"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("norm", ["instance", "batch"])
 def test_ten_steps_in_float32_round_about_as_much_as_pytorchs(norm, stored, record_property):
     """Bounds: 10 times the error of PyTorch's float32 (losses 1e-7, gradients 6e-6 and 2.5e-4, parameters 3e-7)."""
     found = run(norm, make_step(norm), stored, dtype="float32", count=10)

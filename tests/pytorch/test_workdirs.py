@@ -40,6 +40,7 @@ def test_the_recognised_networks_are_described_and_stored(tmp_path, capsys):
     assert (config.image_size, config.data.direction, config.data.input.channels) == (16, "AtoB", (3,))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("depth", "size"), [(2, 256), (7, 128), (8, 256), (9, 512)])
 def test_the_size_of_a_unet_follows_its_depth(tmp_path, depth, size):
     (path,) = write(tmp_path, G=arrays_of(Generator("unet", width=1, widths=(1,) * depth, dropout=0.0)))
@@ -80,6 +81,7 @@ def build(config):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["y", "-y"])
 def test_an_experiments_own_network_is_exported_only_if_its_outputs_agree(tmp_path, capsys, change):
     (tmp_path / "own.py").write_text(OWN.replace("{change}", change))

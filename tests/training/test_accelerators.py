@@ -6,6 +6,7 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import pytest
+from helpers.cases import mostly_slow
 
 from p2p_jax import pix2pix
 from p2p_jax.config import Config, Discriminator, Generator, resolve_length
@@ -37,14 +38,14 @@ def convolutions(text):
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
-@pytest.mark.parametrize(("dtype", "written"), [("float32", "f32"), ("bfloat16", "bf16")])
+@pytest.mark.parametrize(("dtype", "written"), mostly_slow([("float32", "f32"), ("bfloat16", "bf16")], several=True))
 def test_an_accelerator_convolves_natively_in_the_dtype_of_the_activations(platform, dtype, written):
     text, _ = lower(replace(CONFIG, dtype=dtype, steps_per_call=1), platform)
     assert convolutions(text) == {written}
     assert "stablehlo.dot_general" not in text, "products of patches are for CPUs"
 
 
-@pytest.mark.parametrize("steps_per_call", [1, 4])
+@pytest.mark.parametrize("steps_per_call", mostly_slow([1, 4]))
 def test_a_call_donates_the_memory_of_the_complete_state(steps_per_call):
     text, leaves = lower(replace(CONFIG, steps_per_call=steps_per_call), "cuda")
     assert text.count("tf.aliasing_output") + text.count("jax.buffer_donor") == leaves

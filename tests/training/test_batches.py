@@ -78,6 +78,7 @@ def test_micro_batches_with_several_steps_a_call_on_two_devices_equal_the_batch_
     assert "accumulate is 2, not 4" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_micro_batches_of_one_pair_use_one_device_and_a_message_says_how_to_use_all(tmp_path, capsys):
     options = ("--batch-size", "2", "--accumulate", "2", "--data.source", "procedural", "--data.count", "8")
     assert main(["train", quick_experiment(tmp_path), "--workdir", str(tmp_path / "run"), *options]) == 0

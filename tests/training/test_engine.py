@@ -84,6 +84,7 @@ def test_one_program_compiled_before_the_state_serves_the_whole_run(tmp_path, ev
     assert events == [("compiled", shape), "made"]
 
 
+@pytest.mark.slow
 def test_pictures_of_varying_sizes_are_compiled_when_they_occur(tmp_path, events):
     assert run_quick(tmp_path, "--steps", "2", "--data.preprocess", "none") == 0
     assert events == ["made", ("compiled", (1,))]
@@ -120,6 +121,7 @@ def test_networks_to_start_from_are_loaded_before_compilation_because_they_may_n
     assert not (tmp_path / "other").exists() or not any((tmp_path / "other").iterdir())
 
 
+@pytest.mark.slow
 def test_a_signal_while_the_step_is_compiled_ends_the_run_after_its_next_step(tmp_path, monkeypatch):
     real = trainer.compile_ahead
     monkeypatch.setattr(trainer, "compile_ahead", lambda *args: signal.raise_signal(signal.SIGTERM) or real(*args))

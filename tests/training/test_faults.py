@@ -68,6 +68,7 @@ def test_a_run_ended_by_a_damaged_picture_can_resume_without_the_picture(tmp_pat
     assert "1 pair could not be read and was replaced" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_skipped_picture_is_reported_at_the_end(tmp_path, victim, monkeypatch, capsys):
     stop_after(monkeypatch, 13, lambda: DAMAGES["overwritten"](victim))
     assert start(tmp_path, "--data.on-error", "skip") == 0

@@ -123,6 +123,7 @@ def test_a_run_keeps_its_steps_per_call(tmp_path, capsys):
     assert "steps_per_call is 1, not 2" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_loss_of_nan_is_found_within_a_call(tmp_path, capsys, monkeypatch):
     real = loop.find_program
 

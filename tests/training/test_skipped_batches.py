@@ -192,6 +192,7 @@ def test_a_run_stopped_by_a_nan_resumes_with_on_nan_skip(tmp_path, capsys):
     assert_as_whole(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_networks_that_are_never_finite_end_the_run(tmp_path, monkeypatch, capsys):
     for module in (skipped_batches, trainer):
         monkeypatch.setattr(module, "MAX_SKIPPED", 3)
@@ -221,6 +222,7 @@ def test_a_signal_before_the_restore_is_not_lost(tmp_path, monkeypatch):
     assert leaves_of(tmp_path / "run") == leaves_of(whole_run())
 
 
+@pytest.mark.slow
 def test_the_checksum_of_a_checkpoint_covers_its_skipped_batches(tmp_path):
     shutil.copytree(whole_run(), tmp_path / "run")
     meta = tmp_path / "run" / "checkpoints" / "12" / "meta" / "metadata"
@@ -242,6 +244,7 @@ def test_checkpoints_of_older_versions_have_no_skipped_batches(tmp_path):
     assert checkpoint.restore_params(tmp_path / "run")[2] == 12
 
 
+@pytest.mark.slow
 def test_the_report_shows_the_number_of_skipped_batches(tmp_path):
     shutil.copytree(whole_run(), tmp_path / "run")
     assert main(["report", str(tmp_path / "run"), "--trust"]) == 0

@@ -4,7 +4,6 @@ import shutil
 import signal
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 from helpers.cases import mostly_slow
@@ -14,7 +13,6 @@ from helpers.runs import (
     NO_REPORT,
     SMALL,
     TINY,
-    crash,
     finished_run,
     folder_of_pairs,
     folder_run,
@@ -224,6 +222,7 @@ def test_a_loss_of_nan_stops_the_run_and_keeps_the_good_checkpoint(tmp_path, cap
     assert all(np.isfinite(list(row.values())).all() for row in rows_of(tmp_path / "run"))
 
 
+@pytest.mark.slow
 def test_networks_that_hold_nan_are_not_saved(tmp_path, capsys):
     file = tmp_path / "broken.py"
     file.write_text(NAN)
@@ -255,50 +254,3 @@ def test_overwrite_with_a_mistake_removes_nothing(finished, capsys):
     assert train(finished, *SMALL, "--overwrite", "--data.source", "folder", "--data.path", "/nowhere") == 2
     assert "/nowhere" in capsys.readouterr().err
     assert leaves_of(finished) == before
-
-
-def first_state(monkeypatch, *args, **options):
-    """The state that the loop starts from."""
-    states = []
-    monkeypatch.setattr(trainer, "run_steps", lambda run, state, *_, **__: states.append(state) or state)
-    assert train(*args, **options) == 0
-    return states[0]
-
-
-@pytest.mark.slow
-def test_fine_tuning_starts_from_the_networks_of_another_run(finished, tmp_path, monkeypatch):
-    options = (*SMALL, "--steps", "4", "--seed", "1", "--ema-decay", "0.9", "--init-from", str(finished))
-    state = first_state(monkeypatch, tmp_path / "new", *options)
-    items, _ = checkpoint.restore_items(finished, ("generator", "discriminator", "training"))
-    for name in ("generator", "discriminator"):
-        model = getattr(state, name)
-        assert checkpoint.checksums((model.params, model.state)) == checkpoint.checksums(
-            (items[name]["params"], items[name]["state"])
-        )
-        assert all(not np.asarray(leaf).any() for leaf in jax.tree.leaves(model.opt_state)), "its optimizer starts anew"
-    assert checkpoint.checksums(state.ema) == checkpoint.checksums(items["generator"]["params"])
-    assert int(state.step) == int(state.batch_index) == 0
-    assert not np.array_equal(jax.random.key_data(state.key), items["training"]["key"])
-
-
-@pytest.mark.slow
-def test_fine_tuning_that_crashed_before_its_first_checkpoint_starts_from_its_source_again(finished, tmp_path, monkeypatch):
-    stop_after(monkeypatch, 0, crash)
-    assert train(tmp_path / "new", *SMALL, "--steps", "4", "--init-from", str(finished)) == 70
-    assert steps_of(tmp_path / "new") == []
-    monkeypatch.undo()
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    state = first_state(monkeypatch, tmp_path / "new", *SMALL, "--steps", "4")
-    items, _ = checkpoint.restore_items(finished, ("generator",))
-    assert checkpoint.checksums(state.generator.params) == checkpoint.checksums(items["generator"]["params"])
-
-
-def test_fine_tuning_from_other_layers_is_refused(finished, tmp_path, capsys):
-    assert train(tmp_path / "new", *SMALL, "--discriminator.width", "3", "--init-from", str(finished)) == 2
-    assert "the discriminator in" in capsys.readouterr().err
-    assert not (tmp_path / "new").exists()
-
-
-def test_fine_tuning_into_an_existing_run_is_refused(finished, capsys):
-    assert train(finished, "--init-from", str(finished)) == 2
-    assert "--init-from is for a new one" in capsys.readouterr().err

@@ -152,6 +152,7 @@ def test_options_that_change_the_numbers_are_refused(finished, capsys, options, 
     assert message.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_runtime_options_may_change(finished):
     shutil.rmtree(finished / "checkpoints" / "8")
     options = ("--log-every", "1", "--keep", "9", "--data.threads", "0", "--data.cache-mib", "0", "--checkpoint-every", "1")

@@ -25,10 +25,10 @@ def test_differences_are_found_in_their_group():
 
 @pytest.mark.slow
 def test_all_cases_train_alike_and_a_repetition_has_the_same_bits():
-    rows = compare(Equalities(steps=2, devices=(1, 4), dtypes=("float64",)))
+    rows = compare(Equalities(steps=2, devices=(1, 2), dtypes=("float64",)))
     assert [(row["devices"], row["processes"], row["sharding"], row["model"]) for row in rows] == [
-        (1, 1, "replicated", 1), (4, 1, "replicated", 1), (4, 1, "sharded", 1), (4, 2, "replicated", 1),
-        (4, 2, "sharded", 1), (4, 1, "sharded", 2),
+        (1, 1, "replicated", 1), (2, 1, "replicated", 1), (2, 1, "sharded", 1), (2, 2, "replicated", 1),
+        (2, 2, "sharded", 1),
     ]  # fmt: skip
     for row in rows:
         for name in GROUPS:

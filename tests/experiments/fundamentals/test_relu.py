@@ -68,6 +68,7 @@ def test_gradients_of_two_layers_by_hand(numbers):
     assert (numbers["deep"]["gradient"]["ReLU"][:, 0, 2:] == 0).all()
 
 
+@pytest.mark.slow
 def test_noticed_when_the_switch_is_smooth(monkeypatch, numbers):
     monkeypatch.setattr(ops, "relu", jax.nn.softplus)
     told = broken_claims(lesson, numbers, curves=lesson.measure_curves, bends=lesson.measure_bends)
@@ -75,6 +76,7 @@ def test_noticed_when_the_switch_is_smooth(monkeypatch, numbers):
         assert text in told
 
 
+@pytest.mark.slow
 def test_noticed_when_sigmoids_pass_gradients_and_relu_leaks(monkeypatch, numbers):
     monkeypatch.setattr(ops, "sigmoid", lambda x: 4 * jax.nn.sigmoid(x) - 2)
     monkeypatch.setattr(ops, "relu", lambda x: jnp.where(x > 0, x, 0.1 * x))

@@ -16,8 +16,8 @@ FORMULATIONS = {
     "im2col": (convolution.IM2COL, 2),
     "output im2col": (convolution.OUTPUT_IM2COL, 1),
     "winograd 2": (convolution.by_winograd(2), 2),
-    "winograd 3": (convolution.by_winograd(3), 1),
     "polyphase": (convolution.POLYPHASE, 1),
+    "winograd 3": (convolution.by_winograd(3), 1),
 }
 PICTURES = 6
 
