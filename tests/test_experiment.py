@@ -62,9 +62,7 @@ def test_the_lengths_and_batches_are_those_of_the_paper():
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(
-        UserError, match=r"no experiment named facade \(did you mean facades\?\): it is one of "
-    ):
+    with pytest.raises(UserError, match=r"no experiment named facade \(did you mean facades\?\): it is one of "):
         experiment.find("facade")
 
 

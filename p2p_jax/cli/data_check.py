@@ -10,6 +10,7 @@ import tyro
 from rich.text import Text
 
 from p2p_jax.cli.parsing import parse
+from p2p_jax.config.data_schema import Layout
 from p2p_jax.console import open_console, progress_bar
 from p2p_jax.data.doctor.contact_sheet import draw_sheet
 from p2p_jax.data.doctor.examine import check_data
@@ -39,6 +40,8 @@ class CheckOptions:
     """Print everything as JSON instead of text."""
     threads: int | None = None
     """Number of threads that read pictures; by default the number of CPU cores."""
+    layout: Layout = "auto"
+    """How the files of a pair are found, as --data.layout of train."""
 
 
 def check(argv: list[str]) -> int:
@@ -72,7 +75,7 @@ def _check_with_bar(options: CheckOptions) -> Findings:
             if bar and task is not None:
                 bar.update(task, completed=done, total=total)
 
-        return check_data(options.path, threads=options.threads, on_picture=advance)
+        return check_data(options.path, threads=options.threads, on_picture=advance, layout=options.layout)
 
 
 def _print_text(options: CheckOptions, findings: Findings, sheet: Path | None) -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from p2p_jax.cli.parsing import parse
+from p2p_jax.config.data_schema import Layout
 from p2p_jax.console import open_console, progress_bar
 from p2p_jax.data.sets.prepare import compare_with_published, find_address, find_paper_set, prepare_data
 from p2p_jax.data.sets.shards import Progress as OnProgress
@@ -34,6 +35,8 @@ class PrepareOptions:
     """Keep the downloaded archive, in downloads/pix2pix in the data folder."""
     source: Annotated[Path | None, tyro.conf.arg(name="from")] = None
     """Prepare your own pictures from this folder or list, which is as for --data.path."""
+    layout: Layout = "auto"
+    """How the files of your own pairs are found, as --data.layout of train."""
     name: str | None = None
     """Name for the set of your own pictures: lower-case letters, digits and _."""
     data_dir: Path | None = None
@@ -55,6 +58,7 @@ def prepare(argv: list[str]) -> int:
         prepared = prepare_data(
             paper_set or options.name,
             folder=options.source,
+            layout=options.layout,
             archive=options.archive,
             mirror=options.mirror,
             sha256=options.sha256,

@@ -6,6 +6,9 @@ from typing import Any, Literal
 Size = int | tuple[int, int]
 """Pixels a side, or (height, width)."""
 
+Layout = Literal["auto", "side_by_side", "folders", "suffixes", "list"]
+"""How the files of a pair are found."""
+
 
 def runtime(default: Any) -> Any:
     """Returns a dataclass field that may change when a run is resumed."""
@@ -65,6 +68,10 @@ class Data:
     """Your pairs: a folder of side-by-side pictures, or a folder with folders A and B that hold pictures of matching names,
     both optionally with sub-folders train, val and test; or a list of pairs (.csv, .tsv, .jsonl). It takes precedence over
     data.tfds."""
+    layout: Layout = runtime("auto")
+    """How the files of a pair are found in data.path. auto: from names, folders and pictures; side_by_side: each picture
+    holds A at the left and B at the right; folders: two folders with pictures of the same names; suffixes: names that
+    differ in a word, such as 1_A and 1_B; list: data.path is a list of pairs."""
     tfds: str | None = None
     """A set that p2p-jax data prepare has prepared for tensorflow-datasets, such as pix2pix/facades."""
     tfds_features: tuple[str, ...] | None = None

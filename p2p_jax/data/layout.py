@@ -1,95 +1,216 @@
-"""Finding the files of each pair in a folder, in all common layouts."""
+"""Finding the files of each pair: one search for all commands, in all common layouts.
 
-import os
-import re
-from collections.abc import Iterable
+Names and folders decide where they are clear. Pictures that may be side-by-side pairs are looked at: a pair has a seam in
+the middle. Where neither decides, the search ends with what was seen and the option that decides.
+"""
+
+from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
 
+from p2p_jax.config.data_schema import Layout as Layout
 from p2p_jax.data import pair_lists
-from p2p_jax.data.names import OTHER_NAMES, SIDE, SPLITS, Files, natural_key, sides_of
-from p2p_jax.data.pictures import is_picture
+from p2p_jax.data.listing import list_content
+from p2p_jax.data.matching import describe_incomplete, files_by_ending, files_by_name, match_folders, report_unmatched
+from p2p_jax.data.names import Files, find_side, is_known, natural_key, order_sides, sides_of
+from p2p_jax.data.seams import look_for_seams
+from p2p_jax.data.side_by_side import find_side_by_side
+from p2p_jax.data.split_folders import Place, choose_sides, divide_by_split, enter
+from p2p_jax.data.words import KINDS, Kind, Twos, divide, find_twos
 from p2p_jax.errors import UserError
+
+KINDS_OF: dict[str, tuple[Kind, ...]] = {"auto": KINDS, "folders": ("folder",), "suffixes": ("suffix", "prefix")}
+"""Where the words for the sides may stand in each layout."""
 
 LAYOUTS = "side-by-side pictures (in it, or in train/, val/, test/), or folders A and B with pictures of the same names"
 
-SUFFIX = re.compile(r"(?P<name>.*?)[_-](?:(?P<made>fake|rec)[_-])?(?:real[_-])?(?P<side>[AB](?:[1-9]\d*)?|mask)")
-"""A name that ends in its side, such as 1_A or 1_real_A; the PyTorch original calls the pictures that it makes 1_fake_B."""
+
+class Found(NamedTuple):
+    """The pairs of a folder or a list.
+
+    Attributes:
+        splits: {"train" | "val" | "test": pairs in the natural order of their names}.
+        alone: {split: pictures of one side}, for splits that hold inputs without targets, or targets without inputs.
+        words: {word: side} if other words than A and B name the sides, such as {"label": "A", "img": "B"}.
+        passed_over: one phrase for each kind of file that is not used.
+    """
+
+    splits: dict[str, list[Files]]
+    alone: dict[str, list[Files]]
+    words: dict[str, str]
+    passed_over: list[str]
+
+    def notes(self, path: Path) -> list[str]:
+        """What a user of the folder at `path` should know, in sentences."""
+        notes = []
+        if self.words:
+            a, b = sorted(self.words, key=lambda word: self.words[word])
+            notes.append(f"A is {a or 'the picture without a word'} and B is {b or 'the picture without a word'}.")
+        for split, files in self.alone.items():
+            lacking = "targets" if sides_of(files[0][1], "A") else "inputs"
+            notes.append(f"The {len(files)} pictures of {split} have no {lacking}: they can be translated, but not scored.")
+        if self.passed_over:
+            notes.append(f"Not used in {path}: {'; '.join(self.passed_over)}.")
+        return notes
 
 
-def find_pairs(path: Path, *, unmatched: list[str] | None = None) -> dict[str, list[Files]]:
+def find_pairs(path: Path, *, layout: Layout = "auto", unmatched: list[str] | None = None) -> dict[str, list[Files]]:
+    """The splits of `search`."""
+    return search(path, layout=layout, unmatched=unmatched).splits
+
+
+def search(path: Path, *, layout: Layout = "auto", unmatched: list[str] | None = None) -> Found:
     """Finds the splits of a folder or list and the files of each pair; without splits all pairs are "train".
 
-    Layouts, in sub-folders too: ROOT/*.png side by side; ROOT/{train,val,test}/*.png side by side; ROOT/A and ROOT/B;
-    ROOT/{split}A and ROOT/{split}B; ROOT/{split}/A and /B; ROOT/A/{split} and ROOT/B/{split}; or one folder with names
-    that end in _A and _B, or in _real_A and _real_B. The folders of a side may be A1, A2, …, and there may be one named
-    mask. The names of a pair are equal, or equal without an ending that all names of a folder share (1_photo.jpg,
-    1_label.png). For lists see `pair_lists.read_pair_list`.
+    Layouts, in sub-folders too, with names in any case: side-by-side pictures; folders A and B, or two folders of other
+    words, with pictures of the same names; names that end or begin with the sides (1_A and 1_B, 1_input and 1_target), or
+    one file per side in a folder for each pair. Each may lie in folders of splits (train/A, A/train, trainA, train_label),
+    all in an outer folder. The folders of a side may be A1, A2, …, and there may be one named mask. The names of a pair are
+    equal, or equal without an ending that all names of a folder share. For lists see `pair_lists.read_pair_list`.
 
     Args:
         path: the folder or list.
+        layout: the layout, where it is not found by itself; "auto" looks at names, folders and pictures.
         unmatched: collects a sentence for each picture that lacks its other half, and the picture is skipped; None
             refuses such pictures.
 
-    Returns:
-        {"train" | "val" | "test": pairs in the natural order of their names}; empty where all pictures were skipped.
+    Raises:
+        UserError: the path is missing, holds no pairs, a picture lacks its other half, or the layout is not clear.
+    """
+    if path.is_file() and path.suffix.lower() in pair_lists.SUFFIXES and layout in ("auto", "list"):
+        return Found(pair_lists.read_pair_list(path, unmatched), {}, {}, [])
+    if not path.is_dir() or layout == "list":
+        what = "is a folder" if path.is_dir() else "is a file" if path.exists() else "does not exist"
+        wanted = "give a list (.csv, .tsv, .jsonl)"
+        wanted += f", as --data.layout {layout} says" if layout == "list" else f" or a folder with {LAYOUTS}"
+        raise UserError(f"the folder {path} {what}: {wanted}.")
+    content = list_content(path)
+    root = enter(path)
+    places = divide_by_split(root)
+    found = _find_in_places(root, places, layout, unmatched)
+    if not found.splits and not unmatched:
+        extra = f" (passed over: {'; '.join(content.passed_over)})" if content.passed_over else ""
+        raise UserError(f"the folder {path} holds no pairs: it needs {LAYOUTS}{extra}.")
+    all_files = [files for some in (*found.splits.values(), *found.alone.values()) for _, files in some]
+    used = {file for files in all_files for file in files.values()}
+    others = [picture for picture in content.pictures if picture not in used] if not unmatched else []
+    return found._replace(passed_over=[*content.passed_over, *_describe_unused(others)])
+
+
+def _find_in_places(root: Path, places: dict[str, Place], layout: Layout, unmatched: list[str] | None) -> Found:
+    main = places.get("train") or next(iter(places.values()))
+    sides = choose_sides(main) if layout in ("auto", "folders") else {}
+    if sides:
+        return _find_in_folders(places, sides, unmatched)
+    if layout == "side_by_side":
+        return Found(*find_side_by_side(places, unmatched, sure=True), {}, [])
+    if main.folder is not None and (found := _find_by_names(main.folder, places, layout, unmatched)):
+        return found
+    if layout != "auto":
+        what = "two folders with pictures of the same names" if layout == "folders" else "names that come in twos"
+        raise UserError(f"--data.layout {layout} was given, but {root} does not hold {what}: give another --data.layout.")
+    return Found(*find_side_by_side(places, unmatched, sure=False), {}, [])
+
+
+def _find_in_folders(places: dict[str, Place], sides: dict[str, str], unmatched: list[str] | None) -> Found:
+    """Pairs whose sides lie in folders; a split that has the pictures of one side only holds inputs without targets."""
+    by_word = {word.casefold(): side for word, side in sides.items()}
+    splits: dict[str, list[Files]] = {}
+    alone: dict[str, list[Files]] = {}
+    for split, place in places.items():
+        folders = {by_word[word.casefold()]: folder for word, folder in place.words.items() if word.casefold() in by_word}
+        if sides_of(folders, "A") and sides_of(folders, "B"):
+            splits[split] = match_folders(folders, unmatched=unmatched)
+        elif folders := {side: folder for side, folder in folders.items() if side != "mask"}:
+            alone[split] = match_folders(folders, unmatched=unmatched)
+        elif place.folder is not None:
+            alone[split] = [(name, {"A": file}) for name, file in files_by_name(place.folder).items()]
+    return Found(_not_empty(splits), _not_empty(alone), _list_unusual(sides), [])
+
+
+def _find_by_names(main: Path, places: dict[str, Place], layout: Layout, unmatched: list[str] | None) -> Found | None:
+    """Pairs by the words in the names of pictures; None where names do not come in twos."""
+    named = files_by_name(main)
+    sides = {side for pair in files_by_ending(named)[0].values() for side in pair}
+    if layout != "folders" and sides_of(sides, "A") and sides_of(sides, "B"):
+        find = lambda folder: _pairs_by_ending(folder, unmatched)
+        words: dict[str, str] = {}
+    else:
+        twos = find_twos(list(named), KINDS_OF[layout])
+        if twos is None or (layout == "auto" and not _are_sides(main, twos, named)):
+            return None
+        words, sides = order_sides(twos.words), {"A", "B"}
+        find = lambda folder: _pairs_by_word(folder, twos, words, unmatched)
+    splits: dict[str, list[Files]] = {}
+    alone: dict[str, list[Files]] = {}
+    for split, place in places.items():
+        pairs = find(place.folder) if place.folder is not None else {}
+        held = {side for files in pairs.values() for side in files}
+        if sides_of(held, "A") and sides_of(held, "B"):
+            splits[split] = _keep_complete(pairs, sides, unmatched)
+        else:
+            alone[split] = _keep_complete(pairs, held, unmatched)
+    return Found(_not_empty(splits), _not_empty(alone), _list_unusual(words), [])
+
+
+def _pairs_by_ending(folder: Path, unmatched: list[str] | None) -> dict[str, dict[str, Path]]:
+    found, others = files_by_ending(files_by_name(folder))
+    report_unmatched([f"{file} ends neither in _A nor in _B, unlike others in {folder}" for file in others], unmatched)
+    return found
+
+
+def _pairs_by_word(
+    folder: Path, twos: Twos, words: dict[str, str], unmatched: list[str] | None
+) -> dict[str, dict[str, Path]]:
+    files = files_by_name(folder)
+    found = divide(list(files), twos.words, twos.kind)
+    either = " nor ".join(repr(word) for word in twos.words if word)
+    report_unmatched(
+        [f"the name of {files[name]} holds neither {either}, unlike others" for name in found.alone], unmatched
+    )
+    return {stem: {words[word]: files[name] for word, name in pair.items()} for stem, pair in found.names.items()}
+
+
+def _are_sides(folder: Path, twos: Twos, named: dict[str, Path]) -> bool:
+    """Whether names that come in twos are those of the sides of pairs, rather than of side-by-side pictures.
 
     Raises:
-        UserError: the path is missing, holds no pairs, or a picture lacks its other half.
+        UserError: it is not clear.
     """
-    if path.is_file() and path.suffix.lower() in pair_lists.SUFFIXES:
-        return pair_lists.read_pair_list(path, unmatched)
-    if not path.is_dir():
-        what = "is a file" if path.exists() else "does not exist"
-        raise UserError(f"the folder {path} {what}: give a list (.csv, .tsv, .jsonl) or a folder with {LAYOUTS}.")
-    splits = {}
-    for split, words in SPLITS.items():
-        for word in words:
-            places = _find_folders(path, f"{word}*"), _find_folders(path / word, "*"), _find_folders(path, "*", below=word)
-            folders = next((folders for folders in places if folders), None)
-            pairs = match_folders(folders, unmatched=unmatched) if folders else _find_in_one(path / word, unmatched)
-            if pairs:
-                splits[split] = pairs
-    if not splits:
-        folders = _find_folders(path, "*")
-        pairs = match_folders(folders, unmatched=unmatched) if folders else _find_in_one(path, unmatched)
-        splits = {"train": pairs} if pairs else {}
-    if not splits and not unmatched:
-        raise UserError(f"the folder {path} holds no pairs: it needs {LAYOUTS}.")
-    return splits
+    seams = look_for_seams(list(named.values()))
+    if seams.are_pairs:
+        return False
+    if all(map(is_known, twos.words)) or twos.kind == "suffix" or (twos.kind == "folder" and seams.are_single):
+        return True
+    one, other = (named[name] for name in next(pair for pair in twos.names.values() if len(pair) == 2).values())
+    option = "folders" if twos.kind == "folder" else "suffixes"
+    raise UserError(
+        f"the pictures in {folder} come in twos, such as {one} and {other}, but it is not clear what they are: give "
+        f"--data.layout {option} if these are the two sides of a pair, or side_by_side if each picture holds a pair."
+    )
 
 
-def _find_folders(root: Path, pattern: str, *, below: str = "") -> dict[str, Path]:
-    """The folders of the sides: those in `root` that are named as the pattern, with a side in place of the *."""
-    prefix = pattern.rstrip("*")
-    found = {}
-    for folder in sorted(root.glob(pattern)) if root.is_dir() else ():
-        side = folder.name.removeprefix(prefix)
-        side = OTHER_NAMES.get(side, side)
-        if SIDE.fullmatch(side) and (folder / below).is_dir():
-            found[side] = folder / below
-    return found if sides_of(found, "A") and sides_of(found, "B") else {}
+def _keep_complete(pairs: dict[str, dict[str, Path]], sides: Collection[str], unmatched: list[str] | None) -> list[Files]:
+    report_unmatched(describe_incomplete(pairs, sides), unmatched)
+    complete = ((name, files) for name, files in pairs.items() if set(files) == set(sides))
+    return sorted(complete, key=lambda item: natural_key(item[0]))
 
 
-def match_folders(folders: dict[str, Path], *, unmatched: list[str] | None = None) -> list[Files]:
-    """Pairs of pictures of the same name in several folders, one for each side.
+def _list_unusual(words: dict[str, str]) -> dict[str, str]:
+    """The words for A and B, if they are other words."""
+    chosen = {word: side for word, side in words.items() if side in ("A", "B")}
+    return {} if all(find_side(word) == side for word, side in chosen.items()) else chosen
 
-    Args:
-        folders: {side: folder}.
-        unmatched: as for `find_pairs`.
 
-    Raises:
-        UserError: a picture has no counterpart, or two of one folder have the same name.
-    """
-    exact = {side: _files_by_name(folder) for side, folder in folders.items()}
-    shortened = {side: _without_common_ending(named) for side, named in exact.items()}
-    named = max(exact, shortened, key=lambda files: len(_names_in_all(files)))
-    for files in named.values():
-        for other in folders:
-            missing = sorted(set(files) - set(named[other]), key=natural_key)
-            sentences = [f"{files[name]} has no picture of the same name in {folders[other]}" for name in missing]
-            _report_unmatched(sentences, unmatched)
-    names = sorted(_names_in_all(named), key=natural_key)
-    return [(name, {side: named[side][name] for side in folders}) for name in names]
+def _not_empty(splits: dict[str, list[Files]]) -> dict[str, list[Files]]:
+    return {split: pairs for split, pairs in splits.items() if pairs}
+
+
+def _describe_unused(pictures: list[Path]) -> list[str]:
+    """Pictures that belong to no pair, folder by folder."""
+    folders = Counter(picture.parent for picture in pictures)
+    return [f"{number} picture{'s' * (number > 1)} in {folder}" for folder, number in sorted(folders.items())]
 
 
 def find_inputs(path: Path, sides: list[str]) -> list[Files]:
@@ -101,106 +222,13 @@ def find_inputs(path: Path, sides: list[str]) -> list[Files]:
     if all((path / side).is_dir() for side in sides):
         found = match_folders({side: path / side for side in sides})
     else:
-        named = {name: files for name, files in _files_by_ending(path)[0].items() if set(sides) & set(files)}
-        _report_unmatched(_describe_incomplete(named, sides), None)
+        endings = files_by_ending(files_by_name(path))[0]
+        named = {name: files for name, files in endings.items() if set(sides) & set(files)}
+        report_unmatched(describe_incomplete(named, sides), None)
         found = sorted(named.items(), key=lambda item: natural_key(item[0]))
     if not found:
         raise UserError(
             f"{path} does not hold the inputs of this network, which are {len(sides)} stacked pictures: give a folder with "
             f"the folders {', '.join(sides)}, which hold pictures of the same names."
         )
-    return found
-
-
-def _names_in_all(named: dict[str, dict[str, Path]]) -> set[str]:
-    return set.intersection(*map(set, named.values()))
-
-
-def _report_unmatched(sentences: list[str], unmatched: list[str] | None) -> None:
-    if unmatched is not None:
-        unmatched += sentences
-    elif sentences:
-        raise UserError(f"{sentences[0]} ({len(sentences)} such): add the other half or remove it.")
-
-
-def _without_common_ending(named: dict[str, Path]) -> dict[str, Path]:
-    """The same files, by their names without the ending that all of them share, which begins with a _ or -."""
-    ending = os.path.commonprefix([name[::-1] for name in named])[::-1]  # noqa: RUF071 (characters are meant)
-    start = re.search(r"[_-]", ending)
-    cut = len(ending) - start.start() if start else 0
-    return {name[: len(name) - cut]: file for name, file in named.items()} if cut else named
-
-
-def _find_in_one(folder: Path, unmatched: list[str] | None) -> list[Files]:
-    """Pairs in one folder: by the endings _A and _B, or side by side."""
-    found, others = _files_by_ending(folder)
-    sides = {side for pair in found.values() for side in pair}
-    if not (sides_of(sides, "A") and sides_of(sides, "B")):
-        return _find_side_by_side(folder, unmatched)
-    _report_unmatched(_describe_incomplete(found, sides), unmatched)
-    _report_unmatched([f"{file} ends neither in _A nor in _B, unlike others in {folder}" for file in others], unmatched)
-    complete = ((name, files) for name, files in found.items() if set(files) == sides)
-    return sorted(complete, key=lambda item: natural_key(item[0]))
-
-
-def _describe_incomplete(found: dict[str, dict[str, Path]], sides: Iterable[str]) -> list[str]:
-    return [
-        f"{next(iter(files.values()))} has no counterpart whose name ends in _{side}"
-        for files in found.values()
-        for side in sorted(set(sides) - set(files))
-    ]
-
-
-def _find_side_by_side(folder: Path, unmatched: list[str] | None) -> list[Files]:
-    """All pictures of a folder as pairs; those in its sub-folder mask are the masks of the others."""
-    named = _files_by_name(folder)
-    masks = {name.removeprefix("mask/"): file for name, file in named.items() if name.startswith("mask/")}
-    pairs = {name: {"pair": file} for name, file in named.items() if not name.startswith("mask/")}
-    _refuse_halves(folder, pairs)
-    if masks:
-        lacking = [f"{pairs[name]['pair']} has no mask of the same name" for name in pairs if name not in masks]
-        _report_unmatched(lacking, unmatched)
-        _report_unmatched([f"{masks[name]} belongs to no picture" for name in masks if name not in pairs], unmatched)
-        pairs = {name: {**pair, "mask": masks[name]} for name, pair in pairs.items() if name in masks}
-    return sorted(pairs.items(), key=lambda item: natural_key(item[0]))
-
-
-def _refuse_halves(folder: Path, pairs: Iterable[str]) -> None:
-    """Refuses two folders that hold pictures of the same names, as halves of pairs do, but are not named A and B."""
-    below: dict[str, set[str]] = {}
-    for name in pairs:
-        first, _, rest = name.rpartition("/")
-        below.setdefault(first, set()).add(rest)
-    if len(below) == 2 and len(set(map(frozenset, below.values()))) == 1:
-        one, other = (folder / name for name in sorted(below))
-        raise UserError(
-            f"{one} and {other} hold pictures of the same names, as halves of pairs do: name the folders A and B, or if "
-            "these are side-by-side pictures, put them into one folder."
-        )
-
-
-def _files_by_ending(folder: Path) -> tuple[dict[str, dict[str, Path]], list[Path]]:
-    """({name: {side: file}} of pictures whose names end in _A, _B and so on, all others); skips what a network made."""
-    found: dict[str, dict[str, Path]] = {}
-    others = []
-    for name, file in _files_by_name(folder).items():
-        match = SUFFIX.fullmatch(name)
-        if match is None:
-            others.append(file)
-        elif not match["made"]:
-            found.setdefault(match["name"], {})[match["side"]] = file
-    return found, others
-
-
-def _files_by_name(folder: Path) -> dict[str, Path]:
-    """All pictures in a folder and its sub-folders, by their relative paths without endings."""
-    found: dict[str, Path] = {}
-    for file in sorted(folder.rglob("*")) if folder.is_dir() else ():
-        hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-        if hidden or not is_picture(file) or not file.is_file():
-            continue
-        name = file.relative_to(folder).with_suffix("").as_posix()
-        if name in found:
-            raise UserError(f"{found[name]} and {file} have the same name, so their pair is not clear: remove one.")
-        found[name] = file
     return found

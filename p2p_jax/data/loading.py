@@ -1,17 +1,18 @@
 """Opens the splits of pairs that a config names, and reads them in batches that are a pure function of (seed, index)."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from p2p_jax.config import Config, Data
 from p2p_jax.data.fit import Fit, fit_of_training, plan, to_canvas
-from p2p_jax.data.layout import find_pairs
+from p2p_jax.data.layout import search
 from p2p_jax.data.names import Files
 from p2p_jax.data.pairs import Example, Pairs, ProceduralPairs, RecordedPairs, Replacing
 from p2p_jax.data.prepared import open_prepared
@@ -27,10 +28,14 @@ class Dataset(NamedTuple):
     Attributes:
         splits: "train", and where they exist "val" and "test".
         fingerprint: hash of the names and sizes of all files or records; for built-in pictures, their seed and number.
+        alone: {split: number of pictures} for splits that hold inputs without targets.
+        notes: what the user should know about the pictures, in sentences.
     """
 
     splits: dict[str, Pairs]
     fingerprint: str
+    alone: Mapping[str, int] = MappingProxyType({})
+    notes: tuple[str, ...] = ()
 
 
 def open_dataset(config: Config) -> Dataset:
@@ -39,13 +44,14 @@ def open_dataset(config: Config) -> Dataset:
     Raises:
         UserError: no pictures are named, they are missing or lack their other halves, or there are no training pairs.
     """
-    data = config.data
+    data, alone, notes = config.data, {}, []
     if data.source == "procedural":
         return _open_procedural(config)
     if data.path is not None:
-        files = find_pairs(Path(data.path))
-        splits: dict[str, Records] = {split: FileRecords(pairs) for split, pairs in files.items()}
-        fingerprint = _fingerprint(files)
+        found = search(Path(data.path), layout=data.layout)
+        splits: dict[str, Records] = {split: FileRecords(pairs) for split, pairs in found.splits.items()}
+        fingerprint = _fingerprint(found.splits)
+        alone, notes = {split: len(files) for split, files in found.alone.items()}, found.notes(Path(data.path))
     elif data.tfds is not None:
         splits, fingerprint = _open_prepared(data)
     else:
@@ -58,7 +64,7 @@ def open_dataset(config: Config) -> Dataset:
     pairs: dict[str, Pairs] = {split: RecordedPairs(records, data) for split, records in splits.items()}
     if data.on_error == "skip":
         pairs = {split: Replacing(some, config.seed, {}) for split, some in pairs.items()}
-    return Dataset(pairs, fingerprint)
+    return Dataset(pairs, fingerprint, alone, tuple(notes))
 
 
 def _open_procedural(config: Config) -> Dataset:

@@ -19,7 +19,7 @@ from p2p_jax.data.decoders import Picture as Picture
 from p2p_jax.data.decoders import Unreadable, as_pixels, decode_bytes, library_errors
 from p2p_jax.errors import UserError
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".npy", ".npz"})
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".npy", ".npz"})
 MIN_SIDE = 8  # pixels; nothing can be learned from a smaller picture, so it counts as a mistake
 PIL_NAMES = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF",

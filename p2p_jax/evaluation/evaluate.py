@@ -1,6 +1,6 @@
 """Measures a translator, and two baselines that need no training, on a split."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -197,17 +197,23 @@ def baselines(train: Pairs, config: Config) -> dict[str, Predictor]:
     return {"input itself": input_itself, "mean training target": mean_of_training}
 
 
-def choose_split(splits: dict[str, Any], split: str | None, path: str) -> str:
+def choose_split(splits: Mapping[str, Any], alone: Mapping[str, int], split: str | None, path: str) -> str:
     """Returns the split that was asked for, or the first that exists of test, val and train.
 
     Args:
         splits: by their names.
+        alone: {split: number of pictures} for splits that hold inputs without targets.
         split: the name that was asked for, or None.
         path: of the data, for the message.
 
     Raises:
-        UserError: there is no such split.
+        UserError: there is no such split, or its pictures have no targets.
     """
+    if split in alone:
+        raise UserError(
+            f"the {alone[split]} pictures of {split} in {path} have no targets, so they cannot be scored: translate them, "
+            f"or give --split {' or '.join(splits)}."
+        )
     if split is None:
         return next(name for name in ("test", "val", "train") if name in splits)
     if split not in splits:
@@ -250,7 +256,7 @@ def evaluate_translator(
         UserError: the data do not exist, or lack the split.
     """
     dataset = open_dataset(config)
-    split = choose_split(dataset.splits, split, describe_data(config.data))
+    split = choose_split(dataset.splits, dataset.alone, split, describe_data(config.data))
     pairs, target = dataset.splits[split], config.data.target
     predictors = {"translator": _scaled(translate, target), **baselines(dataset.splits["train"], config)}
     indices, fit = processes.own_indices(pairs.count()), fit_of_evaluation(config)

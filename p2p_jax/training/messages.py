@@ -58,6 +58,8 @@ def announce_run(run: Run, used: int) -> None:
     run.console.print(
         f"{run.experiment.name}: {splits} pairs, {config.steps} steps on {where}, in {display_name(run.workdir)}"
     )
+    for note in run.dataset.notes:
+        run.console.print(note, style="yellow")
     if used < len(devices):
         part = f"{'batch' if config.accumulate == 1 else 'micro-batch'} of {config.batch_size // config.accumulate}"
         run.console.print(

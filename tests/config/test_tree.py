@@ -11,7 +11,7 @@ from p2p_jax.config import Config, Data, Discriminator, Generator, Loss, Optimiz
 from p2p_jax.config.tree import differences, from_dict, to_dict
 
 RUNTIME = {
-    "sharding", "model_parallel",
+    "sharding", "model_parallel", "data.layout",
     "data.path", "data.tfds_dir", "data.threads", "data.processes", "data.cache", "data.cache_mib", "log_every",
     "sample_every", "checkpoint_every", "keep", "data.on_error",
     "best_metric", "val_pictures", "on_nan", "tensorboard", "native",

@@ -185,14 +185,17 @@ def test_folders_named_input_and_target_are_a_and_b(tmp_path):
     assert set(files_of(tmp_path / "split")["train"][0]) == {"A", "B"}
 
 
-def test_halves_in_folders_of_other_names_are_refused(tmp_path):
-    for name in ("photos/1.png", "labels/1.png", "photos/2.png", "labels/2.png"):
+def test_halves_in_folders_of_other_names_need_the_layout_if_their_pictures_show_nothing(tmp_path):
+    for name in ("one/1.png", "two/1.png", "one/2.png", "two/2.png"):
         picture(tmp_path / name)
-    with pytest.raises(ValueError, match="name the folders A and B") as caught:
+    with pytest.raises(ValueError, match=r"--data\.layout folders if these are the two sides") as caught:
         find_pairs(tmp_path)
-    assert str(tmp_path / "photos") in str(caught.value)
-    picture(tmp_path / "photos" / "3.png")
-    assert len(find_pairs(tmp_path)["train"]) == 5, "folders of side-by-side pictures"
+    assert str(tmp_path / "one") in str(caught.value)
+    assert len(find_pairs(tmp_path, layout="folders")["train"]) == 2
+    picture(tmp_path / "one" / "3.png")
+    picture(tmp_path / "two" / "4.png")
+    picture(tmp_path / "two" / "5.png")
+    assert len(find_pairs(tmp_path)["train"]) == 7, "folders of side-by-side pictures"
 
 
 def test_masks_of_side_by_side_pictures_are_no_pairs(tmp_path):

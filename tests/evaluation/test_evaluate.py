@@ -100,7 +100,7 @@ def test_the_input_baseline_converts_grey_to_colour_and_colour_to_grey(config):
     ],
 )
 def test_the_split_is_the_one_asked_for_or_the_first_of_test_val_and_train(splits, asked, chosen):
-    assert evaluate.choose_split(dict.fromkeys(splits), asked, "x") == chosen
+    assert evaluate.choose_split(dict.fromkeys(splits), {}, asked, "x") == chosen
 
 
 def test_a_missing_split_is_refused_with_a_list_of_the_others(capsys):

@@ -11,7 +11,7 @@ from p2p_jax.data.doctor.problems import find_problems
 from p2p_jax.data.doctor.summaries import summarise_split
 from p2p_jax.data.doctor.timed_threads import run_timed
 from p2p_jax.data.doctor.warnings import find_warnings
-from p2p_jax.data.layout import find_pairs
+from p2p_jax.data.layout import Layout, search
 from p2p_jax.errors import UserError
 
 TIMEOUT = 60.0  # seconds
@@ -23,14 +23,16 @@ def check_data(
     threads: int | None = None,
     on_picture: Callable[[int, int], Any] | None = None,
     timeout: float = TIMEOUT,
+    layout: Layout = "auto",
 ) -> Findings:
     """Checks a set of pairs: reads every picture once, and finds problems and warnings.
 
     Args:
-        path: folder of pairs, or a list of them (see `layout.find_pairs`).
+        path: folder of pairs, or a list of them (see `layout.search`).
         threads: number of threads that read; by default the number of CPU cores.
         on_picture: called with (pairs read, pairs in all) after each pair.
         timeout: seconds for one pair, after which it counts as unreadable.
+        layout: how the files of a pair are found, as in `Data.layout`.
 
     Raises:
         UserError: the path is missing or holds no pairs, two pictures have the same name, or `threads` is below 1.
@@ -44,15 +46,16 @@ def check_data(
     if threads is not None and threads < 1:
         raise UserError(f"--threads was given {threads}: it must be at least 1.")
     unmatched: list[str] = []
-    splits = find_pairs(Path(path), unmatched=unmatched)
-    jobs = [(split, name, files) for split, pairs in splits.items() for name, files in pairs]
+    sought = search(Path(path), layout=layout, unmatched=unmatched)
+    jobs = [(split, name, files) for split, pairs in sought.splits.items() for name, files in pairs]
     found: dict[int, InspectedPair] = {}
     inspected = run_timed(lambda job: inspect_pair(*job), jobs, threads or os.cpu_count() or 1, timeout)
     for done, (index, pair) in enumerate(inspected, start=1):
         found[index] = pair or _give_up(jobs[index], timeout)
         if on_picture:
             on_picture(done, len(jobs))
-    return draw_conclusions([found[index] for index in range(len(jobs))], unmatched)
+    findings = draw_conclusions([found[index] for index in range(len(jobs))], unmatched)
+    return findings._replace(notes=tuple(sought.notes(Path(path))), layout=layout)
 
 
 def draw_conclusions(pairs: list[InspectedPair], unmatched: Sequence[str]) -> Findings:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from p2p_jax.data.doctor.inspection import InspectedPair
 from p2p_jax.data.doctor.summaries import Summary
+from p2p_jax.data.layout import Layout
 from p2p_jax.data.names import sides_of
 
 PairKey = tuple[str, str]
@@ -35,12 +36,16 @@ class Findings(NamedTuple):
         summaries: {split: {side: summary}}.
         problems: what would stop training.
         warnings: what would not stop it, but may spoil its results.
+        notes: what the user should know about the files, in sentences.
+        layout: how the files of a pair were found, as in `Data.layout`.
     """
 
     pairs: list[InspectedPair]
     summaries: dict[str, dict[str, Summary]]
     problems: list[Finding]
     warnings: list[Finding]
+    notes: tuple[str, ...] = ()
+    layout: Layout = "auto"
 
 
 def label(pair: InspectedPair) -> str:

@@ -64,6 +64,7 @@ def to_json(path: str | Path, findings: Findings, sheet: Path | None = None) -> 
         },
         "problems": [finding._asdict() for finding in findings.problems],
         "warnings": [finding._asdict() for finding in findings.warnings],
+        "notes": list(findings.notes),
         "sides": {name: advice._asdict() for name, advice in advise_sides(findings.pairs).items()},
         "train": train_line(path, findings),
         "sheet": str(sheet) if sheet else None,
@@ -109,7 +110,7 @@ def _describe_finding(finding: Finding, limit: int) -> Text:
 
 
 def _list_notes(findings: Findings) -> list[str]:
-    notes = [note for advice in advise_sides(findings.pairs).values() for note in advice.notes]
+    notes = list(findings.notes) + [note for advice in advise_sides(findings.pairs).values() for note in advice.notes]
     if "train" in findings.summaries and "val" not in findings.summaries:
         notes.append("There is no validation split: --data.val-fraction 0.1 splits off a tenth of the training pairs.")
     if findings.pairs:

@@ -25,6 +25,8 @@ def train_line(path: str | Path, findings: Findings) -> str:
         findings: of `examine.check_data`.
     """
     words = [PROGRAM, "train", "pix2pix", "--data.path", str(path)]
+    if findings.layout != "auto":
+        words += ["--data.layout", findings.layout]
     sides = advise_sides(findings.pairs)
     for name, advice in sides.items():
         words += _list_options(f"--data.{name}", advice)

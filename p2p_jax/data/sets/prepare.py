@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from p2p_jax.data.layout import find_pairs
+from p2p_jax.data.layout import Layout, find_pairs
+from p2p_jax.data.names import Files
 from p2p_jax.data.paper_sets import PAPER_SETS
 from p2p_jax.data.prepared import SPLITS, data_root, is_prepared, read_record
 from p2p_jax.data.sets.archives import MIRROR, Damaged
@@ -19,6 +20,7 @@ def prepare_data(
     name: str | None = None,
     *,
     folder: str | Path | None = None,
+    layout: Layout = "auto",
     archive: str | Path | None = None,
     mirror: str | None = None,
     sha256: str | None = None,
@@ -34,8 +36,9 @@ def prepare_data(
 
     Args:
         name: one of the paper's sets, or the name for the set of one's own pictures: lower-case letters, digits and _.
-        folder: of one's own pictures, or a list of them (see `layout.find_pairs`). The next four arguments are for the
-            paper's sets only.
+        folder: of one's own pictures, or a list of them (see `layout.search`).
+        layout: how the files of one's own pairs are found, as in `Data.layout`. The next four arguments are for the paper's
+            sets only.
         archive: the set's NAME.tar.gz, if you have it already; it is not changed.
         mirror: address to download from, of the archive or of the folder that holds NAME.tar.gz.
         sha256: the checksum that the archive must have, in hexadecimal digits.
@@ -66,7 +69,8 @@ def prepare_data(
             )
         if not name:
             raise UserError("--from was given without --name: choose a name for the set, such as --name my_pictures.")
-        return _prepare_own(Path(folder), name, data_dir, overwrite, on_progress)
+        splits = find_pairs(Path(folder), layout=layout)
+        return _prepare_own(Path(folder), name, splits, data_dir, overwrite, on_progress)
     name = find_paper_set(name)
     if archive and mirror:
         raise UserError("both --archive and --mirror were given: give one of them.")
@@ -108,12 +112,17 @@ def compare_with_published(name: str, pairs: dict[str, int]) -> list[str]:
     ]
 
 
-def _prepare_own(folder: Path, name: str, data_dir: str | Path | None, overwrite: bool, on_progress: Progress) -> Prepared:
+def _prepare_own(
+    folder: Path,
+    name: str,
+    splits: dict[str, list[Files]],
+    data_dir: str | Path | None,
+    overwrite: bool,
+    on_progress: Progress,
+) -> Prepared:
     from p2p_jax.data.sets.own_pictures import prepare_folder  # imports TFDS, which takes seconds
 
-    return prepare_folder(
-        folder, name, find_pairs(folder), data_dir=data_root(data_dir), overwrite=overwrite, on_progress=on_progress
-    )
+    return prepare_folder(folder, name, splits, data_dir=data_root(data_dir), overwrite=overwrite, on_progress=on_progress)
 
 
 class _Source(NamedTuple):

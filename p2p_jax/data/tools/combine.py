@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from p2p_jax.data.layout import match_folders
+from p2p_jax.data.matching import match_folders
 from p2p_jax.data.resizing import Method, resize
 from p2p_jax.data.tools.arrays import join_halves
 from p2p_jax.data.tools.runner import DEFAULT, Job, Made, OnProgress, Result, Writing, read, refuse_missing_folder, run_jobs

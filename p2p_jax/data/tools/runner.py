@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from p2p_jax.data.layout import match_folders
+from p2p_jax.data.matching import match_folders
 from p2p_jax.data.pictures import SUFFIXES, Picture, decode, of_file, write_picture
 from p2p_jax.errors import UserError
 

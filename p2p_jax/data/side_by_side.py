@@ -1,0 +1,63 @@
+"""Finding side-by-side pictures, which hold A at the left and B at the right, and their masks."""
+
+from pathlib import Path
+
+from p2p_jax.data.matching import files_by_name, report_unmatched
+from p2p_jax.data.names import Files, natural_key
+from p2p_jax.data.seams import Seams, look_for_seams
+from p2p_jax.data.split_folders import Place
+from p2p_jax.errors import UserError
+
+Splits = dict[str, list[Files]]
+
+
+def find_side_by_side(places: dict[str, Place], unmatched: list[str] | None, *, sure: bool) -> tuple[Splits, Splits]:
+    """The side-by-side pictures of each split, and the splits whose pictures are inputs without targets.
+
+    Args:
+        places: of the splits.
+        unmatched: as for `layout.find_pairs`.
+        sure: whether the user said that all pictures are side-by-side pairs; otherwise some are looked at.
+
+    Raises:
+        UserError: the training pictures are no side-by-side pairs.
+    """
+    splits: Splits = {}
+    alone: Splits = {}
+    for split, place in places.items():
+        if place.folder is None:
+            continue
+        pairs = _pairs_of(place.folder, unmatched)
+        seams = None if sure else look_for_seams([files["pair"] for _, files in pairs])
+        if seams is None or not seams.are_single:
+            splits[split] = pairs
+        elif split == "train" or "train" in alone:
+            raise UserError(_describe(place.folder, seams))
+        else:
+            alone[split] = [(name, {"A": files["pair"]}) for name, files in pairs]
+    return _not_empty(splits), _not_empty(alone)
+
+
+def _pairs_of(folder: Path, unmatched: list[str] | None) -> list[Files]:
+    """All pictures of a folder as pairs; those in its sub-folder mask are the masks of the others."""
+    named = files_by_name(folder)
+    masks = {name.removeprefix("mask/"): file for name, file in named.items() if name.startswith("mask/")}
+    pairs = {name: {"pair": file} for name, file in named.items() if not name.startswith("mask/")}
+    if masks:
+        lacking = [f"{pairs[name]['pair']} has no mask of the same name" for name in pairs if name not in masks]
+        report_unmatched(lacking, unmatched)
+        report_unmatched([f"{masks[name]} belongs to no picture" for name in masks if name not in pairs], unmatched)
+        pairs = {name: {**pair, "mask": masks[name]} for name, pair in pairs.items() if name in masks}
+    return sorted(pairs.items(), key=lambda item: natural_key(item[0]))
+
+
+def _describe(folder: Path, seams: Seams) -> str:
+    return (
+        f"the pictures in {folder} are no side-by-side pairs: {seams.single} of {seams.looked} in a sample, such as "
+        f"{seams.example}, go on across their middle: put inputs and targets into folders A and B with the same names, or "
+        "give --data.layout side_by_side if these are pairs."
+    )
+
+
+def _not_empty(splits: Splits) -> Splits:
+    return {split: pairs for split, pairs in splits.items() if pairs}
