@@ -5,14 +5,21 @@ the middle. Where neither decides, the search ends with what was seen and the op
 """
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NamedTuple
 
 from p2p_jax.config.data_schema import Layout as Layout
 from p2p_jax.data import pair_lists
-from p2p_jax.data.listing import list_content
-from p2p_jax.data.matching import describe_incomplete, files_by_ending, files_by_name, match_folders, report_unmatched
+from p2p_jax.data.listing import list_content, list_pictures
+from p2p_jax.data.matching import (
+    describe_incomplete,
+    files_by_ending,
+    files_by_name,
+    match_folders,
+    report_unmatched,
+    types_of_pairs,
+)
 from p2p_jax.data.names import Files, find_side, is_known, natural_key, order_sides, sides_of
 from p2p_jax.data.seams import look_for_seams
 from p2p_jax.data.side_by_side import find_side_by_side
@@ -131,17 +138,31 @@ def _find_in_folders(places: dict[str, Place], sides: dict[str, str], unmatched:
 
 def _find_by_names(main: Path, places: dict[str, Place], layout: Layout, unmatched: list[str] | None) -> Found | None:
     """Pairs by the words in the names of pictures; None where names do not come in twos."""
+    if layout != "folders" and (types := types_of_pairs(main)):
+        words, sides = dict(zip(types, "AB", strict=True)), {"A", "B"}
+        find = lambda folder: _pairs_by_type(folder, words)
+        return _find_in_splits(places, find, sides, words, unmatched)
     named = files_by_name(main)
     sides = {side for pair in files_by_ending(named)[0].values() for side in pair}
     if layout != "folders" and sides_of(sides, "A") and sides_of(sides, "B"):
         find = lambda folder: _pairs_by_ending(folder, unmatched)
-        words: dict[str, str] = {}
-    else:
-        twos = find_twos(list(named), KINDS_OF[layout])
-        if twos is None or (layout == "auto" and not _are_sides(main, twos, named)):
-            return None
-        words, sides = order_sides(twos.words), {"A", "B"}
-        find = lambda folder: _pairs_by_word(folder, twos, words, unmatched)
+        return _find_in_splits(places, find, sides, {}, unmatched)
+    twos = find_twos(list(named), KINDS_OF[layout])
+    if twos is None or (layout == "auto" and not _are_sides(main, twos, named)):
+        return None
+    words = order_sides(twos.words)
+    find = lambda folder: _pairs_by_word(folder, twos, words, unmatched)
+    return _find_in_splits(places, find, {"A", "B"}, words, unmatched)
+
+
+def _find_in_splits(
+    places: dict[str, Place],
+    find: Callable[[Path], dict[str, dict[str, Path]]],
+    sides: Collection[str],
+    words: dict[str, str],
+    unmatched: list[str] | None,
+) -> Found:
+    """Pairs of the splits that have folders of their own; a split with one side only holds inputs without targets."""
     splits: dict[str, list[Files]] = {}
     alone: dict[str, list[Files]] = {}
     for split, place in places.items():
@@ -158,6 +179,14 @@ def _pairs_by_ending(folder: Path, unmatched: list[str] | None) -> dict[str, dic
     found, others = files_by_ending(files_by_name(folder))
     report_unmatched([f"{file} ends neither in _A nor in _B, unlike others in {folder}" for file in others], unmatched)
     return found
+
+
+def _pairs_by_type(folder: Path, sides: dict[str, str]) -> dict[str, dict[str, Path]]:
+    pairs: dict[str, dict[str, Path]] = {}
+    for file in list_pictures(folder):
+        if side := sides.get(file.suffix.lower()):
+            pairs.setdefault(file.relative_to(folder).with_suffix("").as_posix(), {})[side] = file
+    return pairs
 
 
 def _pairs_by_word(

@@ -12,6 +12,8 @@ from p2p_jax.errors import UserError
 SUFFIX = re.compile(r"(?P<name>.*?)[_-](?:(?P<made>fake|rec)[_-])?(?:real[_-])?(?P<side>[AB](?:[1-9]\d*)?|mask)")
 """A name that ends in its side, such as 1_A or 1_real_A; the PyTorch original calls the pictures that it makes 1_fake_B."""
 
+LOSSY = (".jpg", ".jpeg", ".jfif", ".webp")
+
 
 def match_folders(folders: dict[str, Path], *, unmatched: list[str] | None = None) -> list[Files]:
     """Pairs of pictures of the same name in several folders, one for each side.
@@ -58,6 +60,16 @@ def files_by_name(folder: Path) -> dict[str, Path]:
             raise UserError(f"{found[name]} and {file} have the same name, so their pair is not clear: remove one.")
         found[name] = file
     return found
+
+
+def types_of_pairs(folder: Path) -> tuple[str, str] | None:
+    """The two types of files, if every name has a file of each, as 1.png and 1.jpg; a lossy type, of photos, comes last."""
+    found: dict[str, list[str]] = {}
+    for file in list_pictures(folder):
+        found.setdefault(file.relative_to(folder).with_suffix("").as_posix(), []).append(file.suffix.lower())
+    types = {tuple(sorted(suffixes, key=lambda suffix: (suffix in LOSSY, suffix))) for suffixes in found.values()}
+    one = next(iter(types), ())
+    return (one[0], one[1]) if len(types) == 1 and len(set(one)) == len(one) == 2 else None
 
 
 def files_by_ending(named: dict[str, Path]) -> tuple[dict[str, dict[str, Path]], list[Path]]:

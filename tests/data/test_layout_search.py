@@ -51,6 +51,7 @@ CLEAR = {
     "suffixes": (("labels:{}_input.png", "photo:{}_target.png"), "0_input.png", "0_target.png"),
     "any two words": (("labels:{}-before.png", "photo:{}-zebra.png"), "0-before.png", "0-zebra.png"),
     "a word on one side": (("photo:{}.png", "labels:{}_seg.png"), "0_seg.png", "0.png"),
+    "two types": (("labels:{}.png", "photo:{}.jpg"), "0.png", "0.jpg"),
     "prefixes": (("labels:input_{}.png", "photo:target_{}.png"), "input_0.png", "target_0.png"),
     "long words": (
         ("labels:x{}_gtFine_labelIds.png", "photo:x{}_leftImg8bit.png"), "x0_gtFine_labelIds.png", "x0_leftImg8bit.png",
