@@ -42,6 +42,17 @@ class Stopped(Exception):
         self.code = code
 
 
+class NotFetched(Exception):
+    """A file of a set in a bucket could not be fetched: the message says why, `code` is the exit code."""
+
+    def __init__(self, message: str, code: int):
+        super().__init__(message, code)  # all arguments, because processes that read pictures send the error as a pickle
+        self.code = code
+
+    def __str__(self) -> str:
+        return self.args[0]
+
+
 class NotFinite(Exception):
     """A loss or a network holds NaN or infinity: the message says which, `step` is the first step where it does."""
 

@@ -7,12 +7,15 @@ from dataclasses import fields
 
 from p2p_jax.cli.options import EvaluateOptions, ExportTorchOptions, ReportOptions, TranslateOptions
 from p2p_jax.errors import UserError
+from p2p_jax.storage.urls import is_url
 from p2p_jax.workdir.bucket.fetch import local_copy_of
-from p2p_jax.workdir.bucket.paths import is_url
 
 TRAINING = ("train", "import-torch")
 """Commands that end if another process uploads to the same workdir."""
 
+
+SETS = "--data.tfds-dir"
+"""The option that names the place of prepared sets, which may be a bucket."""
 
 READING = ("translate", "evaluate", "report", "export-torch")
 """Commands whose first argument is a workdir."""
@@ -50,12 +53,25 @@ def _find_url(argv: list[str]) -> int | None:
             raise UserError(f"{word} was given: a workdir is a folder, or lies in a bucket (gs://, s3:// or az://).")
         if not is_url(word):
             continue
+        if before.replace("_", "-") == SETS:
+            continue
         if not of_workdir:
-            raise UserError(
-                f"{word} was given, but only a workdir can be in a bucket: give a folder (a bucket can be mounted as one)."
-            )
+            raise _refuse(before, word)
         found = place
     return found
+
+
+def _refuse(option: str, url: str) -> UserError:
+    """The error for a URL in a place where a bucket cannot be used."""
+    if option.replace("_", "-") == "--data-dir":
+        return UserError(
+            f"{url} was given, but sets are prepared in a folder: give --data-dir FOLDER, then copy what it holds to the "
+            f"bucket with the cloud's own tools, and train with {SETS} {url}."
+        )
+    return UserError(
+        f"{url} was given, but only a workdir can be in a bucket, and prepared sets with {SETS}: give a folder (a bucket "
+        "can be mounted as one)."
+    )
 
 
 _FLAGS = {

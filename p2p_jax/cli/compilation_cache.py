@@ -6,9 +6,10 @@ import os
 import platform
 import re
 import stat
-import sys
 from contextlib import suppress
 from pathlib import Path
+
+from p2p_jax.storage.caches import find_caches
 
 LIMIT = 2**30
 """Largest size of all cached programs together, in bytes."""
@@ -56,16 +57,8 @@ def find_folder() -> Path:
     Raises:
         RuntimeError: there is no home folder.
     """
-    if os.environ.get("XDG_CACHE_HOME"):
-        caches = Path(os.environ["XDG_CACHE_HOME"])
-    elif sys.platform == "darwin":
-        caches = Path.home() / "Library" / "Caches"
-    elif sys.platform == "win32" and os.environ.get("LOCALAPPDATA"):
-        caches = Path(os.environ["LOCALAPPDATA"])
-    else:
-        caches = Path.home() / ".cache"
     identity = hashlib.sha256(_describe_cpu().encode()).hexdigest()[:12]
-    return caches / "p2p_jax" / "compiled" / f"{platform.machine()}-{identity}"
+    return find_caches() / "compiled" / f"{platform.machine()}-{identity}"
 
 
 def trim(folder: Path, limit: int = LIMIT) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 from p2p_jax.cli.supervisor import explain_severed
-from p2p_jax.errors import INTERNAL_ERROR, PROGRAM, RESTART, USAGE_ERROR, Stopped, UserError
+from p2p_jax.errors import INTERNAL_ERROR, PROGRAM, RESTART, USAGE_ERROR, NotFetched, Stopped, UserError
 from p2p_jax.experiment import IS_EXPERIMENT
 from p2p_jax.workdir.disk import explain
 
@@ -18,7 +18,8 @@ OF_PATHS = (errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.ENAMET
 def explain_error(error: Exception) -> tuple[str, int]:
     """The sentence for an error, and the exit code.
 
-    - A stopped run, a lost process, a full disk and a path that cannot be used are each explained in a sentence.
+    - A stopped run, a file that cannot be fetched, a lost process, a full disk and a path that cannot be used
+      are each explained in a sentence.
     - A `UserError` shows its own message, after the line of the experiment file if it was raised there.
     - Any other error that was raised in an experiment file shows its traceback from that file on.
     - All other errors are mistakes of the program: they show the complete traceback and ask for a report.
@@ -28,9 +29,9 @@ def explain_error(error: Exception) -> tuple[str, int]:
 
     Returns:
         the sentence, and the exit code: 2 for mistakes of the user and errors of files and disks, 70 for mistakes of the
-        program, 75 for a lost process; a stopped run has its own.
+        program, 75 for a lost process; a stopped run and a file that cannot be fetched have their own.
     """
-    if isinstance(error, Stopped):
+    if isinstance(error, Stopped | NotFetched):
         return str(error), error.code
     if (sentence := explain_severed(error)) is not None:
         return sentence, RESTART

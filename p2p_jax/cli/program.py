@@ -109,6 +109,9 @@ def run_command(command: Callable[[list[str]], int], argv: list[str], program: s
                 raise
             sentence, code = explain_error(error)
             return _complain(sentence, code, program=program)
+        finally:
+            if "p2p_jax.storage.shards" in sys.modules:
+                sys.modules["p2p_jax.storage.shards"].close_all()
 
 
 def _end_interrupted(program: str) -> int:

@@ -18,6 +18,7 @@ from p2p_jax.data.pairs import Example, Pairs, ProceduralPairs, RecordedPairs, R
 from p2p_jax.data.prepared import open_prepared
 from p2p_jax.data.records import FileRecords, PreparedRecords, Records, Subset
 from p2p_jax.errors import UserError
+from p2p_jax.storage.urls import has_scheme
 
 WINDOW_KEY = 1  # separates the random numbers of crops from those for other purposes
 
@@ -44,16 +45,21 @@ def open_dataset(config: Config) -> Dataset:
     Raises:
         UserError: no pictures are named, they are missing or lack their other halves, or there are no training pairs.
     """
-    data, alone, notes = config.data, {}, []
+    data, alone, notes = config.data, {}, ()
     if data.source == "procedural":
         return _open_procedural(config)
+    if data.path is not None and has_scheme(data.path):
+        raise UserError(
+            f"data.path was given {data.path}, but pictures are read from a folder: mount the bucket, or put a prepared "
+            "set there and give data.tfds with data.tfds_dir."
+        )
     if data.path is not None:
         found = search(Path(data.path), layout=data.layout)
         splits: dict[str, Records] = {split: FileRecords(pairs) for split, pairs in found.splits.items()}
         fingerprint = _fingerprint(found.splits)
         alone, notes = {split: len(files) for split, files in found.alone.items()}, found.notes(Path(data.path))
     elif data.tfds is not None:
-        splits, fingerprint = _open_prepared(data)
+        splits, fingerprint, notes = _open_prepared(data)
     else:
         raise UserError("no pictures were named: give --data.path FOLDER, or --data.source procedural.")
     if "train" not in splits:
@@ -88,18 +94,18 @@ def _open_procedural(config: Config) -> Dataset:
     return Dataset(splits, f"procedural {config.seed} {data.count}")
 
 
-def _open_prepared(data: Data) -> tuple[dict[str, Records], str]:
+def _open_prepared(data: Data) -> tuple[dict[str, Records], str, tuple[str, ...]]:
     prepared = open_prepared(str(data.tfds), data.tfds_dir)
     features = data.tfds_features
     splits = {split: PreparedRecords(records, str(data.tfds), features) for split, records in prepared.splits.items()}
-    known = next(iter(splits.values())).list_features()
+    known = prepared.features
     named = features is None and bool({"pair", "A", "A1"} & known)
     if not named and (features is None or len(features) < 2 or not set(features) <= known):
         raise UserError(
             f"{data.tfds} has the features {', '.join(sorted(known))}: name those that are A and B, such as "
             "--data.tfds-features image segmentation_mask."
         )
-    return dict(splits), prepared.fingerprint
+    return dict(splits), prepared.fingerprint, prepared.notes
 
 
 class Reader(NamedTuple):

@@ -10,6 +10,7 @@ import numpy as np
 
 from p2p_jax.config import Config, Side, count_channels
 from p2p_jax.config.tree import to_dict
+from p2p_jax.data.arriving import expect
 from p2p_jax.data.fit import Fit, fit_of_evaluation
 from p2p_jax.data.loading import describe_data, open_dataset
 from p2p_jax.data.pairs import Example, Pairs, Replacing, read_batch
@@ -144,6 +145,7 @@ def add_scores(
 def batches_of(pairs: Pairs, fit: Fit, indices: range, batch_size: int) -> Iterator[tuple[Example, int]]:
     """Yields (batch, number of real pairs in it). All batches have one size: the last one is padded with copies."""
     batch_size = batch_size if fit.fixed else 1
+    expect(pairs, indices)
     for start in range(0, len(indices), batch_size):
         chosen = list(indices[start : start + batch_size])
         real = len(chosen)
@@ -170,6 +172,7 @@ def mean_target(pairs: Pairs, fit: Fit, target: Side, *, count: int = 1000) -> n
     number = min(count, pairs.count())
     total: Any = 0.0
     indices = processes.own_indices(number)
+    expect(pairs, indices)
     for index in indices or (0,):  # a process without a pair reads one for its shape, and adds 0
         picture = np.asarray(to_255(target, jnp.asarray(pairs.read(index, fit)["target"])))
         picture = picture if fit.fixed else resize(picture, fit.size, "bilinear")

@@ -15,6 +15,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
 from p2p_jax.config import Config
+from p2p_jax.data.arriving import expect
 from p2p_jax.data.augment import augment
 from p2p_jax.data.fit import fit_of_evaluation
 from p2p_jax.data.loading import Reader, batches
@@ -47,6 +48,8 @@ def open_store(reader: Reader, config: Config, mesh: Mesh) -> Store:
     auto = config.data.cache == "auto" and jax.default_backend() != "cpu" and processes.count() == 1
     wanted = config.data.cache == "device" or auto
     if not wanted or reader.cache is None or reader.fit.crops or not reader.fit.fixed:
+        return None
+    if len(reader.cache) < reader.pairs.count():  # a set from a bucket is still arriving
         return None
     return replicate(mesh, stack([reader.cache[index] for index in range(reader.pairs.count())]))
 
@@ -91,12 +94,15 @@ def open_stream(
         skipped: indices of the batches to skip.
     """
     data = config.data
+    order = {"seed": config.seed, "batch_size": config.batch_size, "start": start}
+    order["shard"] = (jax.process_index(), processes.count())
+    if not indices_only:
+        left = None if config.steps is None else max(config.steps - start, 0)
+        to_the_end = islice(batches(reader, **order, threads=0, read=False), left)
+        expect(reader.pairs, (int(index) for batch in to_the_end for index in batch["index"]))
     stream = batches(
         reader,
-        seed=config.seed,
-        batch_size=config.batch_size,
-        start=start,
-        shard=(jax.process_index(), processes.count()),
+        **order,
         threads=data.threads,
         processes=0 if reader.cache is not None else data.processes,
         read=not indices_only,

@@ -22,6 +22,7 @@ from p2p_jax.config.checks import check_config, varies
 from p2p_jax.config.presets import apply_preset
 from p2p_jax.data.palettes import read_palette
 from p2p_jax.errors import UserError
+from p2p_jax.storage.urls import has_scheme
 from p2p_jax.workdir.init_from import networks_of
 
 STEPS_PER_CALL = 10  # divides the usual numbers of steps between rows, samples and checkpoints
@@ -75,7 +76,9 @@ def resolve_files(config: Config) -> Config:
         if side.palette
     }
     paths = {name: getattr(config.data, name) for name in ("path", "tfds_dir")}
-    absolute = {name: str(Path(path).absolute()) for name, path in paths.items() if path is not None}
+    absolute = {
+        name: str(Path(path).absolute()) for name, path in paths.items() if path is not None and not has_scheme(path)
+    }
     config = replace(config, data=replace(config.data, **resolved, **absolute))
     check_config(config)
     return config

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from p2p_jax.config import Config, as_size, count_channels
 from p2p_jax.console import count_of, progress_bar, waiting
+from p2p_jax.data.arriving import expect, is_arriving
 from p2p_jax.data.loading import Dataset, Reader, open_dataset, open_reader
 from p2p_jax.devices import processes
 from p2p_jax.devices.memory import compile_and_release, release_freed_memory
@@ -199,12 +200,16 @@ def write_report(run: Run, state: TrainState) -> tuple[Path, Figures | None]:
 
 
 def read_ahead(dataset: Dataset, config: Config, console: Console) -> Reader:
-    """Opens the reader of the training pairs and decodes them now if they are kept in memory."""
+    """Opens the reader of the training pairs and decodes them now if they are kept in memory and here already."""
+    pairs = dataset.splits["train"]
     with progress_bar(console) as progress:
-        task = progress.add_task("reading", total=dataset.splits["train"].count())
+        task = progress.add_task("reading", total=pairs.count())
         on_read = lambda done: progress.update(task, completed=done)
-        ahead = processes.count() == 1 or config.data.cache == "device"
-        return open_reader(dataset.splits["train"], config, on_read, ahead=ahead)
+        # Training on a set in a bucket starts before all of its shards are here.
+        ahead = (processes.count() == 1 and not is_arriving(pairs)) or config.data.cache == "device"
+        if ahead:
+            expect(pairs, range(pairs.count()))
+        return open_reader(pairs, config, on_read, ahead=ahead)
 
 
 def describe_state(config: Config, model: Pix2Pix, mesh: Mesh) -> TrainState:

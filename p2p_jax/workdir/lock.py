@@ -3,22 +3,16 @@
 import errno
 import os
 import socket
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from p2p_jax.errors import UserError
+from p2p_jax.storage.locks import LOCKED_BY_OTHER, try_lock
 
 LOCK_FILE = "lock"
 """The file in a workdir that is locked. It stays after a run, and names the last process that held the lock."""
-
-LOCK_OFFSET = 2**30
-"""The byte that is locked on Windows: locked bytes cannot be read there, and the holder's name has to stay readable."""
-
-LOCKED_BY_OTHER = (errno.EACCES, errno.EAGAIN, errno.EDEADLK, getattr(errno, "EDEADLOCK", errno.EDEADLK))
-"""Error numbers that mean that another process holds the lock."""
 
 
 @contextmanager
@@ -77,22 +71,6 @@ def _open_locked(path: Path) -> int:
             if os.path.samestat(os.fstat(file), path.stat()):
                 return file
         os.close(file)  # the holder has just removed this file, so its lock protects nothing: open a new one
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def try_lock(file: int) -> None:
-        """Locks an open file, or raises OSError at once."""
-        os.lseek(file, LOCK_OFFSET, os.SEEK_SET)
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-
-else:
-    import fcntl
-
-    def try_lock(file: int) -> None:
-        """Locks an open file, or raises OSError at once."""
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _write_holder(file: int) -> None:

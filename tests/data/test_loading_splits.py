@@ -141,7 +141,7 @@ def prepared(side_by_side, monkeypatch):
 
     def opened(name, data_dir):
         asked.append((name, data_dir))
-        return Opened({"train": records, "test": records[:2]}, "print")
+        return Opened({"train": records, "test": records[:2]}, "print", frozenset(records[0]))
 
     monkeypatch.setattr("p2p_jax.data.loading.open_prepared", opened)
     return asked

@@ -85,7 +85,16 @@ def write_set(
     infos, content = write_splits(info, folder, splits, shard_bytes=shard_bytes, on_progress=on_progress)
     info.set_splits(SplitDict(infos))
     info.write_to_directory(folder)
-    (folder / RECORD).write_text(json.dumps({**source, "content": content}, indent=2))
+    (folder / RECORD).write_text(json.dumps({**source, "content": content, "shards": _sum_shards(folder)}, indent=2))
+
+
+def _sum_shards(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each shard in a folder, by its name; a copy of the set from a bucket is checked with it."""
+    sums = {}
+    for path in sorted(folder.glob("*.array_record*")):
+        with path.open("rb") as file:
+            sums[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return sums
 
 
 def write_splits(

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from p2p_jax.devices import processes
 from p2p_jax.errors import UserError
+from p2p_jax.storage.urls import is_url
 from p2p_jax.workdir import lock
 from p2p_jax.workdir.bucket.mirror import FOLDER_PREFIX, KEEP_FILE, Mirror
-from p2p_jax.workdir.bucket.paths import is_url
 
 ORPHAN_AGE = 60.0
 """Seconds after which an unlocked local copy may be removed. Its process may not have locked a younger one yet."""

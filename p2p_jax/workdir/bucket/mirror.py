@@ -23,6 +23,7 @@ from p2p_jax.console import open_console
 from p2p_jax.devices import processes
 from p2p_jax.errors import EXIT_CODES, RESTART, USAGE_ERROR, Stopped, UserError
 from p2p_jax.signals import ended_by_sigterm
+from p2p_jax.storage.urls import first_line
 from p2p_jax.workdir.bucket.local_copy import (
     UNKNOWN,
     URL_FILE,
@@ -97,7 +98,7 @@ class Mirror:
             raise
         except Exception as error:  # each package of fsspec raises its own types of errors
             raise UserError(
-                f"{self.url} cannot be {'written and ' if check_write else ''}read ({_first_line(error)}): check that the "
+                f"{self.url} cannot be {'written and ' if check_write else ''}read ({first_line(error)}): check that the "
                 "bucket exists, and that you have access to it."
             ) from error
         self._remote_versions, self._remote_record = list_files(self.folder), read_record_bytes(self.folder)
@@ -154,7 +155,7 @@ class Mirror:
                 if any(versions[each] == UNKNOWN and not (self.folder / each).exists() for each in versions):
                     continue  # the run has just removed an old checkpoint
                 if pause == POLL_INTERVAL:
-                    warnings.warn(f"{self.url} cannot be written for now ({_first_line(error)}).", stacklevel=2)
+                    warnings.warn(f"{self.url} cannot be written for now ({first_line(error)}).", stacklevel=2)
                 pause = RETRY_INTERVAL
 
     def _upload_at_end(self, watcher: threading.Thread) -> None:
@@ -178,7 +179,7 @@ class Mirror:
             raise
         except Exception as error:  # each package of fsspec raises its own types of errors
             sentence = (
-                f"{self.url} cannot be written ({_first_line(error)}): {kept}; the same command resumes from the last "
+                f"{self.url} cannot be written ({first_line(error)}): {kept}; the same command resumes from the last "
                 "checkpoint that was uploaded."
             )
             if not failing:
@@ -248,7 +249,3 @@ class Mirror:
         self.remote.remove_files(each for each in found if each in others)
         for each in names:
             del self._remote_versions[each]
-
-
-def _first_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}"

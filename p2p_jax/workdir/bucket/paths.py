@@ -1,17 +1,8 @@
-"""Buckets: which URLs are supported, and which folder is the local copy of a remote workdir."""
+"""Which folder is the local copy of a remote workdir, and how its files are named in messages."""
 
-import re
 from pathlib import Path
 
 from p2p_jax.workdir.bucket.local_copy import URL_FILE
-
-EXTRAS = {"gs": "gcs", "s3": "s3", "az": "azure", "file": None}
-"""For each scheme, the extra of this package that installs what fsspec needs."""
-
-
-def is_url(word: str) -> bool:
-    """Whether a word is the URL of a place in a bucket."""
-    return re.match(rf"({'|'.join(EXTRAS)})://", word) is not None
 
 
 def is_local_copy(folder: Path) -> bool:

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from p2p_jax.errors import UserError
-from p2p_jax.workdir.bucket.paths import EXTRAS
+from p2p_jax.storage.urls import open_files
 
 WRITER = "writer"
 """The object that names the process that uploaded last."""
@@ -74,13 +73,4 @@ def open_remote(url: str) -> Remote:
     Raises:
         UserError: the package for the scheme of the URL is not installed.
     """
-    import fsspec
-
-    scheme = url.partition(":")[0]
-    options = {"auto_mkdir": True} if scheme == "file" else {}
-    try:
-        return Remote(*fsspec.core.url_to_fs(url, **options))
-    except ImportError:
-        raise UserError(
-            f"{scheme}:// needs a package that is not installed: install p2p-jax[{EXTRAS[scheme]}], or give a folder."
-        ) from None
+    return Remote(*open_files(url))

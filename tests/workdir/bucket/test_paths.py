@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from p2p_jax.storage.urls import is_url
 from p2p_jax.workdir.bucket.local_copy import URL_FILE
-from p2p_jax.workdir.bucket.paths import display_name, is_local_copy, is_url
+from p2p_jax.workdir.bucket.paths import display_name, is_local_copy
 
 
 @pytest.mark.parametrize(
