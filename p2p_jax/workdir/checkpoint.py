@@ -22,12 +22,11 @@ from p2p_jax.devices import processes
 from p2p_jax.devices.sharding import on_one_device, place
 from p2p_jax.errors import UserError
 from p2p_jax.state import TrainState, from_items, to_items
+from p2p_jax.workdir.bucket.fetch import fetch_items
 from p2p_jax.workdir.bucket.paths import is_local_copy
 from p2p_jax.workdir.checksums import checksums, json_checksum
 
 FORMAT = 1
-
-
 Manager = ocp.CheckpointManager
 
 
@@ -179,6 +178,7 @@ def restore_items(
         raise UserError(f"{workdir} holds no checkpoints: give the folder of a training run.")
     with _open_reader(folder) as manager:
         for candidate in _candidates(manager, workdir, step, best_metric):
+            fetch_items(workdir, candidate, names)
             if (items := _restore_verified(manager, candidate, dict.fromkeys(names))) is not None:
                 found = {name: items[name] for name in names if name in items}
                 return jax.device_put(found, jax.local_devices()[0]), candidate

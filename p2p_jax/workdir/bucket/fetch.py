@@ -1,14 +1,15 @@
 """Workdirs in a bucket (gs://, s3://, az://), accessed with fsspec.
 
 A command works on a local copy of the remote workdir. Changed files are uploaded after each finished checkpoint and at the
-end, see `mirror`. Every process has a local copy with complete checkpoints, and the first process uploads.
+end, see `mirror`. In training every process has a local copy with all complete checkpoints, and the first process uploads;
+other commands fetch only what they read of the checkpoint that is wanted.
 """
 
 import shutil
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
@@ -38,21 +39,38 @@ def upload_before_exit(workdir: Path) -> None:
     processes.wait_for_all("all saved files are uploaded")
 
 
+def fetch_items(workdir: Path, step: int, items: Iterable[str]) -> None:
+    """Fetches items of a checkpoint, such as "generator", into a local copy that lacks them.
+
+    Args:
+        workdir: of the run; a folder that is not a local copy is ignored.
+        step: of the checkpoint.
+        items: their names; those that the checkpoint lacks are ignored.
+
+    Raises:
+        UserError: the bucket cannot be read, or the checkpoint was removed from it.
+    """
+    if workdir in _open_mirrors:
+        _open_mirrors[workdir].fetch_items(step, items)
+
+
 @contextmanager
 def local_copy_of(url: str, *, upload: bool = False, exclusive: bool = False) -> Iterator[Path]:
     """Yields a temporary folder with the files of a remote workdir.
 
+    Unless `exclusive`, it holds only descriptions of checkpoints; `checkpoint.restore_items` fetches what it restores.
+
     Args:
         url: of the workdir.
         upload: whether changed files are uploaded.
-        exclusive: whether this process ends if another process uploads to the same URL.
+        exclusive: whether the process trains there: it ends if another process uploads to the same URL.
 
     Raises:
         UserError: the bucket cannot be reached. In a UserError that the block raises, the URL replaces the folder.
         Stopped: some files could not be uploaded and are kept in the folder.
     """
     _remove_orphans()
-    mirror = Mirror(url.rstrip("/"), exclusive=exclusive)
+    mirror = Mirror(url.rstrip("/"), exclusive=exclusive, whole=exclusive)
     try:
         with lock.hold(mirror.folder.parent):
             mirror.fetch(check_write=upload)

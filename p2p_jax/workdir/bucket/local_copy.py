@@ -16,6 +16,12 @@ URL_FILE = ".bucket"
 MARKER = "_CHECKPOINT_METADATA"
 """The file of a checkpoint that is uploaded last: a remote checkpoint is complete once its marker is there."""
 
+DESCRIPTIONS = ("meta", "metrics")
+"""The items of a checkpoint that hold no arrays."""
+
+PICTURES = re.compile(r"(samples|report|profile)/.*")
+"""Names of files that are not needed to load a run."""
+
 LOCAL_ONLY = re.compile(rf"{re.escape(URL_FILE)}|{LOCK_FILE}|.*{re.escape(UNFINISHED)}|.*\.orbax-checkpoint-tmp.*")
 """Names of files and folders that are never uploaded."""
 
@@ -69,6 +75,17 @@ def is_marker(name: str) -> bool:
 def checkpoint_folder(name: str) -> str:
     """Returns the folder of the checkpoint to which a file belongs; "" for every other file."""
     return "/".join(name.split("/")[:2]) if name.startswith("checkpoints/") else ""
+
+
+def is_array(name: str) -> bool:
+    """Whether a file belongs to the arrays of a checkpoint; the files that describe a checkpoint are small."""
+    return item_of(name) not in ("", *DESCRIPTIONS)
+
+
+def item_of(name: str) -> str:
+    """Returns the item of a checkpoint to which a file belongs, such as "generator"; "" for every other file."""
+    parts = name.split("/")
+    return parts[2] if parts[0] == "checkpoints" and len(parts) > 3 else ""
 
 
 def marker_of(name: str) -> str:

@@ -13,7 +13,7 @@ import tempfile
 import threading
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import rmtree
@@ -25,11 +25,14 @@ from p2p_jax.errors import EXIT_CODES, RESTART, USAGE_ERROR, Stopped, UserError
 from p2p_jax.signals import ended_by_sigterm
 from p2p_jax.storage.urls import first_line
 from p2p_jax.workdir.bucket.local_copy import (
+    PICTURES,
     UNKNOWN,
     URL_FILE,
     Version,
     checkpoint_folder,
+    is_array,
     is_marker,
+    item_of,
     list_files,
     marker_of,
     read_progress,
@@ -61,13 +64,15 @@ class Mirror:
         url: of the remote workdir.
         folder: the local copy.
         exclusive: whether this run ends if another run uploads to the URL.
+        whole: whether all complete checkpoints are fetched at once; otherwise only their descriptions are, and arrays when
+            they are needed.
         keep_folder: whether the local copy holds files that were not uploaded, and so must not be removed.
     """
 
     remote: Remote
 
-    def __init__(self, url: str, *, exclusive: bool):
-        self.url, self.exclusive, self.keep_folder = url, exclusive, False
+    def __init__(self, url: str, *, exclusive: bool, whole: bool = True):
+        self.url, self.exclusive, self.whole, self.keep_folder = url, exclusive, whole, False
         self.folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX)) / (url.rpartition("/")[2] or "run")
         self.folder.mkdir()
         (self.folder / URL_FILE).write_text(self.url)
@@ -75,13 +80,14 @@ class Mirror:
         self._writer_at_fetch: bytes | None = None
         self._remote_record: bytes | None = None
         self._remote_versions: dict[str, Version] = {}
+        self._arrays: list[str] = []
         self._lock = threading.Lock()
 
     def fetch(self, *, check_write: bool) -> None:
-        """Fetches all files but those of incomplete checkpoints.
+        """Fetches all files but those of incomplete checkpoints; unless `whole`, only what is needed to load a run.
 
         Args:
-            check_write: also find out whether the bucket can be written.
+            check_write: also find out whether the bucket can be written, and fetch what a report shows.
 
         Raises:
             UserError: the bucket cannot be read or written.
@@ -89,7 +95,7 @@ class Mirror:
         try:
             self.remote = open_remote(self.url)
             with open_console().status(f"fetching {self.url}"):
-                incomplete = self._fetch_consistent()
+                incomplete = self._fetch_consistent(pictures=self.whole or check_write)
                 if check_write:
                     probe = f"probe-{uuid.uuid4()}"
                     self.remote.write(probe, b"")
@@ -97,29 +103,61 @@ class Mirror:
         except UserError:
             raise
         except Exception as error:  # each package of fsspec raises its own types of errors
-            raise UserError(
-                f"{self.url} cannot be {'written and ' if check_write else ''}read ({first_line(error)}): check that the "
-                "bucket exists, and that you have access to it."
-            ) from error
+            raise self._refuse(error, "written and read" if check_write else "read") from error
         self._remote_versions, self._remote_record = list_files(self.folder), read_record_bytes(self.folder)
         if self.exclusive:  # no other run is uploading the incomplete checkpoints, so the next upload removes them
             self._remote_versions |= dict.fromkeys(incomplete, UNKNOWN)
 
-    def _fetch_consistent(self) -> list[str]:
+    def fetch_items(self, step: int, items: Iterable[str]) -> None:
+        """Fetches items of a checkpoint, such as "generator", unless they are here.
+
+        Raises:
+            UserError: the bucket cannot be read, or the checkpoint was removed from it.
+        """
+        folder, items = f"checkpoints/{step}", set(items)
+        names = [each for each in self._arrays if checkpoint_folder(each) == folder and item_of(each) in items]
+        if not names:
+            return
+        try:
+            with open_console().status(f"fetching checkpoint {step} of {self.url}"):
+                self.remote.download(names, self.folder)
+        except FileNotFoundError:
+            raise UserError(
+                f"checkpoint {step} of {self.url} was removed meanwhile, because a run trains there: give the same command "
+                "again."
+            ) from None
+        except Exception as error:  # each package of fsspec raises its own types of errors
+            raise self._refuse(error, "read") from error
+        with self._lock:
+            versions = list_files(self.folder)
+            self._remote_versions |= {each: versions[each] for each in names}
+            self._arrays = [each for each in self._arrays if each not in names]
+
+    def _refuse(self, error: Exception, done: str) -> UserError:
+        return UserError(
+            f"{self.url} cannot be {done} ({first_line(error)}): check that the bucket exists, and that you have access to "
+            "it."
+        )
+
+    def _fetch_consistent(self, *, pictures: bool) -> list[str]:
         """Fetches until no other run has uploaded meanwhile; returns the names of the files of incomplete checkpoints."""
         for _ in range(FETCH_ATTEMPTS - 1):
             with suppress(FileNotFoundError):  # another run removes old checkpoints
-                incomplete = self._fetch_once()
+                incomplete = self._fetch_once(pictures=pictures)
                 if self.remote.read_writer() == self._writer_at_fetch:
                     return incomplete
-        return self._fetch_once()
+        return self._fetch_once(pictures=pictures)
 
-    def _fetch_once(self) -> list[str]:
+    def _fetch_once(self, *, pictures: bool) -> list[str]:
         self._writer_at_fetch = self.remote.read_writer()
         found = self.remote.list_names()
         incomplete = [each for each in found if checkpoint_folder(each) and marker_of(each) not in found]
         rmtree(self.folder / "checkpoints", ignore_errors=True)
-        self.remote.download(sorted({*found} - {*incomplete, WRITER}), self.folder)
+        wanted = sorted({*found} - {*incomplete, WRITER})
+        if not self.whole:
+            self._arrays = [each for each in wanted if is_array(each)]
+        left_out = {*self._arrays, *(each for each in wanted if not pictures and PICTURES.fullmatch(each))}
+        self.remote.download([each for each in wanted if each not in left_out], self.folder)
         return incomplete
 
     @contextmanager
@@ -190,6 +228,8 @@ class Mirror:
             self.keep_folder = False
         finally:
             if self.keep_folder:
+                if not self.whole:
+                    rmtree(self.folder / "checkpoints", ignore_errors=True)  # arrays are missing there
                 (self.folder / URL_FILE).unlink()  # this makes the local copy an ordinary workdir
 
     def upload(self) -> None:
