@@ -19,17 +19,23 @@ def expect(pairs: Pairs, indices: Iterable[int]) -> None:
     found = _find_arriving(pairs)
     if found is not None:
         records, to_record = found
-        # Once every shard was named, no more indices have to be looked at.
-        records.shards.expect(_first_uses(map(records.shard_of, map(to_record, indices)), len(set(records.names))))
+        records.shards.expect(_first_uses(map(records.shard_of, map(to_record, indices)), len(_names_of(pairs))))
 
 
 def is_arriving(pairs: Pairs) -> bool:
     """Whether some shards of the pairs are in a bucket and not in the local cache yet."""
     found = _find_arriving(pairs)
-    return found is not None and not all(map(found[0].shards.is_there, found[0].names))
+    return found is not None and not all(map(found[0].shards.is_there, _names_of(pairs)))
+
+
+def _names_of(pairs: Pairs) -> set[str]:
+    """The names of the shards that hold the pairs."""
+    found = _find_arriving(pairs)
+    return {found[0].shard_of(found[1](index)) for index in range(pairs.count())} if found else set()
 
 
 def _first_uses(names: Iterable[str], total: int) -> Iterator[str]:
+    """Yields each name once; after `total` names it looks at no more."""
     seen: set[str] = set()
     for name in names:
         if name not in seen:

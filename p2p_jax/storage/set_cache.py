@@ -105,7 +105,7 @@ def _make_room(root: Path, folder: Path, size: int, url: str) -> None:
             f"{LIMIT_VARIABLE} to {math.ceil(needed / 2**30)} or more."
         )
     for path in sorted({*others} - {*used}, key=lambda path: path.stat().st_mtime, reverse=True):
-        needed += sum(each.lstat().st_size for each in path.rglob("*"))
+        needed += sum(each.lstat().st_size for each in path.rglob("*") if not each.is_dir())
         if needed > limit:
             shutil.rmtree(path, ignore_errors=True)
 

@@ -193,6 +193,10 @@ class Shards:
             self._pause(WAIT_SECONDS * 2 ** (attempt - 1) if attempt else 0.0)
             try:
                 data = self._files.cat_file(self._path(name), start=start, end=end)
+            except FileNotFoundError:
+                raise NotFetched(
+                    f"{self.url}/{name} is no longer there: copy the set to the bucket again.", USAGE_ERROR
+                ) from None
             except Exception as error:  # each package of fsspec raises its own types of errors
                 reason = first_line(error)
                 continue

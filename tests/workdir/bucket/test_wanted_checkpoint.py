@@ -104,9 +104,9 @@ def test_every_item_can_be_restored_and_is_fetched_once(uploaded, fetched):
 
 
 def test_a_checkpoint_that_is_removed_meanwhile_is_named(uploaded):
-    with (
-        pytest.raises(UserError, match=r"checkpoint 8 of file://.* was removed meanwhile, .*: give the same command again"),
-        local_copy_of(url(uploaded)) as folder,
-    ):
+    with local_copy_of(url(uploaded)) as folder:
         shutil.rmtree(uploaded / "checkpoints" / "8")
-        checkpoint.restore_params(folder)
+        with pytest.raises(
+            UserError, match=r"checkpoint 8 of file://.* was removed meanwhile, .*: give the same command again"
+        ):
+            checkpoint.restore_params(folder)
