@@ -77,7 +77,7 @@ class Data:
     tfds_features: tuple[str, ...] | None = None
     """For any other prepared set, the names of the features that are A and B, such as image segmentation_mask."""
     tfds_dir: str | None = runtime(None)
-    """Folder of the prepared sets; by default that of tensorflow-datasets."""
+    """Folder of the prepared sets, or its URL in a bucket (gs://, s3://, az://); by default that of tensorflow-datasets."""
     direction: Literal["AtoB", "BtoA"] = "AtoB"
     """AtoB: A (left) is the input and B (right) the target; BtoA: the other way round."""
     input: Side = Side()

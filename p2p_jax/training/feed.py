@@ -15,7 +15,6 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
 from p2p_jax.config import Config
-from p2p_jax.data.arriving import expect
 from p2p_jax.data.augment import augment
 from p2p_jax.data.fit import fit_of_evaluation
 from p2p_jax.data.loading import Reader, batches
@@ -94,15 +93,12 @@ def open_stream(
         skipped: indices of the batches to skip.
     """
     data = config.data
-    order = {"seed": config.seed, "batch_size": config.batch_size, "start": start}
-    order["shard"] = (jax.process_index(), processes.count())
-    if not indices_only:
-        left = None if config.steps is None else max(config.steps - start, 0)
-        to_the_end = islice(batches(reader, **order, threads=0, read=False), left)
-        expect(reader.pairs, (int(index) for batch in to_the_end for index in batch["index"]))
     stream = batches(
         reader,
-        **order,
+        seed=config.seed,
+        batch_size=config.batch_size,
+        start=start,
+        shard=(jax.process_index(), processes.count()),
         threads=data.threads,
         processes=0 if reader.cache is not None else data.processes,
         read=not indices_only,

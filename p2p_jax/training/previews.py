@@ -28,7 +28,8 @@ def make_sampler(run: Run, submit: Submit) -> Callable[[TrainState, int], None]:
     """Returns a function that draws the sample grid of a step from fixed pairs and writes it in the background."""
     config = run.experiment.config
     pairs = run.dataset.splits[evaluate.sample_split(run.dataset.splits)]
-    examples = [pairs.read(index, fit_of_evaluation(config)) for index in range(min(SAMPLES, pairs.count()))]
+    number = min(SAMPLES, pairs.count()) if processes.is_first() else 0
+    examples = [pairs.read(index, fit_of_evaluation(config)) for index in range(number)]
 
     def draw_samples(state: TrainState, step: int) -> None:
         translate = translate_with(run, state)

@@ -27,6 +27,7 @@ from p2p_jax.inference.translate import make_translate
 from p2p_jax.signals import caught_signals, ended_by_sigterm, interruptible
 from p2p_jax.state import TrainState
 from p2p_jax.step import Pix2Pix, init_train_state
+from p2p_jax.training.arrivals import expect_run
 from p2p_jax.training.engine import Engine, compile_ahead, open_engine
 from p2p_jax.training.loop import run_steps
 from p2p_jax.training.messages import (
@@ -164,6 +165,8 @@ def _train(
         announce_run(run, mesh.size)
         with caught_signals(announce_stop) as caught:
             engine, interval = open_engine(model, config, mesh, reader, start.like), Interval()
+            if engine.store is None:
+                expect_run(reader, dataset, config, manager.latest_step() or 0)
             with waiting(console, "compiling the training step"):
                 compile_ahead(engine, config, start.like, manager.latest_step() or 0, interval)
             run, state = _first_state(run, start)
