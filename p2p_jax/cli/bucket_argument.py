@@ -35,7 +35,8 @@ def local_workdir(argv: list[str]) -> Iterator[list[str]]:
         return
     option, url = re.fullmatch(r"(--workdir=)?(.*)", argv[place]).groups("")  # pyright: ignore
     command = argv[0]
-    with local_copy_of(url, upload=command in (*TRAINING, "report"), exclusive=command in TRAINING) as folder:
+    trains = command in TRAINING
+    with local_copy_of(url, upload=trains or command == "report", exclusive=trains, whole=trains) as folder:
         yield [*argv[:place], f"{option}{folder}", *argv[place + 1 :]]
 
 

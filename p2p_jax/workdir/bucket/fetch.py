@@ -55,22 +55,22 @@ def fetch_items(workdir: Path, step: int, items: Iterable[str]) -> None:
 
 
 @contextmanager
-def local_copy_of(url: str, *, upload: bool = False, exclusive: bool = False) -> Iterator[Path]:
+def local_copy_of(url: str, *, upload: bool = False, exclusive: bool = False, whole: bool = True) -> Iterator[Path]:
     """Yields a temporary folder with the files of a remote workdir.
-
-    Unless `exclusive`, it holds only descriptions of checkpoints; `checkpoint.restore_items` fetches what it restores.
 
     Args:
         url: of the workdir.
         upload: whether changed files are uploaded.
-        exclusive: whether the process trains there: it ends if another process uploads to the same URL.
+        exclusive: whether this process ends if another process uploads to the same URL.
+        whole: whether to fetch all complete checkpoints; otherwise the folder holds only their descriptions, and
+            `checkpoint.restore_items` fetches what it restores.
 
     Raises:
         UserError: the bucket cannot be reached. In a UserError that the block raises, the URL replaces the folder.
         Stopped: some files could not be uploaded and are kept in the folder.
     """
     _remove_orphans()
-    mirror = Mirror(url.rstrip("/"), exclusive=exclusive, whole=exclusive)
+    mirror = Mirror(url.rstrip("/"), exclusive=exclusive, whole=whole)
     try:
         with lock.hold(mirror.folder.parent):
             mirror.fetch(check_write=upload)
@@ -94,7 +94,8 @@ def local_folder(workdir: str | Path, *, upload: bool = False, exclusive: bool =
     Args:
         workdir: a folder, or a URL of a bucket.
         upload: whether changed files of a local copy are uploaded.
-        exclusive: whether this process ends if another process uploads to the same URL.
+        exclusive: whether this process trains there: it ends if another process uploads to the same URL, and all
+            checkpoints are fetched, not just what is read of the one that is wanted.
 
     Raises:
         UserError: the bucket cannot be reached.
@@ -103,7 +104,7 @@ def local_folder(workdir: str | Path, *, upload: bool = False, exclusive: bool =
     if not is_url(str(workdir)):
         yield Path(workdir)
         return
-    with local_copy_of(str(workdir), upload=upload, exclusive=exclusive) as folder:
+    with local_copy_of(str(workdir), upload=upload, exclusive=exclusive, whole=exclusive) as folder:
         yield folder
 
 

@@ -95,7 +95,7 @@ def test_training_fetches_all_checkpoints(uploaded, fetched):
 
 
 def test_every_item_can_be_restored_and_is_fetched_once(uploaded, fetched):
-    with local_copy_of(url(uploaded)) as folder:
+    with local_copy_of(url(uploaded), whole=False) as folder:
         assert leaves_of(folder, 6) == leaves_of(finished_run(), 6)
         number = len(fetched)
         assert leaves_of(folder, 6) == leaves_of(finished_run(), 6)
@@ -104,7 +104,7 @@ def test_every_item_can_be_restored_and_is_fetched_once(uploaded, fetched):
 
 
 def test_a_checkpoint_that_is_removed_meanwhile_is_named(uploaded):
-    with local_copy_of(url(uploaded)) as folder:
+    with local_copy_of(url(uploaded), whole=False) as folder:
         shutil.rmtree(uploaded / "checkpoints" / "8")
         with pytest.raises(
             UserError, match=r"checkpoint 8 of file://.* was removed meanwhile, .*: give the same command again"
