@@ -13,8 +13,11 @@ from helpers.sets import count_reads, prepare_set, shard_reads
 
 from p2p_jax.config import Config, Data
 from p2p_jax.data.arriving import expect, is_arriving
+from p2p_jax.data.fit import fit_of_evaluation
 from p2p_jax.data.loading import batches, open_dataset, open_reader
+from p2p_jax.devices import processes
 from p2p_jax.errors import NotFetched
+from p2p_jax.evaluation.evaluate import batches_of
 from p2p_jax.storage import shards
 
 
@@ -114,3 +117,15 @@ def test_a_bucket_that_is_lost_replaces_no_pair(root, monkeypatch):
     with pytest.raises(NotFetched, match=r"cannot be read \(ConnectionError: gone\)"):
         open_reader(pairs, config, ahead=False)
     assert pairs.skipped == {}
+
+
+@pytest.mark.parametrize(("index", "total"), [(0, 2), (1, 2), (2, 3)])
+def test_measuring_reads_only_the_shards_of_the_own_pairs(root, monkeypatch, index, total):
+    config = config_of(f"file://{root}")
+    pairs = open_dataset(config).splits["train"]
+    monkeypatch.setattr(processes.jax, "process_count", lambda: total)
+    monkeypatch.setattr(processes.jax, "process_index", lambda: index)
+    own, reads = processes.own_indices(12), count_reads(monkeypatch)
+    assert sum(real for _, real in batches_of(pairs, fit_of_evaluation(config), own, 4)) == len(own)
+    assert set(shard_reads(reads)) == {pairs.records.records.shard_of(index) for index in own}
+    assert is_arriving(pairs)
