@@ -7,6 +7,7 @@ removed only if nobody holds such a lock, the least recently opened one first.
 import math
 import os
 import shutil
+import stat
 import uuid
 from contextlib import suppress
 from pathlib import Path
@@ -71,11 +72,14 @@ def join(name: str, size: int, url: str) -> Path:
         the folder.
 
     Raises:
-        UserError: the cache has no room for the set.
+        UserError: the cache has no room for the set, or is not this user's own.
         OSError: the folder cannot be made.
     """
     root = find_root()
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = root.lstat()
+    if not stat.S_ISDIR(status.st_mode) or (hasattr(os, "getuid") and status.st_uid != os.getuid()):
+        raise UserError(f"{root} is a link, or belongs to another user: set XDG_CACHE_HOME to a folder of your own.")
     folder = root / name
     with holding(root / "lock"):
         _make_room(root, folder, size, url)

@@ -44,6 +44,17 @@ def test_a_set_in_a_bucket_is_the_set_in_a_folder(folder, url, monkeypatch):
     assert shard_reads(reads) == shards, "the cache is used again"
 
 
+@pytest.mark.parametrize("gib", ["0.001", "1e-9"])
+def test_a_set_that_is_larger_than_the_cache_is_refused_before_it_is_fetched(url, monkeypatch, gib):
+    monkeypatch.setenv("P2P_JAX_SET_CACHE_GIB", gib)
+    reads = count_reads(monkeypatch)
+    with pytest.raises(
+        UserError, match=r"the set in file://.*/mine/1.0.0 has 0.0017\d GiB, but the cache .* may hold .* GiB: set"
+    ):
+        open_prepared("mine", url)
+    assert reads == []
+
+
 def test_a_record_fetches_its_own_shard_alone(url, monkeypatch):
     records = pickle.loads(pickle.dumps(open_prepared("mine", url).splits["train"]))
     reads = count_reads(monkeypatch)

@@ -109,6 +109,15 @@ def test_the_default_limit_is_64_gib(monkeypatch):
     assert set_cache.limit_in_bytes() == 64 * GIB
 
 
+def test_a_cache_that_is_a_link_is_refused(tmp_path):
+    (tmp_path / "mine").mkdir()
+    set_cache.find_root().parent.mkdir(parents=True)
+    set_cache.find_root().symlink_to(tmp_path / "mine")
+    with pytest.raises(UserError, match=r"is a link, or belongs to another user: set XDG_CACHE_HOME"):
+        set_cache.join("a", 1, "gs://b/a")
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
 def test_a_link_in_the_cache_is_not_followed(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_bytes(bytes(900))
