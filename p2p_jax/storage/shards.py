@@ -250,7 +250,8 @@ class Shards:
 def version_of(info: dict[str, Any]) -> str:
     """A text that changes when a file is replaced, from what fsspec knows about it; "" if it knows nothing of the kind."""
     keys = ("generation", "ETag", "etag", "md5Hash", "mtime", "last_modified", "LastModified", "created")
-    return next((f"{key} {info[key]}" for key in keys if info.get(key) is not None), "")
+    # Azure quotes a tag in one kind of reply and not in the other.
+    return next((f"{key} {str(info[key]).strip(chr(34))}" for key in keys if info.get(key) is not None), "")
 
 
 def close_all() -> None:

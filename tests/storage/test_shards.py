@@ -14,7 +14,7 @@ from helpers.shards import NAMES, opened
 
 from p2p_jax.errors import NotFetched
 from p2p_jax.storage import shards
-from p2p_jax.storage.shards import Shards
+from p2p_jax.storage.shards import Shards, version_of
 
 CONTENT = bytes(range(256)) * 40
 
@@ -81,6 +81,13 @@ def test_a_damaged_file_and_a_replaced_one_are_refused(bucket):
     with pytest.raises(NotFetched, match="was replaced after the set was opened"):
         found.fetch(NAMES[1])
     assert not any(map(found.is_there, NAMES[:2]))
+
+
+def test_the_version_of_a_file_is_the_same_from_both_kinds_of_reply():
+    assert version_of({"etag": '"0x8D"', "size": 1}) == version_of({"etag": "0x8D", "name": "x"}) == "etag 0x8D"
+    assert version_of({"ETag": '"a"'}) != version_of({"ETag": '"b"'})
+    assert version_of({"generation": "7", "etag": "x"}) == version_of({"generation": 7, "etag": "y"})
+    assert version_of({"name": "x"}) == ""
 
 
 def test_a_file_that_was_removed_is_named_at_once(bucket):
