@@ -34,7 +34,7 @@ def find_side_by_side(places: dict[str, Place], unmatched: list[str] | None, *, 
         elif split == "train" or "train" in alone:
             raise UserError(_describe(place.folder, seams))
         else:
-            alone[split] = [(name, {"A": files["pair"]}) for name, files in pairs]
+            alone[split] = [(name, {"single": files["pair"]}) for name, files in pairs]
     return _not_empty(splits), _not_empty(alone)
 
 
