@@ -1,6 +1,7 @@
 """The search for pairs in folders as people have them: every layout is found, or refused with the option that decides."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from p2p_jax.data.pictures import write_picture
 from p2p_jax.errors import UserError
 
 
-def splits_of(path: Path, **options: str) -> dict[str, list[dict[str, str]]]:
+def splits_of(path: Path, **options: Any) -> dict[str, list[dict[str, str]]]:
     """{split: [{side: path below the folder}]}."""
     found = search(path, **options)
     relative = lambda files: {side: file.relative_to(path).as_posix() for side, file in files.items()}
