@@ -68,8 +68,9 @@ def types_of_pairs(folder: Path) -> tuple[str, str] | None:
     for file in list_pictures(folder):
         found.setdefault(file.relative_to(folder).with_suffix("").as_posix(), []).append(file.suffix.lower())
     types = {tuple(sorted(suffixes, key=lambda suffix: (suffix in LOSSY, suffix))) for suffixes in found.values()}
-    one = next(iter(types), ())
-    return (one[0], one[1]) if len(types) == 1 and len(set(one)) == len(one) == 2 else None
+    if len(types) != 1 or len(set(two := types.pop())) != 2 or len(two) != 2:
+        return None
+    return two[0], two[1]
 
 
 def files_by_ending(named: dict[str, Path]) -> tuple[dict[str, dict[str, Path]], list[Path]]:
