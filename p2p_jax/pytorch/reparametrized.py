@@ -36,21 +36,12 @@ def with_plain_names(arrays: Arrays) -> dict[str, np.ndarray]:
         UserError: a tensor is missing, or the weight was computed in another way.
     """
     found = {_plain_name(name): array for name, array in arrays.items()}
+    _refuse_unknown(found)
     for name in list(found):
         if name.endswith(".weight_g"):
             _fold_weight_norm(found, name.removesuffix("_g"))
         elif name.endswith((".weight_orig", ".bias_orig")):
             _rename_original(found, name.removesuffix("_orig"))
-        elif name.endswith(".weight_bar"):
-            raise UserError(
-                f"{show(name)} belongs to a spectral norm that is not PyTorch's own: replace it by "
-                "torch.nn.utils.spectral_norm, or save the network with plain weights."
-            )
-        elif ".parametrizations." in name:
-            raise UserError(
-                f"{show(name)} belongs to a parametrization that is neither spectral norm nor weight norm: call "
-                'torch.nn.utils.parametrize.remove_parametrizations(layer, "weight") and save the network again.'
-            )
     return found
 
 
@@ -89,6 +80,20 @@ def fold_spectral_norm(arrays: Arrays, layers: Iterable[tuple[str, bool]]) -> di
 def _plain_name(name: str) -> str:
     ending = next((ending for ending in NEW_NAMES if name.endswith(ending)), None)
     return name if ending is None else name.removesuffix(ending) + NEW_NAMES[ending]
+
+
+def _refuse_unknown(names: Iterable[str]) -> None:
+    for name in names:
+        if name.endswith(".weight_bar"):
+            raise UserError(
+                f"{show(name)} belongs to a spectral norm that is not PyTorch's own: replace it by "
+                "torch.nn.utils.spectral_norm, or save the network with plain weights."
+            )
+        if ".parametrizations." in name:
+            raise UserError(
+                f"{show(name)} belongs to a parametrization that is neither spectral norm nor weight norm: call "
+                'torch.nn.utils.parametrize.remove_parametrizations(layer, "weight") and save the network again.'
+            )
 
 
 def _fold_weight_norm(found: dict[str, np.ndarray], name: str) -> None:
