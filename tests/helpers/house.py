@@ -31,7 +31,7 @@ ROOMS: dict[str, set[str]] = {
     "step": {"accumulation", "losses", "network", "stale_gradients", "state"},
     "summary": {"network"},
     "pix2pix": {
-        "config", "discriminators", "errors", "generators", "layers", "losses", "network", "optimizers", "schedules",
+        "config", "discriminators", "errors", "generators", "layers", "losses", "network", "ops", "optimizers", "schedules",
         "step",
     },
     "experiment": {"config", "errors", "pix2pix"},
