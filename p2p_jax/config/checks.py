@@ -121,6 +121,7 @@ def _check_side(side: Side, name: str) -> None:
         raise UserError(
             f"{option}.classes was given {side.classes}, but the palette has {len(side.palette)} colours: omit classes."
         )
+    _check_ignored(side, option)
     if side.range is not None:
         low, high = side.range
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
@@ -131,6 +132,27 @@ def _check_side(side: Side, name: str) -> None:
                 f"{option}.range was given {low:g} {high:g}, but {side.depth} bits hold 0 to {most}: give another range or "
                 f"another {option}.depth."
             )
+
+
+def _check_ignored(side: Side, option: str) -> None:
+    value = side.ignore
+    if value is None:
+        return
+    if not math.isfinite(value):
+        raise UserError(
+            f"{option}.ignore was given {value}: it must be a finite number, such as -9999; pixels that hold NaN are "
+            "ignored, too, whatever the number."
+        )
+    highest = len(side.palette) - 1 if side.palette else {"8": 255, "16": 65535}.get(side.depth)
+    if side.palette and not (value == int(value) and 0 <= value <= len(side.palette) - 1):
+        raise UserError(f"{option}.ignore was given {value:g}: with this palette it is a class from 0 to {highest}.")
+    if (side.depth != "float" and value != int(value)) or (
+        not side.classes and highest is not None and not 0 <= value <= highest
+    ):
+        raise UserError(
+            f"{option}.ignore was given {value:g}: with {option}.depth {side.depth} it must be a whole number"
+            + ("." if side.classes else f" from 0 to {highest}.")
+        )
 
 
 def _option(name: str) -> str:

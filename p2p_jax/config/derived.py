@@ -73,9 +73,23 @@ def load_size(config: Config) -> tuple[int, int]:
     return (round(height * 286 / 256), round(width * 286 / 256)) if given is None else as_size(given)
 
 
-def count_classes(side: Side) -> int | None:
-    """Classes of a one-hot side, or None for any other."""
+def named_classes(side: Side) -> int | None:
+    """Classes of a one-hot side without the class of the ignored pixels, or None for any other side."""
     return len(side.palette) if side.palette else side.classes
+
+
+def ignored_class(side: Side) -> int | None:
+    """The class of the ignored pixels of a one-hot side: one of its own after the others, or the one that is named."""
+    named = named_classes(side)
+    if not named or side.ignore is None:
+        return None
+    return int(side.ignore) if 0 <= side.ignore < named else named
+
+
+def count_classes(side: Side) -> int | None:
+    """Classes of a one-hot side, with that of the ignored pixels, or None for any other side."""
+    named = named_classes(side)
+    return named + 1 if named and ignored_class(side) == named else named
 
 
 def count_channels(side: Side) -> int:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from p2p_jax.config import Config, Data
+from p2p_jax.config import Config, Data, count_classes
 from p2p_jax.data.fit import Fit, fit_of_training, plan, to_canvas
 from p2p_jax.data.layout import find_pairs
 from p2p_jax.data.names import Files
@@ -69,7 +69,7 @@ def _open_procedural(config: Config) -> Dataset:
                 f"{option} was given {given}, but this experiment draws its own pictures: add --data.source folder."
             )
     for side in (data.input, data.target):
-        if side.channels != (3,) or side.depth != "8" or side.range or side.classes or side.palette:
+        if side.channels != (3,) or side.depth != "8" or side.range or count_classes(side) or side.ignore is not None:
             raise UserError(
                 "the built-in facades have 3 channels of 8 bits on both sides: do not change the options of a side."
             )

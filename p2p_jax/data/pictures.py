@@ -42,6 +42,10 @@ class TooSmall(UserError):
     """A picture has fewer than `MIN_SIDE` pixels on a side."""
 
 
+class HoldsNaN(UserError):
+    """A picture holds NaN or infinity."""
+
+
 def is_picture(path: Path) -> bool:
     """Whether a file's name is that of a picture that can be read. Hidden files do not count."""
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
@@ -52,17 +56,19 @@ def of_file(path: Path) -> Encoded:
     return Encoded(str(path), path)
 
 
-def decode(encoded: Encoded, *, indices: bool = False, otherwise: str = "") -> Picture:
+def decode(encoded: Encoded, *, indices: bool = False, otherwise: str = "", allow_nan: bool = False) -> Picture:
     """Decodes a picture, upright, with all its bits and channels.
 
     Args:
         encoded: PNG, JPEG, WebP, BMP, TIFF, NPY, or NPZ with one array.
         indices: return the indices of a palette instead of its colours, and 1 instead of 255 for the white of a bitmap.
         otherwise: text about what the user can do instead, such as ", or …"; it is appended to the advice of a message.
+        allow_nan: whether pixels may hold NaN.
 
     Raises:
         UserError: it cannot be read, is no picture, claims more than `decoders.MAX_VALUES` values, or holds Python
-            objects, infinity, NaN, or a kind of number that no picture has.
+            objects, or a kind of number that no picture has.
+        HoldsNaN: it holds infinity, or NaN that is not allowed.
         TooSmall: it has fewer than `MIN_SIDE` pixels on a side.
     """
     name = encoded.name
@@ -73,8 +79,9 @@ def decode(encoded: Encoded, *, indices: bool = False, otherwise: str = "") -> P
     height, width, _ = picture.pixels.shape
     if min(height, width) < MIN_SIDE:
         raise TooSmall(f"{name} has {width} x {height} pixels: a picture needs at least {MIN_SIDE} on each side.")
-    if picture.pixels.dtype == np.float32 and not np.isfinite(picture.pixels).all():
-        raise UserError(f"{name} holds values that are not finite (NaN or infinity): replace them{otherwise}.")
+    refused = np.isinf if allow_nan else lambda pixels: ~np.isfinite(pixels)
+    if picture.pixels.dtype == np.float32 and refused(picture.pixels).any():
+        raise HoldsNaN(f"{name} holds values that are not finite (NaN or infinity): replace them{otherwise}.")
     return picture
 
 

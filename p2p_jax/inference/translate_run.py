@@ -35,6 +35,7 @@ def translate(
     suffix: str | None = None,
     seed: int = 0,
     skip_existing: bool = False,
+    clip: bool = False,
     trust: bool = False,
     build: Callable[[Any], Any] | None = None,
     share: tuple[int, int] = (0, 1),
@@ -55,6 +56,8 @@ def translate(
             the values.
         seed: of the dropout in mode "reference".
         skip_existing: skip pictures whose results exist, to resume a stopped call.
+        clip: whether values beyond the range of training become the nearest ones in it; otherwise such pictures are not
+            translated.
         trust, build: as for `load`; used where `run` is a workdir.
         share: (index of this process, number of processes): each process translates some of the pictures.
         on_written: called with the number of pictures that are done, and the total number.
@@ -88,6 +91,7 @@ def translate(
         native=translator.native_by_default if native is None else native,
         suffix=suffix,
         seed=seed,
+        clip=clip,
         on_unreadable=unreadable.append,
     )
     for path in made:
