@@ -56,11 +56,16 @@ def check(argv: list[str]) -> int:
             raise UserError(f"--{name} was given {getattr(options, name)}: it must be at least 0.")
     sheet = _choose_sheet(options)
     findings = _check_with_bar(options)
-    drawn = sheet if options.pictures > 0 and draw_sheet(sheet, findings, options.pictures) else None
-    if options.json:
-        print(json.dumps(to_json(options.path, findings, drawn), ensure_ascii=False, indent=1))
-    else:
-        _print_text(options, findings, drawn)
+    if not options.json:
+        open_console().print(describe(findings, limit=options.limit), end="")
+    drawn = None
+    try:
+        drawn = sheet if options.pictures > 0 and draw_sheet(sheet, findings, options.pictures) else None
+    finally:  # a sheet that cannot be drawn hides nothing of what was found
+        if options.json:
+            print(json.dumps(to_json(options.path, findings, drawn), ensure_ascii=False, indent=1))
+        else:
+            _print_command(options, findings, drawn)
     return 1 if findings.problems else 0
 
 
@@ -75,10 +80,9 @@ def _check_with_bar(options: CheckOptions) -> Findings:
         return check_data(options.path, threads=options.threads, on_picture=advance)
 
 
-def _print_text(options: CheckOptions, findings: Findings, sheet: Path | None) -> None:
-    text = describe(findings, limit=options.limit)
-    if sheet:
-        text.append(f"Some of the pairs are shown in {sheet}.\n")
+def _print_command(options: CheckOptions, findings: Findings, sheet: Path | None) -> None:
+    """Prints where the sheet is, and as the last line the command that trains."""
+    text = Text(f"Some of the pairs are shown in {sheet}.\n" if sheet else "")
     text.append("To train, once the problems are solved:" if findings.problems else "To train:", "bold")
     console = open_console()
     console.print(text)

@@ -21,6 +21,7 @@ from p2p_jax.errors import UserError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".npy", ".npz"})
 MIN_SIDE = 8  # pixels; nothing can be learned from a smaller picture, so it counts as a mistake
+MAX_CHANNELS = 64  # more are taken for the width of an array with the channels first, if its height is small, too
 PIL_NAMES = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF",
 }  # fmt: skip
@@ -51,6 +52,12 @@ def is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
+def seems_channels_first(shape: tuple[int, ...]) -> bool:
+    """Whether the shape of pixels seems to be (channels, height, width) instead of (height, width, channels)."""
+    first, second, third = shape
+    return third >= MIN_SIDE and 2 * first < min(second, third) and (first < MIN_SIDE or third > MAX_CHANNELS)
+
+
 def of_file(path: Path) -> Encoded:
     """The picture in a file, not decoded yet."""
     return Encoded(str(path), path)
@@ -77,6 +84,11 @@ def decode(encoded: Encoded, *, indices: bool = False, otherwise: str = "", allo
     except Unreadable as error:
         raise UserError(f"{name} {error.problem}: {error.advice}{otherwise}.") from None
     height, width, _ = picture.pixels.shape
+    if height < MIN_SIDE and seems_channels_first(picture.pixels.shape):
+        raise UserError(
+            f"{name} has the shape {picture.pixels.shape}, which seems to be (channels, height, width): save it as "
+            "(height, width, channels)."
+        )
     if min(height, width) < MIN_SIDE:
         raise TooSmall(f"{name} has {width} x {height} pixels: a picture needs at least {MIN_SIDE} on each side.")
     refused = np.isinf if allow_nan else lambda pixels: ~np.isfinite(pixels)

@@ -11,7 +11,7 @@ import numpy as np
 from p2p_jax.config import Side, count_classes, ignored_class
 from p2p_jax.data.ignored import holds_ignored
 from p2p_jax.data.palettes import MAX_CLASSES, nearest_class, read_palette
-from p2p_jax.data.pictures import Encoded, Picture, decode
+from p2p_jax.data.pictures import Encoded, Picture, decode, seems_channels_first
 from p2p_jax.data.resizing import resize, to_grey
 from p2p_jax.errors import UserError
 
@@ -163,6 +163,11 @@ def _to_channels(picture: Picture, name: str, wanted: int, option: str | None, t
         return np.repeat(pixels, 3, axis=-1)
     if channels == 3 and wanted == 1:
         return to_grey(pixels)
+    if pixels.shape[0] == wanted and seems_channels_first(pixels.shape):
+        raise UserError(
+            f"{name} has the shape {pixels.shape}, which seems to be (channels, height, width): save it as (height, width, "
+            "channels)."
+        )
     expected = "channel is" if wanted == 1 else "channels are"
     raise UserError(
         f"{name} has {channels} channels, where {wanted} {expected} expected: {_advice(option, f'channels {channels}')}"
