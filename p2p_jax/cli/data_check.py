@@ -18,6 +18,8 @@ from p2p_jax.data.doctor.report import describe, to_json
 from p2p_jax.data.doctor.train_line import train_line
 from p2p_jax.errors import PROGRAM, UserError
 
+MAX_PICTURES = 1000  # pairs on the PNG
+
 
 @dataclass(frozen=True)
 class CheckOptions:
@@ -54,6 +56,8 @@ def check(argv: list[str]) -> int:
     for name in ("pictures", "limit"):
         if getattr(options, name) < 0:
             raise UserError(f"--{name} was given {getattr(options, name)}: it must be at least 0.")
+    if options.pictures > MAX_PICTURES:
+        raise UserError(f"--pictures was given {options.pictures}: it must be at most {MAX_PICTURES}.")
     sheet = _choose_sheet(options)
     findings = _check_with_bar(options)
     if not options.json:

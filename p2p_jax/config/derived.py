@@ -3,6 +3,7 @@
 import dataclasses
 
 from p2p_jax.config.data_schema import Side, Size
+from p2p_jax.config.numbers import LARGEST_INT
 from p2p_jax.config.schema import Config
 from p2p_jax.errors import UserError
 
@@ -33,6 +34,8 @@ def resolve_length(config: Config, num_pairs: int) -> Config:
             f"the batch size {config.batch_size} is larger than the {num_pairs} training pairs: make it smaller."
         )
     steps = config.steps if config.epochs is None else config.epochs * per_epoch
+    if steps is not None and steps > LARGEST_INT:
+        raise UserError(f"the training would have {steps} steps, more than the largest possible number {LARGEST_INT}.")
     if config.steps not in (None, steps):
         raise UserError(f"both epochs {config.epochs} and steps {config.steps} were given: give one of the two.")
     return dataclasses.replace(config, steps=steps, steps_per_epoch=per_epoch)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from p2p_jax.data import pair_lists
-from p2p_jax.data.names import OTHER_NAMES, SIDE, SPLITS, Files, natural_key, sides_of
+from p2p_jax.data.names import OTHER_NAMES, SIDE, SPLITS, Files, in_nfc, natural_key, sides_of
 from p2p_jax.data.pictures import is_picture
 from p2p_jax.errors import UserError
 
@@ -82,7 +82,11 @@ def match_folders(folders: dict[str, Path], *, unmatched: list[str] | None = Non
     """
     exact = {side: _files_by_name(folder) for side, folder in folders.items()}
     shortened = {side: _without_common_ending(named) for side, named in exact.items()}
-    named = max(exact, shortened, key=lambda files: len(_names_in_all(files)))
+    composed = [
+        {side: {in_nfc(name): file for name, file in files.items()} for side, files in some.items()}
+        for some in (exact, shortened)
+    ]
+    named = max(exact, shortened, *composed, key=lambda files: len(_names_in_all(files)))
     for files in named.values():
         for other in folders:
             missing = sorted(set(files) - set(named[other]), key=natural_key)
@@ -154,8 +158,10 @@ def _describe_incomplete(found: dict[str, dict[str, Path]], sides: Iterable[str]
 def _find_side_by_side(folder: Path, unmatched: list[str] | None) -> list[Files]:
     """All pictures of a folder as pairs; those in its sub-folder mask are the masks of the others."""
     named = _files_by_name(folder)
-    masks = {name.removeprefix("mask/"): file for name, file in named.items() if name.startswith("mask/")}
     pairs = {name: {"pair": file} for name, file in named.items() if not name.startswith("mask/")}
+    spelling = {in_nfc(name): name for name in pairs}
+    found = {name.removeprefix("mask/"): file for name, file in named.items() if name.startswith("mask/")}
+    masks = {spelling.get(in_nfc(name), name): file for name, file in found.items()}
     _refuse_halves(folder, pairs)
     if masks:
         lacking = [f"{pairs[name]['pair']} has no mask of the same name" for name in pairs if name not in masks]
@@ -183,12 +189,14 @@ def _files_by_ending(folder: Path) -> tuple[dict[str, dict[str, Path]], list[Pat
     """({name: {side: file}} of pictures whose names end in _A, _B and so on, all others); skips what a network made."""
     found: dict[str, dict[str, Path]] = {}
     others = []
+    spelling: dict[str, str] = {}  # of the first file of a pair, by its composed name
     for name, file in _files_by_name(folder).items():
         match = SUFFIX.fullmatch(name)
         if match is None:
             others.append(file)
         elif not match["made"]:
-            found.setdefault(match["name"], {})[match["side"]] = file
+            first = spelling.setdefault(in_nfc(match["name"]), match["name"])
+            found.setdefault(first, {})[match["side"]] = file
     return found, others
 
 

@@ -21,6 +21,7 @@ from p2p_jax.errors import UserError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".npy", ".npz"})
 MIN_SIDE = 8  # pixels; nothing can be learned from a smaller picture, so it counts as a mistake
+MAX_PREFIX = 40  # characters of a name at the beginning of a temporary one
 MAX_CHANNELS = 64  # more are taken for the width of an array with the channels first, if its height is small, too
 PIL_NAMES = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF",
@@ -139,7 +140,8 @@ def write_picture(path: Path, pixels: np.ndarray, **options: Any) -> None:
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Opens a temporary file that replaces `path` when the block ends without an error; the folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Shortened, so that no name is too long that the file itself may have; a character has up to four bytes.
+    unfinished = path.with_name(f".{path.name[:MAX_PREFIX]}.{hash(path.name) & 0xFFFFFFFF:08x}.{os.getpid()}.tmp")
     try:
         with unfinished.open("wb") as file:
             yield file

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from p2p_jax.config.numbers import LARGEST_SEED
 from p2p_jax.errors import UserError
 from p2p_jax.inference.translate import Mode, Translator, load
 from p2p_jax.inference.translate_files import find_pictures, leave_out_existing, translate_files
@@ -76,6 +77,8 @@ def translate(
     """
     if batch_size < 1:
         raise UserError(f"--batch-size was given {batch_size}: it must be at least 1.")
+    if abs(seed) > LARGEST_SEED:
+        raise UserError(f"--seed was given {seed}: it must be at most {LARGEST_SEED}.")
     options: Any = {"checkpoint_step": checkpoint_step, "mode": mode, "trust": trust, "build": build}
     translator = run if isinstance(run, Translator) else load(run, **options)
     paths = [Path(path) for path in ([inputs] if isinstance(inputs, str | Path) else inputs)]
