@@ -1,7 +1,8 @@
 """Opens the splits of pairs that a config names, and reads them in batches that are a pure function of (seed, index)."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,6 +179,9 @@ def batches(
     Yields:
         {"input": (n, h, w, c), "target": (n, h, w, c'), "weight": (n, h, w, 1) where there are masks}, stored values; or
         {"index": (n,)}.
+
+    Raises:
+        UserError: a pair cannot be read, or a process that reads was killed.
     """
     import grain
 
@@ -196,10 +200,24 @@ def batches(
     else:
         options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=4 * max(threads, 1))
         stream = dataset.to_iter_dataset(options)
-    for batch in stream:
+    for batch in _explain_lost_process(stream):
         replaced = batch.pop("replaced", np.array([-1]))
         _note_replaced(reader, [int(index) for index in replaced if index >= 0])
         yield batch
+
+
+def _explain_lost_process(stream: Iterable[Example]) -> Iterator[Example]:
+    """Yields the same batches; a process that reads pictures and is killed ends the run with one sentence."""
+    try:
+        yield from stream
+    except RuntimeError as error:
+        lost = re.search(r"[Ww]orker process was terminated unexpectedly with exit code (-?\d+)", str(error))
+        if lost is None:
+            raise
+        raise UserError(
+            f"a process that reads pictures ended unexpectedly (exit code {lost[1]}; -9 is often a lack of memory): give "
+            "fewer --data.processes, or 0 for threads; the same command resumes."
+        ) from None
 
 
 @dataclass(frozen=True, repr=False)  # grain prints the function of a map, and would print every cached picture with it

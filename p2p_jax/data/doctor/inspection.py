@@ -50,6 +50,7 @@ class PictureStats(NamedTuple):
         indices: of a palette file or bitmap, the distinct numbers that its pixels hold, in order; otherwise None.
         orientation: of EXIF, from 1 (upright) to 8; the picture has been turned upright.
         lossy: whether the file is a JPEG, or compressed in another way that changes values.
+        brightness: mean brightness, from 0 to 255; deeper pictures are scaled from their own values.
         flat: fraction of equal neighbouring pixels, across or down, whichever is smaller, in [0, 1].
         even: fraction of 8 x 8 blocks that are nearly constant (within 8 of 255 levels), in [0, 1].
         even_colours: number of clearly different colours that each occur in at least 2 % of those blocks.
@@ -77,6 +78,7 @@ class PictureStats(NamedTuple):
     indices: tuple[int, ...] | None
     orientation: int
     lossy: bool
+    brightness: float
     flat: float
     even: float
     even_colours: int
@@ -240,6 +242,7 @@ def measure_picture(
         indices=None if indices is None else tuple(distinct(indices).tolist()),
         orientation=tags.orientation,
         lossy=tags.lossy,
+        brightness=float(levels.mean()),
         flat=flat,
         even=even,
         even_colours=even_colours,

@@ -12,6 +12,7 @@ from p2p_jax.data.names import sides_of
 
 FLAT = 0.6  # median of `PictureStats.flat` from which on pictures are taken for label maps
 FLAT_TWO_COLOURS = 0.95  # the same where there are two colours, as line drawings have two colours as well
+MOSTLY_WHITE = 127  # mean brightness from which on most pixels are 255
 NOISE, LOSSY_NOISE = 3, 12  # differences of a channel that compression makes, in a lossless file and in a lossy one
 EVEN, EVEN_COLOURS = 0.3, 5  # the medians of the CMP label maps are 0.48 and 6, those of their photos 0.09 and 3
 
@@ -83,7 +84,9 @@ def class_numbers(pictures: Sequence[PictureStats]) -> list[int] | None:
     if values is None or not grey or any(stats.lossy for stats in pictures):
         return None
     numbers = sorted({int(value) & 255 for value in values})
-    named = split_ignored(numbers)[0]
+    named, ignored = split_ignored(numbers)
+    if ignored is not None and float(np.median([stats.brightness for stats in pictures])) > MOSTLY_WHITE:
+        return None  # 255 is the white of a drawing, and the low numbers are the noise of its black
     # With more gaps they are shades, or the gaps have a meaning.
     return numbers if len([number for number in numbers if number < named]) >= named / 2 else None
 
