@@ -12,7 +12,18 @@ from helpers.step_by_hand import step_by_hand
 
 from p2p_jax import discriminators, generators, layers, losses
 from p2p_jax.network import Network, network
-from p2p_jax.step import AUGMENTATION, DROPOUT, MICRO_BATCH, PENALTY, Pix2Pix, init_train_state, make_train_step
+from p2p_jax.step import (
+    AUGMENTATION,
+    DROPOUT,
+    MICRO_BATCH,
+    PENALTY,
+    Pix2Pix,
+    discriminator_gradients,
+    generate,
+    generator_gradients,
+    init_train_state,
+    make_train_step,
+)
 
 jit = jax.jit
 METRICS = {
@@ -253,3 +264,39 @@ def test_no_two_arrays_of_a_new_state_share_memory_so_that_all_can_be_donated():
 
 def test_every_use_of_randomness_has_its_own_number():
     assert len({AUGMENTATION, DROPOUT, PENALTY, MICRO_BATCH}) == 4
+
+
+def batch_with_unknown_pixels():
+    known = np.ones((2, 5, 5, 1), np.float32)
+    known[:, :2, :3] = 0
+    return batch_of() | {"known": jnp.asarray(known)}
+
+
+@pytest.mark.parametrize("update", ["sequential", "stale", "simultaneous"])
+def test_unknown_pixels_give_the_generator_no_gradient(update):
+    model, batch = build(update=update), batch_with_unknown_pixels()
+    state = initial(model, batch)
+    fake, caught = generate(model, state.generator, batch["input"], jax.random.key(1)), []
+    spy = fake._replace(backpropagate=lambda gradient: (caught.append(np.asarray(gradient)),))
+    generator_gradients(model, state.discriminator, state.discriminator, batch, spy)
+    hidden = np.broadcast_to(np.asarray(batch["known"]) == 0, caught[0].shape)
+    assert (caught[0][hidden] == 0).all()
+    assert (caught[0][~hidden] != 0).any()
+
+
+def test_the_discriminator_cannot_see_what_the_generator_makes_of_unknown_pixels():
+    model, batch = build(), batch_with_unknown_pixels()
+    state, key = initial(model, batch), jax.random.key(1)
+    fakes = [jnp.where(batch["known"] > 0, 0.5, value) * jnp.ones((2, 5, 5, 2)) for value in (-1.0, 1.0)]
+    results = [discriminator_gradients(model, state.discriminator, batch, fake, key) for fake in fakes]
+    jax.tree.map(np.testing.assert_array_equal, *results)
+
+
+def test_a_mask_of_known_pixels_alone_changes_nothing():
+    model, batch = build(), batch_of()
+    state = initial(model, batch)
+    plain, masked = (
+        jax.device_get(jit(make_train_step(model))(state, given)[1])
+        for given in (batch, batch | {"known": jnp.ones((2, 5, 5, 1))})
+    )
+    assert_close(plain, masked, 1e-6)

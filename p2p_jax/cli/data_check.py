@@ -19,6 +19,8 @@ from p2p_jax.data.doctor.report import describe, to_json
 from p2p_jax.data.doctor.train_line import train_line
 from p2p_jax.errors import PROGRAM, UserError
 
+MAX_PICTURES = 1000  # pairs on the PNG
+
 
 @dataclass(frozen=True)
 class CheckOptions:
@@ -57,13 +59,20 @@ def check(argv: list[str]) -> int:
     for name in ("pictures", "limit"):
         if getattr(options, name) < 0:
             raise UserError(f"--{name} was given {getattr(options, name)}: it must be at least 0.")
+    if options.pictures > MAX_PICTURES:
+        raise UserError(f"--pictures was given {options.pictures}: it must be at most {MAX_PICTURES}.")
     sheet = _choose_sheet(options)
     findings = _check_with_bar(options)
-    drawn = sheet if options.pictures > 0 and draw_sheet(sheet, findings, options.pictures) else None
-    if options.json:
-        print(json.dumps(to_json(options.path, findings, drawn), ensure_ascii=False, indent=1))
-    else:
-        _print_text(options, findings, drawn)
+    if not options.json:
+        open_console().print(describe(findings, limit=options.limit), end="")
+    drawn = None
+    try:
+        drawn = sheet if options.pictures > 0 and draw_sheet(sheet, findings, options.pictures) else None
+    finally:  # a sheet that cannot be drawn hides nothing of what was found
+        if options.json:
+            print(json.dumps(to_json(options.path, findings, drawn), ensure_ascii=False, indent=1))
+        else:
+            _print_command(options, findings, drawn)
     return 1 if findings.problems else 0
 
 
@@ -78,10 +87,9 @@ def _check_with_bar(options: CheckOptions) -> Findings:
         return check_data(options.path, threads=options.threads, on_picture=advance, layout=options.layout)
 
 
-def _print_text(options: CheckOptions, findings: Findings, sheet: Path | None) -> None:
-    text = describe(findings, limit=options.limit)
-    if sheet:
-        text.append(f"Some of the pairs are shown in {sheet}.\n")
+def _print_command(options: CheckOptions, findings: Findings, sheet: Path | None) -> None:
+    """Prints where the sheet is, and as the last line the command that trains."""
+    text = Text(f"Some of the pairs are shown in {sheet}.\n" if sheet else "")
     text.append("To train, once the problems are solved:" if findings.problems else "To train:", "bold")
     console = open_console()
     console.print(text)

@@ -11,6 +11,7 @@ import tyro
 
 from p2p_jax.cli.foreign_options import answer_foreign_option
 from p2p_jax.cli.option_help import Option, format_help, list_options
+from p2p_jax.config.numbers import check_numbers
 from p2p_jax.errors import UserError, suggest
 
 HELP = ("-h", "--help", "--help-all")
@@ -30,7 +31,7 @@ def parse(options: Any, argv: list[str], program: str) -> Any:
         program: the command's name, for messages.
 
     Raises:
-        UserError: an option is unknown, missing, or has a wrong value.
+        UserError: an option is unknown, missing, or has a wrong value, such as a number that is not finite.
         SystemExit: help was asked for, and has been printed.
     """
     if asks_for_help(argv):
@@ -39,6 +40,7 @@ def parse(options: Any, argv: list[str], program: str) -> Any:
     parsed, unknown = _parse_known(options, argv, program)
     if unknown:
         raise UserError(_answer_unknown(unknown[0], [option.name for option in list_options(options)], program))
+    check_numbers(parsed)
     return parsed
 
 

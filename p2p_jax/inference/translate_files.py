@@ -8,6 +8,7 @@ import numpy as np
 
 from p2p_jax.config import Data, Side
 from p2p_jax.data.fit import Fit, plan, to_canvas
+from p2p_jax.data.ignored import fill_unknown, known_pixels
 from p2p_jax.data.layout import find_inputs
 from p2p_jax.data.palettes import read_palette
 from p2p_jax.data.pictures import is_picture, of_file, suffix_for, write_picture
@@ -94,6 +95,7 @@ def translate_files(
     native: bool = False,
     suffix: str | None = None,
     seed: int = 0,
+    clip: bool = False,
     on_unreadable: Callable[[str], Any] | None = None,
 ) -> Iterator[Path]:
     """Translates files one batch at a time. Each result has the size and the name of its picture.
@@ -106,6 +108,8 @@ def translate_files(
         native: keep the scale instead of resizing to the size of training and back.
         suffix: of the written files, which chooses their format; None for .png, or .tiff if PNG cannot hold the values.
         seed: of the dropout in mode "reference".
+        clip: whether values beyond the range of training become the nearest ones in it; otherwise such pictures count as
+            unreadable.
         on_unreadable: called with a sentence about each unreadable picture, which is then skipped; with None the first one
             raises UserError.
 
@@ -123,7 +127,7 @@ def translate_files(
         chunk, placed = [], []
         for one in files[start : start + at_once]:
             try:
-                placed.append(_place(one, fit, translator.data))
+                placed.append(_place(one, fit, translator.data, clip))
                 chunk.append(one)
             except UserError as error:
                 if on_unreadable is None:
@@ -141,8 +145,11 @@ def translate_files(
             yield _write(output / one.name, one, _undo(result, item, translator.data.target), suffix)
 
 
-def _place(inputs: Inputs, fit: Fit, data: Data) -> _Placed:
-    pictures = read_side([of_file(file) for file in inputs.files], data.input, option=None, transparency="drop")
+def _place(inputs: Inputs, fit: Fit, data: Data, clip: bool) -> _Placed:
+    encoded = [of_file(file) for file in inputs.files]
+    pictures = read_side(encoded, data.input, option=None, transparency="drop", clip=clip)
+    if data.input.ignore is not None:
+        pictures = [(name, fill_unknown(pixels, known_pixels(pixels, data.input), data.input)) for name, pixels in pictures]
     first, own = pictures[0][0], pictures[0][1].shape[:2]
     for name, pixels in pictures:
         if pixels.shape[:2] != own:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from p2p_jax.config.numbers import LARGEST_SEED
 from p2p_jax.errors import UserError
 from p2p_jax.inference.translate import Mode, Translator, load
 from p2p_jax.inference.translate_files import find_pictures, leave_out_existing, translate_files
@@ -35,6 +36,7 @@ def translate(
     suffix: str | None = None,
     seed: int = 0,
     skip_existing: bool = False,
+    clip: bool = False,
     trust: bool = False,
     build: Callable[[Any], Any] | None = None,
     share: tuple[int, int] = (0, 1),
@@ -55,6 +57,8 @@ def translate(
             the values.
         seed: of the dropout in mode "reference".
         skip_existing: skip pictures whose results exist, to resume a stopped call.
+        clip: whether values beyond the range of training become the nearest ones in it; otherwise such pictures are not
+            translated.
         trust, build: as for `load`; used where `run` is a workdir.
         share: (index of this process, number of processes): each process translates some of the pictures.
         on_written: called with the number of pictures that are done, and the total number.
@@ -73,6 +77,8 @@ def translate(
     """
     if batch_size < 1:
         raise UserError(f"--batch-size was given {batch_size}: it must be at least 1.")
+    if abs(seed) > LARGEST_SEED:
+        raise UserError(f"--seed was given {seed}: it must be at most {LARGEST_SEED}.")
     options: Any = {"checkpoint_step": checkpoint_step, "mode": mode, "trust": trust, "build": build}
     translator = run if isinstance(run, Translator) else load(run, **options)
     paths = [Path(path) for path in ([inputs] if isinstance(inputs, str | Path) else inputs)]
@@ -88,6 +94,7 @@ def translate(
         native=translator.native_by_default if native is None else native,
         suffix=suffix,
         seed=seed,
+        clip=clip,
         on_unreadable=unreadable.append,
     )
     for path in made:

@@ -75,7 +75,7 @@ def resolve_files(config: Config) -> Config:
         if side.palette
     }
     paths = {name: getattr(config.data, name) for name in ("path", "tfds_dir")}
-    absolute = {name: str(Path(path).absolute()) for name, path in paths.items() if path is not None}
+    absolute = {name: str(Path(path).expanduser().absolute()) for name, path in paths.items() if path is not None}
     config = replace(config, data=replace(config.data, **resolved, **absolute))
     check_config(config)
     return config

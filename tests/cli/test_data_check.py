@@ -88,3 +88,17 @@ def test_by_default_the_sheet_is_in_the_current_folder_but_never_among_the_pairs
     place = good.parent if inside else here
     assert (place / "data_check.png").is_file()
     assert not (good / "data_check.png").exists()
+
+
+@pytest.mark.parametrize("json_too", [False, True])
+def test_a_sheet_that_cannot_be_drawn_hides_no_finding(good, tmp_path, capsys, json_too):
+    (good / "trainA" / "1.png").write_bytes(b"")
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises((NotADirectoryError, FileExistsError)):
+        check([str(good), "-o", str(tmp_path / "file" / "sheet.png"), *(["--json"] if json_too else [])])
+    out = capsys.readouterr().out
+    assert str(good / "trainA" / "1.png") in out
+    if json_too:
+        assert json.loads(out)["sheet"] is None
+    else:
+        assert out.splitlines()[-1] == train_line(good, check_data(good))

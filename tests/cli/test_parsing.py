@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from p2p_jax.cli.data_check import CheckOptions
+from p2p_jax.cli.data_tools import EdgesOptions, ResizeOptions
 from p2p_jax.cli.foreign_options import ANSWERS
 from p2p_jax.cli.option_help import list_options
 from p2p_jax.cli.options import EVERYDAY, RunOptions, TranslateOptions, train_options
@@ -83,3 +85,19 @@ def test_the_help_shows_the_everyday_options_and_the_whole_help_all(capsys):
     for option in list_options(TRAIN):
         assert f"  {option.name}" in whole
         assert (f"  {option.name}" in short) == (option.name in EVERYDAY)
+
+
+@pytest.mark.parametrize(
+    ("cls", "argv", "said"),
+    [
+        (TranslateOptions, ["runs", "a.png", "-o", "out", "--seed", "9" * 30], "--seed was given 9"),
+        (TranslateOptions, ["runs", "a.png", "-o", "out", "--batch-size", "9" * 12], "--batch-size was given 9"),
+        (EdgesOptions, ["photos", "-o", "out", "--sigma", "nan"], "--sigma was given nan: it must be a finite number."),
+        (EdgesOptions, ["photos", "-o", "out", "--high", "inf"], "--high was given inf: it must be a finite number."),
+        (ResizeOptions, ["photos", "-o", "out", "--size", "256", "1" + "0" * 20], "--size was given 1"),
+        (CheckOptions, ["pairs", "--limit", "1" + "0" * 30], "--limit was given 1"),
+    ],
+)
+def test_numbers_that_no_option_can_have_are_refused_in_every_command(cls, argv, said):
+    with pytest.raises(UserError, match=f"^{said}"):
+        parse(cls, argv, "p2p-jax")

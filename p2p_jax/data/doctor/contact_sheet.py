@@ -16,7 +16,7 @@ TILE, GAP, LINE = 160, 6, 14  # pixels: the longer side of a picture, the gap be
 COLUMNS = 3  # pairs in a row
 
 Ranges = dict[str, tuple[float, float]]
-"""{side: (smallest, largest value in the set)}."""
+"""{side: (smallest, largest value in the set), without the value that means nothing}."""
 
 
 def draw_sheet(path: str | Path, findings: Findings, count: int = 12) -> bool:
@@ -81,10 +81,10 @@ def choose_pairs(findings: Findings, marks: dict[PairKey, list[str]], count: int
 
 def _find_ranges(findings: Findings) -> Ranges:
     ranges: Ranges = {}
-    for sides in findings.summaries.values():
-        for side, summary in sides.items():
-            low, high = ranges.get(side, (summary.low, summary.high))
-            ranges[side] = min(low, summary.low), max(high, summary.high)
+    for pair in findings.pairs:
+        for side, stats in pair.pictures.items():
+            low, high = ranges.get(side, (stats.known_low, stats.known_high))
+            ranges[side] = min(low, stats.known_low), max(high, stats.known_high)
     return ranges
 
 
@@ -113,7 +113,7 @@ def _make_tiles(pair: InspectedPair, ranges: Ranges) -> list[tuple[str, np.ndarr
     tiles: list[tuple[str, np.ndarray | None]] = []
     for side, file in pair.files.items():
         try:
-            halves = {} if _is_unreadable(pair, side) else split_halves(side, decode(of_file(Path(file))))
+            halves = {} if _is_unreadable(pair, side) else split_halves(side, decode(of_file(Path(file)), allow_nan=True))
         except UserError:
             halves = {}
         if not halves:
@@ -154,5 +154,6 @@ def make_visible(values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
     )
     low, high = limits
     if values.dtype != np.uint8 or high < 64:
-        small = np.round((small.astype(np.float32) - low) * (255 / max(high - low, 1e-12))).clip(0, 255).astype(np.uint8)
+        scaled = (small.astype(np.float32) - low) * (255 / max(high - low, 1e-12))
+        small = np.nan_to_num(np.round(scaled)).clip(0, 255).astype(np.uint8)
     return np.repeat(small, 3, axis=-1) if small.shape[-1] == 1 else small

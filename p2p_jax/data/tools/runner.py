@@ -19,6 +19,8 @@ ENCODER: dict[str, dict[str, Any]] = {".jpg": {"quality": 95, "subsampling": 0},
 OnProgress = Callable[[int, int], Any]
 """Called with (pictures done, pictures in all) after each picture."""
 
+MAX_WORKERS = 1024
+
 
 @dataclass(frozen=True)
 class Writing:
@@ -144,8 +146,9 @@ def run_jobs(
     Raises:
         UserError: the output lies in an input folder, files exist, or a job failed and `on_error` is not "skip".
     """
-    if writing.workers is not None and writing.workers < 1:
-        raise UserError(f"--workers was given {writing.workers}: it must be at least 1.")
+    if writing.workers is not None and not 1 <= writing.workers <= MAX_WORKERS:
+        limit = "at least 1" if writing.workers < 1 else f"at most {MAX_WORKERS}"
+        raise UserError(f"--workers was given {writing.workers}: it must be {limit}.")
     _refuse_targets(jobs, output, writing, inputs)
     if writing.dry_run:
         return Result(tuple(target for job in jobs for target in job.targets)), []
