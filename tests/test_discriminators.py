@@ -155,5 +155,5 @@ def test_an_anti_aliased_patchgan_has_the_same_names_and_almost_the_same_map(lay
 
 
 def test_a_pixelgan_cannot_be_anti_aliased():
-    with pytest.raises(UserError, match="discriminator.antialias was given, but the pixelgan changes no size"):
+    with pytest.raises(UserError, match="antialias was given, but the pixelgan changes no size"):
         build_discriminator(Discriminator("pixelgan", antialias=True), "float32")
