@@ -82,6 +82,11 @@ class PictureStats(NamedTuple):
     digest: str
     edges: np.ndarray
 
+    @property
+    def brightness(self) -> float:
+        """Mean brightness, from 0 to 255; deeper pictures are scaled from their own values."""
+        return self.traits[4] * 64
+
 
 class InspectedPair(NamedTuple):
     """A pair with the results of its inspection.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from p2p_jax.data.doctor.inspection import InspectedPair, PictureStats
-from p2p_jax.data.doctor.measures import BRIGHTNESS, BRIGHTNESS_UNIT, MAX_COLOURS
+from p2p_jax.data.doctor.measures import MAX_COLOURS
 from p2p_jax.data.names import sides_of
 
 FLAT = 0.6  # median of `PictureStats.flat` from which on pictures are taken for label maps
@@ -85,10 +85,7 @@ def class_numbers(pictures: Sequence[PictureStats]) -> list[int] | None:
         return None
     numbers = sorted({int(value) & 255 for value in values})
     named, ignored = split_ignored(numbers)
-    if (
-        ignored is not None
-        and float(np.median([BRIGHTNESS_UNIT * stats.traits[BRIGHTNESS] for stats in pictures])) > MOSTLY_WHITE
-    ):
+    if ignored is not None and float(np.median([stats.brightness for stats in pictures])) > MOSTLY_WHITE:
         return None  # 255 is the white of a drawing, and the low numbers are the noise of its black
     # With more gaps they are shades, or the gaps have a meaning.
     return numbers if len([number for number in numbers if number < named]) >= named / 2 else None
