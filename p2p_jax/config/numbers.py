@@ -7,7 +7,7 @@ from typing import Any
 
 from p2p_jax.errors import UserError
 
-LARGEST_FLOAT = 3.4028234663852886e38  # of float32
+LARGEST_FLOAT = 3.4028235677973362e38  # the largest that is finite as float32
 LARGEST_INT = 2**31 - 1  # steps and indices are int32 on the device
 LARGEST_SEED = 2**63 - 1
 

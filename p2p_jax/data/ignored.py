@@ -46,10 +46,20 @@ def fill_unknown(pixels: np.ndarray, known: np.ndarray, side: Side) -> np.ndarra
     Returns:
         (h, w, c); the lowest value of the range everywhere if no pixel is known.
     """
-    if side.kind == "labels" or known.all():
+    if side.kind == "labels":
         return pixels
-    if not known.any():
-        return np.full_like(pixels, side.range[0] if side.range else 0)
+    return fill_from_nearest(pixels, known) if known.any() else np.full_like(pixels, side.range[0] if side.range else 0)
+
+
+def fill_from_nearest(pixels: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Gives each pixel that is not known the value of the nearest known one, of which there must be some.
+
+    Args:
+        pixels: (h, w, c).
+        known: (h, w, 1), not 0 where a pixel is known.
+    """
+    if known.all():
+        return pixels
     from scipy import ndimage
 
     nearest = ndimage.distance_transform_edt(known[..., 0] == 0, return_distances=False, return_indices=True)

@@ -116,7 +116,8 @@ def _to_classes(numbers: np.ndarray, name: str, side: Side, option: str | None) 
             f"{name} holds the class {wrong}, but classes are numbered from 0 to {classes - 1}: "
             + _advise_class(option, wrong)
         )
-    numbers = np.where(ignored, ignored_class(side), numbers) if ignored.any() else numbers
+    own = ignored_class(side)
+    numbers = numbers if own is None else np.where(ignored, own, numbers)
     return numbers.astype(np.uint8, copy=False)
 
 

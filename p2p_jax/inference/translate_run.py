@@ -75,17 +75,13 @@ def translate(
         >>> [path.name for path in translated.written]
         ['0.png', '1.png']
     """
-    if batch_size < 1:
-        raise UserError(f"--batch-size was given {batch_size}: it must be at least 1.")
-    if abs(seed) > LARGEST_SEED:
-        raise UserError(f"--seed was given {seed}: it must be at most {LARGEST_SEED}.")
+    _check_numbers(batch_size, seed)
     options: Any = {"checkpoint_step": checkpoint_step, "mode": mode, "trust": trust, "build": build}
     translator = run if isinstance(run, Translator) else load(run, **options)
     paths = [Path(path) for path in ([inputs] if isinstance(inputs, str | Path) else inputs)]
     files, output = find_pictures(paths, translator.data)[share[0] :: share[1]], Path(output)
     wanted = leave_out_existing(files, output, suffix) if skip_existing else files
-    unreadable: list[str] = []
-    written: list[Path] = []
+    written, unreadable = list[Path](), list[str]()
     made = translate_files(
         translator,
         wanted,
@@ -101,3 +97,10 @@ def translate(
         written.append(path)
         on_written(len(written) + len(unreadable), len(wanted))
     return Translated(written, unreadable, len(files) - len(wanted))
+
+
+def _check_numbers(batch_size: int, seed: int) -> None:
+    if batch_size < 1:
+        raise UserError(f"--batch-size was given {batch_size}: it must be at least 1.")
+    if abs(seed) > LARGEST_SEED:
+        raise UserError(f"--seed was given {seed}: it must be at most {LARGEST_SEED}.")

@@ -48,9 +48,7 @@ class PictureStats(NamedTuple):
         colours: its distinct colours (packed as 0xRRGGBB; of one channel the values), or None if over `MAX_COLOURS`.
         palette: hash of a palette file's colours, or None; "1 bit" for a bitmap.
         indices: of a palette file or bitmap, the distinct numbers that its pixels hold, in order; otherwise None.
-        orientation: of EXIF, from 1 (upright) to 8; the picture has been turned upright.
-        lossy: whether the file is a JPEG, or compressed in another way that changes values.
-        brightness: mean brightness, from 0 to 255; deeper pictures are scaled from their own values.
+        tags: of the file's header; by its orientation the picture has been turned upright.
         flat: fraction of equal neighbouring pixels, across or down, whichever is smaller, in [0, 1].
         even: fraction of 8 x 8 blocks that are nearly constant (within 8 of 255 levels), in [0, 1].
         even_colours: number of clearly different colours that each occur in at least 2 % of those blocks.
@@ -76,15 +74,18 @@ class PictureStats(NamedTuple):
     colours: tuple[float, ...] | None
     palette: str | None
     indices: tuple[int, ...] | None
-    orientation: int
-    lossy: bool
-    brightness: float
+    tags: Tags
     flat: float
     even: float
     even_colours: int
     traits: tuple[float, ...]
     digest: str
     edges: np.ndarray
+
+    @property
+    def brightness(self) -> float:
+        """Mean brightness, from 0 to 255; deeper pictures are scaled from their own values."""
+        return self.traits[4] * 64
 
 
 class InspectedPair(NamedTuple):
@@ -136,7 +137,7 @@ def inspect_pair(split: str, name: str, files: dict[str, Path]) -> InspectedPair
     if len({stats.size for stats in pictures.values()}) > 1:
         turned = " (turned upright by EXIF)"
         each = [
-            f"{stats.file} has {stats.size[1]} x {stats.size[0]}{turned if stats.orientation != 1 else ''}"
+            f"{stats.file} has {stats.size[1]} x {stats.size[0]}{turned if stats.tags.orientation != 1 else ''}"
             for stats in pictures.values()
         ]
         problems.append(("sizes_differ", f"{', '.join(each)} pixels"))
@@ -240,9 +241,7 @@ def measure_picture(
         colours=list_colours(values, packed),
         palette=palette,
         indices=None if indices is None else tuple(distinct(indices).tolist()),
-        orientation=tags.orientation,
-        lossy=tags.lossy,
-        brightness=float(levels.mean()),
+        tags=tags,
         flat=flat,
         even=even,
         even_colours=even_colours,

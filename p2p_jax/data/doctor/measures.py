@@ -94,5 +94,13 @@ def measure_traits(values: np.ndarray, levels: np.ndarray, flat: float, packed: 
     saturation = (np.maximum.reduce(planes) - np.minimum.reduce(planes)).mean()
     extreme = ((channels <= 8) | (channels >= 247)).mean()
     count = len(distinct(packed))
-    numbers = flat, np.log(count), np.log1p(sharpness), levels.std() / 64, levels.mean() / 64, saturation / 64, extreme
+    numbers = (
+        flat,
+        np.log(count),
+        np.log1p(sharpness),
+        levels.std() / 64,
+        levels.mean() / 64,
+        saturation / 64,
+        extreme,
+    )
     return tuple(float(number) for number in numbers)

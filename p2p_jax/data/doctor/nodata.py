@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from p2p_jax.config import Side
 from p2p_jax.data.doctor.tags import Tags
-from p2p_jax.data.ignored import fill_unknown, holds_ignored
+from p2p_jax.data.ignored import fill_from_nearest
 
 FEW_VALUES = 64  # a picture with so few distinct values is a map of labels, of which no value is a lone one
 MIN_PIXELS = 4  # fewer pixels of a lone value are taken for noise
@@ -45,7 +44,8 @@ def find_nodata(values: np.ndarray, tags: Tags) -> Nodata | None:
     """
     tag = tags.nodata
     if tag is not None and math.isfinite(tag):
-        held = int((values == tag).any(-1).sum())
+        equal = values == tag
+        held = int((equal.all(-1) if values.dtype == np.uint8 else equal.any(-1)).sum())
         if held:
             return Nodata(tag, tagged=True, pixels=held)
     if values.dtype == np.uint8:
@@ -73,11 +73,9 @@ def without_nodata(pixels: np.ndarray, nodata: Nodata | None) -> np.ndarray:
     """The pixels (h, w, c) with the nearest known values in place of those that mean nothing."""
     if nodata is None:
         return pixels
-    finite = nodata.value if math.isfinite(nodata.value) else STAND_IN
-    depth = "float" if pixels.dtype == np.float32 else "8"
-    side = Side(ignore=finite, depth=depth, range=(finite + 1, finite + 2) if depth == "float" else None)
-    known = np.where(holds_ignored(pixels, side), 0, 255).astype(np.uint8)
-    return fill_unknown(pixels, known, side) if known.any() else pixels
+    held: np.ndarray = np.isnan(pixels) if math.isnan(nodata.value) else pixels == nodata.value
+    unknown = held.all(-1, keepdims=True) if pixels.dtype == np.uint8 else held.any(-1, keepdims=True)
+    return pixels if unknown.all() else fill_from_nearest(pixels, np.logical_not(unknown))
 
 
 def common_nodata(found: Sequence[Nodata | None]) -> Nodata | None:

@@ -81,7 +81,7 @@ def class_numbers(pictures: Sequence[PictureStats]) -> list[int] | None:
     """The numbers in grey pictures if they may number classes: dense from 0 on, except for a last 255; otherwise None."""
     values = all_colours(pictures)
     grey = all(stats.depth == "8" and (stats.colourless or colours_of(stats) == 1) for stats in pictures)
-    if values is None or not grey or any(stats.lossy for stats in pictures):
+    if values is None or not grey or any(stats.tags.lossy for stats in pictures):
         return None
     numbers = sorted({int(value) & 255 for value in values})
     named, ignored = split_ignored(numbers)
@@ -107,7 +107,7 @@ def count_clusters(pictures: Sequence[PictureStats]) -> int | None:
     colours = all_colours(pictures)
     if colours is None or len(colours) < 2 or any(stats.depth != "8" for stats in pictures) or class_numbers(pictures):
         return None
-    lossy = any(stats.lossy for stats in pictures)
+    lossy = any(stats.tags.lossy for stats in pictures)
     channels = np.array([[int(colour) >> shift & 255 for shift in (16, 8, 0)] for colour in colours])
     near = np.abs(channels[:, None] - channels).max(-1) <= (LOSSY_NOISE if lossy else NOISE)
     from scipy.sparse.csgraph import connected_components
@@ -136,7 +136,7 @@ def seem_blurred_labels(pictures: Sequence[PictureStats]) -> bool:
     clusters = count_clusters(pictures)
     if clusters is not None:
         return clusters > 2 and float(np.median([stats.even for stats in pictures])) >= EVEN
-    lossy = all(stats.lossy for stats in pictures)
+    lossy = all(stats.tags.lossy for stats in pictures)
     even = float(np.median([stats.even for stats in pictures]))
     return lossy and even >= EVEN and float(np.median([stats.even_colours for stats in pictures])) >= EVEN_COLOURS
 

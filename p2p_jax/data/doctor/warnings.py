@@ -60,14 +60,14 @@ def _find_nodata(pairs: Sequence[InspectedPair]) -> Iterator[Finding]:
 
 def _find_turned(pairs: Sequence[InspectedPair]) -> Iterator[Finding]:
     """Pairs of which EXIF turns one picture only."""
-    found = [pair for pair in pairs if len({stats.orientation for stats in pair.pictures.values()}) > 1]
+    found = [pair for pair in pairs if len({stats.tags.orientation for stats in pair.pictures.values()}) > 1]
     if found:
-        turned = [[stats for stats in pair.pictures.values() if stats.orientation > 1] for pair in found]
+        turned = [[stats for stats in pair.pictures.values() if stats.tags.orientation > 1] for pair in found]
         sentence = (
             f"Pairs in which EXIF turns one side only: {len(found)}. It is turned upright, the other side is not: if they "
             "no longer fit, save both without the orientation."
         )
-        items = tuple(f"{stats.file} (EXIF orientation {stats.orientation})" for some in turned for stats in some)
+        items = tuple(f"{stats.file} (EXIF orientation {stats.tags.orientation})" for some in turned for stats in some)
         yield Finding("turned", sentence, items, keys_of(found))
 
 
