@@ -14,6 +14,7 @@ from p2p_jax.evaluation import evaluate
 from p2p_jax.experiment import Experiment
 from p2p_jax.state import TrainState
 from p2p_jax.step import Pix2Pix
+from p2p_jax.training.early_look import EarlyLook
 from p2p_jax.workdir import checkpoint
 
 Submit = Callable[[Callable[[], None]], None]
@@ -60,6 +61,8 @@ class Run(NamedTuple):
         translate: `(params, state, key, pictures) -> pictures`, compiled once.
         manager: of the checkpoints.
         console: where messages go.
+        record: the bytes of WORKDIR/experiment.json.
+        look: reads the pictures that are needed late.
         step_timeout: with several processes, seconds without a finished step after which this process ends.
         on_step: called after every step.
         skipped: indices of the batches that have been skipped so far.
@@ -72,6 +75,8 @@ class Run(NamedTuple):
     translate: Callable[..., jax.Array]
     manager: checkpoint.Manager
     console: Console
+    record: bytes
+    look: EarlyLook
     step_timeout: float = math.inf
     on_step: OnStep | None = None
     skipped: tuple[int, ...] = ()

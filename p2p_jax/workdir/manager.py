@@ -12,7 +12,7 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from p2p_jax.devices import processes
 from p2p_jax.workdir.bucket.paths import is_local_copy
-from p2p_jax.workdir.held import hold_folder, refuse_misread
+from p2p_jax.workdir.held import HeldFolder, hold_folder, refuse_misread
 
 ITEMS = ("generator", "discriminator", "ema", "training")
 """The items of a checkpoint that hold arrays."""
@@ -26,6 +26,7 @@ class Manager(ocp.CheckpointManager):
 
     Attributes:
         folder: of the checkpoints.
+        held: that folder, which is held open.
         saved: step of the newest checkpoint that this manager has saved, or None.
         read_back: step of the newest checkpoint that was read back after this manager had saved it, or None.
     """
@@ -41,26 +42,26 @@ class Manager(ocp.CheckpointManager):
         Raises:
             UserError: the path has special characters, and there is no other path to the folder.
         """
-        self.folder, self._held = folder, ExitStack()
+        self.folder = folder
         self.saved: int | None = None
         self.read_back: int | None = None
         # With named handlers the shapes of a checkpoint can be read before it is restored.
         handlers: dict[str, Any] = {name: ocp.StandardCheckpointHandler() for name in ITEMS}
         handlers["meta"] = ocp.JsonCheckpointHandler()
-        if alone:
-            path = self._held.enter_context(hold_folder(folder)).path
-        else:
-            refuse_misread(folder)
-            path = folder.absolute()
-        try:
-            super().__init__(path, options=options, item_handlers=handlers)
-        except BaseException:
-            self._held.close()
-            raise
+        with ExitStack() as opened:
+            if alone:
+                self.held = opened.enter_context(hold_folder(folder.absolute()))
+                super().__init__(self.held.path, options=options, item_handlers=handlers)
+            else:
+                refuse_misread(folder)
+                super().__init__(folder.absolute(), options=options, item_handlers=handlers)
+                held: HeldFolder = opened.enter_context(hold_folder(folder.absolute()))
+                self.held = held._replace(path=folder.absolute())
+            self._open = opened.pop_all()
 
     def close(self) -> None:
         """Waits for unfinished saves, and closes the folder."""
-        with self._held:
+        with self._open:
             super().close()
 
     def path_of(self, step: int) -> Path:

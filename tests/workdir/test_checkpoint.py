@@ -173,11 +173,10 @@ def test_a_checkpoint_that_cannot_be_read_back_is_reported(tmp_path, monkeypatch
 
     def wait(manager):
         real(manager)
-        if (manager.folder / "2").exists():
-            damage(manager.folder / "2" / "training")
+        shutil.rmtree(manager.folder / "2" / "training", ignore_errors=True)
 
     monkeypatch.setattr(checkpoint.Manager, "wait_until_finished", wait)
-    said = r"checkpoint 2 was written to .* but what was read back is not what was saved \(.*training.*\): check that disk"
+    said = r"checkpoint 2 was written to .* but what was read back is not what was saved \(training missing\): "
     with pytest.raises(UserError, match=said):
         save_all(tmp_path, [make_state(step, step) for step in ((2,) if moment == "first" else (1, 2))], finish=True)
 
