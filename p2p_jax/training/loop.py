@@ -186,7 +186,7 @@ def _later(faults: list[Exception]) -> Iterator[None]:
 
 def _leave_moved(run: Run, state: TrainState) -> Stopped:
     """Saves the state into a workdir that was renamed, if that is possible, and returns the exception that ends the run."""
-    if run.manager.held.follows():
+    if run.manager.held.follows() and run.manager.held.find() is not None:
         _save(run, state, None)
         checkpoint.finish_saving(run.manager)
     return explain_moved(run, int(state.step))

@@ -73,7 +73,7 @@ def make_sampler(run: Run, submit: Submit) -> Callable[[TrainState, int], None]:
         if not processes.is_first():
             return
         made = evaluate.translate_all(translate, examples)
-        path = run.workdir / "samples" / f"step_{step:08d}.png"
+        path = run.held.path / "samples" / f"step_{step:08d}.png"
         submit(lambda: save_grid(path, sample_columns(examples, made, config.data)))
 
     return draw_samples

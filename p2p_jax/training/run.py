@@ -16,6 +16,7 @@ from p2p_jax.state import TrainState
 from p2p_jax.step import Pix2Pix
 from p2p_jax.training.early_look import EarlyLook
 from p2p_jax.workdir import checkpoint
+from p2p_jax.workdir.held import HeldFolder
 
 Submit = Callable[[Callable[[], None]], None]
 """Runs a function in the background."""
@@ -61,6 +62,7 @@ class Run(NamedTuple):
         translate: `(params, state, key, pictures) -> pictures`, compiled once.
         manager: of the checkpoints.
         console: where messages go.
+        held: the workdir, which is held open.
         record: the bytes of WORKDIR/experiment.json.
         look: reads the pictures that are needed late.
         step_timeout: with several processes, seconds without a finished step after which this process ends.
@@ -75,6 +77,7 @@ class Run(NamedTuple):
     translate: Callable[..., jax.Array]
     manager: checkpoint.Manager
     console: Console
+    held: HeldFolder
     record: bytes
     look: EarlyLook
     step_timeout: float = math.inf

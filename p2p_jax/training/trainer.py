@@ -166,10 +166,12 @@ def _train(
     translate = make_translate(model.generator, input=config.data.input, target=config.data.target)
     with (
         look_early(dataset, config) as look,
+        hold_folder(workdir) as held,
         checkpoint.open_manager(workdir, keep=config.keep, best_metric=best) as manager,
     ):
         record = (workdir / RECORD).read_bytes()
-        run = Run(workdir, experiment, dataset, model, translate, manager, console, record, look, timeout, request.on_step)
+        fixed = (workdir, experiment, dataset, model, translate, manager, console, held, record, look)
+        run = Run(*fixed, timeout, request.on_step)
         announce_run(run, mesh.size)
         with caught_signals(announce_stop) as caught:
             engine, interval = open_engine(model, config, mesh, reader, start.like), Interval()
