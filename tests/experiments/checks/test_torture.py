@@ -74,6 +74,31 @@ def test_the_table_and_the_exit_code_show_failures(capsys, count):
     assert name in printed
 
 
+def test_a_copied_step_is_not_lost_when_it_is_set_aside(finished, monkeypatch):
+    monkeypatch.setattr(faults, "kill_training", lambda trial: "")
+    assert faults.copy_step(finished) == ""
+    (copy,) = [path for path in (finished.workdir / "checkpoints").iterdir() if path.name not in ("3", "6", "8")]
+    assert int(copy.name) > 8
+    copy.rename(copy.with_name(f"{copy.name}.damaged"))
+    assert lost_checkpoints(finished) == []
+
+
+def test_a_moved_run_keeps_its_checkpoints(finished, monkeypatch):
+    monkeypatch.setattr(faults, "kill_training", lambda trial: "")
+    before = finished.workdir
+    assert faults.move_to_brackets(finished) == ""
+    assert not before.exists()
+    assert finished.name != "run"
+    assert lost_checkpoints(finished) == []
+
+
+def test_the_pictures_of_the_validation_are_those_of_the_run(finished):
+    trial.draw_pictures(finished.pictures)
+    victims = trial.validation_pictures(finished)
+    assert len(victims) == 2
+    assert all(path.is_file() for path in victims)
+
+
 @pytest.mark.slow
 def test_killed_runs_end_like_an_undisturbed_run(monkeypatch, capsys):
     short = [word.replace("120", "24") for word in trial.OPTIONS]
