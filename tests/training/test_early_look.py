@@ -107,7 +107,7 @@ def test_a_report_that_fails_does_not_change_the_exit_code(tmp_path, monkeypatch
         raise error
 
     monkeypatch.setattr(trainer, "write_report", fail)
-    assert train(tmp_path / "run", *TINY, "--data.count", "4", "--steps", "1") == 0
+    assert train(tmp_path / "run", *TINY, "--data.count", "8", "--steps", "1") == 0
     message = capsys.readouterr().err
     assert "the run is finished and saved, but its report was not written" in message
     assert steps_of(tmp_path / "run") == [1]

@@ -49,13 +49,12 @@ def test_checkpoints_that_a_fault_damaged_are_not_lost(finished):
     assert lost_checkpoints(finished) == []
 
 
-def test_a_different_end_is_noticed(finished):
+def test_a_different_end_is_noticed(finished, monkeypatch):
     before = final_arrays(finished)
     rows = finished.workdir / "metrics.jsonl"
     rows.write_text(rows.read_text().replace('"step": 4', '"step": 5'))
     (finished.workdir / "samples" / "step_00000004.png").unlink()
-    shutil.rmtree(checkpoint_of(finished, 8))
-    checkpoint_of(finished, 6).rename(checkpoint_of(finished, 8))
+    monkeypatch.setattr(trial, "STEPS", 6)
     after = final_arrays(finished)
     different = {name for name in before if before[name] != after[name]}
     assert {"losses", "sample grids", "['training']['step']"} <= different
