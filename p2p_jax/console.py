@@ -1,8 +1,12 @@
 """Console output: messages, progress bars, and waits that are named and timed."""
 
+import errno
+import os
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
@@ -14,6 +18,67 @@ LONG_WAIT = 2.0  # a wait of at least this many seconds gets a line if the conso
 def open_console(*, quiet: bool = False) -> Console:
     """Returns a console without forced line breaks and without markup; with `quiet` it prints nothing."""
     return Console(soft_wrap=True, markup=False, highlight=False, quiet=quiet)
+
+
+CLOSED = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO)
+"""Numbers of the errors of a stream that nobody reads any more: a closed pipe or a closed terminal."""
+
+
+class _Output:
+    """A stream of text that survives the end of its reader: what cannot be printed is dropped."""
+
+    def __init__(self, stream: Any, *, any_error: bool):
+        self._stream, self._any_error = stream, any_error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Writes a text. Characters that the stream's encoding lacks are escaped."""
+        try:
+            self._stream.write(text)
+        except UnicodeEncodeError as error:
+            self.write(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
+        except (OSError, RuntimeError, ValueError) as error:
+            self._drop(error)
+        return len(text)
+
+    def flush(self) -> None:
+        """Writes what is buffered."""
+        try:
+            self._stream.flush()
+        except (OSError, RuntimeError, ValueError) as error:
+            self._drop(error)
+
+    def _drop(self, error: Exception) -> None:
+        # A ValueError is that of a closed stream, a RuntimeError that of a print that a signal interrupted.
+        if not isinstance(error, OSError):
+            return
+        if not self._any_error and error.errno not in CLOSED:
+            raise error
+        with suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:
+            # So that what is buffered, and what libraries print, does not fail later, such as when Python ends.
+            os.dup2(nowhere.fileno(), self._stream.fileno())
+
+
+@contextmanager
+def lasting_output(*, any_error: bool = False) -> Iterator[None]:
+    """Keeps a print that fails from ending the program: if the reader of stdout or stderr is gone, the block goes on.
+
+    From then on the whole process prints into nothing, so only a command line may use this.
+
+    Args:
+        any_error: also go on after other errors, such as a full disk: for commands whose result is files, not prints.
+    """
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (_Output(stream, any_error=any_error) if stream else stream for stream in before)
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, AttributeError):
+                stream.flush()
+        sys.stdout, sys.stderr = before
 
 
 def progress_bar(console: Console) -> Progress:

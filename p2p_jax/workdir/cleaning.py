@@ -1,15 +1,14 @@
 """Removes files of a run from its workdir."""
 
-import json
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from p2p_jax.workdir.disk import UNFINISHED, atomic_write
+from p2p_jax.workdir.disk import UNFINISHED
 from p2p_jax.workdir.init_from import IMPORTED
-from p2p_jax.workdir.metrics_file import read_rows
+from p2p_jax.workdir.metrics_file import drop_rows
 from p2p_jax.workdir.record import RECORD
 
 REPLACED = "replaced.txt"
@@ -70,11 +69,7 @@ def _remove_unfinished(workdir: Path) -> None:
 
 def drop_later(workdir: Path, step: int) -> None:
     """Removes the rows of metrics.jsonl and the samples after a step, because the resumed run writes them again."""
-    path = workdir / "metrics.jsonl"
-    if path.is_file():
-        rows = [row for row in read_rows(path) if row["step"] <= step]
-        with atomic_write(path) as unfinished:
-            unfinished.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    drop_rows(workdir / "metrics.jsonl", step)
     for sample in (workdir / "samples").glob("step_*.png"):
         if int(sample.stem.removeprefix("step_")) > step:
             sample.unlink()
