@@ -20,7 +20,7 @@ UNCOUNTED = 4 * MIB
 PAGES = 256
 """Pages of a TIFF, or thumbnails and pages together."""
 
-MEMBERS = 500_000
+MEMBERS = 200_000
 """Members of an archive. The largest of the paper's sets has 138,767 pictures."""
 
 
