@@ -1,6 +1,7 @@
 """Decodes TIFFs of more bits, channels or pages than PIL reads."""
 
 import io
+import logging
 import math
 from typing import Any, NamedTuple
 
@@ -18,6 +19,9 @@ from p2p_jax.data.decoded import (
     turn_upright,
 )
 from p2p_jax.limits.budget import OverBudget, check_pages
+
+for library in ("tifffile", "imagecodecs"):  # what they log about a damaged file, they also raise
+    logging.getLogger(library).setLevel(logging.CRITICAL)
 
 BOUNDED = frozenset({1, 2, 3, 4, 5, 8, 32773, 32946, 34925, 50000})
 """Compressions whose decoders stop at the size of the tile: none, CCITT, LZW, Deflate, PackBits, LZMA, Zstandard."""

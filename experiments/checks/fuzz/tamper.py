@@ -1,5 +1,6 @@
 """Ways to tamper with a file: its bytes, the values of its JSON, the headers of a tar file, the chunks of a PNG."""
 
+import copy
 import json
 import random
 import struct
@@ -116,13 +117,17 @@ def tamper_json(data: bytes, rng: random.Random) -> bytes:
         return data
 
 
+def _strange(rng: random.Random) -> Any:
+    return copy.deepcopy(rng.choice(STRANGE))
+
+
 def _tamper_value(value: Any, rng: random.Random) -> Any:
     holders = [value] if isinstance(value, dict | list) and value else []
     for holder in holders:
         inner = holder.values() if isinstance(holder, dict) else holder
         holders.extend(each for each in inner if isinstance(each, dict | list) and each)
     if not holders or rng.random() < 0.03:
-        return rng.choice(STRANGE)
+        return _strange(rng)
     holder = rng.choice(holders)
     key = rng.choice(list(holder)) if isinstance(holder, dict) else rng.randrange(len(holder))
     match rng.randrange(8):
@@ -131,15 +136,15 @@ def _tamper_value(value: Any, rng: random.Random) -> Any:
         case 1:
             new = rng.choice(("name", "x", "", "__class__", "format", "_target_"))
             if isinstance(holder, dict):
-                holder[new] = rng.choice(STRANGE)
+                holder[new] = _strange(rng)
             else:
-                holder.insert(key, rng.choice(STRANGE))
+                holder.insert(key, _strange(rng))
         case 2:
             old = holder[key]
             number = isinstance(old, int | float)
             holder[key] = old * rng.choice((-1, 0, 1e300, 2**40)) if number else [old] * 3
         case _:
-            holder[key] = rng.choice(STRANGE)
+            holder[key] = _strange(rng)
     return value
 
 

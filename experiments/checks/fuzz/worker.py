@@ -67,26 +67,28 @@ def work(share: Share, current: Any, since: Any, queue: Any) -> None:
     logging.disable(logging.CRITICAL)
     originals = make_originals(share.folder / "run", home / "originals")
     resource.setrlimit(resource.RLIMIT_DATA, (share.memory, share.memory))
-    before = _list(outside)
     for number in range(share.first, share.end, share.step):
         kind, rng = choose_kind(share.seed, number)
         since.value, current.value = time.monotonic(), number
-        found = _run(kind, originals, outside, rng)
-        after = _list(outside)
-        if after != before:
-            found.append((f"files outside: {sorted(after ^ before)[:3]}", ""))
-            before = after
-        for what, details in found:
+        for what, details in run_one(kind, originals, outside, rng):
             queue.put(Fault(number, kind, what, details))
     queue.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 
-def _run(kind: str, originals: Any, outside: Path, rng: Any) -> list[tuple[str, str]]:
-    """Runs a case: [(what went wrong, details)]."""
+def run_one(kind: str, originals: Any, outside: Path, rng: Any) -> list[tuple[str, str]]:
+    """Runs a case.
+
+    Args:
+        kind, originals, rng: see `cases.run_case`.
+        outside: folder with the folders `sandboxes`, `home` and `tmp`; the canary appears beside it.
+
+    Returns:
+        [(what went wrong, details)].
+    """
     from experiments.checks.fuzz.cases import new_sandbox, run_case
     from p2p_jax.errors import UserError
 
-    found, canary = [], outside.parent / "canary"
+    found, canary, before = [], outside.parent / "canary", _list(outside)
     sandbox = new_sandbox(outside / "sandboxes")
     try:
         run_case(kind, originals, sandbox, canary, rng)
@@ -102,11 +104,13 @@ def _run(kind: str, originals: Any, outside: Path, rng: Any) -> list[tuple[str, 
         canary.unlink()
         found.append(("a stranger's code ran", ""))
     shutil.rmtree(sandbox, ignore_errors=True)
+    if new := _list(outside) - before:
+        found.append((f"files outside: {', '.join(sorted(path.name for path in new))}", ""))
+        for path in new:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     return found
 
 
-def _list(folder: Path) -> set[str]:
+def _list(folder: Path) -> set[Path]:
     """The files outside of the sandboxes that a case could have written."""
-    return {
-        str(path) for part in (folder, folder / "sandboxes", folder / "tmp", folder / "home") for path in part.iterdir()
-    }
+    return {path for part in (folder, folder / "sandboxes", folder / "tmp", folder / "home") for path in part.iterdir()}
