@@ -14,6 +14,7 @@ from p2p_jax.data.procedural import facade
 from p2p_jax.data.records import Records
 from p2p_jax.data.sides import OR_SKIP, holds_class_numbers, read_mask, read_side, resize_side, to_stored
 from p2p_jax.errors import UserError
+from p2p_jax.limits.budget import DECODING
 
 Example = dict[str, np.ndarray]
 """{"input": (h, w, c), "target": (h, w, c')}, stored values (see `sides`), and where there is a mask {"weight":
@@ -84,6 +85,7 @@ class RecordedPairs(NamedTuple):
         """The name of a pair, without its ending."""
         return self.records.name(index)
 
+    @DECODING.job()
     def read(self, index: int, fit: Fit, position: tuple[float, float] = MIDDLE) -> Example:
         """Reads a pair at the size of `fit`; `position` is that of a crop, down and across, each in [0, 1).
 

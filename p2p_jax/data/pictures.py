@@ -6,6 +6,7 @@ name.
 
 import io
 import os
+import stat
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +16,11 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from p2p_jax.data.decoders import Picture as Picture
-from p2p_jax.data.decoders import Unreadable, as_pixels, decode_bytes, library_errors
+from p2p_jax.data.decoded import Picture as Picture
+from p2p_jax.data.decoded import Unreadable, as_pixels, library_errors
+from p2p_jax.data.decoders import decode_bytes, decode_file
 from p2p_jax.errors import UserError
+from p2p_jax.limits.budget import UNCOUNTED
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".npy", ".npz"})
 MIN_SIDE = 8  # pixels; nothing can be learned from a smaller picture, so it counts as a mistake
@@ -74,8 +77,8 @@ def decode(encoded: Encoded, *, indices: bool = False, otherwise: str = "", allo
         allow_nan: whether pixels may hold NaN.
 
     Raises:
-        UserError: it cannot be read, is no picture, claims more than `decoders.MAX_VALUES` values, or holds Python
-            objects, or a kind of number that no picture has.
+        UserError: it cannot be read, is no picture, needs more memory than `limits.budget` allows, or holds Python objects or
+            a kind of number that no picture has.
         HoldsNaN: it holds infinity, or NaN that is not allowed.
         TooSmall: it has fewer than `MIN_SIDE` pixels on a side.
     """
@@ -102,10 +105,25 @@ def _decode(content: Any, indices: bool) -> Picture:
     if isinstance(content, np.ndarray):
         return Picture(as_pixels(content, indices))
     if isinstance(content, Path):
-        with library_errors():
-            content = content.read_bytes()
+        return _decode_path(content, indices)
     if not isinstance(content, bytes):
         raise Unreadable(f"holds {type(content).__name__} instead of a picture", "name a feature that holds pictures")
+    return decode_bytes(content, indices)
+
+
+def _decode_path(path: Path, indices: bool) -> Picture:
+    """Decodes a file. A large one is not read as a whole where its decoder can read it bit by bit."""
+    with library_errors():
+        status = path.stat()
+    if not stat.S_ISREG(status.st_mode) and not path.is_dir():
+        raise Unreadable("is not a regular file", "give a picture file")  # reading a pipe or a device may never end
+    with library_errors():
+        opened = path.open("rb")
+    with opened as file:
+        if status.st_size > UNCOUNTED:
+            return decode_file(file, status.st_size, indices)
+        with library_errors():
+            content = file.read(UNCOUNTED + 1)
     return decode_bytes(content, indices)
 
 

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 # What each room may import, besides itself: only rooms above it in this table. CONTRIBUTING.md explains the rooms.
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
+    "limits": set(),
     "config": {"errors"},
     "console": set(),
     "signals": {"errors"},
@@ -35,16 +36,16 @@ ROOMS: dict[str, set[str]] = {
         "step",
     },
     "experiment": {"config", "errors", "pix2pix"},
-    "data": {"config", "errors"},
-    "data/doctor": {"data", "errors"},
-    "data/sets": {"data", "errors"},
-    "data/tools": {"data", "errors"},
+    "data": {"config", "errors", "limits"},
+    "data/doctor": {"data", "errors", "limits"},
+    "data/sets": {"data", "errors", "limits"},
+    "data/tools": {"data", "errors", "limits"},
     "devices": {"config", "errors", "network", "step"},
     "workdir": {"config", "console", "devices", "errors", "experiment", "generators", "signals", "state"},
     "inference": {"config", "data", "errors", "network", "workdir"},
     "evaluation": {"config", "data", "devices", "errors", "experiment", "inference", "workdir"},
     "pytorch": {
-        "config", "discriminators", "errors", "experiment", "generators", "network", "pix2pix", "workdir",
+        "config", "discriminators", "errors", "experiment", "generators", "limits", "network", "pix2pix", "workdir",
     },
     "training": {
         "config", "console", "data", "devices", "errors", "evaluation", "experiment", "inference", "signals", "state",

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
+from p2p_jax.data.decode_pil import read_palette
 from p2p_jax.data.doctor.match import find_edges
 from p2p_jax.data.doctor.measures import (
     distinct,
@@ -26,6 +26,7 @@ from p2p_jax.data.names import sides_of
 from p2p_jax.data.pictures import MIN_SIDE, Picture, TooSmall, decode, of_file
 from p2p_jax.data.sides import read_mask
 from p2p_jax.errors import UserError
+from p2p_jax.limits.budget import DECODING
 
 OPAQUE = {"8": 255, "16": 65535, "float": 1}
 DEPTHS: dict[Any, str] = {np.dtype(np.uint8): "8", np.dtype(np.uint16): "16"}
@@ -116,6 +117,7 @@ class OddWidth(UserError):
     """A side-by-side picture has an odd width, so its halves would differ in size."""
 
 
+@DECODING.job()
 def inspect_pair(split: str, name: str, files: dict[str, Path]) -> InspectedPair:
     """Reads all pictures of a pair. Pictures that cannot be used become problems of the pair.
 
@@ -190,13 +192,10 @@ def _read_palette_indices(file: Path, picture: Picture) -> tuple[str | None, np.
     """The hash of a palette file's colours and its indices (h, w, 1); or None twice for other files."""
     if picture.pixels.dtype != np.uint8 or file.suffix.lower() in (".jpg", ".jpeg", ".npy", ".npz"):
         return None, None
-    try:
-        with Image.open(file) as opened:
-            mode, colours = opened.mode, opened.getpalette() or []
-    except Exception:  # PIL raises every kind of error; a file that it cannot open has no palette
+    palette = read_palette(file)
+    if palette is None:
         return None, None
-    if mode not in ("P", "1"):
-        return None, None
+    mode, colours = palette
     indices = decode(of_file(file), indices=True).pixels
     return ("1 bit" if mode == "1" else hashlib.blake2b(bytes(colours), digest_size=8).hexdigest()), indices
 

@@ -13,6 +13,7 @@ import numpy as np
 from p2p_jax.data.matching import match_folders
 from p2p_jax.data.pictures import SUFFIXES, Picture, decode, of_file, write_picture
 from p2p_jax.errors import UserError
+from p2p_jax.limits.budget import DECODING
 
 ENCODER: dict[str, dict[str, Any]] = {".jpg": {"quality": 95, "subsampling": 0}, ".webp": {"lossless": True, "exact": True}}
 
@@ -175,6 +176,7 @@ def _write(path: Path, pixels: np.ndarray) -> None:
     write_picture(path, pixels, **ENCODER.get(path.suffix, {}))
 
 
+@DECODING.job()
 def _run_job(
     job: Job, *, make: Callable[[Job], Made], write: Callable[[Path, np.ndarray], None]
 ) -> tuple[Made | None, str]:
