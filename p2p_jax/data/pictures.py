@@ -77,8 +77,8 @@ def decode(encoded: Encoded, *, indices: bool = False, otherwise: str = "", allo
         allow_nan: whether pixels may hold NaN.
 
     Raises:
-        UserError: it cannot be read, is no picture, needs more memory than `limits.budget` allows, or holds Python objects or
-            a kind of number that no picture has.
+        UserError: it cannot be read, is no picture, needs more memory than `limits.budget` allows, or holds Python objects
+            or a kind of number that no picture has.
         HoldsNaN: it holds infinity, or NaN that is not allowed.
         TooSmall: it has fewer than `MIN_SIDE` pixels on a side.
     """
