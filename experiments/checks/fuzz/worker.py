@@ -61,6 +61,8 @@ def work(share: Share, current: Any, since: Any, queue: Any) -> None:
         folder.mkdir(parents=True)
     os.environ |= {"HOME": str(outside / "home"), "TMPDIR": str(outside / "tmp"), "XDG_STATE_HOME": str(outside / "home")}
     os.chdir(outside / "tmp")
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)  # orbax prints tracebacks of its threads about damaged checkpoints
     from experiments.checks.fuzz.cases import choose_kind
     from experiments.checks.fuzz.originals import make_originals
 

@@ -175,7 +175,7 @@ def _copy_pictures(archive: Path, file: IO[bytes], spooled: IO[bytes]) -> dict[s
     return places
 
 
-def _list_members(archive: Path, tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+def _list_members(archive: Path, tar: Any) -> Iterator[tarfile.TarInfo]:
     """Yields the members one after the other, without keeping them in memory."""
     count = 0
     while True:
