@@ -44,7 +44,7 @@ def test_the_recognised_networks_are_described_and_stored(tmp_path, capsys):
 def test_the_files_of_an_import_are_stored_whole(tmp_path, monkeypatch):
     monkeypatch.chdir(files()[0].parent)
     assert run("import-torch", files()[0].name, "--workdir", tmp_path / "run", "--image-size", 16) == 0
-    stored = json.loads((tmp_path / "run" / "torch.json").read_text())["files"]
+    stored = json.loads((tmp_path / "run" / "imported.json").read_text())["files"]
     assert stored == [str(files()[0].absolute())]
 
 
