@@ -93,7 +93,7 @@ def _write_workdir(workdir: Path, files: list[Path], networks: dict[str, Convert
     trees = {name: {"params": converted.params, "state": converted.state} for name, converted in networks.items()}
     checkpoint.save_networks(unfinished, trees)
     counts = {name: converted.counts for name, converted in networks.items()}
-    text = json.dumps({"files": [str(path) for path in files], "counts": counts}, indent=2)
+    text = json.dumps({"files": [str(path.absolute()) for path in files], "counts": counts}, indent=2)
     (unfinished / IMPORTED).write_text(text + "\n")
     save_record(unfinished, experiment.find(EXPERIMENT)._replace(config=config), None)
     clear_workdir(workdir)

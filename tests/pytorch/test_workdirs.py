@@ -40,6 +40,13 @@ def test_the_recognised_networks_are_described_and_stored(tmp_path, capsys):
     assert (config.image_size, config.data.direction, config.data.input.channels) == (16, "AtoB", (3,))
 
 
+def test_the_files_of_an_import_are_stored_whole(tmp_path, monkeypatch):
+    monkeypatch.chdir(files()[0].parent)
+    assert run("import-torch", files()[0].name, "--workdir", tmp_path / "run", "--image-size", 16) == 0
+    stored = json.loads((tmp_path / "run" / "imported.json").read_text())["files"]
+    assert stored == [str(files()[0].absolute())]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("depth", "size"), [(2, 256), (7, 128), (8, 256), (9, 512)])
 def test_the_size_of_a_unet_follows_its_depth(tmp_path, depth, size):
