@@ -169,7 +169,7 @@ def _train(
         hold_folder(workdir) as held,
         checkpoint.open_manager(workdir, keep=config.keep, best_metric=best) as manager,
     ):
-        record = (workdir / RECORD).read_bytes()
+        record = (workdir / RECORD).read_bytes() if processes.is_first() else b""
         fixed = (workdir, experiment, dataset, model, translate, manager, console, held, record, look)
         run = Run(*fixed, timeout, request.on_step)
         announce_run(run, mesh.size)
