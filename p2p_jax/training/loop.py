@@ -8,7 +8,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 
 from p2p_jax.config import Config
@@ -21,7 +21,7 @@ from p2p_jax.training.calls import Call, fetch_metrics, networks_not_finite
 from p2p_jax.training.engine import Engine, find_program
 from p2p_jax.training.feed import make_vote, open_stream, plan_calls
 from p2p_jax.training.loop_tools import Tools, open_tools, profiler
-from p2p_jax.training.moved import explain_moved, is_in_place
+from p2p_jax.training.moved import can_follow, explain_moved, is_in_place
 from p2p_jax.training.previews import validate
 from p2p_jax.training.run import Run
 from p2p_jax.training.skipped_batches import as_array
@@ -147,11 +147,12 @@ def _pause(run: Run, state: TrainState, at: Position, tools: Tools, *, sample: b
     figures: dict[str, float] = {}
     faults: list[Exception] = []
     in_place = is_in_place(run)
-    if sample and in_place:
+    follows = in_place or can_follow(run)
+    if sample and follows:
         tools.show(at.done, "drawing the sample grid", at.pace)
         with _later(faults), waiting_for(at.interval, "sample"):
             interruptible(lambda: tools.draw_samples(state, at.done))
-    if validation and in_place:
+    if validation and follows:
         tools.show(at.done, "validating", at.pace)
         with _later(faults), waiting_for(at.interval, "validation"):
             figures = interruptible(lambda: validate(run, state))
@@ -160,13 +161,15 @@ def _pause(run: Run, state: TrainState, at: Position, tools: Tools, *, sample: b
     tools.show(at.done, at.text, at.pace)
     if validation and not run.console.is_terminal:
         run.console.print(f"step {at.done} of {run.experiment.config.steps}: {at.text}")
-    if not in_place:
-        raise _leave_moved(run, state)
-    if validation or stop or failed:
+    if follows and (validation or stop or failed or not in_place):
         with waiting_for(at.interval, "checkpoint"):
             _save(run, state, figures or None)
     release_freed_memory()
     tools.reset_watchdog()
+    if not in_place:
+        with nullcontext() if follows else suppress(Exception):  # then an earlier save cannot be finished
+            checkpoint.finish_saving(run.manager)
+        raise explain_moved(run, at.done)
     if faults:
         checkpoint.finish_saving(run.manager)
         run.console.print(f"The state after step {at.done} was saved.")
@@ -182,14 +185,6 @@ def _later(faults: list[Exception]) -> Iterator[None]:
         raise
     except Exception as error:  # raised by `_pause` once the state is saved
         faults.append(error)
-
-
-def _leave_moved(run: Run, state: TrainState) -> Stopped:
-    """Saves the state into a workdir that was renamed, if that is possible, and returns the exception that ends the run."""
-    if run.manager.held.follows() and run.manager.held.find() is not None:
-        _save(run, state, None)
-        checkpoint.finish_saving(run.manager)
-    return explain_moved(run, int(state.step))
 
 
 def _stop(run: Run, done: int, caught: list[int]) -> Stopped:

@@ -112,7 +112,7 @@ def warn_of_report(run: Run, error: Exception) -> None:
         reason = str(error)
     elif (reason := explain(error)) is None:
         traceback.print_exception(error)
-        reason = f"{type(error).__name__}: {error}."
+        reason = f"{type(error).__name__}: {error}.".replace(str(run.held.path), str(run.workdir))
     command = f"{PROGRAM} report {shlex.quote(display_name(run.workdir))}"
     warnings.warn(
         f"the run is finished and saved, but its report was not written: {reason} Then write it with: {command}",

@@ -19,6 +19,11 @@ def is_in_place(run: Run) -> bool:
     return True
 
 
+def can_follow(run: Run) -> bool:
+    """Whether the run can write into its workdir after that was renamed."""
+    return run.manager.held.follows() and run.manager.held.find() is not None
+
+
 def explain_moved(run: Run, step: int) -> Stopped:
     """Returns the exception that ends a run whose workdir is no longer in its place.
 

@@ -169,7 +169,7 @@ def _train(
         hold_folder(workdir) as held,
         checkpoint.open_manager(workdir, keep=config.keep, best_metric=best) as manager,
     ):
-        record = (workdir / RECORD).read_bytes()
+        record = (workdir / RECORD).read_bytes() if processes.is_first() else b""
         fixed = (workdir, experiment, dataset, model, translate, manager, console, held, record, look)
         run = Run(*fixed, timeout, request.on_step)
         announce_run(run, mesh.size)
@@ -219,9 +219,11 @@ def _finish(run: Run, state: TrainState) -> None:
 
 def write_report(run: Run, state: TrainState) -> tuple[Path, Figures | None]:
     """Writes the report of a finished run; returns its page and the figures."""
-    return interruptible(
-        lambda: report.write_report(run.workdir, run.experiment, translate_with(run, state), int(state.step))
+    folder = run.held.path  # which is never another folder of the same name
+    page, figures = interruptible(
+        lambda: report.write_report(folder, run.experiment, translate_with(run, state), int(state.step))
     )
+    return run.workdir / page.relative_to(folder), figures
 
 
 def read_ahead(dataset: Dataset, config: Config, console: Console) -> Reader:

@@ -20,7 +20,7 @@ class HeldFolder(NamedTuple):
     Attributes:
         folder: its path when it was opened.
         path: a path to it without special characters. On Linux it also follows the folder when it is renamed.
-        descriptor: of the open folder; None if the system does not open folders (Windows).
+        descriptor: of the open folder; None if it is not open, as on Windows, which does not open folders.
     """
 
     folder: Path
@@ -54,15 +54,15 @@ class HeldFolder(NamedTuple):
 
 @contextmanager
 def hold_folder(folder: Path) -> Iterator[HeldFolder]:
-    """Holds an existing folder open.
+    """Holds a folder open. A folder that is not visible yet, as on another host than that which made it, is only named.
 
     Raises:
         UserError: the path has special characters, and the system offers no other path to the folder.
     """
     try:
         descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
-    except PermissionError:
-        if os.name == "posix":
+    except OSError as error:
+        if os.name == "posix" and not isinstance(error, FileNotFoundError):
             raise
         descriptor = None
     try:
