@@ -1,7 +1,6 @@
 """The record of a run, `WORKDIR/experiment.json`, from which every later command rebuilds the run."""
 
 import hashlib
-import importlib.machinery
 import importlib.metadata
 import json
 import os
@@ -14,7 +13,7 @@ from typing import Any
 from p2p_jax.config import Config
 from p2p_jax.config.tree import from_dict, to_dict
 from p2p_jax.errors import UserError
-from p2p_jax.experiment import FROM_PYTHON, Experiment, find, from_module, load_file
+from p2p_jax.experiment import FROM_PYTHON, Experiment, find_installed, from_module, load_file, names
 from p2p_jax.workdir.disk import atomic_write
 
 RECORD = "experiment.json"
@@ -93,17 +92,32 @@ def load_experiment(workdir: Path, *, trust: bool = False, build: Callable[[Any]
             "that function as build=."
         )
     elif record["sha256"] is None:
-        found = find(record["name"])
+        found = _find_stored(workdir, record["name"])
     else:
         path = workdir / "experiment.py"
-        if not path.is_file() or hash_file(path) != record["sha256"]:
+        source = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+        if hashlib.sha256(source).hexdigest() != record["sha256"]:
             raise UserError(f"{path} is missing or is not the file that this run was made with: put that file back.")
         if not trust and record["sha256"] not in trusted_hashes():
             raise UserError(
                 f"{path} is code that you did not put there: read it, then give --trust to let it run on this machine."
             )
-        found = from_module(load_file(path), record["name"], path)
+        found = from_module(load_file(path, source), record["name"], path)
     return found._replace(config=from_dict(type(found.config), record["config"]))
+
+
+def _find_stored(workdir: Path, name: str) -> Experiment:
+    """Returns the installed experiment that a record names. A record never names a file: anybody may have written it.
+
+    Raises:
+        UserError: no such experiment is installed.
+    """
+    if name not in names():
+        raise UserError(
+            f"the run in {workdir} was made with the experiment {name}, which is not installed: install the package that "
+            f"has it (installed are {', '.join(names())})."
+        )
+    return find_installed(name)
 
 
 def versions() -> dict[str, str]:
