@@ -125,13 +125,13 @@ def is_prepared(folder: Path) -> bool:
 def read_record(folder: Path) -> dict[str, Any]:
     """The record of a set that this program prepared; empty for other sets."""
     path = folder / RECORD
-    return json.loads(path.read_text()) if path.is_file() else {}
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def count_pairs(folder: Path) -> dict[str, int]:
     """The number of records in each split of a prepared set: {"train" | "val" | "test": number}."""
     theirs = {name: split for split, name in SPLITS.items()}
-    listed = json.loads((folder / INFO).read_text())["splits"]
+    listed = json.loads((folder / INFO).read_text(encoding="utf-8"))["splits"]
     return {
         theirs[split["name"]]: sum(int(n) for n in split["shardLengths"]) for split in listed if split["name"] in theirs
     }
@@ -139,7 +139,7 @@ def count_pairs(folder: Path) -> dict[str, int]:
 
 def fingerprint(folder: Path) -> str:
     """A hash of a prepared set: its name, version and splits, the sizes of its shards and the checksum in its record."""
-    info = json.loads((folder / INFO).read_text())
+    info = json.loads((folder / INFO).read_text(encoding="utf-8"))
     known: list[Any] = [info.get(key) for key in ("name", "configName", "version")]
     for split in sorted(info["splits"], key=lambda split: split["name"]):
         known.append([split["name"], [int(length) for length in split["shardLengths"]]])

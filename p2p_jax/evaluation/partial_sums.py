@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from p2p_jax.errors import UserError
-from p2p_jax.workdir.disk import atomic_write
+from p2p_jax.files.writing import write_text
 
 SAVE_INTERVAL = 10.0  # seconds between two saves
 
@@ -48,7 +48,7 @@ class PartialSums:
         if not self.path.exists():
             return
         try:
-            saved = json.loads(self.path.read_text())
+            saved = json.loads(self.path.read_text(encoding="utf-8"))
             self.done, self.sums = int(saved["done"]), np.reshape(np.array(saved["sums"], np.float64), shape)
             self.replaced = {int(each) for each in saved["replaced"]}
         except (ValueError, KeyError, TypeError):
@@ -58,9 +58,8 @@ class PartialSums:
         """Saves the sums if the last save is long enough ago, or if `now` is set."""
         if self.path is None or (time.monotonic() - self.saved_at < SAVE_INTERVAL and not now):
             return
-        with atomic_write(self.path) as unfinished:
-            saved = {"done": self.done, "sums": self.sums.tolist(), "replaced": sorted(self.replaced)}
-            unfinished.write_text(json.dumps(saved))
+        saved = {"done": self.done, "sums": self.sums.tolist(), "replaced": sorted(self.replaced)}
+        write_text(self.path, json.dumps(saved))
         self.saved_at = time.monotonic()
 
     def remove(self) -> None:

@@ -19,7 +19,7 @@ from p2p_jax.devices import processes
 from p2p_jax.evaluation import evaluate
 from p2p_jax.evaluation.samples import sample_columns, save_grid
 from p2p_jax.experiment import Experiment
-from p2p_jax.workdir.disk import atomic_write
+from p2p_jax.files.writing import atomic_file, make_own_folder, write_text
 from p2p_jax.workdir.metrics_file import read_rows, time_fractions
 from p2p_jax.workdir.record import read_record
 
@@ -67,16 +67,14 @@ def write_report(
     figures = evaluate.evaluate_translator(config, translate, step=step)
     if not processes.is_first():
         return page, figures
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic_write(folder / "figures.json") as unfinished:
-        unfinished.write_text(json.dumps(figures.as_json(), indent=2) + "\n")
+    make_own_folder(folder)
+    write_text(folder / "figures.json", json.dumps(figures.as_json(), indent=2) + "\n")
     pairs = open_dataset(config).splits[figures.split]
     examples = [pairs.read(index, fit_of_evaluation(config)) for index in range(min(SHOWN, pairs.count()))]
     save_grid(folder / "test.png", sample_columns(examples, evaluate.translate_all(translate, examples), config.data))
     rows = read_rows(workdir / "metrics.jsonl")
     plot_curves(rows, folder / "curves.png")
-    with atomic_write(page) as unfinished:
-        unfinished.write_text(_page(workdir, experiment, figures, rows))
+    write_text(page, _page(workdir, experiment, figures, rows))
     return page, figures
 
 
@@ -98,8 +96,8 @@ def plot_curves(rows: list[dict[str, float]], path: Path) -> None:
         axes.tick_params(labelsize=8)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
-    with atomic_write(path) as unfinished:
-        figure.savefig(unfinished, dpi=110, format="png")
+    with atomic_file(path) as file:
+        figure.savefig(file, dpi=110, format="png")
 
 
 def _page(workdir: Path, experiment: Experiment, figures: evaluate.Figures, rows: list[dict[str, float]]) -> str:

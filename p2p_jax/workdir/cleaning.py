@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from p2p_jax.workdir.disk import UNFINISHED, atomic_write
+from p2p_jax.files.writing import UNFINISHED, find_unfinished, write_text
 from p2p_jax.workdir.init_from import IMPORTED
 from p2p_jax.workdir.metrics_file import read_rows
 from p2p_jax.workdir.record import RECORD
@@ -63,7 +63,7 @@ def _remove_unfinished(workdir: Path) -> None:
         for path in left:
             shutil.rmtree(path, ignore_errors=True)
         time.sleep(0.1)
-    own = [workdir / f"{name}{UNFINISHED}" for name in OWN_FILES]
+    own = [*find_unfinished(workdir), *(workdir / f"{name}{UNFINISHED}" for name in OWN_FILES)]  # older versions' names
     for path in (*own, *(path for name in ("samples", "report") for path in (workdir / name).glob(f"*{UNFINISHED}"))):
         path.unlink(missing_ok=True)
 
@@ -73,8 +73,7 @@ def drop_later(workdir: Path, step: int) -> None:
     path = workdir / "metrics.jsonl"
     if path.is_file():
         rows = [row for row in read_rows(path) if row["step"] <= step]
-        with atomic_write(path) as unfinished:
-            unfinished.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
     for sample in (workdir / "samples").glob("step_*.png"):
         if int(sample.stem.removeprefix("step_")) > step:
             sample.unlink()

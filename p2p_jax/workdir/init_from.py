@@ -65,7 +65,7 @@ def read_imported(workdir: Path) -> dict[str, dict[str, int]]:
     """
     path = workdir / IMPORTED
     try:
-        return json.loads(path.read_text())["counts"] if path.is_file() else {}
+        return json.loads(path.read_text(encoding="utf-8"))["counts"] if path.is_file() else {}
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{path} is damaged: import the networks again, into another folder.") from None
 

@@ -1,12 +1,14 @@
 """The metrics of a run: metrics.jsonl, TensorBoard, and how the run spent its time."""
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from p2p_jax.errors import UserError
+from p2p_jax.files.writing import open_no_link
 
 FLUSH_INTERVAL = 30.0  # seconds between two flushes of TensorBoard's events
 
@@ -14,7 +16,7 @@ FLUSH_INTERVAL = 30.0  # seconds between two flushes of TensorBoard's events
 def read_rows(path: Path) -> list[dict[str, float]]:
     """Reads the rows of metrics.jsonl; if a crash has cut off the last line, it is ignored."""
     rows = []
-    for line in path.read_text().splitlines() if path.is_file() else []:
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
         try:
             rows.append(json.loads(line))
         except ValueError:
@@ -37,7 +39,8 @@ def metrics_writer(workdir: Path, *, tensorboard: bool) -> Iterator[Callable[[di
         UserError: tensorboardX is needed and not installed.
     """
     board = _events_writer(workdir / "tensorboard") if tensorboard else nullcontext(lambda row: None)
-    with board as write_event, (workdir / "metrics.jsonl").open("a") as file:
+    path, flags = workdir / "metrics.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    with board as write_event, open(open_no_link(path, flags), "a", encoding="utf-8") as file:
 
         def write(row: dict[str, float]) -> None:
             file.write(json.dumps(row) + "\n")

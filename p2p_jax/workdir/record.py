@@ -5,7 +5,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from p2p_jax.config import Config
 from p2p_jax.config.tree import from_dict, to_dict
 from p2p_jax.errors import UserError
 from p2p_jax.experiment import FROM_PYTHON, Experiment, find_installed, from_module, load_file, names
-from p2p_jax.workdir.disk import atomic_write
+from p2p_jax.files.writing import atomic_file, write_text
 
 RECORD = "experiment.json"
 
@@ -41,11 +40,11 @@ def save_record(workdir: Path, experiment: Experiment, fingerprint: str | None, 
     if experiment.file is not None:
         copy = workdir / "experiment.py"
         if experiment.file.resolve() != copy.resolve():
-            shutil.copyfile(experiment.file, copy)
+            with atomic_file(copy) as file:
+                file.write(experiment.file.read_bytes())
         record["sha256"] = hash_file(copy)
         trust_hash(record["sha256"])
-    with atomic_write(workdir / RECORD) as unfinished:
-        unfinished.write_text(json.dumps(record, indent=2) + "\n")
+    write_text(workdir / RECORD, json.dumps(record, indent=2) + "\n")
 
 
 def read_record(workdir: Path) -> dict[str, Any]:
@@ -145,15 +144,13 @@ def _trust_file() -> Path:
 def trusted_hashes() -> set[str]:
     """Returns the SHA-256 of all experiment files that this user has trained with."""
     path = _trust_file()
-    return set(path.read_text().split()) if path.is_file() else set()
+    return set(path.read_text(encoding="utf-8").split()) if path.is_file() else set()
 
 
 def trust_hash(sha256: str) -> None:
     """Stores the SHA-256 of a file that this user trains with; if that fails, later commands require --trust."""
     path = _trust_file()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as unfinished:
-            unfinished.write_text("\n".join(sorted(trusted_hashes() | {sha256})) + "\n")
+        write_text(path, "\n".join(sorted(trusted_hashes() | {sha256})) + "\n")
     except OSError:
         return

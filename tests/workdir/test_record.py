@@ -1,6 +1,7 @@
 """The record of a run: it rebuilds the run, and code in it runs only if it is trusted."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,6 @@ def test_a_record_is_written_atomically(tmp_path):
 
 def test_the_list_of_trusted_code_survives_a_full_disk(tmp_path, monkeypatch):
     record.trust_hash("a" * 64)
-    monkeypatch.setattr(Path, "write_text", fail_to_write)
+    monkeypatch.setattr(os, "fsync", fail_to_write)
     record.trust_hash("b" * 64)
     assert record.trusted_hashes() == {"a" * 64}

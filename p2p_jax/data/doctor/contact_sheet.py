@@ -8,9 +8,10 @@ from PIL import Image, ImageDraw
 
 from p2p_jax.data.doctor.findings import Findings, PairKey
 from p2p_jax.data.doctor.inspection import InspectedPair, split_halves
-from p2p_jax.data.pictures import atomic_write, decode, of_file
+from p2p_jax.data.pictures import decode, of_file
 from p2p_jax.data.resizing import resize
 from p2p_jax.errors import UserError
+from p2p_jax.files.writing import atomic_file
 
 TILE, GAP, LINE = 160, 6, 14  # pixels: the longer side of a picture, the gap between two, and the height of a line of text
 COLUMNS = 3  # pairs in a row
@@ -42,7 +43,7 @@ def draw_sheet(path: str | Path, findings: Findings, count: int = 12) -> bool:
     sheet = Image.new("RGB", (columns * (width + 2 * GAP), rows * (height + 2 * GAP)), "white")
     for i, cell in enumerate(cells):
         sheet.paste(cell, (i % columns * (width + 2 * GAP) + GAP, i // columns * (height + 2 * GAP) + GAP))
-    with atomic_write(Path(path)) as file:
+    with atomic_file(Path(path), sync=False) as file:
         sheet.save(file, format="PNG")
     return True
 

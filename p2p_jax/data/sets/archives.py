@@ -8,11 +8,12 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple
 
 from p2p_jax.data.names import natural_key
 from p2p_jax.errors import UserError
+from p2p_jax.files.names import join_inside, refuse_outside
 
 MIRROR = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
 """Folder of the archives, NAME.tar.gz; until 2018 it was people.eecs.berkeley.edu/~tinghuiz/projects/pix2pix/datasets."""
@@ -99,7 +100,7 @@ def _copy_pictures(archive: Path, file: IO[bytes], spooled: IO[bytes]) -> dict[s
     places: dict[str, dict[str, tuple[int, int]]] = {}
     end = 0
     try:
-        with gzip.GzipFile(fileobj=file) as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
+        with gzip.GzipFile(fileobj=file) as plain, tarfile.open(fileobj=plain, mode="r|", encoding="utf-8") as tar:
             for member in tar:
                 _refuse_outside_path(archive, member)
                 found = MEMBER.fullmatch(member.name)
@@ -111,7 +112,9 @@ def _copy_pictures(archive: Path, file: IO[bytes], spooled: IO[bytes]) -> dict[s
                     end += len(data)
             while plain.read(CHUNK):  # reads on to the checksum at the end
                 pass
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except UserError:
+        raise
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError) as error:  # ValueError: of a header
         raise Damaged(
             f"the archive {archive} is damaged or truncated ({str(error).rstrip('.').lower()}): download it again."
         ) from None
@@ -125,9 +128,10 @@ def _copy_pictures(archive: Path, file: IO[bytes], spooled: IO[bytes]) -> dict[s
 
 def _refuse_outside_path(archive: Path, member: tarfile.TarInfo) -> None:
     """Refuses an archive with a path outside of it. The path does no harm here, but the archive cannot be trusted."""
+    folder, name = Path("/nowhere"), member.name.lstrip("/")
+    if PurePosixPath(name).parts:  # an archive may name its own root
+        join_inside(folder, name, f"the archive {archive}")
     try:
-        tarfile.data_filter(member, "/nowhere")
-    except tarfile.FilterError:
-        raise UserError(
-            f"the archive {archive} holds {member.name!r}, a path outside of it: do not use this archive, get another copy."
-        ) from None
+        tarfile.data_filter(member, str(folder))
+    except (tarfile.FilterError, ValueError):  # ValueError: the target of a link has null bytes
+        raise refuse_outside(member.name, f"the archive {archive}") from None
