@@ -58,7 +58,7 @@ def check(argv: list[str]) -> int:
     findings = _check_with_bar(options)
     drawn = sheet if options.pictures > 0 and draw_sheet(sheet, findings, options.pictures) else None
     if options.json:
-        print(json.dumps(to_json(options.path, findings, drawn), ensure_ascii=False, indent=1))
+        print(json.dumps(to_json(options.path, findings, drawn), indent=1))
     else:
         _print_text(options, findings, drawn)
     return 1 if findings.problems else 0

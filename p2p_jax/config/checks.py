@@ -34,6 +34,14 @@ FRACTIONS = (
 )  # fmt: skip
 
 
+UPPER_BOUNDS = {
+    "generator.width": 2**16, "discriminator.width": 2**16, "generator.num_blocks": 2**10, "discriminator.num_layers": 2**6,
+    "data.threads": 2**10, "data.processes": 2**10,
+}  # fmt: skip
+
+LARGEST_SIDE = 2**14  # pixels of a side that networks see
+
+
 def check_config(config: Config) -> None:
     """Refuses invalid values.
 
@@ -44,6 +52,9 @@ def check_config(config: Config) -> None:
         value = get_field(config, name)
         if value is not None and not value >= low:
             raise UserError(f"{_option(name)} was given {value}: it must be at least {low}.")
+    for name, high in UPPER_BOUNDS.items():
+        if not get_field(config, name) <= high:
+            raise UserError(f"{_option(name)} was given {get_field(config, name)}: it must be at most {high}.")
     for name in FRACTIONS:
         value = get_field(config, name)
         if value is not None and not value < 1:
@@ -52,6 +63,8 @@ def check_config(config: Config) -> None:
         value = get_field(config, name)
         if value is not None and min(value, default=0) < 1:
             raise UserError(f"{_option(name)} was given {value}: each must be at least 1.")
+        if value is not None and (max(value) > 2**16 or len(value) > 2**6):
+            raise UserError(f"{_option(name)} was given {value}: each must be at most {2**16}, and their number {2**6}.")
     _check_batch(config)
     _check_sizes(config)
     _check_side(config.data.input, "data.input")
@@ -80,6 +93,11 @@ def _check_sizes(config: Config) -> None:
     if min(height, width) < 16:
         raise UserError(f"--image-size was given {config.image_size}: each side must be at least 16.")
     loaded, data = load_size(config), config.data
+    if max(height, width, *loaded) > LARGEST_SIDE:
+        raise UserError(
+            f"--image-size was given {config.image_size} and --data.load-size {data.load_size}: a side must be at most "
+            f"{LARGEST_SIDE}."
+        )
     if data.preprocess == "resize_and_crop" and (loaded[0] < height or loaded[1] < width):
         raise UserError(
             f"--data.load-size was given {data.load_size}: it must be at least the image size {height} x {width}."

@@ -10,7 +10,11 @@ from typing import Any
 import numpy as np
 
 from p2p_jax.errors import UserError
+from p2p_jax.files.decode import Mismatch, decode_fields, parse_json
 from p2p_jax.files.writing import write_text
+
+FIELDS = {"done": int, "sums": list[Any], "replaced": list[int]}
+"""The fields of a file of partial sums."""
 
 SAVE_INTERVAL = 10.0  # seconds between two saves
 
@@ -48,10 +52,12 @@ class PartialSums:
         if not self.path.exists():
             return
         try:
-            saved = json.loads(self.path.read_text(encoding="utf-8"))
-            self.done, self.sums = int(saved["done"]), np.reshape(np.array(saved["sums"], np.float64), shape)
-            self.replaced = {int(each) for each in saved["replaced"]}
-        except (ValueError, KeyError, TypeError):
+            saved = decode_fields(FIELDS, parse_json(self.path.read_bytes()))
+            sums = np.reshape(np.array(saved["sums"], np.float64), shape)
+            if not (np.isfinite(sums).all() and 0 <= len(saved["replaced"]) <= saved["done"]):
+                raise Mismatch("a number is impossible")
+            self.done, self.sums, self.replaced = saved["done"], sums, set(saved["replaced"])
+        except (ValueError, TypeError):
             warnings.warn(f"{self.path} is damaged: its pairs are measured again.", stacklevel=2)
 
     def save(self, *, now: bool = False) -> None:

@@ -23,7 +23,7 @@ from p2p_jax.devices.sharding import on_one_device, place
 from p2p_jax.errors import UserError
 from p2p_jax.state import TrainState, from_items, to_items
 from p2p_jax.workdir.bucket.paths import is_local_copy
-from p2p_jax.workdir.checksums import checksums, json_checksum
+from p2p_jax.workdir.checksums import checksums, decode_meta, json_checksum
 
 FORMAT = 1
 
@@ -219,7 +219,7 @@ def _make_manager(folder: Path, options: ocp.CheckpointManagerOptions) -> Manage
 
 
 def _read_meta(manager: Manager, step: int) -> dict[str, Any]:
-    return manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
+    return decode_meta(manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"], FORMAT)
 
 
 def _refuse_newer(manager: Manager, step: int) -> None:
@@ -252,7 +252,7 @@ def _restore_verified(manager: Manager, step: int, like: dict[str, Any]) -> dict
         }
         args = {name: ocp.args.StandardRestore(tree) for name, tree in targets.items()}
         found = manager.restore(step, args=ocp.args.Composite(**args, meta=ocp.args.JsonRestore()))
-        expected = found["meta"]["checksums"]
+        expected = decode_meta(found["meta"], FORMAT)["checksums"]
         items = {name: found[name] for name in targets}
         damaged = [name for name, item in items.items() if checksums(item) != expected[name]]
         meta_sum = found["meta"].pop("checksum", None)  # older versions did not write it

@@ -1,6 +1,7 @@
 """Removes files of a run from its workdir."""
 
 import json
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -46,6 +47,10 @@ def clear_workdir(workdir: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+SAMPLE = re.compile(r"step_([0-9]{1,18})\.png")
+"""The name of a sample grid, with its step."""
+
+
 @contextmanager
 def clean_unfinished(workdir: Path) -> Iterator[None]:
     """Removes unfinished files at the start and at the end, so that they take no space on a full disk."""
@@ -74,6 +79,13 @@ def drop_later(workdir: Path, step: int) -> None:
     if path.is_file():
         rows = [row for row in read_rows(path) if row["step"] <= step]
         write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
-    for sample in (workdir / "samples").glob("step_*.png"):
-        if int(sample.stem.removeprefix("step_")) > step:
+    for sample, written_at in find_samples(workdir).items():
+        if written_at > step:
             sample.unlink()
+
+
+def find_samples(workdir: Path) -> dict[Path, int]:
+    """Returns the sample grids of a run and their steps, in their order; files of other names are none."""
+    named = {path: SAMPLE.fullmatch(path.name) for path in (workdir / "samples").glob("step_*.png") if path.is_file()}
+    steps = {path: int(match[1]) for path, match in named.items() if match}
+    return dict(sorted(steps.items(), key=lambda item: item[1]))

@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from p2p_jax.errors import UserError
+from p2p_jax.files.decode import decode_row
 from p2p_jax.files.writing import open_no_link
 
 FLUSH_INTERVAL = 30.0  # seconds between two flushes of TensorBoard's events
@@ -16,9 +17,9 @@ FLUSH_INTERVAL = 30.0  # seconds between two flushes of TensorBoard's events
 def read_rows(path: Path) -> list[dict[str, float]]:
     """Reads the rows of metrics.jsonl; if a crash has cut off the last line, it is ignored."""
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
         try:
-            rows.append(json.loads(line))
+            rows.append(decode_row(line))
         except ValueError:
             break
     return rows

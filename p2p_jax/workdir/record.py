@@ -5,17 +5,37 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from p2p_jax.config import Config
+from p2p_jax.config.checks import check_config
 from p2p_jax.config.tree import from_dict, to_dict
 from p2p_jax.errors import UserError
 from p2p_jax.experiment import FROM_PYTHON, Experiment, find_installed, from_module, load_file, names
+from p2p_jax.files.decode import Mismatch, decode_fields, is_sha256, json_checksum, parse_json
 from p2p_jax.files.writing import atomic_file, write_text
 
 RECORD = "experiment.json"
+
+FORMAT = 1
+
+FIELDS = {
+    "format": int,
+    "name": str,
+    "sha256": str | None,
+    "config": dict[str, Any],
+    "fingerprint": str | None,
+    "init_from": str | None,
+    "versions": dict[str, str],
+    "checksum": int | None,
+}
+"""The fields of a record. Older versions did not write the last one."""
+
+COLOUR = re.compile("#[0-9a-fA-F]{6}|cmp")
+"""A word of a stored palette. The file of a palette was read when the run began, and is never read again."""
 
 
 def save_record(workdir: Path, experiment: Experiment, fingerprint: str | None, *, init_from: Path | None = None) -> None:
@@ -29,7 +49,7 @@ def save_record(workdir: Path, experiment: Experiment, fingerprint: str | None, 
     """
     workdir.mkdir(parents=True, exist_ok=True)
     record = {
-        "format": 1,
+        "format": FORMAT,
         "name": experiment.name,
         "sha256": None,
         "config": to_dict(experiment.config),
@@ -44,6 +64,7 @@ def save_record(workdir: Path, experiment: Experiment, fingerprint: str | None, 
                 file.write(experiment.file.read_bytes())
         record["sha256"] = hash_file(copy)
         trust_hash(record["sha256"])
+    record["checksum"] = json_checksum(record)
     write_text(workdir / RECORD, json.dumps(record, indent=2) + "\n")
 
 
@@ -56,17 +77,24 @@ def read_record(workdir: Path) -> dict[str, Any]:
     path = workdir / RECORD
     if not path.is_file():
         raise UserError(f"{workdir} is not the workdir of a run: it holds no {RECORD}; give the folder you trained in.")
+    is_changed, advice = False, "restore it from a copy, or start a new run with --overwrite"
     try:
-        record = json.loads(path.read_text())
-        known = record["format"] == 1
-        missing = {"name", "sha256", "config", "fingerprint", "init_from", "versions"} - set(record)
-    except (ValueError, KeyError, TypeError):
-        record, known, missing = {}, True, {"format"}
-    if known and missing:
-        raise UserError(f"{path} is damaged: restore it from a copy, or start a new run with --overwrite.")
-    if not known:
+        record = parse_json(path.read_bytes())
+        version = decode_fields({"format": int}, record)["format"]
+        if version == FORMAT:
+            decode_fields(FIELDS, record)
+            if record["sha256"] is not None and not is_sha256(record["sha256"]):
+                raise Mismatch("sha256 is no checksum")
+            checksum = record.pop("checksum", None)  # older versions did not write it
+            is_changed = checksum not in (None, json_checksum(record))
+    except Mismatch as mismatch:
+        raise UserError(f"{path} is damaged ({mismatch}): {advice}.") from None
+    if version != FORMAT:
+        raise UserError(f"{path} has format {version}, but this version reads format 1: use the version that wrote it.")
+    if is_changed:
         raise UserError(
-            f"{path} has format {record['format']}, but this version reads format 1: use the version that wrote it."
+            f"{path} was changed after the run had written it (its checksum differs): {advice}, or if you changed it "
+            "yourself, remove its field checksum."
         )
     return record
 
@@ -102,7 +130,25 @@ def load_experiment(workdir: Path, *, trust: bool = False, build: Callable[[Any]
                 f"{path} is code that you did not put there: read it, then give --trust to let it run on this machine."
             )
         found = from_module(load_file(path, source), record["name"], path)
-    return found._replace(config=from_dict(type(found.config), record["config"]))
+    return found._replace(config=_decode_config(type(found.config), record["config"], workdir / RECORD))
+
+
+def _decode_config(cls: type, values: dict[str, Any], path: Path) -> Any:
+    """Returns the config of a record.
+
+    Raises:
+        UserError: a field is unknown, or a value is of another type, no choice, out of bounds, or names a file to read.
+    """
+    try:
+        config = from_dict(cls, values)
+        check_config(config)
+    except UserError as error:
+        raise UserError(f"{path} cannot be used: {error}") from None
+    for name in ("input", "target"):
+        for word in getattr(config.data, name).palette or ():
+            if not COLOUR.fullmatch(word):
+                raise UserError(f"{path} cannot be used: the palette of the {name}s holds {word}, which is no colour.")
+    return config
 
 
 def _find_stored(workdir: Path, name: str) -> Experiment:

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from helpers.runs import finished_run
+from helpers.runs import change_record, finished_run
 from PIL import Image
 
 from p2p_jax.cli import main
@@ -101,7 +101,7 @@ def test_a_report_without_rows_is_written(finished):
 def test_names_cannot_become_markup(finished):
     record = json.loads((finished / "experiment.json").read_text())
     record["versions"]["<script>"] = "<b>&"
-    (finished / "experiment.json").write_text(json.dumps(record))
+    change_record(finished, versions=record["versions"])
     assert main(["report", str(finished)]) == 0
     page = (finished / "report" / "index.html").read_text()
     assert "&lt;script&gt;" in page

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "files": {"errors"},
-    "config": {"errors"},
+    "config": {"errors", "files"},
     "console": {"files"},
     "signals": {"errors"},
     "ops": {"errors"},
@@ -53,7 +53,7 @@ ROOMS: dict[str, set[str]] = {
     },
     "cli": {
         "config", "console", "data", "data/doctor", "data/sets", "data/tools", "devices", "errors", "evaluation",
-        "experiment", "inference", "pytorch", "signals", "summary", "training", "workdir",
+        "experiment", "files", "inference", "pytorch", "signals", "summary", "training", "workdir",
     },
 }  # fmt: skip
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from helpers.full_disk import fail_to_write
+from helpers.runs import change_record
 
 from p2p_jax import config as configs
 from p2p_jax import experiment
@@ -110,7 +111,7 @@ def test_an_unknown_field_is_refused(tmp_path):
     save(tmp_path, experiment.find("maps"))
     stored = json.loads((tmp_path / "experiment.json").read_text())
     stored["config"]["generator"]["old"] = 1
-    (tmp_path / "experiment.json").write_text(json.dumps(stored))
+    change_record(tmp_path, config=stored["config"])
     with pytest.raises(UserError, match=r"field generator\.old"):
         record.load_experiment(tmp_path)
 

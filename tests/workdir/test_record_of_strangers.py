@@ -1,14 +1,13 @@
 """A record that somebody else wrote runs no code, whatever it names, and ends in one sentence, whatever it holds."""
 
 import importlib.util
-import json
 import os
 import py_compile
 import shutil
 from pathlib import Path
 
 import pytest
-from helpers.runs import finished_run, train
+from helpers.runs import change_record, finished_run, train
 
 import p2p_jax
 from p2p_jax import experiment
@@ -35,13 +34,6 @@ def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return run
 
 
-def tamper(run: Path, **values) -> None:
-    """Changes fields of a record, as a stranger does who leaves out its checksum."""
-    stored = json.loads((run / "experiment.json").read_text()) | values
-    stored.pop("checksum", None)
-    (run / "experiment.json").write_text(json.dumps(stored))
-
-
 @pytest.mark.parametrize(
     "line",
     [
@@ -54,7 +46,7 @@ def tamper(run: Path, **values) -> None:
     ],
 )
 def test_no_command_runs_a_file_that_a_record_names(theirs, tmp_path, capsys, line):
-    tamper(theirs, name="theirs/evil.py", sha256=None)
+    change_record(theirs, name="theirs/evil.py", sha256=None)
     assert main(line.split()) == 2
     message = capsys.readouterr().err
     assert "theirs/evil.py, which is not installed" in message
@@ -68,7 +60,7 @@ def test_no_command_runs_a_file_that_a_record_names(theirs, tmp_path, capsys, li
 def test_a_record_names_nothing_but_installed_experiments(theirs, tmp_path, monkeypatch, name):
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "link.py").symlink_to(theirs / "evil.py")
-    tamper(theirs, name=name.format(theirs=theirs), sha256=None)
+    change_record(theirs, name=name.format(theirs=theirs), sha256=None)
     with pytest.raises(UserError):
         p2p_jax.load(theirs)
     assert not (tmp_path / "ran").exists()
@@ -110,7 +102,7 @@ def test_a_file_that_changes_after_it_was_checked_is_not_run(tmp_path, monkeypat
 @pytest.mark.parametrize("sha256", ["", "0" * 64, 0, False, [], {"a": 1}])
 def test_other_hashes_run_nothing(theirs, tmp_path, sha256):
     os.rename(theirs / "evil.py", theirs / "experiment.py")
-    tamper(theirs, name="maps", sha256=sha256)
+    change_record(theirs, name="maps", sha256=sha256)
     with pytest.raises(UserError):
         record.load_experiment(theirs)
     assert not (tmp_path / "ran").exists()
@@ -123,6 +115,6 @@ def test_training_writes_no_compiled_code_of_an_experiment_file(tmp_path):
 
 
 def test_a_workdir_is_not_resumed_with_another_experiment(theirs, capsys):
-    tamper(theirs, name="theirs/evil.py", sha256=None)
+    change_record(theirs, name="theirs/evil.py", sha256=None)
     assert train(theirs) == 2
     assert "holds a run of the experiment theirs/evil.py" in capsys.readouterr().err

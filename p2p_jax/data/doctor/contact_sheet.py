@@ -11,6 +11,7 @@ from p2p_jax.data.doctor.inspection import InspectedPair, split_halves
 from p2p_jax.data.pictures import decode, of_file
 from p2p_jax.data.resizing import resize
 from p2p_jax.errors import UserError
+from p2p_jax.files.names import printable
 from p2p_jax.files.writing import atomic_file
 
 TILE, GAP, LINE = 160, 6, 14  # pixels: the longer side of a picture, the gap between two, and the height of a line of text
@@ -95,7 +96,7 @@ def _draw_cell(pair: InspectedPair, marks: Sequence[str], ranges: Ranges) -> Ima
     heights = [TILE if tile is None else tile.shape[0] for _, tile in tiles]
     cell = Image.new("RGB", (len(tiles) * (TILE + GAP), 3 * LINE + max(heights)), "white")
     draw = ImageDraw.Draw(cell)
-    draw.text((0, 0), _shorten(draw, f"{pair.split}: {pair.name}", cell.width), fill="black", font_size=11)
+    draw.text((0, 0), _shorten(draw, printable(f"{pair.split}: {pair.name}"), cell.width), fill="black", font_size=11)
     draw.text((0, LINE), _shorten(draw, ", ".join(marks), cell.width), fill="red", font_size=11)
     for i, (title, tile) in enumerate(tiles):
         left = i * (TILE + GAP)
