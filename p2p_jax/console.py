@@ -1,5 +1,6 @@
 """Console output: messages, progress bars, and waits that are named and timed."""
 
+import io
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -32,7 +33,7 @@ class _SafeConsole(Console):
 def escape_unencodable() -> None:
     """Makes the standard streams escape what their encoding cannot hold, so that no text is an error in any locale."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 

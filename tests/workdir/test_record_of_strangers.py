@@ -1,9 +1,12 @@
 """A record that somebody else wrote runs no code, whatever it names, and ends in one sentence, whatever it holds."""
 
+import functools
 import importlib.util
+import json
 import os
 import py_compile
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -118,3 +121,88 @@ def test_a_workdir_is_not_resumed_with_another_experiment(theirs, capsys):
     change_record(theirs, name="theirs/evil.py", sha256=None)
     assert train(theirs) == 2
     assert "holds a run of the experiment theirs/evil.py" in capsys.readouterr().err
+
+
+def assert_one_sentence(error: UserError) -> None:
+    assert str(error).count("\n") == 0
+    assert "experiment.json" in str(error)
+
+
+def test_a_changed_slope_is_noticed(theirs, capsys):
+    stored = json.loads((theirs / "experiment.json").read_text())
+    stored["config"]["generator"]["leaky_slope"] = 0.9
+    (theirs / "experiment.json").write_text(json.dumps(stored))
+    for line in ("translate theirs theirs/samples -o out", "evaluate theirs", "train quickstart --workdir theirs"):
+        assert main(line.split()) == 2
+        message = capsys.readouterr().err
+        assert "was changed after the run had written it" in message
+        assert message.count("\n") == 1
+
+
+@pytest.mark.parametrize("field", ["name", "fingerprint", "init_from", "versions", "config"])
+def test_every_field_is_in_the_checksum(theirs, field):
+    stored = json.loads((theirs / "experiment.json").read_text())
+    value = stored[field]
+    stored[field] = {**value, "more": "1"} if isinstance(value, dict) else "other"
+    (theirs / "experiment.json").write_text(json.dumps(stored))
+    with pytest.raises(UserError, match="was changed after"):
+        record.read_record(theirs)
+
+
+def test_a_record_without_a_checksum_is_read(theirs):
+    expected = record.read_record(theirs)
+    change_record(theirs)
+    assert record.read_record(theirs) == expected
+
+
+TAMPERED = {
+    "data.direction": ["<script>alert(1)</script>", "atob", 1],
+    "generator": [[], None, "unet"],
+    "generator.norm": ["layer", None],
+    "generator.width": ["64", -3, 2**40, None, 1.5],
+    "generator.widths": [[2, "x"], [], [1] * 1000, [2**40]],
+    "generator.leaky_slope": [None, "0.2", -1, 1e999],
+    "loss.discriminator_weight": [float("nan"), True],
+    "image_size": [30_000, [16], 8, [16, 16, 16], "16"],
+    "data.input": [None, {"kind": "image", "evil": 1}],
+    "data.input.channels": [[0], 3, [2**20]],
+    "data.input.palette": [["/etc/passwd"], ["theirs/evil.py"], "cmp", [""]],
+    "data.target.range": [[0, 1, 2], [1, 0]],
+    "data.tfds": [["a"], 3],
+    "best_metric": ["val_x"],
+    "batch_size": [True, 0, 10**30],
+    "seed": [10**30, -1],
+}
+
+
+@pytest.mark.parametrize("path", TAMPERED)
+def test_tampered_configs_end_in_one_sentence(theirs, path):
+    for value in TAMPERED[path]:
+        config = json.loads((theirs / "experiment.json").read_text())["config"]
+        *folders, last = path.split(".")
+        functools.reduce(dict.__getitem__, folders, config)[last] = value
+        change_record(theirs, config=config)
+        with pytest.raises(UserError) as caught:
+            record.load_experiment(theirs)
+        assert_one_sentence(caught.value)
+        shutil.copy(finished_run() / "experiment.json", theirs)
+
+
+@pytest.mark.parametrize("value", [None, 3, True, [], {}, {"a": 1}, ["x"], "\x1b[2J\n", 1e999, 10**400, [[[[]]]]])
+def test_tampered_fields_end_in_one_sentence_or_are_harmless(theirs, value):
+    stored = (theirs / "experiment.json").read_text()
+    for field in json.loads(stored):
+        (theirs / "experiment.json").write_text(stored)
+        change_record(theirs, **{field: value})
+        with suppress(UserError):
+            record.load_experiment(theirs)
+
+
+@pytest.mark.parametrize(
+    "content", [b"[" * 100_000, b"\xff\xfe", b'{"format": ' + b"9" * 5000 + b"}", b"\x00", b"null", b'"x"']
+)
+def test_files_that_are_no_record_end_in_one_sentence(theirs, content):
+    (theirs / "experiment.json").write_bytes(content)
+    with pytest.raises(UserError, match="is damaged") as caught:
+        record.load_experiment(theirs)
+    assert_one_sentence(caught.value)
