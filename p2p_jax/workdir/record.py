@@ -83,6 +83,8 @@ def read_record(workdir: Path) -> dict[str, Any]:
         version = decode_fields({"format": int}, record)["format"]
         if version == FORMAT:
             decode_fields(FIELDS, record)
+            if missing := FIELDS.keys() - record.keys() - {"checksum"}:
+                raise Mismatch(f"{min(missing)} is missing")
             if record["sha256"] is not None and not is_sha256(record["sha256"]):
                 raise Mismatch("sha256 is no checksum")
             checksum = record.pop("checksum", None)  # older versions did not write it

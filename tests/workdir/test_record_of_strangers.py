@@ -206,3 +206,14 @@ def test_files_that_are_no_record_end_in_one_sentence(theirs, content):
     with pytest.raises(UserError, match="is damaged") as caught:
         record.load_experiment(theirs)
     assert_one_sentence(caught.value)
+
+
+@pytest.mark.parametrize("field", ["format", "name", "sha256", "config", "fingerprint", "init_from", "versions"])
+def test_a_missing_field_ends_in_one_sentence(theirs, field):
+    change_record(theirs)
+    stored = json.loads((theirs / "experiment.json").read_text())
+    del stored[field]
+    (theirs / "experiment.json").write_text(json.dumps(stored))
+    with pytest.raises(UserError, match=rf"is damaged \({field} is (missing|null)") as caught:
+        record.load_experiment(theirs)
+    assert_one_sentence(caught.value)
