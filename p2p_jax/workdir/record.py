@@ -192,7 +192,7 @@ def _trust_file() -> Path:
 def trusted_hashes() -> set[str]:
     """Returns the SHA-256 of all experiment files that this user has trained with."""
     path = _trust_file()
-    return set(path.read_text(encoding="utf-8").split()) if path.is_file() else set()
+    return set(path.read_text(encoding="utf-8", errors="replace").split()) if path.is_file() else set()
 
 
 def trust_hash(sha256: str) -> None:

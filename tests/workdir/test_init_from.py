@@ -33,3 +33,11 @@ def test_an_unfinished_checkpoint_does_not_count(tmp_path):
     assert not init_from.has_checkpoint(tmp_path)
     (tmp_path / "checkpoints" / "3").mkdir()
     assert init_from.has_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"counts": []}', '{"counts": {"generator": 3}}', "[" * 100_000,
+                                  '{"counts": {"generator": {"norm": "<b>"}}}', "\udcff"])  # fmt: skip
+def test_damaged_notes_of_an_import_end_in_one_sentence(tmp_path, text):
+    (tmp_path / "imported.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(UserError, match=r"imported\.json is damaged"):
+        init_from.read_imported(tmp_path)
