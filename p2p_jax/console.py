@@ -1,23 +1,47 @@
 """Console output: messages, progress bars, and waits that are named and timed."""
 
 import errno
+import io
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
+from rich.segment import Segment
 from rich.text import Text
+
+from p2p_jax.files.names import printable
 
 LONG_WAIT = 2.0  # a wait of at least this many seconds gets a line if the console is not a terminal
 
 
+class _SafeConsole(Console):
+    """A console on which names and other foreign texts control nothing: see `printable`. A string is one line."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Prints strings as one line each, and other objects as rich does."""
+        super().print(*(printable(each) if isinstance(each, str) else each for each in objects), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Renders an object, and replaces what could control the terminal in its texts; rich's own codes stay."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text, lines=True))
+
+
+def escape_unencodable() -> None:
+    """Makes the standard streams escape what their encoding cannot hold, so that no text is an error in any locale."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def open_console(*, quiet: bool = False) -> Console:
     """Returns a console without forced line breaks and without markup; with `quiet` it prints nothing."""
-    return Console(soft_wrap=True, markup=False, highlight=False, quiet=quiet)
+    return _SafeConsole(soft_wrap=True, markup=False, highlight=False, quiet=quiet)
 
 
 CLOSED = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO)

@@ -70,7 +70,7 @@ def check(argv: list[str]) -> int:
         drawn = sheet if options.pictures > 0 and draw_sheet(sheet, findings, options.pictures) else None
     finally:  # a sheet that cannot be drawn hides nothing of what was found
         if options.json:
-            print(json.dumps(to_json(options.path, findings, drawn), ensure_ascii=False, indent=1))
+            print(json.dumps(to_json(options.path, findings, drawn), indent=1))
         else:
             _print_command(options, findings, drawn)
     return 1 if findings.problems else 0

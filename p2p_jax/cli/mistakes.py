@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sys
 import traceback
 from pathlib import Path
 from types import TracebackType
@@ -9,6 +10,7 @@ from types import TracebackType
 from p2p_jax.cli.supervisor import explain_severed
 from p2p_jax.errors import INTERNAL_ERROR, PROGRAM, RESTART, USAGE_ERROR, Stopped, UserError
 from p2p_jax.experiment import IS_EXPERIMENT
+from p2p_jax.files.names import printable
 from p2p_jax.workdir.disk import explain
 
 PERMISSIONS = "give another path, or change its permissions"
@@ -52,13 +54,18 @@ def explain_error(error: Exception) -> tuple[str, int]:
     if isinstance(error, UserError):
         return str(error) if frame is None else f"{_place(frame)}: {error}", USAGE_ERROR
     if frame is not None:
-        traceback.print_exception(type(error), error, frame)
+        _print_traceback(error, frame)
         return f"{_place(frame)}: the experiment file failed with {type(error).__name__}: {error}", USAGE_ERROR
-    traceback.print_exception(error)
+    _print_traceback(error, error.__traceback__)
     return (
         "this is a bug in p2p_jax, not a mistake of yours: please report it with the traceback above, the command, and "
         f"the output of `{PROGRAM} --version`."
     ), INTERNAL_ERROR
+
+
+def _print_traceback(error: Exception, trace: TracebackType | None) -> None:
+    lines = traceback.format_exception(type(error), error, trace)
+    print(printable("".join(lines), lines=True), end="", file=sys.stderr)
 
 
 def _find_experiment_frame(trace: TracebackType | None) -> TracebackType | None:

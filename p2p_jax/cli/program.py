@@ -17,8 +17,9 @@ from p2p_jax.cli import compilation_cache, inference, pytorch, train
 from p2p_jax.cli.data import data
 from p2p_jax.cli.mistakes import explain_error
 from p2p_jax.cli.supervisor import needs_parent
-from p2p_jax.console import lasting_output
+from p2p_jax.console import escape_unencodable, lasting_output
 from p2p_jax.errors import EXIT_CODES, PROGRAM, USAGE_ERROR, Stopped, UserError, suggest
+from p2p_jax.files.names import printable
 from p2p_jax.signals import is_working, noted_interrupts
 
 COMMANDS = "p2p_jax.commands"
@@ -52,6 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     75 and 130: interrupted.
     """
     argv = sys.argv[1:] if argv is None else argv
+    escape_unencodable()
     known: dict[str, Callable[[list[str]], int]] = {
         "train": train.train, "translate": inference.translate, "evaluate": inference.evaluate,
         "report": inference.report, "summary": inference.summary, "import-torch": pytorch.import_torch,
@@ -140,7 +142,7 @@ def run_experiment(name: str) -> None:
 
 def _complain(sentence: str, code: int = USAGE_ERROR, *, program: str = PROGRAM) -> int:
     """Prints a message on stderr, and returns the exit code."""
-    print(f"{program}: {sentence}", file=sys.stderr)
+    print(f"{program}: {printable(sentence)}", file=sys.stderr)
     return code
 
 
@@ -174,7 +176,7 @@ def _collect_garbage_rarely() -> None:
 
 def _show_warning(program: str, message: Warning | str, category: type[Warning], *_: Any) -> None:
     if issubclass(category, UserWarning) and not compilation_cache.mend(str(message)):
-        print(f"{program}: warning: {message}", file=sys.stderr)
+        print(f"{program}: warning: {printable(message)}", file=sys.stderr)
 
 
 def _print_versions() -> int:

@@ -44,7 +44,9 @@ def supervise(argv: list[str], program: str) -> int:
     environment = os.environ | {PARENT: str(os.getpid())}
     # The child has its own process group, so Ctrl-C in a terminal reaches only this process, which forwards it once.
     own_group: dict[str, Any] = {"process_group": 0} if os.name == "posix" else {}
-    child = subprocess.Popen([sys.executable, "-c", CHILD, *argv], env=environment, **own_group)
+    # Without -P, python -c would also import modules from the current folder, whoever has put them there.
+    safe_path = [] if {"", os.getcwd()} & {*sys.path} else ["-P"]
+    child = subprocess.Popen([sys.executable, *safe_path, "-c", CHILD, *argv], env=environment, **own_group)
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
         child.send_signal(number)

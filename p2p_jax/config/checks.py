@@ -75,6 +75,8 @@ def check_config(config: Config) -> None:
         value = get_field(config, name)
         if value is not None and min(value, default=0) < 1:
             raise UserError(f"{_option(name)} was given {value}: each must be at least 1.")
+        if value is not None and (max(value) > 2**16 or len(value) > 2**6):
+            raise UserError(f"{_option(name)} was given {value}: each must be at most {2**16}, and their number {2**6}.")
     _check_batch(config)
     _check_sizes(config)
     _check_side(config.data.input, "data.input")

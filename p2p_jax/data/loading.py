@@ -19,6 +19,7 @@ from p2p_jax.data.pairs import Example, Pairs, ProceduralPairs, RecordedPairs, R
 from p2p_jax.data.prepared import open_prepared
 from p2p_jax.data.records import FileRecords, PreparedRecords, Records, Subset
 from p2p_jax.errors import UserError
+from p2p_jax.files.names import name_bytes
 
 WINDOW_KEY = 1  # separates the random numbers of crops from those for other purposes
 
@@ -277,7 +278,7 @@ def _fingerprint(splits: dict[str, list[Files]]) -> str:
     for split in sorted(splits):
         for name, files in splits[split]:
             for side, path in sorted(files.items()):
-                digest.update(f"{split} {name} {side} {path.stat().st_size}\n".encode())
+                digest.update(name_bytes(f"{split} {name} {side} {path.stat().st_size}\n"))
     return digest.hexdigest()[:16]
 
 

@@ -45,8 +45,8 @@ def sides_of(sides: Iterable[str], letter: str) -> list[str]:
 
 
 def natural_key(name: str) -> list[tuple[str, int, str]]:
-    """A sorting key that puts 2 before 10, folder by folder."""
-    return [("", int(part), "") if part.isdecimal() else ("~", 0, part) for part in name.split("/")]
+    """A sorting key that puts 2 before 10, folder by folder; a number that no file name can hold counts as text."""
+    return [("", int(part), "") if part.isdecimal() and len(part) < 256 else ("~", 0, part) for part in name.split("/")]
 
 
 def in_nfc(name: str) -> str:

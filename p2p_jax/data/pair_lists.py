@@ -1,7 +1,6 @@
 """Reading a list of pairs: CSV, TSV or JSON lines."""
 
 import csv
-import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from p2p_jax.data.names import OTHER_NAMES, SIDE, SPLITS, Files, find_file, sides_of
 from p2p_jax.errors import UserError
+from p2p_jax.files.decode import Mismatch, parse_json
 
 SUFFIXES = (".csv", ".tsv", ".jsonl")
 DELIMITERS = ",;\t"
@@ -131,8 +131,8 @@ def _read_json_lines(path: Path, text: str) -> Iterable[tuple[int, dict[str, Any
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
+            row = parse_json(line)
+        except Mismatch:
             row = None
         if not isinstance(row, dict):
             raise UserError(f"line {number} of {path} is not a JSON object: write {{'A': …, 'B': …}} with double quotes.")

@@ -5,11 +5,8 @@ name.
 """
 
 import io
-import os
 import stat
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -20,6 +17,7 @@ from p2p_jax.data.decoded import Picture as Picture
 from p2p_jax.data.decoded import Unreadable, as_pixels, library_errors
 from p2p_jax.data.decoders import decode_bytes, decode_file
 from p2p_jax.errors import UserError
+from p2p_jax.files.writing import atomic_file
 from p2p_jax.limits.budget import UNCOUNTED
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".npy", ".npz"})
@@ -145,27 +143,13 @@ def write_picture(path: Path, pixels: np.ndarray, **options: Any) -> None:
         OSError: the disk is full, or the folder cannot be written.
     """
     suffix = path.suffix.lower()
-    with atomic_write(path) as file:
+    with atomic_file(path, sync=False) as file:
         if suffix == ".npy":
             np.save(file, pixels, allow_pickle=False)
         elif suffix in (".tif", ".tiff") and (pixels.dtype != np.uint8 or pixels.shape[-1] > 4):
             _write_tiff(file, pixels)
         else:
             _write_with_pil(file, suffix, pixels, options)
-
-
-@contextmanager
-def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """Opens a temporary file that replaces `path` when the block ends without an error; the folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Shortened, so that no name is too long that the file itself may have; a character has up to four bytes.
-    unfinished = path.with_name(f".{path.name[:MAX_PREFIX]}.{hash(path.name) & 0xFFFFFFFF:08x}.{os.getpid()}.tmp")
-    try:
-        with unfinished.open("wb") as file:
-            yield file
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _write_tiff(file: IO[bytes], pixels: np.ndarray) -> None:

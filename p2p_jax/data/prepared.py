@@ -4,12 +4,14 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from p2p_jax.data.paper_sets import PAPER_SETS
 from p2p_jax.errors import PROGRAM, UserError
+from p2p_jax.files.decode import Mismatch, parse_json
+from p2p_jax.files.names import join_inside, printable
 
 SPLITS = {"train": "train", "val": "validation", "test": "test"}
 """{name of a split here: its name in TFDS}."""
@@ -18,6 +20,10 @@ RECORD = "p2p_jax.json"
 """The file beside the shards of a set that this program prepared: its source, and a checksum of all its records."""
 
 INFO = "dataset_info.json"
+FEATURES = "features.json"
+CLASS_KEYS = ("pythonClassName", "python_class_name", "type")
+"""The fields in which a set names the classes of its features."""
+
 REFERENCE = re.compile(r"(?P<set>\w+)(?:/(?P<config>[\w.+-]+))?(?::(?P<version>\d+\.\d+\.\d+))?")
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 
@@ -49,10 +55,11 @@ def open_prepared(name: str, data_dir: str | Path | None = None) -> Opened:
         data_dir: folder of prepared sets; by default that of tensorflow-datasets.
 
     Raises:
-        UserError: there is no such set, it lacks files, has no train, validation or test split, or its format allows no
-            random access.
+        UserError: there is no such set, it lacks files, has no train, validation or test split, its format allows no
+            random access, it names files outside of its folder, or it would import code.
     """
     folder = find_prepared(name, data_dir)
+    _refuse_foreign_classes(folder)
     import tensorflow_datasets as tfds
 
     builder: Any = tfds.builder_from_directory(folder)
@@ -75,10 +82,43 @@ def open_prepared(name: str, data_dir: str | Path | None = None) -> Opened:
         ) from None
     if not splits:
         raise UserError(f"{name} has the splits {', '.join(builder.info.splits)}: it needs train, validation or test.")
-    missing = [file for split in builder.info.splits.values() for file in split.filepaths if not file.exists()]
+    files = [file for split in builder.info.splits.values() for file in split.filepaths]
+    for file in files:
+        join_inside(folder, os.path.relpath(file, folder), f"the set {name}")
+    missing = [file for file in files if not file.exists()]
     if missing:
         raise UserError(f"{name} is not complete, {missing[0]} is missing: remove {folder} and prepare it again.")
     return Opened(splits, fingerprint(folder))
+
+
+def _refuse_foreign_classes(folder: Path) -> None:
+    """Refuses a set whose features are classes outside of TFDS, because TFDS would import their modules."""
+    path = folder / FEATURES
+    for name in _class_names(_read_json(path)) if path.is_file() else ():
+        if not name.startswith(("tensorflow_datasets.", "tfds.")):
+            raise UserError(
+                f"{path} names the class {printable(name)}, for which code outside of tensorflow-datasets would run: use a "
+                "set with features of tensorflow-datasets."
+            )
+
+
+def _class_names(value: Any) -> Iterator[str]:
+    """The names of all classes in the description of features."""
+    stack = [value]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, dict):
+            yield from (value[key] for key in CLASS_KEYS if isinstance(value.get(key), str))
+            stack += value.values()
+        elif isinstance(value, list):
+            stack += value
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return parse_json(path.read_bytes())
+    except Mismatch as mismatch:
+        raise UserError(f"{path} is damaged ({mismatch}): remove {path.parent} and prepare the set again.") from None
 
 
 def find_prepared(name: str, data_dir: str | Path | None = None) -> Path:
@@ -125,24 +165,32 @@ def is_prepared(folder: Path) -> bool:
 def read_record(folder: Path) -> dict[str, Any]:
     """The record of a set that this program prepared; empty for other sets."""
     path = folder / RECORD
-    return json.loads(path.read_text()) if path.is_file() else {}
+    record = _read_json(path) if path.is_file() else {}
+    if not isinstance(record, dict):
+        raise UserError(f"{path} is damaged: remove {folder} and prepare the set again.")
+    return record
 
 
 def count_pairs(folder: Path) -> dict[str, int]:
     """The number of records in each split of a prepared set: {"train" | "val" | "test": number}."""
     theirs = {name: split for split, name in SPLITS.items()}
-    listed = json.loads((folder / INFO).read_text())["splits"]
-    return {
-        theirs[split["name"]]: sum(int(n) for n in split["shardLengths"]) for split in listed if split["name"] in theirs
-    }
+    return {theirs[name]: sum(lengths) for name, lengths in _read_splits(folder).items() if name in theirs}
+
+
+def _read_splits(folder: Path) -> dict[str, list[int]]:
+    """The lengths of the shards of each split."""
+    try:
+        listed = _read_json(folder / INFO)["splits"]
+        return {str(split["name"]): [int(number) for number in split["shardLengths"]] for split in listed}
+    except (LookupError, TypeError, ValueError):
+        raise UserError(f"{folder / INFO} is damaged: remove {folder} and prepare the set again.") from None
 
 
 def fingerprint(folder: Path) -> str:
     """A hash of a prepared set: its name, version and splits, the sizes of its shards and the checksum in its record."""
-    info = json.loads((folder / INFO).read_text())
+    splits, info = _read_splits(folder), _read_json(folder / INFO)
     known: list[Any] = [info.get(key) for key in ("name", "configName", "version")]
-    for split in sorted(info["splits"], key=lambda split: split["name"]):
-        known.append([split["name"], [int(length) for length in split["shardLengths"]]])
+    known += sorted([name, lengths] for name, lengths in splits.items())
     known.append(sorted((path.name, path.stat().st_size) for path in folder.iterdir() if ".array_record" in path.name))
     known.append(read_record(folder).get("content"))
     return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]

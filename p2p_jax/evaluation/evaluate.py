@@ -218,7 +218,7 @@ def choose_split(splits: Mapping[str, Any], alone: Mapping[str, int], split: str
     Raises:
         UserError: there is no such split, or its pictures have no targets.
     """
-    if split in alone:
+    if split is not None and split in alone:
         raise UserError(
             f"the {alone[split]} pictures of {split} in {path} have no targets, so they cannot be scored: translate them, "
             f"or give --split {' or '.join(splits)}."

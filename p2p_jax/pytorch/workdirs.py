@@ -94,7 +94,7 @@ def _write_workdir(workdir: Path, files: list[Path], networks: dict[str, Convert
     checkpoint.save_networks(unfinished, trees)
     counts = {name: converted.counts for name, converted in networks.items()}
     text = json.dumps({"files": [str(path.absolute()) for path in files], "counts": counts}, indent=2)
-    (unfinished / IMPORTED).write_text(text + "\n")
+    (unfinished / IMPORTED).write_text(text + "\n", encoding="utf-8")
     save_record(unfinished, experiment.find(EXPERIMENT)._replace(config=config), None)
     clear_workdir(workdir)
     for name in ("checkpoints", IMPORTED, RECORD):

@@ -16,10 +16,12 @@ from p2p_jax.data.pairs import Replacing
 from p2p_jax.devices import processes
 from p2p_jax.errors import PROGRAM, NotFinite, Stopped, UserError
 from p2p_jax.evaluation.evaluate import Figures, remark
+from p2p_jax.files.names import printable
+from p2p_jax.files.writing import write_text
 from p2p_jax.training.run import Run
 from p2p_jax.workdir.bucket.paths import display_name
 from p2p_jax.workdir.cleaning import REPLACED
-from p2p_jax.workdir.disk import atomic_write, explain
+from p2p_jax.workdir.disk import explain
 
 STOPPING = "stopping after this step and saving (during compilation: after the first step); press Ctrl-C again to end now."
 
@@ -74,12 +76,12 @@ def announce_run(run: Run, used: int) -> None:
 def report_replaced(run: Run) -> None:
     """Lists the unreadable pairs that were replaced by others: the first on the console, all in WORKDIR/replaced.txt."""
     replaced = [some.skipped for some in run.dataset.splits.values() if isinstance(some, Replacing)]
-    sentences = processes.gather_lines([skipped[index] for skipped in replaced for index in sorted(skipped)])
+    own = [printable(skipped[index]) for skipped in replaced for index in sorted(skipped)]
+    sentences = processes.gather_lines(own)
     if not sentences or not processes.is_first():
         return
     path = run.workdir / REPLACED
-    with atomic_write(path) as unfinished:
-        unfinished.write_text("".join(f"{sentence}\n" for sentence in sentences))
+    write_text(path, "".join(f"{sentence}\n" for sentence in sentences))
     were = "was" if len(sentences) == 1 else "were"
     run.console.print(f"{count_of(len(sentences), 'pair')} could not be read and {were} replaced:", style="yellow")
     for sentence in sentences[:MAX_NAMED]:

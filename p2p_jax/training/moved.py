@@ -2,8 +2,8 @@
 
 from p2p_jax.devices import processes
 from p2p_jax.errors import USAGE_ERROR, Stopped
+from p2p_jax.files.writing import atomic_file
 from p2p_jax.training.run import Run
-from p2p_jax.workdir.disk import atomic_write
 from p2p_jax.workdir.record import RECORD
 
 
@@ -13,8 +13,8 @@ def is_in_place(run: Run) -> bool:
         return False
     path = run.workdir / RECORD
     if processes.is_first() and not path.exists():
-        with atomic_write(path) as unfinished:
-            unfinished.write_bytes(run.record)
+        with atomic_file(path) as file:
+            file.write(run.record)
         run.console.print(f"{path} was removed while the run trained; it was written again.", style="yellow")
     return True
 

@@ -1,12 +1,13 @@
 """Removes files of a run from its workdir."""
 
+import re
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from p2p_jax.workdir.disk import UNFINISHED
+from p2p_jax.files.writing import UNFINISHED, find_unfinished
 from p2p_jax.workdir.init_from import IMPORTED
 from p2p_jax.workdir.metrics_file import drop_rows
 from p2p_jax.workdir.record import RECORD
@@ -45,6 +46,10 @@ def clear_workdir(workdir: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+SAMPLE = re.compile(r"step_([0-9]{1,18})\.png")
+"""The name of a sample grid, with its step."""
+
+
 @contextmanager
 def clean_unfinished(workdir: Path) -> Iterator[None]:
     """Removes unfinished files at the start and at the end, so that they take no space on a full disk."""
@@ -62,7 +67,7 @@ def _remove_unfinished(workdir: Path) -> None:
         for path in left:
             shutil.rmtree(path, ignore_errors=True)
         time.sleep(0.1)
-    own = [workdir / f"{name}{UNFINISHED}" for name in OWN_FILES]
+    own = [*find_unfinished(workdir), *(workdir / f"{name}{UNFINISHED}" for name in OWN_FILES)]  # older versions' names
     for path in (*own, *(path for name in ("samples", "report") for path in (workdir / name).glob(f"*{UNFINISHED}"))):
         path.unlink(missing_ok=True)
 
@@ -70,6 +75,13 @@ def _remove_unfinished(workdir: Path) -> None:
 def drop_later(workdir: Path, step: int) -> None:
     """Removes the rows of metrics.jsonl and the samples after a step, because the resumed run writes them again."""
     drop_rows(workdir / "metrics.jsonl", step)
-    for sample in (workdir / "samples").glob("step_*.png"):
-        if int(sample.stem.removeprefix("step_")) > step:
+    for sample, written_at in find_samples(workdir).items():
+        if written_at > step:
             sample.unlink()
+
+
+def find_samples(workdir: Path) -> dict[Path, int]:
+    """Returns the sample grids of a run and their steps, in their order; files of other names are none."""
+    named = {path: SAMPLE.fullmatch(path.name) for path in (workdir / "samples").glob("step_*.png") if path.is_file()}
+    steps = {path: int(match[1]) for path, match in named.items() if match}
+    return dict(sorted(steps.items(), key=lambda item: item[1]))

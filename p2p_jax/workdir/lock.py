@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from p2p_jax.errors import UserError
+from p2p_jax.files.writing import open_no_link
 
 LOCK_FILE = "lock"
 """The file in a workdir that is locked. It stays after a run, and names the last process that held the lock."""
@@ -29,7 +30,7 @@ def hold(workdir: Path) -> Iterator[None]:
     not support locks, a warning says so.
 
     Raises:
-        UserError: another process holds the lock, or this process cannot write into the folder.
+        UserError: another process holds the lock, its file is a link, or this process cannot write into the folder.
     """
     made = [folder for folder in (workdir, *workdir.parents) if not folder.exists()]
     path = workdir / LOCK_FILE
@@ -56,7 +57,7 @@ def _open_locked(path: Path) -> int:
     """Opens and locks the file; the lock is held until the returned descriptor is closed."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        file = open_no_link(path, os.O_RDWR | os.O_CREAT)
         try:
             try_lock(file)
         except OSError as error:
@@ -74,8 +75,10 @@ def _open_locked(path: Path) -> int:
             )
             return file
         with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file), path.stat()):
-                return file
+            if os.path.samestat(os.fstat(file), path.lstat()):
+                if os.fstat(file).st_nlink == 1:
+                    return file
+                path.unlink()  # the file has a second name, under which its content must not change
         os.close(file)  # the holder has just removed this file, so its lock protects nothing: open a new one
 
 
@@ -103,5 +106,5 @@ def _write_holder(file: int) -> None:
 
 def _read_holder(path: Path) -> str:
     with suppress(OSError):
-        return path.read_text().strip() or "another process"
+        return path.read_text(encoding="utf-8", errors="replace").strip() or "another process"
     return "another process"

@@ -1,6 +1,7 @@
 """The metrics of a run: metrics.jsonl, TensorBoard, and how the run spent its time."""
 
 import json
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -8,7 +9,8 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from p2p_jax.errors import UserError
-from p2p_jax.workdir.disk import atomic_write
+from p2p_jax.files.decode import decode_row
+from p2p_jax.files.writing import atomic_file, open_no_link
 
 MAX_NAMED = 10  # most damaged lines that a message names
 
@@ -37,8 +39,8 @@ def drop_rows(path: Path, step: int) -> None:
         return
     last = max((place for place, (_, row) in enumerate(lines) if row is not None and row["step"] <= step), default=-1)
     kept = [line for place, (line, row) in enumerate(lines) if (place < last if row is None else row["step"] <= step)]
-    with atomic_write(path) as unfinished:
-        unfinished.write_bytes(b"".join(line + b"\n" for line in kept))
+    with atomic_file(path) as file:
+        file.write(b"".join(line + b"\n" for line in kept))
 
 
 def _read_lines(path: Path) -> list[tuple[bytes, Row | None]]:
@@ -59,11 +61,9 @@ def _read_lines(path: Path) -> list[tuple[bytes, Row | None]]:
 def _parse(line: bytes) -> Row | None:
     """Returns the row of a line; None if the line is not a JSON object of numbers with a step."""
     try:
-        row = json.loads(line.decode())
-    except (ValueError, RecursionError):
+        return decode_row(line.decode())
+    except ValueError:
         return None
-    whole = isinstance(row, dict) and isinstance(row.get("step"), int)
-    return row if whole and all(type(value) in (int, float) for value in row.values()) else None
 
 
 def describe(row: dict[str, float]) -> str:
@@ -81,7 +81,8 @@ def metrics_writer(workdir: Path, *, tensorboard: bool) -> Iterator[Callable[[di
         UserError: tensorboardX is needed and not installed.
     """
     board = _events_writer(workdir / "tensorboard") if tensorboard else nullcontext(lambda row: None)
-    with board as write_event, (workdir / "metrics.jsonl").open("a") as file:
+    path, flags = workdir / "metrics.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    with board as write_event, open(open_no_link(path, flags), "a", encoding="utf-8") as file:
 
         def write(row: dict[str, float]) -> None:
             file.write(json.dumps(row) + "\n")

@@ -11,7 +11,7 @@ import orbax.checkpoint as ocp
 from jax.sharding import SingleDeviceSharding
 
 from p2p_jax.errors import UserError
-from p2p_jax.workdir.checksums import checksums, json_checksum
+from p2p_jax.workdir.checksums import checksums, decode_meta, json_checksum
 from p2p_jax.workdir.manager import Manager
 
 FORMAT = 1
@@ -30,7 +30,7 @@ def describe(error: Exception) -> str:
 
 def read_meta(manager: Manager, step: int) -> dict[str, Any]:
     """Reads the item `meta` of a checkpoint without verifying it."""
-    return manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
+    return decode_meta(manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"], FORMAT)
 
 
 def refuse_newer_format(manager: Manager, step: int) -> None:

@@ -53,6 +53,9 @@ def test_lists_may_name_splits_masks_and_several_inputs(tmp_path):
         ("l.csv", "A,B\n", "lists no pairs"),
         ("l.csv", "A,B,mask\na.png,a.png,a.png\na.png,a.png,\n", "same pictures"),
         ("l.jsonl", "{A: 1}\n", "line 1 .*not a JSON object"),
+        ("l.jsonl", "[" * 100_000, "line 1 .*not a JSON object"),
+        ("l.jsonl", "1" * 5000, "line 1 .*not a JSON object"),
+        ("l.jsonl", '{"A": ["a.png"], "B": {}}', "line 1 .*does not exist"),
         ("l.csv", b"A,B\n\xff\xfe,b\n", "not text in UTF-8"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from helpers.drawing import pixels_of, smooth
 from PIL import Image
 
-from p2p_jax.data.pictures import Encoded, TooSmall, atomic_write, decode, is_picture, of_file, suffix_for, write_picture
+from p2p_jax.data.pictures import Encoded, TooSmall, decode, is_picture, of_file, suffix_for, write_picture
 from p2p_jax.errors import UserError
 
 
@@ -82,20 +82,6 @@ def test_pictures_too_large_for_a_format_are_refused(tmp_path, suffix):
     with pytest.raises(UserError, match=rf"8 x 66000 pixels cannot be written as \{suffix}"):
         write_picture(tmp_path / f"1{suffix}", np.zeros((66000, 8, 3), np.uint8))
     assert not list(tmp_path.iterdir())
-
-
-def test_a_failed_write_keeps_the_old_file(tmp_path):
-    (tmp_path / "1.txt").write_text("old")
-
-    def fail_halfway():
-        with atomic_write(tmp_path / "1.txt") as file:
-            file.write(b"new")
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        fail_halfway()
-    assert [path.name for path in tmp_path.iterdir()] == ["1.txt"]
-    assert (tmp_path / "1.txt").read_text() == "old"
 
 
 @pytest.mark.parametrize("name", ["a" * 250, "é" * 125, "図" * 83])

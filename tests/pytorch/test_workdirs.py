@@ -7,7 +7,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from helpers.runs import ROOT, finished_run, leaves_of, steps_of
+from helpers.runs import ROOT, change_record, finished_run, leaves_of, steps_of
 from helpers.torch_runs import PATCHGAN, RESNET, arrays_of, copy_of_imported, files, imported, refused, run, write
 
 from p2p_jax import experiment
@@ -59,7 +59,7 @@ def test_the_moving_average_is_exported(tmp_path):
     run_ = shutil.copytree(finished_run(), tmp_path / "run")
     record = json.loads((run_ / "experiment.json").read_text())
     record["config"]["generator"]["dropout_levels"] = "reference"  # as in the PyTorch original; no output depends on it
-    (run_ / "experiment.json").write_text(json.dumps(record))
+    change_record(run_, config=record["config"])
     assert run("export-torch", run_, "--output", tmp_path / "plain") == 0
     items, step = checkpoint.restore_items(run_, ("generator", "discriminator"))
     generator = convert.from_torch(read_state_dict(tmp_path / "plain" / "latest_net_G.pth"))

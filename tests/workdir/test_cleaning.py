@@ -7,8 +7,9 @@ import pytest
 from helpers.runs import LINEAR, crash, finished_run, leaves_of, rows_of, skip_report, stop_after, train
 
 from p2p_jax.errors import INTERNAL_ERROR
+from p2p_jax.files.writing import PREFIX, UNFINISHED
 from p2p_jax.training import trainer
-from p2p_jax.workdir import cleaning, disk
+from p2p_jax.workdir import cleaning
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +25,7 @@ def finished(tmp_path: Path) -> Path:
 
 def unfinished_in(workdir):
     names = [path.name for path in workdir.rglob("*")]
-    return [name for name in names if name.endswith(disk.UNFINISHED) or "orbax-checkpoint-tmp" in name]
+    return [name for name in names if name.endswith(UNFINISHED) or "orbax-checkpoint-tmp" in name]
 
 
 @pytest.mark.slow
@@ -34,7 +35,8 @@ def test_unfinished_files_of_a_killed_run_are_removed_by_the_next_run(tmp_path, 
         assert train(tmp_path, *LINEAR) == INTERNAL_ERROR
     assert "RuntimeError: a crash" in capsys.readouterr().err
     (tmp_path / "checkpoints" / "6.orbax-checkpoint-tmp" / "generator.orbax-checkpoint-tmp").mkdir(parents=True)
-    for name in ("experiment.json.tmp", "metrics.jsonl.tmp", "samples/step_00000004.png.tmp", "mine.tmp"):
+    of_older_versions = ("experiment.json.tmp", "metrics.jsonl.tmp", "samples/step_00000004.png.tmp")
+    for name in (*of_older_versions, f"{PREFIX}1.tmp", f"report/{PREFIX}2.tmp", "mine.tmp"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("{")
     left = []

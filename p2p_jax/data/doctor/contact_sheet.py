@@ -8,9 +8,11 @@ from PIL import Image, ImageDraw
 
 from p2p_jax.data.doctor.findings import Findings, PairKey
 from p2p_jax.data.doctor.inspection import InspectedPair, split_halves
-from p2p_jax.data.pictures import atomic_write, decode, of_file
+from p2p_jax.data.pictures import decode, of_file
 from p2p_jax.data.resizing import resize
 from p2p_jax.errors import UserError
+from p2p_jax.files.names import printable
+from p2p_jax.files.writing import atomic_file
 
 TILE, GAP, LINE = 160, 6, 14  # pixels: the longer side of a picture, the gap between two, and the height of a line of text
 COLUMNS = 3  # pairs in a row
@@ -42,7 +44,7 @@ def draw_sheet(path: str | Path, findings: Findings, count: int = 12) -> bool:
     sheet = Image.new("RGB", (columns * (width + 2 * GAP), rows * (height + 2 * GAP)), "white")
     for i, cell in enumerate(cells):
         sheet.paste(cell, (i % columns * (width + 2 * GAP) + GAP, i // columns * (height + 2 * GAP) + GAP))
-    with atomic_write(Path(path)) as file:
+    with atomic_file(Path(path), sync=False) as file:
         sheet.save(file, format="PNG")
     return True
 
@@ -94,7 +96,7 @@ def _draw_cell(pair: InspectedPair, marks: Sequence[str], ranges: Ranges) -> Ima
     heights = [TILE if tile is None else tile.shape[0] for _, tile in tiles]
     cell = Image.new("RGB", (len(tiles) * (TILE + GAP), 3 * LINE + max(heights)), "white")
     draw = ImageDraw.Draw(cell)
-    draw.text((0, 0), _shorten(draw, f"{pair.split}: {pair.name}", cell.width), fill="black", font_size=11)
+    draw.text((0, 0), _shorten(draw, printable(f"{pair.split}: {pair.name}"), cell.width), fill="black", font_size=11)
     draw.text((0, LINE), _shorten(draw, ", ".join(marks), cell.width), fill="red", font_size=11)
     for i, (title, tile) in enumerate(tiles):
         left = i * (TILE + GAP)

@@ -8,11 +8,12 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple
 
 from p2p_jax.data.names import natural_key
 from p2p_jax.errors import UserError
+from p2p_jax.files.names import join_inside, refuse_outside
 from p2p_jax.limits.budget import MIB, OverBudget, check_members
 
 MIRROR = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
@@ -227,10 +228,10 @@ def _damaged(archive: Path, reason: str) -> Damaged:
 
 def _refuse_outside_path(archive: Path, member: tarfile.TarInfo) -> None:
     """Refuses an archive with a path outside of it. The path does no harm here, but the archive cannot be trusted."""
+    folder, name = Path("/nowhere"), member.name.lstrip("/")
+    if PurePosixPath(name).parts:  # an archive may name its own root
+        join_inside(folder, name, f"the archive {archive}")
     try:
-        tarfile.data_filter(member, "/nowhere")
-    except (tarfile.FilterError, ValueError, OSError):  # the last two for a name that no file can have
-        raise UserError(
-            f"the archive {archive} holds {member.name[:200]!r}, a path outside of it: do not use this archive, get "
-            "another copy."
-        ) from None
+        tarfile.data_filter(member, str(folder))
+    except (tarfile.FilterError, ValueError, OSError):  # the last two for a name or a target that no file can have
+        raise refuse_outside(member.name, f"the archive {archive}") from None

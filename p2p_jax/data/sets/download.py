@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from p2p_jax.errors import UserError
+from p2p_jax.files.writing import open_no_link, write_text
 
 TIMEOUT = 30.0  # seconds without data, while connecting or reading
 TRIES = 5  # consecutive tries without new data
@@ -165,11 +166,12 @@ def _fetch(url: str, part: _Partial, size: int | None, on_progress: Callable[[in
         limit = _limit(url, part, total, start)
         if start == 0:
             headers = response.headers
-            part.file.write_bytes(b"")
+            part.remove()
             noted = {"url": url, "etag": headers["ETag"], "last_modified": headers["Last-Modified"], "total": total}
-            part.notes.write_text(json.dumps(noted))
+            write_text(part.notes, json.dumps(noted))
         on_progress(start, total)
-        with part.file.open("ab", buffering=0) as file:  # unbuffered, so that stored bytes survive a kill
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        with open(open_no_link(part.file, flags), "ab", buffering=0) as file:  # so that stored bytes survive a kill
             while chunk := _read(response):
                 if start + len(chunk) > limit:
                     part.remove()
@@ -203,8 +205,8 @@ def _open(url: str, part: _Partial, notes: dict[str, Any], start: int) -> Any:
     if start:
         headers["Range"] = f"bytes={start}-"
         etag = notes.get("etag")
-        validator = etag if etag and not etag.startswith("W/") else notes.get("last_modified")
-        if validator:
+        validator = etag if etag and not str(etag).startswith("W/") else notes.get("last_modified")
+        if isinstance(validator, str) and validator.isascii() and validator.isprintable():
             headers["If-Range"] = validator  # the server sends the whole file if it has changed
     try:
         return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)

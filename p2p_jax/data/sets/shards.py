@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 
 from p2p_jax.data.prepared import RECORD, SPLITS
 from p2p_jax.errors import UserError
+from p2p_jax.files.names import name_bytes
+from p2p_jax.files.writing import write_text
 
 VERSION = "1.0.0"
 """The version of the sets that this program writes."""
@@ -85,7 +87,7 @@ def write_set(
     infos, content = write_splits(info, folder, splits, shard_bytes=shard_bytes, on_progress=on_progress)
     info.set_splits(SplitDict(infos))
     info.write_to_directory(folder)
-    (folder / RECORD).write_text(json.dumps({**source, "content": content}, indent=2))
+    write_text(folder / RECORD, json.dumps({**source, "content": content}, indent=2))
 
 
 def write_splits(
@@ -118,7 +120,7 @@ def write_splits(
 
 def _digest(digest: Any, split: str, example: dict[str, Any]) -> None:
     for feature, value in sorted(example.items()):
-        data = value.encode() if isinstance(value, str) else value
+        data = name_bytes(value) if isinstance(value, str) else value
         digest.update(f"{split} {feature} {len(data)} ".encode() + data)
 
 

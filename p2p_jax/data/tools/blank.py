@@ -11,6 +11,7 @@ from p2p_jax.data.pictures import Picture
 from p2p_jax.data.tools.arrays import refuse_brightness, to_level
 from p2p_jax.data.tools.runner import DEFAULT, Job, Made, OnProgress, Result, Writing, read, run_jobs, simple_jobs
 from p2p_jax.errors import UserError
+from p2p_jax.files.names import name_bytes
 
 Shape = Literal["rectangle", "random-rectangle", "strokes"]
 
@@ -48,7 +49,7 @@ def blank_pictures(
 
     def make(job: Job) -> Made:
         picture = read(job.sources[0])
-        digest = hashlib.sha256(f"{seed} {job.name}".encode()).digest()
+        digest = hashlib.sha256(name_bytes(f"{seed} {job.name}")).digest()
         random = np.random.default_rng(int.from_bytes(digest))
         hole = draw_hole(picture.pixels.shape[:2], shape, fraction, random)
         mask = np.where(hole, 255, 0).astype(np.uint8)[..., None]

@@ -4,7 +4,9 @@ A command works on a local copy of the remote workdir. Changed files are uploade
 end, see `mirror`. Every process has a local copy with complete checkpoints, and the first process uploads.
 """
 
+import os
 import shutil
+import stat
 import tempfile
 import time
 import warnings
@@ -89,12 +91,21 @@ def local_folder(workdir: str | Path, *, upload: bool = False, exclusive: bool =
         yield folder
 
 
+def _is_private(status: os.stat_result) -> bool:
+    """Whether it is a folder of this user, and no link, in which nobody else can write."""
+    is_own = not hasattr(os, "getuid") or status.st_uid == os.getuid()
+    return stat.S_ISDIR(status.st_mode) and is_own and (os.name == "nt" or not status.st_mode & 0o022)
+
+
 def _remove_orphans() -> None:
     """Removes local copies of processes that were killed, unless they hold files that were not uploaded."""
     for path in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
         # A copy is kept if it belongs to another user, is locked, or is on a file system without locks.
         with suppress(OSError, UserError, UserWarning), warnings.catch_warnings():
             warnings.simplefilter("error")
-            if not (path / KEEP_FILE).exists() and time.time() - path.stat().st_mtime > ORPHAN_AGE:
+            status = path.lstat()
+            if not _is_private(status) or os.path.lexists(path / KEEP_FILE):
+                continue
+            if time.time() - status.st_mtime > ORPHAN_AGE:
                 with lock.hold(path):
                     shutil.rmtree(path, ignore_errors=True)

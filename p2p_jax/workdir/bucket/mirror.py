@@ -28,6 +28,7 @@ from p2p_jax.workdir.bucket.local_copy import (
     URL_FILE,
     Version,
     checkpoint_folder,
+    is_local_only,
     is_marker,
     list_files,
     marker_of,
@@ -67,9 +68,10 @@ class Mirror:
 
     def __init__(self, url: str, *, exclusive: bool):
         self.url, self.exclusive, self.keep_folder = url, exclusive, False
-        self.folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX)) / (url.rpartition("/")[2] or "run")
+        name = url.rpartition("/")[2]
+        self.folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX)) / (name if name not in ("", ".", "..") else "run")
         self.folder.mkdir()
-        (self.folder / URL_FILE).write_text(self.url)
+        (self.folder / URL_FILE).write_text(self.url, encoding="utf-8", errors="backslashreplace")
         self._own_name = f"process {os.getpid()} on {socket.gethostname()} {uuid.uuid4()}\n".encode()
         self._writer_at_fetch: bytes | None = None
         self._remote_record: bytes | None = None
@@ -118,7 +120,8 @@ class Mirror:
         found = self.remote.list_names()
         incomplete = [each for each in found if checkpoint_folder(each) and marker_of(each) not in found]
         rmtree(self.folder / "checkpoints", ignore_errors=True)
-        self.remote.download(sorted({*found} - {*incomplete, WRITER}), self.folder)
+        wanted = {each for each in found if not is_local_only(each)} - {*incomplete, WRITER}
+        self.remote.download(sorted(wanted), self.folder)
         return incomplete
 
     @contextmanager

@@ -134,3 +134,47 @@ def test_archives_that_unpack_to_an_enormous_size_are_refused(tmp_path, monkeypa
         spool(archive, tmp_path)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == [archive]
+
+
+@pytest.mark.parametrize("name", ["a/..", "facades/train/1\0.jpg", "..", "facades/../train/1.jpg"])
+def test_other_names_that_cannot_be_trusted_are_refused(name: str, tmp_path: Path, root: Path) -> None:
+    archive = tmp_path / "a.tar.gz"
+    with tarfile.open(archive, "w:gz", format=tarfile.PAX_FORMAT) as tar:
+        info = tarfile.TarInfo("facades/train/1.jpg")
+        info.pax_headers = {"path": name}
+        tar.addfile(info, io.BytesIO())
+    with pytest.raises(UserError, match="a path outside of it"):
+        prepare_archive("facades", archive, data_dir=root)
+    assert not root.exists()
+
+
+@pytest.mark.parametrize("target", ["../../../etc/passwd", "/etc/passwd", "a\0b"])
+def test_hard_links_that_lead_out_of_the_archive_are_refused(target: str, tmp_path: Path, root: Path) -> None:
+    archive = tmp_path / "a.tar.gz"
+    with tarfile.open(archive, "w:gz", format=tarfile.PAX_FORMAT) as tar:
+        link = tarfile.TarInfo("facades/train/1.jpg")
+        link.type, link.pax_headers = tarfile.LNKTYPE, {"linkpath": target}
+        tar.addfile(link)
+    with pytest.raises(UserError, match="a path outside of it"):
+        prepare_archive("facades", archive, data_dir=root)
+
+
+def test_an_archive_may_name_its_own_root(tmp_path: Path, root: Path) -> None:
+    archive = tmp_path / "a.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        for name in (".", "./"):
+            info = tarfile.TarInfo(name)
+            info.type = tarfile.DIRTYPE
+            tar.addfile(info)
+        info = tarfile.TarInfo("/facades/train/1.jpg")
+        info.size = len(jpeg(1))
+        tar.addfile(info, io.BytesIO(jpeg(1)))
+    prepare_archive("facades", archive, data_dir=root)
+    assert read_all(open_prepared("pix2pix/facades", root).splits["train"]) == {"1": jpeg(1)}
+
+
+def test_names_that_are_not_utf8_or_hold_control_characters_are_replaced(tmp_path: Path, root: Path) -> None:
+    names = {"caf\udce9": jpeg(1), "a\x1b[2J\n": jpeg(2), "é": jpeg(3), "9" * 5000: jpeg(4)}
+    prepare_archive("facades", write_archive(tmp_path / "a.tar.gz", "facades", {"train": names}), data_dir=root)
+    found = read_all(open_prepared("pix2pix/facades", root).splits["train"])
+    assert found == {r"caf\xe9": jpeg(1), r"a\x1b[2J\n": jpeg(2), "é": jpeg(3), "9" * 5000: jpeg(4)}
