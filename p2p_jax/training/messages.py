@@ -16,8 +16,8 @@ from p2p_jax.errors import PROGRAM, NotFinite, Stopped
 from p2p_jax.evaluation.evaluate import Figures, remark
 from p2p_jax.training.run import Run
 from p2p_jax.workdir.bucket.paths import display_name
-from p2p_jax.workdir.cleaning import REPLACED
 from p2p_jax.workdir.disk import atomic_write
+from p2p_jax.workdir.own_files import REPLACED
 
 STOPPING = "stopping after this step and saving (during compilation: after the first step); press Ctrl-C again to end now."
 
