@@ -47,6 +47,7 @@ def translate(argv: list[str]) -> int:
             suffix=f".{options.format}" if options.format else None,
             seed=options.seed,
             skip_existing=options.skip_existing,
+            overwrite=options.overwrite,
             trust=options.trust,
             share=share,
             on_written=lambda count, total: progress.update(task, completed=count, total=total),

@@ -117,6 +117,8 @@ class TranslateOptions:
     """Seed of the dropout in mode reference."""
     skip_existing: bool = False
     """Skip pictures whose results exist already, to resume a stopped command."""
+    overwrite: bool = False
+    """Replace results that exist. Without this option and --skip-existing, they are refused."""
     trust: bool = False
     """Run the experiment file in the workdir although somebody else put it there."""
     distributed: Distributed = field(default_factory=Distributed)

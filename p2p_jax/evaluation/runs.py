@@ -10,6 +10,7 @@ from p2p_jax.evaluation.evaluate import Figures, evaluate_translator
 from p2p_jax.evaluation.report import write_report
 from p2p_jax.experiment import Experiment
 from p2p_jax.inference.translate import Mode, load
+from p2p_jax.outputs.rule import as_path
 from p2p_jax.workdir import lock
 from p2p_jax.workdir.bucket.fetch import local_folder
 from p2p_jax.workdir.checksums import checksums
@@ -66,7 +67,7 @@ def evaluate(
             translator,
             split,
             step=translator.step,
-            partial=None if partial is None else Path(partial),
+            partial=None if partial is None else as_path(partial, "--partial"),
             identity=identity,
             on_done=on_done,
         )

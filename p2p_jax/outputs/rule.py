@@ -87,22 +87,24 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _refuse_among_inputs(output: Path, results: Mapping[Path, Sequence[Path]], inputs: Iterable[Path], option: str) -> None:
     resolved = output.resolve()
-    above = []  # inputs in the output: that results lie around them does no harm
+    folders = {_identity(path) for path in (resolved, *resolved.parents)} - {None}
+    outside: list[Path] = []  # the input folders that do not lie in the output
     for path in inputs:
         place = path.resolve()
-        if place.is_dir() and resolved.is_relative_to(place):
+        if not place.is_dir():
+            continue
+        if _identity(place) in folders:
             raise UserError(
                 f"{option} was given {output}, which lies in the input {path}, where results would be taken for inputs: "
                 "give a folder beside it."
             )
-        if place.is_relative_to(resolved):
-            above.append(place)
-    folders = {path.parent for paths in results.values() for path in paths}
-    for folder in folders:
-        place = folder.resolve()
-        if place.is_relative_to(resolved) and not any(place.is_relative_to(each if each.is_dir() else each.parent) for each in above):
+        if not place.is_relative_to(resolved):
+            outside.append(path)
+    for folder in {path.parent for paths in results.values() for path in paths}:
+        if any(folder.is_relative_to(path) for path in outside) and folder.resolve().is_relative_to(resolved):
             raise UserError(
-                f"{option} was given {output}, where pictures are read too, by way of {folder}: give a folder beside the inputs."
+                f"{option} was given {output}, which lies among the inputs by way of the link {folder}: give a folder "
+                "beside them."
             )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from p2p_jax import experiment
 from p2p_jax.config import Config, Data, Discriminator, Generator, Side, as_size, count_channels
 from p2p_jax.errors import UserError
+from p2p_jax.outputs.rule import as_path, check_outputs
 from p2p_jax.pytorch import convert
 from p2p_jax.pytorch.convert import Converted
 from p2p_jax.pytorch.state_dict import read_state_dict, write_state_dict
@@ -68,7 +69,7 @@ def import_torch(
         resnet of 1 blocks, width 2, batch norm, 3 to 3 channels. Written to runs/imported, ...
     """
     paths = [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]
-    workdir = Path(workdir)
+    workdir = as_path(workdir, "--workdir")
     if not paths:
         raise UserError("no files were named: give the generator's file, such as latest_net_G.pth.")
     if not 0 <= dropout < 1:
@@ -157,17 +158,17 @@ def export_torch(
         the paths of the written files.
 
     Raises:
-        UserError: there is no such checkpoint, the PyTorch original has no such network, or a file exists already.
+        UserError: there is no such checkpoint, the PyTorch original has no such network, a file exists already, or the
+            output lies among the checkpoints.
 
     Example:
         >>> import p2p_jax
         >>> sorted(path.name for path in p2p_jax.export_torch("runs/tiny", "exported"))
         ['latest_net_D.pth', 'latest_net_G.pth']
     """
-    workdir, output = Path(workdir), Path(output)
-    existing = [output / name for name in FILES.values() if (output / name).exists()]
-    if existing and not overwrite:
-        raise UserError(f"{existing[0]} exists already: give another --output, or --overwrite to replace it.")
+    workdir, output = Path(workdir), as_path(output, "--output")
+    results = {output / name: () for name in FILES.values()}
+    check_outputs(output, results, inputs=[workdir / "checkpoints"], existing="replace" if overwrite else "refuse")
     found = load_experiment(workdir, trust=trust, build=build)
     config = found.config
     items, step = checkpoint.restore_items(workdir, (*FILES, "ema"), checkpoint_step, best_metric=config.best_metric)

@@ -25,6 +25,7 @@ from p2p_jax.data.sets.shards import (
     write_set,
 )
 from p2p_jax.errors import UserError
+from p2p_jax.outputs.rule import check_outputs
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -50,7 +51,8 @@ def prepare_folder(
         data_dir, overwrite, shard_bytes, on_progress: as for `builders.prepare_archive`.
 
     Raises:
-        UserError: the name is invalid or taken, the pairs do not all have the same sides, or a file does not exist.
+        UserError: the name is invalid or taken, the set would lie among the pictures, the pairs do not all have the same
+            sides, or a file does not exist.
         OSError: the disk is full, or a file or folder cannot be read or written.
     """
     _check_name(name)
@@ -58,6 +60,7 @@ def prepare_folder(
     sides = _find_sides(folder, splits)
     root = data_root(data_dir)
     final = root / name / VERSION
+    check_outputs(final, {}, inputs=[folder], option="--data-dir")
     sizes, listing = _list_files(splits)
     with locked(final):
         if is_prepared(final):

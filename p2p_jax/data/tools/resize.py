@@ -11,6 +11,7 @@ from p2p_jax.data.resizing import Method, resize
 from p2p_jax.data.tools.arrays import refuse_brightness, to_level
 from p2p_jax.data.tools.runner import DEFAULT, Job, Made, OnProgress, Result, Writing, read, run_jobs, simple_jobs
 from p2p_jax.errors import UserError
+from p2p_jax.outputs.rule import as_path
 
 
 def resize_pictures(
@@ -45,7 +46,7 @@ def resize_pictures(
         raise UserError(f"--size was given {size[0]} {size[1]}: that is more than {MAX_VALUES} pixels.")
     if fill != "mirror":
         refuse_brightness("--fill", fill)
-    folder, output = Path(folder), Path(output)
+    folder, output = Path(folder), as_path(output, "--output")
 
     def make(job: Job) -> Made:
         picture = read(job.sources[0])
