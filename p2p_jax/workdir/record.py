@@ -65,7 +65,7 @@ def read_record(workdir: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError):
         record, known, missing = {}, True, {"format"}
     if known and missing:
-        raise UserError(f"{path} is damaged: restore it from a copy, or start a new run with --overwrite.")
+        raise UserError(f"{path} is damaged: restore it from a copy, or give another --workdir.")
     if not known:
         raise UserError(
             f"{path} has format {record['format']}, but this version reads format 1: use the version that wrote it."
