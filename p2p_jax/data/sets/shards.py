@@ -25,7 +25,7 @@ VERSION = "1.0.0"
 SHARD_BYTES = 2**28  # largest size of a shard
 
 OF_A_SET = re.compile(
-    rf"dataset_info\.json|features\.json|{re.escape(RECORD)}|[\w.]+-\w+\.(array_record|tfrecord)-\d+-of-\d+|[\w.]+\.labels\.txt"
+    rf"LICENSE|(dataset_info|features|metadata)\.json|{re.escape(RECORD)}|[\w.]+-\w+\.(array_record|tfrecord)-\d+-of-\d+|[\w.]+\.labels\.txt"
 )
 """The names of the files in the folder of a version, as this program and tensorflow-datasets write them."""
 
