@@ -90,6 +90,8 @@ def import_torch(
 
 def _refuse_workdir(workdir: Path, *, overwrite: bool) -> None:
     """Refuses a folder that holds a run which may not be removed, or anything else but the rest of a killed import."""
+    if (workdir / UNFINISHED).is_symlink():
+        raise UserError(f"{workdir / UNFINISHED} is a link: remove it, or give another --workdir.")
     if not os.path.lexists(workdir / RECORD):
         refuse_other_things(workdir, _left_by_killed_import(workdir))
     elif not overwrite:
@@ -101,7 +103,7 @@ def _refuse_workdir(workdir: Path, *, overwrite: bool) -> None:
 def _left_by_killed_import(workdir: Path) -> frozenset[str]:
     """The names of what an import that was killed has left in a folder without a record."""
     unfinished = workdir / UNFINISHED
-    if unfinished.is_symlink() or not unfinished.is_dir():
+    if not unfinished.is_dir():
         return frozenset({CLEARED})
     inside = {path.name for path in unfinished.iterdir()}
     if not inside <= {*RUN_FOLDERS, *RUN_FILES}:

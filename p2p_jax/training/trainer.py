@@ -50,7 +50,7 @@ from p2p_jax.workdir.init_from import (
     recorded_source,
     start_from,
 )
-from p2p_jax.workdir.own_files import refuse_mixing
+from p2p_jax.workdir.own_files import refuse_unrecorded
 from p2p_jax.workdir.record import save_record
 
 STOPPED = "Stopped; the same command resumes from the last checkpoint (without --overwrite)."
@@ -86,7 +86,7 @@ def run_training(request: Request) -> TrainState:
         Stopped: interrupted, or a loss that is not finite; what was saved is kept.
     """
     first = processes.is_first()
-    refuse_mixing(request.workdir, request.experiment.file)
+    refuse_unrecorded(request.workdir, request.experiment.file)
     with (
         ended_by_sigterm(STOPPED),
         lock.hold(request.workdir) if first else nullcontext(),

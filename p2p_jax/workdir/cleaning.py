@@ -61,7 +61,7 @@ def clear_workdir(workdir: Path) -> None:
     for name in RUN_FOLDERS:
         with suppress(OSError):  # it does not exist, or holds files of somebody else
             (workdir / name).rmdir()
-    shutil.rmtree(cleared, ignore_errors=True)
+    _remove_cleared(cleared)
     if contents.others:
         kept = ", ".join(path.relative_to(workdir).as_posix() for path in contents.others[:3])
         more = f" and {len(contents.others) - 3} more" if len(contents.others) > 3 else ""
@@ -74,12 +74,23 @@ def restore_cleared(workdir: Path) -> None:
     if cleared.is_symlink() or not cleared.is_dir():
         return
     if (cleared / RECORD).is_file():
-        shutil.rmtree(cleared, ignore_errors=True)
+        _remove_cleared(cleared)
     elif (workdir / RECORD).is_file():
         move_files(list_parts(cleared), cleared, workdir)
         for folder in (*(cleared / name for name in RUN_FOLDERS), cleared):
             with suppress(OSError):  # it does not exist
                 folder.rmdir()
+
+
+def _remove_cleared(cleared: Path) -> None:
+    """Removes the record last: without it, the rest of a removal that was killed would be moved back."""
+    for path in list_parts(cleared):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != RECORD:
+            path.unlink(missing_ok=True)
+    if len(list_parts(cleared)) <= 1:
+        shutil.rmtree(cleared, ignore_errors=True)
 
 
 def list_parts(folder: Path) -> list[Path]:

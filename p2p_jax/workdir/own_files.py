@@ -20,13 +20,16 @@ EXPERIMENT_FILE = "experiment.py"
 """The copy of the experiment's file."""
 
 RUN_FOLDERS = {
-    "checkpoints": re.compile(r"\d+(\.orbax-checkpoint-tmp.*)?"),
+    "checkpoints": re.compile(r"\d+(\.(orbax-checkpoint-tmp|damaged).*)?"),
     "samples": re.compile(r"step_\d+\.png"),
     "report": re.compile(r"index\.html|curves\.png|test\.png|figures\.json"),
     "profile": re.compile(r"plugins"),
     "tensorboard": re.compile(r"events.*tfevents.*"),
 }
 """{folder of a run: the names of the files and folders that a run writes into it}."""
+
+MADE = {"samples": "step_*.png", "report": "index.html", "tensorboard": "events*", "profile": "plugins"}
+"""Patterns of the files by which the folders of a run are recognised where there is no record."""
 
 RUN_FILES = ("metrics.jsonl", EXPERIMENT_FILE, REPLACED, IMPORTED, RECORD)
 """The files of a run. The record is last: a folder without it does not count as a workdir."""
@@ -59,8 +62,10 @@ class Contents(NamedTuple):
 
 
 def is_unfinished(path: Path, names: re.Pattern[str]) -> bool:
-    """Whether a path is an unfinished file of one of these names."""
-    return bool(re.fullmatch(rf"\.?({names.pattern})(\..*)?{re.escape(UNFINISHED)}", path.name)) and path.is_file()
+    """Whether a path is an unfinished file of one of these names, or one whose name was chosen at random."""
+    ending = re.escape(UNFINISHED)
+    named = re.fullmatch(rf"\.?({names.pattern})(\..*)?{ending}|\.p2p_jax-.*{ending}", path.name)
+    return named is not None and path.is_file() and not path.is_symlink()
 
 
 def find_contents(workdir: Path) -> Contents:
@@ -142,28 +147,35 @@ def _refuse_own_code(workdir: Path, record: dict[str, Any]) -> None:
         _refuse(workdir, f"holds {path.name}, which is not the file that the run was made with", "move it away")
 
 
-def refuse_mixing(workdir: Path, code: Path | None = None) -> None:
-    """Refuses to start a run in a folder without a record that holds files under the names of a run.
+def refuse_unrecorded(workdir: Path, file: Path | None) -> None:
+    """Refuses a folder that holds files of a run, but no record that tells of which run.
 
     Args:
-        workdir: of the new run; it need not exist.
-        code: the experiment's file, or None.
+        workdir: of the run that is to start; it need not exist.
+        file: of its experiment, which may lie there already.
 
     Raises:
-        UserError: a file or folder of somebody else would be replaced, or would be taken for a part of the run.
+        UserError: the new run would be mixed with another one, or would replace files of somebody else.
     """
     if os.path.lexists(workdir / RECORD) or not workdir.is_dir():
         return
-    taken = [workdir / name for name in (*RUN_FOLDERS, *RUN_FILES, LOCK_FILE) if os.path.lexists(workdir / name)]
-    for path in taken:
-        if path.name == EXPERIMENT_FILE:
-            mixed = code is not None and (not path.is_file() or path.read_bytes() != code.read_bytes())
-        elif path.name == LOCK_FILE:
-            mixed = not _is_own_lock(path)
-        else:
-            mixed = not path.is_dir() or path.is_symlink() or any(path.iterdir())
-        if mixed:
-            raise UserError(f"{workdir} holds {path.name}, but no run of this program: give another --workdir.")
+    found = [name for name in ("checkpoints", "metrics.jsonl", IMPORTED, REPLACED) if _holds_something(workdir / name)]
+    found += [f"{name}/" for name, pattern in MADE.items() if any((workdir / name).glob(pattern))]
+    found += [name for name in MADE if os.path.lexists(workdir / name) and not (workdir / name).is_dir()]
+    copy = workdir / EXPERIMENT_FILE
+    if copy.is_file() and (file is None or hash_file(copy) != hash_file(file)) and (found or file is not None):
+        found.append(copy.name)
+    if found:
+        raise UserError(
+            f"{workdir} holds {', '.join(found)}, but no {RECORD} that says of which run: put that file back to resume the "
+            "run, or give another --workdir."
+        )
+    if os.path.lexists(workdir / LOCK_FILE) and not _is_own_lock(workdir / LOCK_FILE):
+        raise UserError(f"{workdir / LOCK_FILE} is not the lock of a run: move it away, or give another --workdir.")
+
+
+def _holds_something(path: Path) -> bool:
+    return any(path.iterdir()) if path.is_dir() else os.path.lexists(path)
 
 
 def refuse_other_things(workdir: Path, allowed: frozenset[str] = frozenset()) -> None:

@@ -202,6 +202,18 @@ def test_an_import_that_was_killed_in_somebody_elses_folder_removes_nothing_ther
 
 
 @pytest.mark.parametrize("options", [(), ("--overwrite",)])
+def test_nothing_is_imported_through_a_link(tmp_path, capsys, options):
+    workdir = copy_of_imported(tmp_path) if options else tmp_path / "run"
+    workdir.mkdir(exist_ok=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "mine").write_text("mine")
+    (workdir / ".importing").symlink_to(tmp_path / "elsewhere")
+    line = ("import-torch", *files(), "--workdir", workdir, "--image-size", 16, *options)
+    assert ".importing is a link" in refused(capsys, *line)
+    assert (tmp_path / "elsewhere" / "mine").read_text() == "mine"
+
+
+@pytest.mark.parametrize("options", [(), ("--overwrite",)])
 def test_an_import_into_a_workdir_in_use_is_refused(tmp_path, capsys, options):
     workdir = copy_of_imported(tmp_path) if options else tmp_path / "run"
     with lock.hold(workdir):

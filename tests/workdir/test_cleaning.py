@@ -128,14 +128,25 @@ def test_overwrite_removes_nothing_where_the_record_is_not_that_of_a_run(tmp_pat
     assert contents(tmp_path / "theirs") == before
 
 
-@pytest.mark.parametrize("name", [*THEIRS[1:], "metrics.jsonl", "profile/mine", "lock", "report"])
+MIXED = {
+    "checkpoints/model.pt": "holds checkpoints, but no experiment.json",
+    "samples/step_1.png": "holds samples/, but no experiment.json",
+    "profile/plugins/a": "holds profile/, but no experiment.json",
+    "tensorboard/events.out.tfevents.1": "holds tensorboard/, but no experiment.json",
+    "metrics.jsonl": "holds metrics.jsonl, but no experiment.json",
+    "report": "holds report, but no experiment.json",
+    "lock": "lock is not the lock of a run",
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
 @pytest.mark.parametrize("options", [(), ("--overwrite",)])
 def test_a_run_is_not_mixed_with_files_of_somebody_else(tmp_path, capsys, name, options):
-    fill(tmp_path / "theirs", None, name)
+    before = contents(fill(tmp_path / "theirs", None, name))
     assert train(tmp_path / "theirs", *LINEAR, *options) == 2
-    assert f"holds {name.partition('/')[0]}, but no run" in capsys.readouterr().err
+    assert MIXED[name] in capsys.readouterr().err
+    assert contents(tmp_path / "theirs") == before
     assert (tmp_path / "theirs" / name).read_text() == name
-    assert len(contents(tmp_path / "theirs")) <= len(Path(name).parts)
 
 
 def test_clearing_removes_what_the_run_wrote_and_keeps_the_rest(finished):
@@ -143,6 +154,7 @@ def test_clearing_removes_what_the_run_wrote_and_keeps_the_rest(finished):
     fill(finished, None, "profile/plugins/profile/2026/host.xplane.pb", "tensorboard/events.out.tfevents.1.host.0")
     (finished / "checkpoints" / "8" / ".DS_Store").write_text("")
     shutil.rmtree(finished / "checkpoints" / "6" / "generator")  # a damaged checkpoint
+    (finished / "checkpoints" / "3").rename(finished / "checkpoints" / "3.damaged")
     with pytest.warns(UserWarning, match=r"keeps checkpoints/model\.pt, samples/mine\.png, report/thesis\.tex and 1 more"):
         cleaning.clear_workdir(finished)
     files = {name for name, content in contents(finished).items() if content != "folder"}
@@ -202,3 +214,17 @@ def test_after_a_clearing_that_was_killed_the_run_is_whole_or_gone(finished, mon
     with cleaning.clean_unfinished(finished):
         pass
     assert contents(finished) == (before if moved < 10 else {})
+
+
+def test_the_rest_of_a_removal_that_was_killed_is_not_moved_into_the_next_run(finished, monkeypatch):
+    def killed(path, **options):
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", killed)
+        with suppress(SystemExit):
+            cleaning.clear_workdir(finished)
+    shutil.copy(finished_run() / "experiment.json", finished)
+    with cleaning.clean_unfinished(finished):
+        pass
+    assert list(contents(finished)) == ["experiment.json"]
