@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers.small_step import batch_of, discriminate, initial, make_picture
+from helpers.small_step import batch_of, build, initial
 from helpers.step_by_hand import step_by_hand
 
 from p2p_jax import discriminators, generators, layers, losses
@@ -18,9 +18,6 @@ from p2p_jax.step import (
     MICRO_BATCH,
     PENALTY,
     Pix2Pix,
-    discriminator_gradients,
-    generate,
-    generator_gradients,
     init_train_state,
     make_train_step,
 )
@@ -30,12 +27,6 @@ METRICS = {
     "generator_loss", "generator_gan", "generator_l1", "discriminator_loss", "discriminator_real_accuracy",
     "discriminator_fake_accuracy",
 }  # fmt: skip
-
-
-def build(norm=layers.batch_norm, **options):
-    # A norm cancels the bias before it, whose gradient is only rounding error: this epsilon is far above it.
-    adam = lambda rate: optax.adam(rate, b1=0.5, eps=1e-5)
-    return Pix2Pix(network(make_picture, norm=norm), network(discriminate, norm=norm), adam(0.01), adam(0.03), **options)
 
 
 def assert_close(a, b, tolerance=1e-9):
@@ -264,39 +255,3 @@ def test_no_two_arrays_of_a_new_state_share_memory_so_that_all_can_be_donated():
 
 def test_every_use_of_randomness_has_its_own_number():
     assert len({AUGMENTATION, DROPOUT, PENALTY, MICRO_BATCH}) == 4
-
-
-def batch_with_unknown_pixels():
-    known = np.ones((2, 5, 5, 1), np.float32)
-    known[:, :2, :3] = 0
-    return batch_of() | {"known": jnp.asarray(known)}
-
-
-@pytest.mark.parametrize("update", ["sequential", "stale", "simultaneous"])
-def test_unknown_pixels_give_the_generator_no_gradient(update):
-    model, batch = build(update=update), batch_with_unknown_pixels()
-    state = initial(model, batch)
-    fake, caught = generate(model, state.generator, batch["input"], jax.random.key(1)), []
-    spy = fake._replace(backpropagate=lambda gradient: (caught.append(np.asarray(gradient)),))
-    generator_gradients(model, state.discriminator, state.discriminator, batch, spy)
-    hidden = np.broadcast_to(np.asarray(batch["known"]) == 0, caught[0].shape)
-    assert (caught[0][hidden] == 0).all()
-    assert (caught[0][~hidden] != 0).any()
-
-
-def test_the_discriminator_cannot_see_what_the_generator_makes_of_unknown_pixels():
-    model, batch = build(), batch_with_unknown_pixels()
-    state, key = initial(model, batch), jax.random.key(1)
-    fakes = [jnp.where(batch["known"] > 0, 0.5, value) * jnp.ones((2, 5, 5, 2)) for value in (-1.0, 1.0)]
-    results = [discriminator_gradients(model, state.discriminator, batch, fake, key) for fake in fakes]
-    jax.tree.map(np.testing.assert_array_equal, *results)
-
-
-def test_a_mask_of_known_pixels_alone_changes_nothing():
-    model, batch = build(), batch_of()
-    state = initial(model, batch)
-    plain, masked = (
-        jax.device_get(jit(make_train_step(model))(state, given)[1])
-        for given in (batch, batch | {"known": jnp.ones((2, 5, 5, 1))})
-    )
-    assert_close(plain, masked, 1e-6)

@@ -1,6 +1,8 @@
 """`p2p-jax data check`: shows what is in a set of pairs, what is wrong with it, and how to train on it."""
 
+import itertools
 import json
+import os
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from p2p_jax.data.doctor.findings import Findings
 from p2p_jax.data.doctor.report import describe, to_json
 from p2p_jax.data.doctor.train_line import train_line
 from p2p_jax.errors import PROGRAM, UserError
+from p2p_jax.files.outputs import Existing, check_outputs
 
 MAX_PICTURES = 1000  # pairs on the PNG
 
@@ -32,8 +35,10 @@ class CheckOptions:
     path: Annotated[Path, tyro.conf.Positional]
     """Folder of pairs, or a list of them (.csv, .tsv, .jsonl)."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
-    """PNG to draw, with some of the pairs; it is replaced if it exists. By default data_check.png in the current folder, or
-    beside the folder of pairs if the current folder lies in it."""
+    """PNG to draw, with some of the pairs. By default data_check.png (if it exists, data_check_2.png and so on) in the
+    current folder, or beside the folder of pairs if the current folder lies in it."""
+    overwrite: bool = False
+    """Replace the PNG if it exists."""
     pictures: int = 12
     """Number of pairs on the PNG; 0 writes no PNG."""
     limit: int = 10
@@ -63,6 +68,9 @@ def check(argv: list[str]) -> int:
         raise UserError(f"--pictures was given {options.pictures}: it must be at most {MAX_PICTURES}.")
     sheet = _choose_sheet(options)
     findings = _check_with_bar(options)
+    if options.pictures:  # a list may name the PNG as one of the pictures
+        read = [Path(file) for pair in findings.pairs for file in pair.files.values()]
+        check_outputs(sheet, {sheet: read}, existing="replace")
     if not options.json:
         open_console().print(describe(findings, limit=options.limit), end="")
     drawn = None
@@ -100,18 +108,21 @@ def _choose_sheet(options: CheckOptions) -> Path:
     """The path of the PNG. It never lies in the folder of pairs, where it would be taken for a picture.
 
     Raises:
-        UserError: the given path lies in the folder of pairs.
+        UserError: the given path lies in the folder of pairs, or exists already.
     """
-    if options.output is None:
-        here = Path("data_check.png")
-        return options.path.resolve().parent / here if _lies_in(here, options.path) else here
-    if options.pictures and _lies_in(options.output, options.path):
-        raise UserError(
-            f"--output was given {options.output}, which lies in {options.path}, where it would be taken for a picture: "
-            "give a file outside of it."
-        )
-    return options.output
+    sheet = options.output or _default_sheet(options.path, overwrite=options.overwrite)
+    if options.pictures:
+        existing: Existing = "replace" if options.overwrite else "refuse"
+        check_outputs(sheet, {sheet: (options.path,)}, inputs=[options.path], existing=existing)
+    return sheet
 
 
-def _lies_in(file: Path, folder: Path) -> bool:
-    return folder.is_dir() and folder.resolve() in file.resolve().parents
+def _default_sheet(path: Path, *, overwrite: bool) -> Path:
+    here = Path()
+    if path.is_dir() and here.resolve().is_relative_to(path.resolve()):
+        here = path.resolve().parent
+    names = (f"data_check_{number}.png" for number in itertools.count(2))
+    for name in itertools.chain(["data_check.png"], names):
+        if overwrite or not os.path.lexists(here / name):
+            return here / name
+    raise AssertionError  # the names never end

@@ -48,6 +48,7 @@ def translate(argv: list[str]) -> int:
             suffix=f".{options.format}" if options.format else None,
             seed=options.seed,
             skip_existing=options.skip_existing,
+            overwrite=options.overwrite,
             clip=options.clip,
             trust=options.trust,
             share=share,

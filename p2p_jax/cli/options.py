@@ -117,6 +117,8 @@ class TranslateOptions:
     """Seed of the dropout in mode reference."""
     skip_existing: bool = False
     """Skip pictures whose results exist already, to resume a stopped command."""
+    overwrite: bool = False
+    """Replace results that exist. Without this option and --skip-existing, they are refused."""
     clip: bool = False
     """Replace values beyond the range of training by the nearest ones in it. Otherwise such pictures are refused."""
     trust: bool = False

@@ -1,6 +1,6 @@
 """Translating files: finds and resizes the pictures, translates them, and writes each result at its picture's size."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from p2p_jax.data.ignored import fill_unknown, known_pixels
 from p2p_jax.data.layout import find_inputs
 from p2p_jax.data.palettes import read_palette
 from p2p_jax.data.pictures import is_picture, of_file, suffix_for, write_picture
-from p2p_jax.data.sides import read_side, resize_side
+from p2p_jax.data.sides import DTYPES, read_side, resize_side, stored_channels
 from p2p_jax.errors import UserError
 from p2p_jax.inference.translate import Translator
 
@@ -66,10 +66,28 @@ def find_pictures(inputs: Sequence[Path], data: Data = Data()) -> list[Inputs]:
     return found
 
 
-def leave_out_existing(files: Sequence[Inputs], output: Path, suffix: str | None) -> list[Inputs]:
-    """Returns the files that have no result in a folder yet, in any format that `translate_files` might choose."""
-    suffixes = (".png", ".tiff") if suffix is None else (suffix,)
-    return [one for one in files if not any(_target(output / one.name, one, end).exists() for end in suffixes)]
+def results_of(files: Sequence[Inputs], output: Path, target: Side, suffix: str | None) -> dict[Path, Inputs]:
+    """Returns the file that `translate_files` writes for each of the inputs, in their order.
+
+    Args:
+        files: from `find_pictures`.
+        output: folder of the results.
+        target: options of the side that is written.
+        suffix: as for `translate_files`.
+    """
+    ending = suffix or choose_suffix(target)
+    results = {}
+    for one in files:
+        place = output / one.name
+        kept = place if len(one.files) > 1 else place.with_suffix("")
+        results[kept.with_name(kept.name + ending)] = one
+    return results
+
+
+def choose_suffix(target: Side) -> str:
+    """The suffix of results: .png, or .tiff if PNG cannot hold the values of the side."""
+    channels, dtype = (3, np.uint8) if target.palette else (stored_channels(target), DTYPES[target.depth])
+    return suffix_for(np.empty((0, 0, channels), dtype))
 
 
 class _Placed(NamedTuple):
@@ -88,12 +106,10 @@ class _Placed(NamedTuple):
 
 def translate_files(
     translator: Translator,
-    files: Sequence[Inputs],
-    output: Path,
+    results: Mapping[Path, Inputs],
     *,
     batch_size: int = 8,
     native: bool = False,
-    suffix: str | None = None,
     seed: int = 0,
     clip: bool = False,
     on_unreadable: Callable[[str], Any] | None = None,
@@ -102,11 +118,9 @@ def translate_files(
 
     Args:
         translator: from `load`.
-        files: from `find_pictures`.
-        output: folder of the results.
+        results: {file to write: its input}, from `results_of`. Files that exist are replaced: see `files.outputs`.
         batch_size: pictures at once; changes the results only in mode "reference", whose dropout depends on the batches.
         native: keep the scale instead of resizing to the size of training and back.
-        suffix: of the written files, which chooses their format; None for .png, or .tiff if PNG cannot hold the values.
         seed: of the dropout in mode "reference".
         clip: whether values beyond the range of training become the nearest ones in it; otherwise such pictures count as
             unreadable.
@@ -117,18 +131,17 @@ def translate_files(
         each file written.
 
     Raises:
-        UserError: a picture cannot be read, a result would replace its own input, or the format cannot hold it.
+        UserError: a picture cannot be read, or the format cannot hold a result.
     """
-    if translator.data.target.kind == "labels" and suffix in (".jpg", ".webp"):
-        raise UserError(f"labels cannot be written as {suffix}, which changes their values: write .png, .tiff or .npy.")
     fit = translator.fit._replace(preprocess="none", uncropped=True) if native else translator.fit
     at_once = batch_size if fit.fixed else 1
+    files = list(results.items())
     for start in range(0, len(files), at_once):
         chunk, placed = [], []
-        for one in files[start : start + at_once]:
+        for path, one in files[start : start + at_once]:
             try:
                 placed.append(_place(one, fit, translator.data, clip))
-                chunk.append(one)
+                chunk.append(path)
             except UserError as error:
                 if on_unreadable is None:
                     raise
@@ -141,8 +154,9 @@ def translate_files(
             made = translator(filled, seed=seed + start)[: len(chunk)]
         else:
             made = [translator.native(placed[0].pixels, seed=seed + start)]
-        for one, item, result in zip(chunk, placed, made, strict=True):
-            yield _write(output / one.name, one, _undo(result, item, translator.data.target), suffix)
+        for path, item, result in zip(chunk, placed, made, strict=True):
+            write_picture(path, _undo(result, item, translator.data.target))
+            yield path
 
 
 def _place(inputs: Inputs, fit: Fit, data: Data, clip: bool) -> _Placed:
@@ -167,16 +181,3 @@ def _undo(result: np.ndarray, item: _Placed, target: Side) -> np.ndarray:
     height, width = item.resized
     result = resize_side(result[:height, :width], item.own, target, "bicubic")
     return read_palette(target.palette)[result[..., 0]] if target.palette else result
-
-
-def _target(place: Path, inputs: Inputs, suffix: str) -> Path:
-    kept = place if len(inputs.files) > 1 else place.with_suffix("")
-    return kept.with_name(kept.name + suffix)
-
-
-def _write(place: Path, inputs: Inputs, result: np.ndarray, suffix: str | None) -> Path:
-    target = _target(place, inputs, suffix or suffix_for(result))
-    if any(target.resolve() == file.resolve() for file in inputs.files):
-        raise UserError(f"{target} would replace its own input: give another --output folder.")
-    write_picture(target, result)
-    return target

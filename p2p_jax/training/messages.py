@@ -20,8 +20,8 @@ from p2p_jax.files.names import printable
 from p2p_jax.files.writing import write_text
 from p2p_jax.training.run import Run
 from p2p_jax.workdir.bucket.paths import display_name
-from p2p_jax.workdir.cleaning import REPLACED
 from p2p_jax.workdir.disk import explain
+from p2p_jax.workdir.own_files import REPLACED
 
 STOPPING = "stopping after this step and saving (during compilation: after the first step); press Ctrl-C again to end now."
 

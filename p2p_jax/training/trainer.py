@@ -45,14 +45,14 @@ from p2p_jax.training.skipped_batches import MAX_SKIPPED, find_index
 from p2p_jax.training.stopwatch import Interval
 from p2p_jax.workdir import checkpoint, lock, resume
 from p2p_jax.workdir.bucket import fetch
-from p2p_jax.workdir.cleaning import clean_unfinished, clear_workdir, drop_later
+from p2p_jax.workdir.cleaning import clean_unfinished, clear_workdir, drop_later, refuse_to_overwrite
 from p2p_jax.workdir.held import hold_folder
 from p2p_jax.workdir.init_from import (
     has_checkpoint,
     imported_source,
     recorded_source,
-    refuse_to_remove_imported,
 )
+from p2p_jax.workdir.own_files import refuse_unrecorded
 from p2p_jax.workdir.record import RECORD, save_record
 
 STOPPED = "Stopped; the same command resumes from the last checkpoint (without --overwrite)."
@@ -88,10 +88,10 @@ def run_training(request: Request) -> TrainState:
         Stopped: interrupted, or a loss that is not finite; what was saved is kept.
     """
     first = processes.is_first()
-    resume.refuse_unrecorded(request.workdir, request.experiment.file)
+    refuse_unrecorded(request.workdir, request.experiment.file)
     with ended_by_sigterm(STOPPED), _locked(request.workdir) if first else nullcontext():
         if request.overwrite:
-            refuse_to_remove_imported(request.workdir)
+            refuse_to_overwrite(request.workdir)
         experiment, dataset, mesh = open_data(request)
         model = experiment.build(experiment.config)
         reader = read_ahead(dataset, experiment.config, request.console)

@@ -1,4 +1,4 @@
-"""The lock of a workdir: only one run may train in it. The system releases the lock when the process ends."""
+"""The lock of a workdir: only one process may write into it. The system releases the lock when the process ends."""
 
 import errno
 import os
@@ -65,12 +65,12 @@ def _open_locked(path: Path) -> int:
                 holder = _read_holder(path)
                 os.close(file)
                 raise UserError(
-                    f"{path.parent} is in use by {holder}, which trains there: wait until it ends, stop it, or give "
-                    "another --workdir."
+                    f"{path.parent} is in use by {holder}, which writes there: wait until it ends, stop it, or give "
+                    "another workdir."
                 ) from None
             warnings.warn(
                 f"the file system of {path.parent} does not support locks ({str(error.strerror).lower()}): make sure that "
-                "no two runs train there at the same time.",
+                "no two commands write there at the same time.",
                 stacklevel=2,
             )
             return file

@@ -77,7 +77,7 @@ def read_record(workdir: Path) -> dict[str, Any]:
     path = workdir / RECORD
     if not path.is_file():
         raise UserError(f"{workdir} is not the workdir of a run: it holds no {RECORD}; give the folder you trained in.")
-    is_changed, advice = False, "restore it from a copy, or start a new run with --overwrite"
+    is_changed, advice = False, "restore it from a copy, or give another --workdir"
     try:
         record = parse_json(path.read_bytes())
         version = decode_fields({"format": int}, record)["format"]

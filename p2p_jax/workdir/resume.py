@@ -3,7 +3,6 @@
 Stored values are the defaults of a resumed run, so only options that the user typed can differ from them.
 """
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,22 +11,12 @@ from p2p_jax.config import Config
 from p2p_jax.config.tree import differences
 from p2p_jax.errors import UserError
 from p2p_jax.experiment import FROM_PYTHON, Experiment
-from p2p_jax.workdir.cleaning import REPLACED
-from p2p_jax.workdir.init_from import (
-    IMPORTED,
-    has_checkpoint,
-    read_imported,
-    refuse_other_networks,
-    refuse_to_remove_imported,
-)
+from p2p_jax.workdir.cleaning import refuse_to_overwrite
+from p2p_jax.workdir.init_from import has_checkpoint, read_imported, refuse_other_networks
 from p2p_jax.workdir.record import RECORD, hash_file, load_experiment, read_record
 
 LENGTH = ("steps", "epochs", "steps_per_epoch")
 """Fields that may change when a run is resumed, as long as the run does not become shorter."""
-
-
-MADE = {"samples": "step_*.png", "report": "index.html"}
-"""Patterns of the files that a run writes into folders of these names."""
 
 
 def stored_run(workdir: Path, found: Experiment, *, overwrite: bool, trust: bool) -> Experiment | None:
@@ -40,13 +29,13 @@ def stored_run(workdir: Path, found: Experiment, *, overwrite: bool, trust: bool
         trust: run the experiment file in the workdir even though it was put there by somebody else.
 
     Raises:
-        UserError: the workdir is a file, holds a run of another experiment or of another file, or holds imported networks
-            that `overwrite` would remove.
+        UserError: the workdir is a file, holds a run of another experiment or of another file, or holds what `overwrite`
+            must not remove.
     """
     if workdir.exists() and not workdir.is_dir():
         raise UserError(f"the workdir {workdir} is a file: give a folder.")
     if overwrite:
-        refuse_to_remove_imported(workdir)
+        refuse_to_overwrite(workdir)
     if overwrite or not (workdir / RECORD).exists():
         return None
     record = read_record(workdir)
@@ -61,34 +50,6 @@ def stored_run(workdir: Path, found: Experiment, *, overwrite: bool, trust: bool
         )
     build = found.build if found.name == FROM_PYTHON else None
     return load_experiment(workdir, trust=trust, build=build)
-
-
-def refuse_unrecorded(workdir: Path, file: Path | None) -> None:
-    """Refuses a folder that holds files of a run, but no record that tells of which run.
-
-    Args:
-        workdir: of the run that is to start; it need not exist.
-        file: of its experiment, which may lie there already.
-
-    Raises:
-        UserError: the folder holds such files, so the new run would be mixed into another one.
-    """
-    if os.path.lexists(workdir / RECORD):
-        return
-    found = [name for name in ("checkpoints", "metrics.jsonl", IMPORTED, REPLACED) if _holds_something(workdir / name)]
-    found += [f"{name}/" for name in ("samples", "report") if any((workdir / name).glob(MADE[name]))]
-    copy = workdir / "experiment.py"
-    if copy.is_file() and (file is None or hash_file(copy) != hash_file(file)) and (found or file is not None):
-        found.append(copy.name)
-    if found:
-        raise UserError(
-            f"{workdir} holds {', '.join(found)}, but no {RECORD} that says of which run: put that file back to resume the "
-            "run, or give another --workdir."
-        )
-
-
-def _holds_something(path: Path) -> bool:
-    return any(path.iterdir()) if path.is_dir() else os.path.lexists(path)
 
 
 def refuse_differences(workdir: Path, stored: Experiment, config: Any) -> str | None:

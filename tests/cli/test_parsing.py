@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from p2p_jax.cli import main
 from p2p_jax.cli.data_check import CheckOptions
 from p2p_jax.cli.data_tools import EdgesOptions, ResizeOptions
 from p2p_jax.cli.foreign_options import ANSWERS
@@ -45,6 +46,48 @@ def test_a_mistake_is_answered_in_one_sentence(line, answer):
     assert answer in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "[bold]" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "option"),
+    [
+        (["--workdir", ""], "--workdir"),
+        (["--workdir="], "--workdir"),
+        (["--workdir= "], "--workdir"),
+        (["--steps", "3", "--data.path", " "], "--data.path"),
+        (["--init-from", "", "--steps", "3"], "--init-from"),
+        (["--data.input.palette", "#000000", ""], "an argument"),
+        ([""], "an argument"),
+    ],
+)
+@pytest.mark.parametrize("parsing", [lambda line: parse(TRAIN, line, "p"), lambda line: parse_first(RunOptions, line, "p")])
+def test_an_empty_word_is_refused(line, option, parsing):
+    with pytest.raises(UserError, match=f"^{option} was given an empty word"):
+        parsing(line)
+
+
+EMPTY = [
+    ("train pix2pix --workdir", "--workdir"),
+    ("import-torch a.pth --workdir", "--workdir"),
+    ("export-torch run --output", "--output"),
+    ("export-torch run -o", "-o"),
+    ("translate run a.png --output", "--output"),
+    ("translate run a.png -o", "-o"),
+    ("report", "an argument"),
+    ("evaluate run --partial", "--partial"),
+    ("data check pairs --output", "--output"),
+    ("data edges photos --output", "--output"),
+    ("data prepare facades --data-dir", "--data-dir"),
+    ("bench --output", "--output"),
+]
+
+
+@pytest.mark.parametrize(("line", "option"), EMPTY, ids=[line for line, _ in EMPTY])
+def test_no_command_takes_an_empty_path_for_the_current_folder(tmp_path, monkeypatch, capsys, line, option):
+    monkeypatch.chdir(tmp_path)
+    assert main([*line.split(), ""]) == 2
+    assert f"p2p-jax: {option} was given an empty word" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_missing_is_named():

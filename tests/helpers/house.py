@@ -43,10 +43,11 @@ ROOMS: dict[str, set[str]] = {
     "data/tools": {"data", "errors", "files", "limits"},
     "devices": {"config", "errors", "network", "step"},
     "workdir": {"config", "console", "devices", "errors", "experiment", "files", "generators", "signals", "state"},
-    "inference": {"config", "data", "errors", "network", "workdir"},
+    "inference": {"config", "data", "errors", "files", "network", "workdir"},
     "evaluation": {"config", "data", "devices", "errors", "experiment", "files", "inference", "workdir"},
     "pytorch": {
-        "config", "discriminators", "errors", "experiment", "generators", "limits", "network", "pix2pix", "workdir",
+        "config", "discriminators", "errors", "experiment", "files", "generators", "limits", "network", "pix2pix",
+        "workdir",
     },
     "training": {
         "config", "console", "data", "devices", "errors", "evaluation", "experiment", "files", "inference", "signals",

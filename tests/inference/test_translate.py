@@ -212,28 +212,6 @@ def test_checkpoints_are_chosen_by_step(pictures):
     assert np.array_equal(made["latest"](pictures), made[8](pictures))
 
 
-@pytest.mark.parametrize("how", ["same folder", "link", "file"])
-def test_an_input_is_never_overwritten(tmp_path, capsys, how):
-    path = save(tmp_path / "in" / "1.png")
-    before = path.read_bytes()
-    output = tmp_path / "in"
-    if how == "link":
-        output = tmp_path / "link"
-        output.symlink_to(tmp_path / "in")
-    assert translate(path if how == "file" else tmp_path / "in", "-o", output) == 2
-    assert "would replace its own input" in capsys.readouterr().err
-    assert path.read_bytes() == before
-
-
-def test_no_input_is_overwritten_by_the_result_of_another(tmp_path):
-    """The second input lies where the first one's result goes."""
-    first = save(tmp_path / "a" / "1.png", seed=1)
-    second = save(tmp_path / "out" / "1.png", seed=2)
-    before = second.read_bytes()
-    assert main(["translate", str(finished_run()), str(first), str(tmp_path / "out"), "-o", str(tmp_path / "out")]) == 2
-    assert second.read_bytes() == before
-
-
 def test_a_broken_picture_is_named(tmp_path, capsys):
     save(tmp_path / "in" / "1.png")
     (tmp_path / "in" / "2.png").write_text("no picture")

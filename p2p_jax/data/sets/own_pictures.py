@@ -26,6 +26,7 @@ from p2p_jax.data.sets.shards import (
 )
 from p2p_jax.errors import UserError
 from p2p_jax.files.names import name_bytes, printable
+from p2p_jax.files.outputs import check_outputs
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -51,7 +52,8 @@ def prepare_folder(
         data_dir, overwrite, shard_bytes, on_progress: as for `builders.prepare_archive`.
 
     Raises:
-        UserError: the name is invalid or taken, the pairs do not all have the same sides, or a file does not exist.
+        UserError: the name is invalid or taken, the set would lie among the pictures, the pairs do not all have the same
+            sides, or a file does not exist.
         OSError: the disk is full, or a file or folder cannot be read or written.
     """
     _check_name(name)
@@ -59,6 +61,7 @@ def prepare_folder(
     sides = _find_sides(folder, splits)
     root = data_root(data_dir)
     final = root / name / VERSION
+    check_outputs(final, {}, inputs=[folder], option="--data-dir")
     sizes, listing = _list_files(splits)
     with locked(final):
         if is_prepared(final):

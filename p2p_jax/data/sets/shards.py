@@ -8,6 +8,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -24,6 +25,11 @@ VERSION = "1.0.0"
 """The version of the sets that this program writes."""
 
 SHARD_BYTES = 2**28  # largest size of a shard
+
+OF_A_SET = re.compile(
+    rf"LICENSE|(dataset_info|features|metadata)\.json|{re.escape(RECORD)}|[\w.]+-\w+\.(array_record|tfrecord)-\d+-of-\d+|[\w.]+\.labels\.txt"
+)
+"""The names of the files in the folder of a version, as this program and tensorflow-datasets write them."""
 
 Progress = Callable[[str, int, int | None], Any]
 """Called with a stage, how much of it is done, and its total, which may be unknown (None): ("download", bytes, all),
@@ -216,7 +222,12 @@ def locked(final: Path) -> Iterator[None]:
 
 @contextmanager
 def new_version(final: Path) -> Iterator[Path]:
-    """Yields a new folder, which replaces `final` if the block ends without an error. The set must be locked."""
+    """Yields a new folder, which replaces `final` if the block ends without an error. The set must be locked.
+
+    Raises:
+        UserError: `final` is a link, or holds a file that is no part of a set, which would be removed.
+    """
+    _refuse_other_files(final)
     fresh, old = _temporary_folders(final)
     fresh.mkdir()
     try:
@@ -227,6 +238,14 @@ def new_version(final: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _refuse_other_files(final: Path) -> None:
+    if final.is_symlink():
+        raise UserError(f"{final} is a link, through which nothing is replaced: remove it, or give another --data-dir.")
+    for path in sorted(final.iterdir()) if final.is_dir() else ():
+        if not OF_A_SET.fullmatch(path.name) or not path.is_file():
+            raise UserError(f"{path} is no part of a prepared set, and would be removed with {final}: move it away.")
 
 
 def _temporary_folders(final: Path) -> tuple[Path, Path]:

@@ -12,6 +12,7 @@ from p2p_jax.data.tools.arrays import refuse_brightness, to_level
 from p2p_jax.data.tools.runner import DEFAULT, Job, Made, OnProgress, Result, Writing, read, run_jobs, simple_jobs
 from p2p_jax.errors import UserError
 from p2p_jax.files.names import name_bytes
+from p2p_jax.files.outputs import as_path
 
 Shape = Literal["rectangle", "random-rectangle", "strokes"]
 
@@ -45,7 +46,7 @@ def blank_pictures(
     if not 0 < fraction < 1:
         raise UserError(f"--fraction was given {fraction}: it must be above 0 and below 1.")
     refuse_brightness("--fill", fill)
-    folder, output = Path(folder), Path(output)
+    folder, output = Path(folder), as_path(output, "--output")
 
     def make(job: Job) -> Made:
         picture = read(job.sources[0])

@@ -13,6 +13,7 @@ from p2p_jax.data.pictures import Picture
 from p2p_jax.data.tools.arrays import to_colour
 from p2p_jax.data.tools.runner import DEFAULT, Job, Made, OnProgress, Result, Writing, read, run_jobs, simple_jobs
 from p2p_jax.errors import UserError
+from p2p_jax.files.outputs import as_path
 from p2p_jax.files.writing import atomic_file
 
 
@@ -55,7 +56,7 @@ def convert_labels(
             cannot be used.
     """
     _check_options(writing, to_ids, tolerance, as_palette_png)
-    folder, output, colours = Path(folder), Path(output), read_palette(palette)
+    folder, output, colours = Path(folder), as_path(output, "--output"), read_palette(palette)
 
     def make(job: Job) -> Made:
         if to_ids:

@@ -10,6 +10,7 @@ from p2p_jax.data.resizing import Method, resize
 from p2p_jax.data.tools.arrays import refuse_brightness, to_level
 from p2p_jax.data.tools.runner import DEFAULT, Job, Made, OnProgress, Result, Writing, read, run_jobs, simple_jobs
 from p2p_jax.errors import UserError
+from p2p_jax.files.outputs import as_path
 
 MAX_PIXELS = 2**27  # of a result
 
@@ -46,7 +47,7 @@ def resize_pictures(
         raise UserError(f"--size was given {size[0]} {size[1]}: that is more than {MAX_PIXELS} pixels.")
     if fill != "mirror":
         refuse_brightness("--fill", fill)
-    folder, output = Path(folder), Path(output)
+    folder, output = Path(folder), as_path(output, "--output")
 
     def make(job: Job) -> Made:
         picture = read(job.sources[0])

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from p2p_jax.devices import processes
 from p2p_jax.errors import UserError
+from p2p_jax.files.outputs import as_path
 from p2p_jax.workdir import lock
 from p2p_jax.workdir.bucket.mirror import FOLDER_PREFIX, KEEP_FILE, Mirror
 from p2p_jax.workdir.bucket.paths import is_url
@@ -81,11 +82,11 @@ def local_folder(workdir: str | Path, *, upload: bool = False, exclusive: bool =
         exclusive: whether this process ends if another process uploads to the same URL.
 
     Raises:
-        UserError: the bucket cannot be reached.
+        UserError: the workdir is empty text, or the bucket cannot be reached.
         Stopped: some files could not be uploaded and are kept in the local copy.
     """
     if not is_url(str(workdir)):
-        yield Path(workdir)
+        yield as_path(workdir, "the workdir")
         return
     with local_copy_of(str(workdir), upload=upload, exclusive=exclusive) as folder:
         yield folder
