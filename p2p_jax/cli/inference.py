@@ -50,6 +50,7 @@ def translate(argv: list[str]) -> int:
             skip_existing=options.skip_existing,
             overwrite=options.overwrite,
             clip=options.clip,
+            as_is=options.as_is,
             trust=options.trust,
             share=share,
             on_written=lambda count, total: progress.update(task, completed=count, total=total),
@@ -62,6 +63,8 @@ def _print_done(console: Any, done: Any, options: TranslateOptions) -> None:
     """Prints what `translate` did."""
     from p2p_jax.console import count_of
 
+    for note in done.notes:
+        console.print(note, style="yellow")
     if options.skip_existing:
         total = done.skipped + len(done.written) + len(done.unreadable)
         console.print(f"{done.skipped} of {total} pictures are translated already.")

@@ -1,6 +1,7 @@
 """The pairs of one split: counted, named, and read on demand, from files or records or drawn by the program."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -162,7 +163,19 @@ def _settle_ignored(decoded: dict[str, list[tuple[str, np.ndarray]]], role: str,
         decoded["known"] = [(decoded[role][0][0], np.minimum.reduce(known))]
 
 
-def _read_side_by_side(encoded: Encoded, data: Data, letters: dict[str, str]) -> dict[str, list[tuple[str, np.ndarray]]]:
+def read_input_half(encoded: Encoded, data: Data, *, clip: bool = False) -> list[tuple[str, np.ndarray]]:
+    """Reads the input of a side-by-side picture for translation, as `sides.read_side` reads a picture of its own.
+
+    Raises:
+        UserError: the picture cannot be read, has an odd width, or does not suit the input.
+    """
+    letters = {"input": "A" if data.direction == "AtoB" else "B"}
+    return _read_side_by_side(encoded, replace(data, transparency="drop"), letters, clip=clip)["input"]
+
+
+def _read_side_by_side(
+    encoded: Encoded, data: Data, letters: dict[str, str], *, clip: bool = False
+) -> dict[str, list[tuple[str, np.ndarray]]]:
     numbered = {role: holds_class_numbers(getattr(data, role)) for role in letters}
     nan = data.input.ignore is not None or data.target.ignore is not None
     pictures = {flag: decode(encoded, indices=flag, otherwise=OR_SKIP, allow_nan=nan) for flag in set(numbered.values())}
@@ -182,7 +195,8 @@ def _read_side_by_side(encoded: Encoded, data: Data, letters: dict[str, str]) ->
                 "give one number, or the pictures in folders A1, A2, … and B."
             )
         half = Picture(np.ascontiguousarray(picture.pixels[:, columns[letter]]), picture.has_alpha)
-        pixels = to_stored(half, encoded.name, side, 0, option=f"--data.{role}", transparency=data.transparency)
+        option = f"--data.{role}"
+        pixels = to_stored(half, encoded.name, side, 0, option=option, transparency=data.transparency, clip=clip)
         decoded[role] = [(encoded.name, pixels)]
     return decoded
 

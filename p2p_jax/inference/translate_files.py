@@ -10,8 +10,11 @@ from p2p_jax.config import Data, Side
 from p2p_jax.data.fit import Fit, plan, to_canvas
 from p2p_jax.data.ignored import fill_unknown, known_pixels
 from p2p_jax.data.layout import find_inputs
+from p2p_jax.data.listing import list_content
+from p2p_jax.data.pairs import read_input_half
 from p2p_jax.data.palettes import read_palette
-from p2p_jax.data.pictures import is_picture, of_file, suffix_for, write_picture
+from p2p_jax.data.pictures import of_file, suffix_for, write_picture
+from p2p_jax.data.set_inputs import find_set_inputs
 from p2p_jax.data.sides import DTYPES, read_side, resize_side, stored_channels
 from p2p_jax.errors import UserError
 from p2p_jax.inference.translate import Translator
@@ -23,17 +26,37 @@ class Inputs(NamedTuple):
     Attributes:
         files: one picture, or, if the network stacks several pictures, all of them in order.
         name: path of the result below the output folder; its suffix is replaced.
+        is_pair: whether the file is a side-by-side picture, one half of which is the input.
     """
 
     files: tuple[Path, ...]
     name: Path
+    is_pair: bool = False
 
 
-def find_pictures(inputs: Sequence[Path], data: Data = Data()) -> list[Inputs]:
+class Listed(NamedTuple):
+    """The inputs among files and folders.
+
+    Attributes:
+        inputs: in order.
+        notes: what the user should know about the folders, in sentences.
+    """
+
+    inputs: list[Inputs]
+    notes: list[str]
+
+
+def find_pictures(inputs: Sequence[Path], data: Data = Data(), *, as_is: bool = False) -> Listed:
     """Lists all pictures among files and in folders and their sub-folders.
 
-    If the network's input has several stacked pictures, each given folder must hold folders A1, A2, … (B1, B2, … with
-    BtoA) with pictures of the same names, or pictures whose names end in _A1, _A2, ….
+    Of a folder that is laid out as for training only the inputs are listed. If the network's input has several stacked
+    pictures, each given folder must hold folders A1, A2, … (B1, B2, … with BtoA) with pictures of the same names, or
+    pictures whose names end in _A1, _A2, ….
+
+    Args:
+        inputs: files and folders.
+        data: the options of the data of the run.
+        as_is: list all pictures of folders that are laid out as for training, too.
 
     Raises:
         UserError: there are no inputs, an input is missing or is a folder without pictures, or two results would have the
@@ -43,27 +66,45 @@ def find_pictures(inputs: Sequence[Path], data: Data = Data()) -> list[Inputs]:
         raise UserError("no pictures were named: give pictures or folders after the workdir.")
     several = len(data.input.channels)
     letter = "A" if data.direction == "AtoB" else "B"
-    found: list[Inputs] = []
+    found, notes = list[Inputs](), list[str]()
     for path in inputs:
         if several > 1:
             parts = [f"{letter}{number}" for number in range(1, several + 1)]
             found += [Inputs(tuple(one[part] for part in parts), Path(name)) for name, one in find_inputs(path, parts)]
         elif path.is_dir():
-            below = sorted(file for file in path.rglob("*") if file.is_file() and is_picture(file))
-            if not below:
-                raise UserError(f"the folder {path} holds no pictures: give a folder of PNG, JPEG, WebP, BMP or TIFF.")
-            found += [Inputs((file,), file.relative_to(path)) for file in below]
+            listed = _list_folder(path, letter, as_is)
+            found += listed.inputs
+            notes += listed.notes
         elif path.is_file():
             found.append(Inputs((path,), Path(path.name)))
         else:
             raise UserError(f"{path} does not exist: give a picture or a folder of pictures.")
+    _refuse_equal_names(found)
+    return Listed(found, notes)
+
+
+def _list_folder(folder: Path, letter: str, as_is: bool) -> Listed:
+    content = list_content(folder)
+    if not content.pictures:
+        extra = f" (it holds {'; '.join(content.passed_over)})" if content.passed_over else ""
+        raise UserError(f"the folder {folder} holds no pictures{extra}: give a folder of PNG, JPEG, WebP, BMP or TIFF.")
+    notes = [f"Not used in {folder}: {'; '.join(content.passed_over)}."] if content.passed_over else []
+    if not as_is and (files := find_set_inputs(folder, letter)):
+        notes.append(
+            f"{folder} is laid out as for training: its {len(files)} inputs are translated, and its targets are not; "
+            "--as-is translates all pictures."
+        )
+        return Listed([Inputs((file,), file.relative_to(folder), is_pair) for file, is_pair in files], notes)
+    return Listed([Inputs((file,), file.relative_to(folder)) for file in content.pictures], notes)
+
+
+def _refuse_equal_names(found: Sequence[Inputs]) -> None:
     seen: dict[Path, Path] = {}
-    for files, name in found:
-        key = name if several > 1 else name.with_suffix("")
+    for one in found:
+        key = one.name if len(one.files) > 1 else one.name.with_suffix("")
         if key in seen:
-            raise UserError(f"{seen[key]} and {files[0]} would both be written as {key}: translate them separately.")
-        seen[key] = files[0]
-    return found
+            raise UserError(f"{seen[key]} and {one.files[0]} would both be written as {key}: translate them separately.")
+        seen[key] = one.files[0]
 
 
 def results_of(files: Sequence[Inputs], output: Path, target: Side, suffix: str | None) -> dict[Path, Inputs]:
@@ -161,7 +202,10 @@ def translate_files(
 
 def _place(inputs: Inputs, fit: Fit, data: Data, clip: bool) -> _Placed:
     encoded = [of_file(file) for file in inputs.files]
-    pictures = read_side(encoded, data.input, option=None, transparency="drop", clip=clip)
+    if inputs.is_pair:
+        pictures = read_input_half(encoded[0], data, clip=clip)
+    else:
+        pictures = read_side(encoded, data.input, option=None, transparency="drop", clip=clip)
     if data.input.ignore is not None:
         pictures = [(name, fill_unknown(pixels, known_pixels(pixels, data.input), data.input)) for name, pixels in pictures]
     first, own = pictures[0][0], pictures[0][1].shape[:2]

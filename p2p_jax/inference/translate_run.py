@@ -19,11 +19,13 @@ class Translated(NamedTuple):
         written: the files that were written, in order.
         unreadable: one sentence for each picture that could not be read.
         skipped: number of pictures whose results existed already.
+        notes: what the user should know about the folders of inputs, in sentences.
     """
 
     written: list[Path]
     unreadable: list[str]
     skipped: int
+    notes: list[str]
 
 
 def translate(
@@ -40,6 +42,7 @@ def translate(
     skip_existing: bool = False,
     overwrite: bool = False,
     clip: bool = False,
+    as_is: bool = False,
     trust: bool = False,
     build: Callable[[Any], Any] | None = None,
     share: tuple[int, int] = (0, 1),
@@ -63,6 +66,7 @@ def translate(
         overwrite: replace results that exist. Without one of these two, existing results are refused.
         clip: whether values beyond the range of training become the nearest ones in it; otherwise such pictures are not
             translated.
+        as_is: translate all pictures of a folder that is laid out as for training; otherwise only its inputs.
         trust, build: as for `load`; used where `run` is a workdir.
         share: (index of this process, number of processes): each process translates some of the pictures.
         on_written: called with the number of pictures that are done, and the total number.
@@ -88,7 +92,8 @@ def translate(
     options: Any = {"checkpoint_step": checkpoint_step, "mode": mode, "trust": trust, "build": build}
     translator = run if isinstance(run, Translator) else load(run, **options)
     paths = [Path(path) for path in ([inputs] if isinstance(inputs, str | Path) else inputs)]
-    files = find_pictures(paths, translator.data)[share[0] :: share[1]]
+    found = find_pictures(paths, translator.data, as_is=as_is)
+    files = found.inputs[share[0] :: share[1]]
     results = _plan_results(files, paths, output, translator.data.target, suffix, existing)
     unreadable: list[str] = []
     written: list[Path] = []
@@ -97,7 +102,7 @@ def translate(
     for path in translate_files(translator, results, native=native, on_unreadable=unreadable.append, **options):
         written.append(path)
         on_written(len(written) + len(unreadable), len(results))
-    return Translated(written, unreadable, len(files) - len(results))
+    return Translated(written, unreadable, len(files) - len(results), found.notes)
 
 
 def _plan_results(

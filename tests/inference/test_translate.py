@@ -46,7 +46,7 @@ def test_files_and_folders_are_found_with_their_names(tmp_path):
     one, two = save(tmp_path / "in" / "a" / "1.png"), save(tmp_path / "in" / "b" / "c" / "1.jpg")
     alone = save(tmp_path / "x.bmp")
     (tmp_path / "in" / "notes.txt").write_text("")
-    assert find_pictures([tmp_path / "in", alone]) == [
+    assert find_pictures([tmp_path / "in", alone]).inputs == [
         ((one,), Path("a/1.png")),
         ((two,), Path("b/c/1.jpg")),
         ((alone,), Path("x.bmp")),
