@@ -11,6 +11,7 @@ from p2p_jax.data.decode_numpy import decode_npy, decode_npz
 from p2p_jax.data.decode_pil import PNG_START, decode_with_pil
 from p2p_jax.data.decode_tiff import decode_tiff
 from p2p_jax.data.decoded import Picture, as_pixels, library_errors, reserve
+from p2p_jax.data.other_formats import START, refuse_other_formats
 
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # of each colour type of a PNG, without palettes
@@ -30,11 +31,12 @@ def decode_file(file: Any, size: int, indices: bool) -> Picture:
         indices: return the indices of a palette instead of its colours, and 1 instead of 255 for the white of a bitmap.
 
     Raises:
-        Unreadable: it is no picture, is damaged, or needs more memory than is allowed.
+        Unreadable: it is no picture, is damaged, is in another format, or needs more memory than is allowed.
     """
     with library_errors():
-        start = file.read(32)
+        start = file.read(START)
         file.seek(0)
+    refuse_other_formats(start)
     if start[:6] == b"\x93NUMPY":
         return Picture(decode_npy(file, size, indices))
     if start[:4] == b"PK\x03\x04":
