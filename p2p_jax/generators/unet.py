@@ -102,7 +102,8 @@ def unet(
 
     Example:
         >>> import jax
-        >>>         >>> from p2p_jax import generators
+        >>> import jax.numpy as jnp
+        >>> from p2p_jax import generators
         >>> from p2p_jax.network import network
         >>> generator = network(generators.unet, widths=(2, 4))
         >>> x = jnp.zeros((1, 16, 16, 3))

@@ -181,7 +181,7 @@ def test_values_beyond_the_range_are_refused_unless_they_are_clipped(tmp_path, m
     assert main(translate) == 2
     err = capsys.readouterr().err
     assert "from -50 to 1e+09, outside of -1 to 2: give pictures like those of training, or --clip" in err
-    assert main([*translate, "--clip"]) == 0
+    assert main([*translate, "--clip", "--overwrite"]) == 0
     assert (tmp_path / "out" / "beyond.png").read_bytes() == (tmp_path / "out" / "clipped.png").read_bytes()
     done = p2p_jax.translate(run, tmp_path / "new" / "beyond.tiff", tmp_path / "python", clip=True)
     assert done.written[0].read_bytes() == (tmp_path / "out" / "beyond.png").read_bytes()

@@ -32,7 +32,7 @@ def test_options_that_decide_about_others_are_found_first(line):
         (["--image-size"], "--image-size was given no value: it accepts one whole number"),
         (["--batch-size", "many"], "--batch-size was given many: it accepts a whole number"),
         (["--optimizer.learning-rate", "x"], "--optimizer.learning-rate was given x: it accepts a number"),
-        (["--generator.norm", "instanc"], "--generator.norm was given instanc: it must be one of batch, instance, none"),
+        (["--generator.norm", "instanc"], "--generator.norm was given instanc: it must be one of batch, instance"),
         (["--image-siz", "3"], "there is no option --image-siz (did you mean --image-size?)"),
         (["pictures"], "the word pictures was not expected"),
         (["--dataroot", "x"], "--dataroot is an option of the PyTorch original: give --data.path FOLDER"),

@@ -119,6 +119,7 @@ def test_the_page_forbids_everything_but_its_own_pictures_and_style(page):
     assert page.index("Content-Security-Policy") < page.index("<style>")
 
 
+@pytest.mark.filterwarnings("default")
 def test_rows_and_samples_of_a_stranger_are_no_error(finished, capsys):
     (finished / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2, "generator_l1": NaN}\n{"step": "<b>"}\n')
     for name in ("step_x.png", "step_.png", "step_9<b>.png", "step_" + "9" * 30 + ".png", "step_00000005.png"):
