@@ -10,7 +10,7 @@ from p2p_jax.data.names import in_nfc, is_known
 
 Kind = Literal["folder", "suffix", "prefix"]
 KINDS: tuple[Kind, ...] = ("folder", "suffix", "prefix")
-BREAKS = re.compile(r"[_\-. ]")
+BREAKS = re.compile(r"[_\- ]")
 COMPLETE = 0.8  # fraction of the names that must belong to pairs before unknown words are taken for sides
 CANDIDATES = 12  # of the most frequent words
 

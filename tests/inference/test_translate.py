@@ -14,7 +14,7 @@ from PIL import Image
 import p2p_jax
 from p2p_jax.cli import main
 from p2p_jax.inference.translate import make_translate
-from p2p_jax.inference.translate_files import find_pictures
+from p2p_jax.inference.translate_files import Inputs, find_pictures
 from p2p_jax.network import Network
 
 
@@ -47,9 +47,9 @@ def test_files_and_folders_are_found_with_their_names(tmp_path):
     alone = save(tmp_path / "x.bmp")
     (tmp_path / "in" / "notes.txt").write_text("")
     assert find_pictures([tmp_path / "in", alone]).inputs == [
-        ((one,), Path("a/1.png")),
-        ((two,), Path("b/c/1.jpg")),
-        ((alone,), Path("x.bmp")),
+        Inputs((one,), Path("a/1.png")),
+        Inputs((two,), Path("b/c/1.jpg")),
+        Inputs((alone,), Path("x.bmp")),
     ]
 
 
