@@ -3,7 +3,7 @@
 A logit is the score of a patch before the sigmoid: above 0 it is more likely real, below 0 more likely fake.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
 from flax.core import Scope
@@ -25,6 +25,7 @@ def patchgan(
     *,
     widths: Sequence[int] = (64, 128, 256, 512),
     norm: layers.Norm = layers.batch_norm,
+    downsample: Callable[[Array], Array] | None = None,
     use_bias: bool | None = None,
     last_bias: bool = True,
     leaky_slope: float = 0.2,
@@ -38,6 +39,8 @@ def patchgan(
         x: (n, h, w, c), input and picture stacked, float in [-1, 1].
         widths: features of all convolutions but the last; the default is the paper's 70-pixel discriminator.
         norm: `(scope, x, *, train) -> y`.
+        downsample: halves height and width after an activation, such as `ops.blur_downsample`; None for convolutions of
+            stride 2.
         use_bias: whether all convolutions but the last have a bias; None for a bias in the first one, which has no norm,
             and in those before instance norm.
         last_bias: whether the last convolution has a bias.
@@ -70,11 +73,13 @@ def patchgan(
     first_bias, use_bias = _biases(norm, use_bias)
     x = x if dtype is None else x.astype(dtype)
     for i, features in enumerate(widths):
-        stride = 2 if i < len(widths) - 1 else 1
+        halved = i < len(widths) - 1
+        stride = 2 if halved and downsample is None else 1
         x = scope.child(layers.conv, f"conv{i}")(x, features, stride=stride, use_bias=use_bias if i else first_bias)
         if i > 0:
             x = scope.child(norm, f"conv{i}_norm")(x, train=train)
         x = ops.leaky_relu(x, leaky_slope)
+        x = downsample(x) if halved and downsample is not None else x
     x = scope.child(layers.conv, f"conv{len(widths)}")(x, 1, stride=1, use_bias=last_bias)
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 

@@ -11,11 +11,14 @@ USAGE_ERROR = 2
 INTERNAL_ERROR = 70
 """Exit code for an error in the program itself."""
 
-EXIT_CODES: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 75}
-"""Exit codes of a run that a signal stopped: 75 asks a scheduler to start it again."""
-
-RESTART = EXIT_CODES[signal.SIGTERM]
+RESTART = 75
 """The exit code that asks a scheduler to start all processes again."""
+
+STOPPING: tuple[int, ...] = (signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
+"""Signals that ask a process to end: SIGTERM, and SIGHUP, which a closed terminal sends (not on Windows)."""
+
+EXIT_CODES: dict[int, int] = {signal.SIGINT: 130, **dict.fromkeys(STOPPING, RESTART)}
+"""Exit codes of a run that a signal stopped."""
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

@@ -3,7 +3,6 @@
 `workdir.record` stores the experiment of a run in `WORKDIR/experiment.json` and rebuilds it from there.
 """
 
-import importlib.machinery
 import importlib.metadata
 import os
 from collections.abc import Callable
@@ -43,16 +42,25 @@ class Experiment(NamedTuple):
 
 
 def find(name: str) -> Experiment:
-    """Finds an experiment by its installed name, or reads it from a file given as PATH.py.
+    """Finds an experiment by its installed name, or runs a file given as PATH.py. Only for names that the user typed.
 
     Raises:
         UserError: there is no experiment of that name, or it lacks `CONFIG`.
     """
-    if name.endswith(".py"):
-        path = Path(name)
-        if not path.is_file():
-            raise UserError(f"the experiment file {name} does not exist: give the path of a Python file.")
-        return from_module(load_file(path), path.stem, path)
+    if not name.endswith(".py"):
+        return find_installed(name)
+    path = Path(name)
+    if not path.is_file():
+        raise UserError(f"the experiment file {name} does not exist: give the path of a Python file.")
+    return from_module(load_file(path), path.stem, path)
+
+
+def find_installed(name: str) -> Experiment:
+    """Finds an experiment by its installed name. No name is taken for a file, so names that were stored are safe.
+
+    Raises:
+        UserError: no installed package has an experiment of that name, or it lacks `CONFIG`.
+    """
     entries = {entry.name: entry for entry in importlib.metadata.entry_points(group=GROUP)}
     if name not in entries:
         raise UserError(
@@ -84,23 +92,29 @@ def names() -> list[str]:
     return sorted(entry.name for entry in importlib.metadata.entry_points(group=GROUP))
 
 
-def load_file(path: Path) -> ModuleType:
+def load_file(path: Path, source: bytes | None = None) -> ModuleType:
     """Runs a Python file as a module that is not added to `sys.modules`.
+
+    Compiled code in `__pycache__` is neither used nor written: it could be the code of somebody else.
+
+    Args:
+        path: of the file.
+        source: the content of the file if it was read and checked before.
 
     Raises:
         UserError: the file is not valid Python.
     """
-    loader = importlib.machinery.SourceFileLoader(path.stem, str(path.absolute()))
     module = ModuleType(path.stem)
     module.__file__ = str(path.absolute())
     vars(module)[IS_EXPERIMENT] = True
+    shown = os.path.relpath(path) if path.absolute().is_relative_to(Path.cwd()) else path
     try:
-        loader.exec_module(module)
+        code = compile(path.read_bytes() if source is None else source, module.__file__, "exec", dont_inherit=True)
     except SyntaxError as error:
-        if error.filename != module.__file__:
-            raise
-        shown = os.path.relpath(path) if path.absolute().is_relative_to(Path.cwd()) else path
         raise UserError(f"{shown}, line {error.lineno}: this is not valid Python ({error.msg}): correct it.") from None
+    except ValueError as error:  # null bytes
+        raise UserError(f"{shown} is not valid Python ({error}): correct it.") from None
+    exec(code, vars(module))
     return module
 
 

@@ -3,7 +3,6 @@
 A scope (`flax.core.Scope`, Flax's functional core) holds a layer's parameters: `scope.param("kernel", init, shape)` returns
 the array of that name and creates it with `init` the first time; `scope.variable("batch_stats", ...)` holds values that the
 forward pass changes; `scope.child(layer, "name")(x)` calls another layer, whose parameters are stored under that name.
-Everything else is a plain function, so a new layer is a new function of this form.
 
 Pictures are float arrays (n, h, w, c); a layer computes in the dtype of its input, and parameters are float32.
 
@@ -108,15 +107,22 @@ def conv_transpose(
     return ops.conv2d_transpose(x, weights, bias, stride=stride, padding=padding, output_padding=output_padding)
 
 
-def resize_conv(scope: Scope, x: Array, features: int, *, use_bias: bool = True, init: Init = normal(0.02)) -> Array:
-    """Doubles (n, h, w, c) to (n, 2 h, 2 w, features): repeats pixels, then applies a 3 x 3 `conv`.
+def resize_conv(
+    scope: Scope,
+    x: Array,
+    features: int,
+    *,
+    resize: Callable[[Array], Array] = ops.upsample_nearest,
+    use_bias: bool = True,
+    init: Init = normal(0.02),
+) -> Array:
+    """Doubles (n, h, w, c) to (n, 2 h, 2 w, features): repeats pixels, or applies `resize`, then a 3 x 3 `conv`.
 
     Unlike in a transposed convolution, every output pixel is covered equally often.
 
     Source: Odena et al., Deconvolution and Checkerboard Artifacts, Distill 2016.
     """
-    x = ops.upsample_nearest(x, 2)
-    return conv(scope, x, features, kernel=3, stride=1, padding=1, use_bias=use_bias, init=init)
+    return conv(scope, resize(x), features, kernel=3, stride=1, padding=1, use_bias=use_bias, init=init)
 
 
 def batch_norm(
@@ -183,13 +189,17 @@ def _stack_groups(x: Array, group_size: int | None) -> Array:
     return x.reshape(n // size, size * h, w, c)
 
 
-def instance_norm(_scope: Scope, x: Array, *, train: bool, eps: float = 1e-5) -> Array:
-    """Normalises each channel of each picture (n, h, w, c) to mean 0 and variance 1, without parameters or statistics.
+def instance_norm(scope: Scope, x: Array, *, train: bool, eps: float = 1e-5, affine: bool = False) -> Array:
+    """Normalises each channel of each picture (n, h, w, c) to mean 0 and variance 1, without running statistics.
 
-    Source: Ulyanov et al., Instance Normalization, 2016; without affine parameters, as in the PyTorch original.
+    With `affine`, a learned `scale` (c,) and `bias` (c,) follow, which start at 1 and 0; the PyTorch original has neither.
+
+    Source: Ulyanov et al., Instance Normalization, 2016.
     """
     del train
-    return ops.standardize(x, (1, 2), eps=eps)[0]
+    names = {"scale": normal(0.0, mean=1.0), "bias": zeros} if affine else {}
+    params = {name: scope.param(name, init, (x.shape[-1],)) for name, init in names.items()}
+    return ops.standardize(x, (1, 2), **params, eps=eps)[0]
 
 
 def no_norm(_scope: Scope, x: Array, *, train: bool) -> Array:
@@ -231,11 +241,8 @@ def self_attention(scope: Scope, x: Array, *, train: bool) -> Array:
 
     Args:
         scope: holds the 1 x 1 convolutions `query`, `key`, `value`, `output` and the scalar `gain`.
-        x: (n, h, w, c).
+        x: (n, h, w, c); the result has its shape and dtype.
         train: ignored; every block has this argument.
-
-    Returns:
-        the shape and dtype of `x`.
 
     Source: Zhang et al., Self-Attention Generative Adversarial Networks, 2019, section 3.
     """

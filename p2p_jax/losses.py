@@ -205,6 +205,38 @@ def l2(fake: Array, target: Array) -> Array:
     return jnp.square(fake - target).mean()
 
 
+def weigh(fake: Array, target: Array, weight: Array | None) -> Array:
+    """Moves the fake towards the target where the weight is below 1, which scales their difference in any loss.
+
+    Args:
+        fake, target: (n, h, w, c), in [-1, 1].
+        weight: (n, h, w, 1), in [0, 1]; None returns the fake.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from p2p_jax import losses
+        >>> losses.weigh(jnp.array([1.0, 1.0]), jnp.array([0.0, 0.0]), jnp.array([1.0, 0.25])).tolist()
+        [1.0, 0.25]
+    """
+    return fake if weight is None else target + weight * (fake - target)
+
+
+def keep_known(fake: Array, target: Array, known: Array | None) -> Array:
+    """Replaces the fake by the target where the target is not known, so that such pixels have no loss and no gradient.
+
+    Args:
+        fake, target: (n, h, w, c), in [-1, 1].
+        known: (n, h, w, 1), 0 where the target is not known and 1 elsewhere; None returns the fake.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from p2p_jax import losses
+        >>> losses.keep_known(jnp.array([1.0, 1.0]), jnp.array([0.5, 0.5]), jnp.array([1.0, 0.0])).tolist()
+        [1.0, 0.5]
+    """
+    return fake if known is None else jnp.where(known > 0, fake, target).astype(fake.dtype)
+
+
 def gradient_penalty(
     discriminate: Callable[[Array, Array], Logits],
     key: Array,

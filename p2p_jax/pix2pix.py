@@ -10,7 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 import optax
 
-from p2p_jax import discriminators, generators, layers, losses, schedules
+from p2p_jax import discriminators, generators, layers, losses, ops, schedules
 from p2p_jax.config import Config, Discriminator, Generator, Optimizer, as_size, count_channels, steps_per_unit
 from p2p_jax.errors import UserError
 from p2p_jax.network import Network, network
@@ -79,7 +79,7 @@ def build_generator(config: Config, **changes: Any) -> Network:
         **changes: arguments of the generator's function, also those for which the config has no field, such as `blocks`.
 
     Raises:
-        UserError: the pictures cannot be halved as often as the U-Net halves them.
+        UserError: the pictures cannot be halved as often as the U-Net halves them, or a U-Net is to be anti-aliased.
     """
     options = config.generator
     shared: dict[str, Any] = {
@@ -88,6 +88,7 @@ def build_generator(config: Config, **changes: Any) -> Network:
         "remat": options.remat,
         "dtype": jnp.dtype(config.dtype),
         **BIASES[options.bias],
+        **_build_antialiasing(options),
         **changes,
     }
     if options.architecture == "resnet":
@@ -122,7 +123,11 @@ def build_generator(config: Config, **changes: Any) -> Network:
 
 
 def build_discriminator(options: Discriminator, dtype: str) -> Network:
-    """Builds the discriminator that the config describes, which computes in the given dtype."""
+    """Builds the discriminator that the config describes, which computes in the given dtype.
+
+    Raises:
+        UserError: the pixelgan is to be anti-aliased.
+    """
     shared: dict[str, Any] = {
         "norm": build_norm(options),
         "leaky_slope": options.leaky_slope,
@@ -130,9 +135,28 @@ def build_discriminator(options: Discriminator, dtype: str) -> Network:
         **BIASES[options.bias],
     }
     if options.architecture == "pixelgan":
+        if options.antialias:
+            raise UserError("--discriminator.antialias was given, but the pixelgan changes no size: omit it.")
         return network(discriminators.pixelgan, width=options.width, **shared)
     widths = options.widths or discriminators.patchgan_widths(options.num_layers, options.width)
-    return network(discriminators.patchgan, widths=widths, **shared)
+    halve = {"downsample": ops.blur_downsample} if options.antialias else {}
+    return network(discriminators.patchgan, widths=widths, **halve, **shared)
+
+
+def _build_antialiasing(options: Generator) -> dict[str, Any]:
+    """Returns the arguments of the ResNet with which it halves and doubles without aliasing."""
+    if options.antialias != "none" and options.architecture != "resnet":
+        raise UserError(
+            f"--generator.antialias was given {options.antialias}, but only a resnet can be anti-aliased, and the "
+            f"architecture is {options.architecture}: omit it, or give --generator.architecture resnet."
+        )
+    down = {"downsample": ops.blur_downsample} if options.antialias in ("down", "both") else {}
+    up = (
+        {"upsample": partial(layers.resize_conv, resize=ops.upsample_bilinear)}
+        if options.antialias in ("up", "both")
+        else {}
+    )
+    return {**down, **up}
 
 
 def build_norm(options: Generator | Discriminator) -> layers.Norm:
@@ -146,7 +170,10 @@ def build_norm(options: Generator | Discriminator) -> layers.Norm:
             eps=options.norm_epsilon,
             scale_init=layers.normal(options.norm_stddev, mean=1.0),
         )
-    return partial(layers.instance_norm, eps=options.norm_epsilon) if options.norm == "instance" else layers.no_norm
+    if options.norm == "none":
+        return layers.no_norm
+    affine = {"affine": True} if options.norm == "affine_instance" else {}
+    return partial(layers.instance_norm, eps=options.norm_epsilon, **affine)
 
 
 def build_schedule(config: Config, rate: float) -> optax.Schedule:

@@ -1,13 +1,13 @@
-"""Signal handling: Ctrl-C, SIGTERM, and calls that a signal may interrupt."""
+"""Signal handling: Ctrl-C, SIGTERM and SIGHUP, and calls that a signal may interrupt."""
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar
 
-from p2p_jax.errors import EXIT_CODES, Stopped
+from p2p_jax.errors import EXIT_CODES, RESTART, STOPPING, Stopped
 
 T = TypeVar("T")
 
@@ -18,25 +18,40 @@ POLL_INTERVAL = 0.05  # seconds for which the main thread waits before it handle
 
 
 @contextmanager
-def ended_by_sigterm(message: str, code: int = EXIT_CODES[signal.SIGTERM]) -> Iterator[None]:
-    """Ends the block cleanly on SIGTERM, except where `caught_signals` collects it.
+def handled(numbers: Iterable[int], handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
+    """Handles signals while the block runs. Outside of the main thread it does nothing, because the caller handles them.
+
+    A signal other than Ctrl-C stays ignored if it is ignored already, as SIGHUP is under `nohup`.
+
+    Args:
+        numbers: of the signals.
+        handler: as for `signal.signal`.
+    """
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in numbers:
+            if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+@contextmanager
+def ended_by_sigterm(message: str, code: int = RESTART) -> Iterator[None]:
+    """Ends the block cleanly on SIGTERM or SIGHUP, except where `caught_signals` collects them.
 
     Raises:
-        Stopped: the process received SIGTERM.
+        Stopped: the process received such a signal.
     """
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise Stopped(message, code)
 
-    try:
-        before = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not in the main thread: the caller handles signals
+    with handled(STOPPING, stop):
         yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -67,7 +82,7 @@ def noted_interrupts() -> Iterator[list[int]]:
 
 @contextmanager
 def caught_signals(on_first: Callable[[], Any] = lambda: None) -> Iterator[list[int]]:
-    """Yields a list that collects Ctrl-C and SIGTERM, so that the training loop can end after its step.
+    """Yields a list that collects Ctrl-C, SIGTERM and SIGHUP, so that the training loop can end after its step.
 
     Args:
         on_first: called at the first signal, to answer the user at once.
@@ -84,15 +99,8 @@ def caught_signals(on_first: Callable[[], Any] = lambda: None) -> Iterator[list[
         if len(caught) == 1:
             on_first()
 
-    try:
-        before = {number: signal.signal(number, catch) for number in EXIT_CODES}
-    except ValueError:  # not in the main thread: the caller handles signals
-        before = {}
-    try:
+    with handled(EXIT_CODES, catch):
         yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def interruptible(function: Callable[[], T]) -> T:

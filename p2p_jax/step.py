@@ -17,7 +17,8 @@ from p2p_jax.stale_gradients import apply_stale
 from p2p_jax.state import NetworkState, TrainState, moving_average
 
 Batch = dict[str, Array]
-"""{"input": (n, h, w, c), "target": (n, h, w, c')}, float in [-1, 1], and optionally "weight", (n, h, w, 1) in [0, 1]."""
+"""{"input": (n, h, w, c), "target": (n, h, w, c')}, float in [-1, 1], and optionally "weight", (n, h, w, 1) in [0, 1], and
+"known", (n, h, w, 1), 0 where the target is not known and 1 elsewhere."""
 
 Metrics = dict[str, Array]
 """Scalars by name."""
@@ -93,6 +94,9 @@ def make_train_step(model: Pix2Pix, *, accumulate: int = 1) -> Callable[[TrainSt
 
     The batch's optional "weight" scales each pixel's difference in the reconstruction loss and in `generator_l1`: it
     multiplies L1, and its square multiplies L2. The means are still over all pixels.
+
+    Where the batch's optional "known" is 0, the fake is replaced by the target in all losses. Such pixels give neither
+    network a gradient.
 
     Args:
         model: networks, optimizers and losses.
@@ -196,6 +200,7 @@ def discriminator_gradients(
         metrics `discriminator_loss`, `discriminator_real_accuracy` and `discriminator_fake_accuracy`.
     """
     input, target = batch["input"], batch["target"]
+    fake = losses.keep_known(fake, target, batch.get("known"))
 
     def loss(params: Params) -> tuple[Array, tuple[State, Any, Any]]:
         on_fake, d_state = _discriminate(model, params, discriminator.state, input, fake)
@@ -237,9 +242,10 @@ def generator_gradients(
     """
 
     def loss(picture: Array) -> tuple[Array, tuple[State, Metrics]]:
+        picture = losses.keep_known(picture, batch["target"], batch.get("known"))
         logits, d_state = _logits_for_generator(model, before, updated, batch["input"], picture)
         gan = model.adversarial.generator(logits)
-        weighed = _weigh(picture, batch["target"], batch.get("weight"))
+        weighed = losses.weigh(picture, batch["target"], batch.get("weight"))
         total = gan + model.reconstruction_weight * model.reconstruction(weighed, batch["target"])
         return total, (d_state, {"generator_gan": gan, "generator_l1": losses.l1(weighed, batch["target"])})
 
@@ -267,11 +273,6 @@ def _logits_for_generator(
 
 def _discriminate(model: Pix2Pix, params: Params, state: State, input: Array, picture: Array) -> tuple[Any, State]:
     return model.discriminator.apply(params, state, _stack(input, picture), train=True)
-
-
-def _weigh(fake: Array, target: Array, weight: Array | None) -> Array:
-    """Moves the fake towards the target where the weight is below 1, which scales their difference in any loss."""
-    return fake if weight is None else target + weight * (fake - target)
 
 
 def _stack(input: Array, picture: Array) -> Array:

@@ -1,5 +1,6 @@
 """Discriminators: parameters, shapes, receptive fields and values, against the PyTorch original's layer tables."""
 
+from functools import partial
 from itertools import pairwise
 
 import jax
@@ -23,8 +24,10 @@ from helpers.networks import (
 )
 
 from p2p_jax import discriminators, layers, ops
+from p2p_jax.config import Discriminator
 from p2p_jax.errors import UserError
 from p2p_jax.network import count_parameters, network
+from p2p_jax.pix2pix import build_discriminator
 
 PATCHGANS = {1: 139_585, 2: 666_433, 3: 2_768_705, 4: 6_964_033, 5: 11_159_361}
 TINY = {"widths": (4, 8, 8)}
@@ -141,3 +144,19 @@ def test_a_logit_of_the_pixelgan_depends_on_one_pixel():
     x[1, 5, 3] += 1
     _, z = values_of(discriminators.pixelgan, x, width=2, norm=norm)
     assert np.argwhere(y != z).tolist() == [[1, 5, 3, 0]]
+
+
+@pytest.mark.parametrize("layers_", [1, 2, 3])
+def test_an_anti_aliased_patchgan_has_the_same_names_and_almost_the_same_map(layers_):
+    x, shapes = pictures(64, 6), []
+    for antialias in (False, True):
+        net = build_discriminator(Discriminator(num_layers=layers_, width=2, antialias=antialias), "float32")
+        params, state = jax.eval_shape(net.init, KEY, x)
+        y = jax.eval_shape(partial(net.apply, train=False), params, state, x)[0]
+        shapes.append((jax.tree.map(lambda leaf: leaf.shape, params), y.shape))
+    assert shapes[0] == shapes[1]
+
+
+def test_a_pixelgan_cannot_be_anti_aliased():
+    with pytest.raises(UserError, match=r"discriminator\.antialias was given, but the pixelgan changes no size"):
+        build_discriminator(Discriminator("pixelgan", antialias=True), "float32")

@@ -1,5 +1,6 @@
 """Generators: parameters, shapes, dropout and values, against the PyTorch original's layer tables."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -22,8 +23,10 @@ from helpers.networks import (
 )
 
 from p2p_jax import generators, layers, ops
+from p2p_jax.config import Config, Generator
 from p2p_jax.errors import UserError
 from p2p_jax.network import count_parameters, network
+from p2p_jax.pix2pix import build_generator
 
 TINY = {"widths": (4, 8, 8)}
 
@@ -129,6 +132,25 @@ def test_generators_accept_pictures_of_any_size(fn, size):
     config = {"width": 2, "num_blocks": 1} if fn is generators.resnet else TINY
     y = output_of(fn, pictures(size[0], width=size[1], count=2), out_channels=4, **config)
     assert y.shape == (2, *size, 4)
+
+
+@pytest.mark.parametrize("antialias", ["down", "up", "both"])
+@pytest.mark.parametrize("size", [(16, 16), (20, 17), (25, 41)])
+def test_an_anti_aliased_resnet_keeps_sizes_and_names(antialias, size):
+    options = Generator("resnet", width=2, num_blocks=1)
+    x = pictures(size[0], width=size[1], count=2)
+    net, plain = (build_generator(Config(generator=replace(options, antialias=each))) for each in (antialias, "none"))
+    params, state = jax.eval_shape(net.init, jax.random.key(0), x)
+    y = jax.eval_shape(partial(net.apply, train=False), params, state, x)[0]
+    assert y.shape == (2, *size, 3)
+    assert jax.tree.structure(params) == jax.tree.structure(jax.eval_shape(plain.init, jax.random.key(0), x)[0])
+    assert params["up1"]["kernel"].shape == ((8, 3, 3, 4) if antialias == "down" else (3, 3, 8, 4))
+
+
+@pytest.mark.parametrize("architecture", ["unet", "encoder_decoder"])
+def test_only_a_resnet_can_be_anti_aliased(architecture):
+    with pytest.raises(UserError, match=f"antialias was given up, but only a resnet .* architecture is {architecture}"):
+        build_generator(Config(generator=Generator(architecture, antialias="up")))
 
 
 def test_an_odd_side_is_padded_by_a_row_of_zeros_that_is_cropped_later():

@@ -103,8 +103,8 @@ def test_only_networks_know_scopes_of_flax(modules):
     assert rooms <= {"layers", "generators", "discriminators", "network"}
 
 
-def test_only_checkpoint_imports_orbax(modules):
-    assert set(outside(modules, "orbax")) == {"p2p_jax.workdir.checkpoint"}
+def test_only_checkpoints_import_orbax(modules):
+    assert set(outside(modules, "orbax")) == {f"p2p_jax.workdir.{name}" for name in ("checkpoint", "manager", "verified")}
 
 
 def test_config_errors_and_the_public_face_import_no_jax(modules):

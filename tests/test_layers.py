@@ -261,6 +261,19 @@ def test_resize_conv_repeats_pixels_then_convolves_within_the_same_size():
     assert set(shapes) == {"kernel"}
     centre = {"kernel": jnp.zeros((3, 3, 2, 2)).at[1, 1].set(jnp.eye(2))}
     np.testing.assert_array_equal(apply(layers.resize_conv, centre, x, 2, use_bias=False), ops.upsample_nearest(x, 2))
+    smooth = apply(partial(layers.resize_conv, resize=ops.upsample_bilinear), centre, x, 2, use_bias=False)
+    np.testing.assert_allclose(smooth, ops.upsample_bilinear(x), rtol=1e-6)
+
+
+def test_affine_instance_norm_starts_without_effect_and_scales_each_channel():
+    x = jnp.asarray(np.random.default_rng(0).standard_normal((2, 3, 4, 2)), jnp.float32)
+    affine = partial(layers.instance_norm, affine=True, train=True)
+    y, variables = init(affine, x)
+    np.testing.assert_array_equal(variables["params"]["scale"], [1, 1])
+    plain = apply(partial(layers.instance_norm, train=True), {}, x)
+    np.testing.assert_array_equal(y, plain)
+    params = {"scale": jnp.array([2.0, -1.0]), "bias": jnp.array([0.5, 3.0])}
+    np.testing.assert_allclose(apply(affine, params, x), plain * params["scale"] + params["bias"], rtol=1e-6)
 
 
 def test_remat_of_a_layer_changes_neither_values_nor_gradients_nor_dropout():

@@ -7,24 +7,26 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers.small_step import batch_of, discriminate, initial, make_picture
+from helpers.small_step import batch_of, build, initial
 from helpers.step_by_hand import step_by_hand
 
 from p2p_jax import discriminators, generators, layers, losses
 from p2p_jax.network import Network, network
-from p2p_jax.step import AUGMENTATION, DROPOUT, MICRO_BATCH, PENALTY, Pix2Pix, init_train_state, make_train_step
+from p2p_jax.step import (
+    AUGMENTATION,
+    DROPOUT,
+    MICRO_BATCH,
+    PENALTY,
+    Pix2Pix,
+    init_train_state,
+    make_train_step,
+)
 
 jit = jax.jit
 METRICS = {
     "generator_loss", "generator_gan", "generator_l1", "discriminator_loss", "discriminator_real_accuracy",
     "discriminator_fake_accuracy",
 }  # fmt: skip
-
-
-def build(norm=layers.batch_norm, **options):
-    # A norm cancels the bias before it, whose gradient is only rounding error: this epsilon is far above it.
-    adam = lambda rate: optax.adam(rate, b1=0.5, eps=1e-5)
-    return Pix2Pix(network(make_picture, norm=norm), network(discriminate, norm=norm), adam(0.01), adam(0.03), **options)
 
 
 def assert_close(a, b, tolerance=1e-9):

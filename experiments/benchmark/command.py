@@ -16,11 +16,12 @@ from experiments.benchmark import output
 from experiments.benchmark.grow import AXES, measure_growth
 from experiments.benchmark.measure import OnProgress, count_answers, measure_case
 from experiments.benchmark.options import ORIGINAL, Case, Contestant, Options, cases, check_options, contestants
-from experiments.benchmark.plots import save_plots
+from experiments.benchmark.plots import GROWTH, name_plot, save_plots
 from experiments.benchmark.pool import Worker, WorkerFailed, ask, open_worker
 from p2p_jax.cli.parsing import parse
 from p2p_jax.console import open_console, progress_bar
 from p2p_jax.errors import PROGRAM, Stopped
+from p2p_jax.files.outputs import check_outputs
 from p2p_jax.signals import ended_by_sigterm
 from p2p_jax.workdir.record import versions
 
@@ -44,11 +45,14 @@ def run(argv: list[str], program: str) -> int:
         the exit code: 1 if a contestant failed, else 0.
 
     Raises:
-        UserError: an option is wrong.
+        UserError: an option is wrong, or a file exists already.
         Stopped: the program received a signal to end, or could not count the work of a case.
     """
     options = parse(Options, argv, program)
     check_options(options)
+    names = [output.RESULTS, *([GROWTH] if options.grow else []), *(name_plot(case._asdict()) for case in cases(options))]
+    files = {options.output / name: () for name in names}
+    check_outputs(options.output, files, existing="replace" if options.overwrite else "refuse")
     options.output.mkdir(parents=True, exist_ok=True)
     console = open_console()
     missing = pytorch_original.why_unavailable() if options.torch else "--torch was given without a value."

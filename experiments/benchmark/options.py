@@ -61,6 +61,8 @@ class Options:
     """Seconds without an answer after which a measurement counts as failed."""
     output: Path = Path("runs/benchmark")
     """Folder for benchmark.json and the plots."""
+    overwrite: bool = False
+    """Replace these files if they exist."""
 
 
 class Contestant(NamedTuple):

@@ -19,6 +19,8 @@ from experiments.benchmark.options import ORIGINAL
 
 TITLES = {"step": "training step", "forward": "generator forward", "data": "from disk to weights"}
 GIB = 2**30
+RESULTS = "benchmark.json"
+"""The name of the file with all results."""
 
 Limits = Mapping[str, Mapping[str, Any]]
 """{framework: rates}, as `limits.measure_jax` returns them."""
@@ -184,6 +186,6 @@ def describe_host() -> dict[str, Any]:
 def write_results(folder: Path, results: Mapping[str, Any]) -> Path:
     """Writes benchmark.json into a folder, which is created if necessary, and returns the file's path."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "benchmark.json"
+    path = folder / RESULTS
     path.write_text(json.dumps(results, indent=1, allow_nan=False, default=str) + "\n")
     return path

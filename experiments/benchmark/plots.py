@@ -16,6 +16,9 @@ from experiments.plotting import BLACK, BLUE, GREY, MARKERS, ORANGE, STYLES
 
 COLOURS = {"jax": BLUE, "torch": ORANGE}
 
+GROWTH = "growth.png"
+"""The name of the file with the curves of growth."""
+
 
 def draw_case(case: Mapping[str, Any], limits: Limits) -> Figure:
     """Draws pictures per second of each contestant, with the limit of its dtype, in a panel for each part."""
@@ -96,15 +99,19 @@ def _finish(axes: Axes, points: Sequence[Point], **options: Any) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def name_plot(case: Mapping[str, Any]) -> str:
+    """The name of the file with the plot of a case."""
+    return f"pictures_{case['image_size']}px_batch{case['batch_size']}.png"
+
+
 def save_plots(folder: Path, results: Mapping[str, Any]) -> list[Path]:
     """Writes all plots and returns their paths."""
     drawings = {}
     for case in results["cases"]:
         if any(row.get(part) for row in case["rows"] for part in TITLES):
-            name = f"pictures_{case['image_size']}px_batch{case['batch_size']}.png"
-            drawings[name] = draw_case(case, results["limits"])
+            drawings[name_plot(case)] = draw_case(case, results["limits"])
     if any("seconds" in point for point in results["growth"]):
-        drawings["growth.png"] = draw_growth(results["growth"], results["limits"])
+        drawings[GROWTH] = draw_growth(results["growth"], results["limits"])
     for name, figure in drawings.items():
         figure.savefig(folder / name, dpi=150)
     return [folder / name for name in drawings]

@@ -21,12 +21,16 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import tyro
 from rich.console import Console
 from rich.table import Table
 
 from experiments.checks.simulated import environment, free_address
+from p2p_jax.cli import run_command
+from p2p_jax.cli.parsing import parse
 from p2p_jax.config import Config, Data, Discriminator, Generator, Optimizer, Side, resolve_length
+from p2p_jax.files.outputs import Existing, check_outputs
+
+PROGRAM = "experiments.checks.equalities"
 
 BOUND = 1e-8
 """The largest difference that is allowed in float64."""
@@ -85,6 +89,8 @@ class Equalities:
     dtypes: tuple[str, ...] = ("float64", "float32")
     output: Path | None = None
     """JSON file for the table."""
+    overwrite: bool = False
+    """Replace this file if it exists."""
 
 
 def all_cases(options: Equalities) -> list[Case]:
@@ -243,7 +249,18 @@ def main() -> int:
     if ORDER in os.environ:
         work(json.loads(os.environ[ORDER]))
         return 0
-    options = tyro.cli(Equalities, prog="experiments.checks.equalities")
+    return run_command(lambda argv: run(parse(Equalities, argv, PROGRAM)), sys.argv[1:], PROGRAM)
+
+
+def run(options: Equalities) -> int:
+    """Trains, compares, prints and writes; returns the exit code.
+
+    Raises:
+        UserError: the file exists already.
+    """
+    if options.output:
+        existing: Existing = "replace" if options.overwrite else "refuse"
+        check_outputs(options.output, {options.output: ()}, existing=existing)
     rows = compare(options)
     if options.output:
         options.output.write_text(json.dumps(rows, indent=2) + "\n")

@@ -23,6 +23,7 @@ from p2p_jax.cli import run_command
 from p2p_jax.cli.parsing import parse
 from p2p_jax.console import open_console, progress_bar
 from p2p_jax.evaluation.samples import save_grid
+from p2p_jax.files.outputs import check_outputs
 from p2p_jax.workdir.record import versions
 
 
@@ -33,7 +34,8 @@ class Options:
     workdir: Path = Path("runs/fundamentals")
     """Output folder: the page of all lessons (index.html) and a folder for each lesson."""
     overwrite: bool = False
-    """Run every lesson again. By default a lesson runs again only if the code or text of the package or course changed."""
+    """Run every lesson again, and replace files that the course did not write. By default a lesson runs again only if the
+    code or text of the package or course changed."""
 
 
 def run_lessons(names: Sequence[str]) -> None:
@@ -50,6 +52,9 @@ def run_lesson(file: str) -> None:
 def _run(names: Sequence[str], options: Options) -> int:
     programs.turn_on()
     console = open_console()
+    path = options.workdir / "index.html" if len(names) > 1 else options.workdir / names[0] / "index.html"
+    if not options.overwrite:
+        _refuse_files_of_others(options.workdir, names, path)
     articles, broken = {}, []
     with progress_bar(console) as progress:
         task = progress.add_task("lessons", total=len(names))
@@ -68,12 +73,32 @@ def _run(names: Sequence[str], options: Options) -> int:
             articles[name] = kept["article"]
             broken += [f"{name}: {text}" for text in kept["broken"]]
             progress.advance(task)
-    path = options.workdir / "index.html" if len(names) > 1 else options.workdir / names[0] / "index.html"
     page.write_atomically(path, page.render_page(articles))
     console.print(f"Wrote {path}; open it in a browser.")
     for text in broken:
         console.print(f"This does not hold here: {text}")
     return 1 if broken else 0
+
+
+def _refuse_files_of_others(workdir: Path, names: Sequence[str], path: Path) -> None:
+    """Refuses to replace a page, or to write into the folder of a lesson, that the course did not write.
+
+    Raises:
+        UserError: there are such files.
+    """
+    folders = [workdir / name for name in names]
+    others = [file for folder in folders if folder.is_dir() and not _is_own(folder) for file in folder.iterdir()]
+    if path.is_file() and page.MAIN not in path.read_text(encoding="utf-8", errors="replace"):
+        others.append(path)
+    check_outputs(workdir, dict.fromkeys(others, ()), option="--workdir")
+
+
+def _is_own(folder: Path) -> bool:
+    """Whether the course has written into the folder of a lesson."""
+    try:
+        return {"claims", "numbers"} <= set(json.loads((folder / "numbers.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def make_lesson(name: str, **options: Any) -> Lesson:

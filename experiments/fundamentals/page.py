@@ -35,6 +35,8 @@ from p2p_jax.workdir.record import versions
 
 WEB = Path(__file__).parent / "web"
 TITLE = "The ideas behind pix2pix, in eight experiments"
+MAIN = '<main id="lessons">'
+"""The beginning of the lessons, by which a page of the course is recognised."""
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
@@ -54,7 +56,7 @@ def render_page(articles: Mapping[str, str]) -> str:
 <body><a class="skip" href="#lessons">Skip to the lessons</a>
 <header><h1>{TITLE}</h1>{render(read_text("introduction"))}</header>
 <nav aria-label="Lessons"><ul>{links}</ul></nav>
-<main id="lessons">
+{MAIN}
 {body}
 </main>
 <footer><p>Made by {about}.</p></footer>

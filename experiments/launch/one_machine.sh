@@ -11,7 +11,7 @@
 # With DEVICES=N the CPU simulates N devices. That is not faster, but it runs the same code as N accelerators, and shows how
 # a run behaves on N devices before you pay for them.
 #
-# The script passes SIGTERM and Ctrl-C on to the program, which saves a checkpoint; then the script ends with the program's
+# The script passes SIGTERM, SIGHUP and Ctrl-C on to the program, which saves a checkpoint; then the script ends with the program's
 # exit code (75 or 130). The same command resumes the run. Any other exit code ends the script: 0 done, 1 losses not finite,
 # 2 wrong input or disk full, 70 a mistake of the program.
 #
@@ -58,6 +58,7 @@ pass_on() {
 }
 trap 'pass_on TERM' TERM
 trap 'pass_on INT' INT
+trap 'pass_on HUP' HUP
 
 # Each start gets its own process group, so that Ctrl-C in a terminal reaches the program once, through this script.
 set -m

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import tyro
 from rich.console import Console
 
 from experiments.checks.simulated import environment
 from experiments.scaling.count import STATES, bytes_per_device, count_call, make_config, state_shapes
 from experiments.scaling.links import draw_counts, tabulate_counts
 from experiments.scaling.pod import COLLECTIVES, make_plans, tabulate_plans
+from p2p_jax.cli import run_command
+from p2p_jax.cli.parsing import parse
+from p2p_jax.files.outputs import check_outputs
+
+PROGRAM = "experiments.scaling"
 
 ORDER = "P2P_JAX_SCALING"
 """Environment variable with a worker's task as JSON: what it compiles."""
@@ -44,6 +48,8 @@ class Options:
     """JSON file for all counts and the plan."""
     picture: Path | None = None
     """Image file for a plot of memory and traffic."""
+    overwrite: bool = False
+    """Replace these two files if they exist."""
 
 
 def main() -> int:
@@ -52,7 +58,18 @@ def main() -> int:
         order = json.loads(os.environ[ORDER])
         print(RESULT + json.dumps(count_call(make_config(order), order["devices"], order["state"], order["platform"])))
         return 0
-    options = tyro.cli(Options, prog="experiments.scaling")
+    return run_command(lambda argv: run(parse(Options, argv, PROGRAM)), sys.argv[1:], PROGRAM)
+
+
+def run(options: Options) -> int:
+    """Counts, plans, prints and writes; returns the exit code: 1 if a count failed.
+
+    Raises:
+        UserError: a file exists already.
+    """
+    for path, option in ((options.output, "--output"), (options.picture, "--picture")):
+        if path is not None:
+            check_outputs(path, {path: ()}, existing="replace" if options.overwrite else "refuse", option=option)
     rows = []
     for devices in options.devices:
         for state in STATES if devices > 1 else STATES[:1]:

@@ -1,6 +1,8 @@
 """`p2p-jax data check`: shows what is in a set of pairs, what is wrong with it, and how to train on it."""
 
+import itertools
 import json
+import os
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,9 @@ from p2p_jax.data.doctor.findings import Findings
 from p2p_jax.data.doctor.report import describe, to_json
 from p2p_jax.data.doctor.train_line import train_line
 from p2p_jax.errors import PROGRAM, UserError
+from p2p_jax.files.outputs import Existing, check_outputs
+
+MAX_PICTURES = 1000  # pairs on the PNG
 
 
 @dataclass(frozen=True)
@@ -30,8 +35,10 @@ class CheckOptions:
     path: Annotated[Path, tyro.conf.Positional]
     """Folder of pairs, or a list of them (.csv, .tsv, .jsonl)."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
-    """PNG to draw, with some of the pairs; it is replaced if it exists. By default data_check.png in the current folder, or
-    beside the folder of pairs if the current folder lies in it."""
+    """PNG to draw, with some of the pairs. By default data_check.png (if it exists, data_check_2.png and so on) in the
+    current folder, or beside the folder of pairs if the current folder lies in it."""
+    overwrite: bool = False
+    """Replace the PNG if it exists."""
     pictures: int = 12
     """Number of pairs on the PNG; 0 writes no PNG."""
     limit: int = 10
@@ -57,13 +64,23 @@ def check(argv: list[str]) -> int:
     for name in ("pictures", "limit"):
         if getattr(options, name) < 0:
             raise UserError(f"--{name} was given {getattr(options, name)}: it must be at least 0.")
+    if options.pictures > MAX_PICTURES:
+        raise UserError(f"--pictures was given {options.pictures}: it must be at most {MAX_PICTURES}.")
     sheet = _choose_sheet(options)
     findings = _check_with_bar(options)
-    drawn = sheet if options.pictures > 0 and draw_sheet(sheet, findings, options.pictures) else None
-    if options.json:
-        print(json.dumps(to_json(options.path, findings, drawn), ensure_ascii=False, indent=1))
-    else:
-        _print_text(options, findings, drawn)
+    if options.pictures:  # a list may name the PNG as one of the pictures
+        read = [Path(file) for pair in findings.pairs for file in pair.files.values()]
+        check_outputs(sheet, {sheet: read}, existing="replace")
+    if not options.json:
+        open_console().print(describe(findings, limit=options.limit), end="")
+    drawn = None
+    try:
+        drawn = sheet if options.pictures > 0 and draw_sheet(sheet, findings, options.pictures) else None
+    finally:  # a sheet that cannot be drawn hides nothing of what was found
+        if options.json:
+            print(json.dumps(to_json(options.path, findings, drawn), indent=1))
+        else:
+            _print_command(options, findings, drawn)
     return 1 if findings.problems else 0
 
 
@@ -78,10 +95,9 @@ def _check_with_bar(options: CheckOptions) -> Findings:
         return check_data(options.path, threads=options.threads, on_picture=advance, layout=options.layout)
 
 
-def _print_text(options: CheckOptions, findings: Findings, sheet: Path | None) -> None:
-    text = describe(findings, limit=options.limit)
-    if sheet:
-        text.append(f"Some of the pairs are shown in {sheet}.\n")
+def _print_command(options: CheckOptions, findings: Findings, sheet: Path | None) -> None:
+    """Prints where the sheet is, and as the last line the command that trains."""
+    text = Text(f"Some of the pairs are shown in {sheet}.\n" if sheet else "")
     text.append("To train, once the problems are solved:" if findings.problems else "To train:", "bold")
     console = open_console()
     console.print(text)
@@ -92,18 +108,21 @@ def _choose_sheet(options: CheckOptions) -> Path:
     """The path of the PNG. It never lies in the folder of pairs, where it would be taken for a picture.
 
     Raises:
-        UserError: the given path lies in the folder of pairs.
+        UserError: the given path lies in the folder of pairs, or exists already.
     """
-    if options.output is None:
-        here = Path("data_check.png")
-        return options.path.resolve().parent / here if _lies_in(here, options.path) else here
-    if options.pictures and _lies_in(options.output, options.path):
-        raise UserError(
-            f"--output was given {options.output}, which lies in {options.path}, where it would be taken for a picture: "
-            "give a file outside of it."
-        )
-    return options.output
+    sheet = options.output or _default_sheet(options.path, overwrite=options.overwrite)
+    if options.pictures:
+        existing: Existing = "replace" if options.overwrite else "refuse"
+        check_outputs(sheet, {sheet: (options.path,)}, inputs=[options.path], existing=existing)
+    return sheet
 
 
-def _lies_in(file: Path, folder: Path) -> bool:
-    return folder.is_dir() and folder.resolve() in file.resolve().parents
+def _default_sheet(path: Path, *, overwrite: bool) -> Path:
+    here = Path()
+    if path.is_dir() and here.resolve().is_relative_to(path.resolve()):
+        here = path.resolve().parent
+    names = (f"data_check_{number}.png" for number in itertools.count(2))
+    for name in itertools.chain(["data_check.png"], names):
+        if overwrite or not os.path.lexists(here / name):
+            return here / name
+    raise AssertionError  # the names never end

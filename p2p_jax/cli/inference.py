@@ -16,6 +16,7 @@ from p2p_jax.cli.options import (
 from p2p_jax.cli.parsing import asks_for_help, parse, parse_first
 from p2p_jax.config.presets import apply_preset
 from p2p_jax.errors import PROGRAM, USAGE_ERROR, UserError
+from p2p_jax.files.names import printable
 from p2p_jax.signals import interruptible
 
 
@@ -47,6 +48,9 @@ def translate(argv: list[str]) -> int:
             suffix=f".{options.format}" if options.format else None,
             seed=options.seed,
             skip_existing=options.skip_existing,
+            overwrite=options.overwrite,
+            clip=options.clip,
+            as_is=options.as_is,
             trust=options.trust,
             share=share,
             on_written=lambda count, total: progress.update(task, completed=count, total=total),
@@ -59,6 +63,8 @@ def _print_done(console: Any, done: Any, options: TranslateOptions) -> None:
     """Prints what `translate` did."""
     from p2p_jax.console import count_of
 
+    for note in done.notes:
+        console.print(note, style="yellow")
     if options.skip_existing:
         total = done.skipped + len(done.written) + len(done.unreadable)
         console.print(f"{done.skipped} of {total} pictures are translated already.")
@@ -66,7 +72,7 @@ def _print_done(console: Any, done: Any, options: TranslateOptions) -> None:
         pictures, last = count_of(len(done.written), "picture"), done.written[-1].name
         console.print(f"{pictures} written to {options.output}, the last {last}.")
     for sentence in done.unreadable:
-        print(f"{PROGRAM}: {sentence}", file=sys.stderr)
+        print(f"{PROGRAM}: {printable(sentence)}", file=sys.stderr)
 
 
 def evaluate(argv: list[str]) -> int:
@@ -118,7 +124,7 @@ def report(argv: list[str]) -> int:
         page = runs.report(
             options.workdir, checkpoint_step=options.checkpoint, data_path=options.data_path, trust=options.trust
         )
-    print(f"Report: {display_name(page)}")
+    print(printable(f"Report: {display_name(page)}"))
     return 0
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sys
 import traceback
 from pathlib import Path
 from types import TracebackType
@@ -9,10 +10,20 @@ from types import TracebackType
 from p2p_jax.cli.supervisor import explain_severed
 from p2p_jax.errors import INTERNAL_ERROR, PROGRAM, RESTART, USAGE_ERROR, NotFetched, Stopped, UserError
 from p2p_jax.experiment import IS_EXPERIMENT
+from p2p_jax.files.names import printable
 from p2p_jax.workdir.disk import explain
 
-OF_PATHS = (errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EROFS, errno.EISDIR)
-"""Numbers of the errors that a path given by the user causes."""
+PERMISSIONS = "give another path, or change its permissions"
+OF_PATHS = {
+    errno.EACCES: PERMISSIONS,
+    errno.EPERM: PERMISSIONS,
+    errno.EROFS: "give a path on a disk that can be written",
+    errno.EEXIST: "give another path, or move what is there",
+    errno.ENOTDIR: "a part of the path is a file; give another path",
+    errno.EISDIR: "the path is a folder; give that of a file",
+    errno.ENAMETOOLONG: "give a shorter name, or a shorter path",
+}
+"""What to do about the errors that a path given by the user causes, by their numbers."""
 
 
 def explain_error(error: Exception) -> tuple[str, int]:
@@ -39,21 +50,23 @@ def explain_error(error: Exception) -> tuple[str, int]:
         return sentence, USAGE_ERROR
     if isinstance(error, OSError) and error.errno in OF_PATHS:
         reason = str(error.strerror).lower()
-        return (
-            f"{error.filename} cannot be written or read ({reason}): give another path, or change its permissions.",
-            USAGE_ERROR,
-        )
+        return f"{error.filename} cannot be written or read ({reason}): {OF_PATHS[error.errno]}.", USAGE_ERROR
     frame = _find_experiment_frame(error.__traceback__)
     if isinstance(error, UserError):
         return str(error) if frame is None else f"{_place(frame)}: {error}", USAGE_ERROR
     if frame is not None:
-        traceback.print_exception(type(error), error, frame)
+        _print_traceback(error, frame)
         return f"{_place(frame)}: the experiment file failed with {type(error).__name__}: {error}", USAGE_ERROR
-    traceback.print_exception(error)
+    _print_traceback(error, error.__traceback__)
     return (
         "this is a bug in p2p_jax, not a mistake of yours: please report it with the traceback above, the command, and "
         f"the output of `{PROGRAM} --version`."
     ), INTERNAL_ERROR
+
+
+def _print_traceback(error: Exception, trace: TracebackType | None) -> None:
+    lines = traceback.format_exception(type(error), error, trace)
+    print(printable("".join(lines), lines=True), end="", file=sys.stderr)
 
 
 def _find_experiment_frame(trace: TracebackType | None) -> TracebackType | None:

@@ -117,6 +117,12 @@ class TranslateOptions:
     """Seed of the dropout in mode reference."""
     skip_existing: bool = False
     """Skip pictures whose results exist already, to resume a stopped command."""
+    overwrite: bool = False
+    """Replace results that exist. Without this option and --skip-existing, they are refused."""
+    clip: bool = False
+    """Replace values beyond the range of training by the nearest ones in it. Otherwise such pictures are refused."""
+    as_is: bool = False
+    """Translate all pictures of a folder that is laid out as for training. Otherwise only its inputs are translated."""
     trust: bool = False
     """Run the experiment file in the workdir although somebody else put it there."""
     distributed: Distributed = field(default_factory=Distributed)

@@ -11,6 +11,7 @@ import tyro
 
 from p2p_jax.cli.foreign_options import answer_foreign_option
 from p2p_jax.cli.option_help import Option, format_help, list_options
+from p2p_jax.config.numbers import check_numbers
 from p2p_jax.errors import UserError, suggest
 
 HELP = ("-h", "--help", "--help-all")
@@ -30,7 +31,7 @@ def parse(options: Any, argv: list[str], program: str) -> Any:
         program: the command's name, for messages.
 
     Raises:
-        UserError: an option is unknown, missing, or has a wrong value.
+        UserError: an option is unknown, missing, empty, or has a wrong value, such as a number that is not finite.
         SystemExit: help was asked for, and has been printed.
     """
     if asks_for_help(argv):
@@ -39,6 +40,7 @@ def parse(options: Any, argv: list[str], program: str) -> Any:
     parsed, unknown = _parse_known(options, argv, program)
     if unknown:
         raise UserError(_answer_unknown(unknown[0], [option.name for option in list_options(options)], program))
+    check_numbers(parsed)
     return parsed
 
 
@@ -52,6 +54,7 @@ def parse_first(options: Any, argv: list[str], program: str) -> Any:
 
 
 def _parse_known(options: Any, argv: list[str], program: str) -> tuple[Any, list[str]]:
+    _refuse_empty_words(argv)
     printed = io.StringIO()
     try:
         with redirect_stdout(printed), redirect_stderr(printed):
@@ -59,6 +62,17 @@ def _parse_known(options: Any, argv: list[str], program: str) -> tuple[Any, list
     except SystemExit:
         known = list(list_options(options))
         raise UserError(_explain(printed.getvalue(), known, argv, program)) from None
+
+
+def _refuse_empty_words(argv: list[str]) -> None:
+    """Refuses empty words, such as those of unset variables of a shell: a path would be taken for the current folder."""
+    for place, word in enumerate(argv):
+        name, equals, value = word.partition("=")
+        if word.strip() and not (name.startswith("-") and equals and not value.strip()):
+            continue
+        before = argv[place - 1] if place else ""
+        option = name if equals else before if before.startswith("-") and "=" not in before else "an argument"
+        raise UserError(f'{option} was given an empty word (""): give a value, or check the variables of your shell.')
 
 
 def _explain(printed: str, known: list[Option], argv: list[str], program: str) -> str:

@@ -17,11 +17,16 @@ from p2p_jax.cli import compilation_cache, inference, pytorch, train
 from p2p_jax.cli.data import data
 from p2p_jax.cli.mistakes import explain_error
 from p2p_jax.cli.supervisor import needs_parent
+from p2p_jax.console import escape_unencodable, lasting_output
 from p2p_jax.errors import EXIT_CODES, PROGRAM, USAGE_ERROR, Stopped, UserError, suggest
+from p2p_jax.files.names import printable
 from p2p_jax.signals import is_working, noted_interrupts
 
 COMMANDS = "p2p_jax.commands"
 """Entry-point group by which other packages add commands."""
+
+PRINTING = ("evaluate", "summary", "data")
+"""Commands whose result is what they print."""
 
 HELP = """usage: p2p-jax COMMAND ...
 
@@ -48,6 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     75 and 130: interrupted.
     """
     argv = sys.argv[1:] if argv is None else argv
+    escape_unencodable()
     known: dict[str, Callable[[list[str]], int]] = {
         "train": train.train, "translate": inference.translate, "evaluate": inference.evaluate,
         "report": inference.report, "summary": inference.summary, "import-torch": pytorch.import_torch,
@@ -68,8 +74,8 @@ def main(argv: list[str] | None = None) -> int:
             return run_command(lambda rest: others[argv[0]].load()(rest), argv[1:])
         return _complain(f"there is no command {argv[0]}{suggest(argv[0], [*known, *others])}; see {PROGRAM} --help.")
     if any("://" in word for word in argv):
-        return run_command(partial(_in_bucket, known[argv[0]]), argv)
-    return run_command(known[argv[0]], argv[1:])
+        return run_command(partial(_in_bucket, known[argv[0]]), argv, prints=argv[0] in PRINTING)
+    return run_command(known[argv[0]], argv[1:], prints=argv[0] in PRINTING)
 
 
 def _find_commands() -> dict[str, EntryPoint]:
@@ -87,19 +93,29 @@ def _in_bucket(command: Callable[[list[str]], int], argv: list[str]) -> int:
         return command(changed[1:])
 
 
-def run_command(command: Callable[[list[str]], int], argv: list[str], program: str = PROGRAM) -> int:
+def run_command(
+    command: Callable[[list[str]], int], argv: list[str], program: str = PROGRAM, *, prints: bool = True
+) -> int:
     """Runs a command and returns its exit code, as `main` does.
 
     A user's mistake is answered with one sentence, which starts with `program`; P2P_JAX_TRACEBACK=1 shows the traceback
-    instead. Any other error shows its traceback and asks for a report.
+    instead. Any other error shows its traceback and asks for a report. A closed pipe or terminal ends no command.
+
+    Args:
+        command: `(argv) -> exit code`.
+        argv: the arguments of the command.
+        program: the name that messages begin with.
+        prints: whether the result is what the command prints; if not, no print that fails ends it.
     """
     warnings.showwarning = partial(_show_warning, program)
     warnings.filterwarnings("ignore", module=r"PIL\.")  # about damaged files, which are named where reading them fails
     _silence_libraries()
     _collect_garbage_rarely()
-    with noted_interrupts() as interrupts:
+    with lasting_output(any_error=not prints), noted_interrupts() as interrupts:
         try:
-            return command(argv)
+            code = command(argv)
+            print(end="", flush=True)
+            return code
         except KeyboardInterrupt:
             return _end_interrupted(program)
         except Exception as error:
@@ -129,7 +145,7 @@ def run_experiment(name: str) -> None:
 
 def _complain(sentence: str, code: int = USAGE_ERROR, *, program: str = PROGRAM) -> int:
     """Prints a message on stderr, and returns the exit code."""
-    print(f"{program}: {sentence}", file=sys.stderr)
+    print(f"{program}: {printable(sentence)}", file=sys.stderr)
     return code
 
 
@@ -163,7 +179,7 @@ def _collect_garbage_rarely() -> None:
 
 def _show_warning(program: str, message: Warning | str, category: type[Warning], *_: Any) -> None:
     if issubclass(category, UserWarning) and not compilation_cache.mend(str(message)):
-        print(f"{program}: warning: {message}", file=sys.stderr)
+        print(f"{program}: warning: {printable(message)}", file=sys.stderr)
 
 
 def _print_versions() -> int:

@@ -4,6 +4,7 @@ from p2p_jax.cli import compilation_cache, libraries
 from p2p_jax.cli.options import ExportTorchOptions, ImportTorchOptions
 from p2p_jax.cli.parsing import parse
 from p2p_jax.errors import PROGRAM
+from p2p_jax.files.names import printable
 
 
 def import_torch(argv: list[str]) -> int:
@@ -13,16 +14,15 @@ def import_torch(argv: list[str]) -> int:
     compilation_cache.turn_on()
     from p2p_jax.pytorch import workdirs
 
-    print(
-        workdirs.import_torch(
-            list(options.files),
-            options.workdir,
-            direction=options.direction,
-            image_size=options.image_size,
-            dropout=options.dropout,
-            overwrite=options.overwrite,
-        )
+    done = workdirs.import_torch(
+        list(options.files),
+        options.workdir,
+        direction=options.direction,
+        image_size=options.image_size,
+        dropout=options.dropout,
+        overwrite=options.overwrite,
     )
+    print(printable(done))
     return 0
 
 
@@ -41,5 +41,5 @@ def export_torch(argv: list[str]) -> int:
         overwrite=options.overwrite,
     )
     for path in written:
-        print(f"written: {path}")
+        print(printable(f"written: {path}"))
     return 0

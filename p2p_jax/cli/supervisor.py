@@ -13,7 +13,8 @@ from types import FrameType
 from typing import Any
 
 from p2p_jax.config.distributed import OPTION, PARENT
-from p2p_jax.errors import EXIT_CODES, RESTART
+from p2p_jax.errors import EXIT_CODES, RESTART, STOPPING
+from p2p_jax.signals import handled
 
 
 def needs_parent(argv: list[str]) -> bool:
@@ -34,7 +35,7 @@ CHILD = "from p2p_jax.cli.child import run_child; run_child()"
 def supervise(argv: list[str], program: str) -> int:
     """Runs `p2p-jax` in a child and returns its exit code, or 75 where another process was lost.
 
-    Ctrl-C and SIGTERM are forwarded to the child, which saves and ends.
+    Ctrl-C, SIGTERM and SIGHUP are forwarded to the child, which saves and ends.
 
     Args:
         argv: the command line.
@@ -43,17 +44,15 @@ def supervise(argv: list[str], program: str) -> int:
     environment = os.environ | {PARENT: str(os.getpid())}
     # The child has its own process group, so Ctrl-C in a terminal reaches only this process, which forwards it once.
     own_group: dict[str, Any] = {"process_group": 0} if os.name == "posix" else {}
-    child = subprocess.Popen([sys.executable, "-c", CHILD, *argv], env=environment, **own_group)
+    # Without -P, python -c would also import modules from the current folder, whoever has put them there.
+    safe_path = [] if {"", os.getcwd()} & {*sys.path} else ["-P"]
+    child = subprocess.Popen([sys.executable, *safe_path, "-c", CHILD, *argv], env=environment, **own_group)
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
         child.send_signal(number)
 
-    before = {number: signal.signal(number, pass_on) for number in EXIT_CODES}
-    try:
+    with handled(EXIT_CODES, pass_on):
         code = child.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
     if code >= 0:
         return code
     if code == -signal.SIGABRT:
@@ -64,7 +63,7 @@ def supervise(argv: list[str], program: str) -> int:
         name = signal.Signals(-code).name
         sentence = f"this process was ended by {name} (SIGKILL often means that memory ran out); {START_AGAIN}"
     print(f"{program}: {sentence}", file=sys.stderr)
-    return RESTART if code in (-signal.SIGABRT, -signal.SIGTERM) else 128 - code
+    return RESTART if -code in (signal.SIGABRT, *STOPPING) else 128 - code
 
 
 def explain_severed(error: BaseException) -> str | None:

@@ -8,6 +8,7 @@ from p2p_jax.cli.options import EVERYDAY, RunOptions, TypedLength, train_options
 from p2p_jax.cli.parsing import asks_for_help, parse, parse_first
 from p2p_jax.console import open_console
 from p2p_jax.errors import PROGRAM, USAGE_ERROR, UserError
+from p2p_jax.files.names import printable
 from p2p_jax.signals import interruptible
 
 
@@ -76,7 +77,7 @@ def _choose_defaults(found: Any, typed: RunOptions) -> tuple[Any, Any]:
         init_from = imported_source(typed.workdir)
     defaults = choose_defaults((stored or found).config, preset=typed.preset, init_from=init_from, trust=typed.trust)
     if init_from and typed.preset:
-        print(f"The networks are those of {init_from}; losses, optimizers and data are as in {typed.preset}.")
+        print(printable(f"The networks are those of {init_from}; losses, optimizers and data are as in {typed.preset}."))
     return stored, defaults
 
 
@@ -92,7 +93,7 @@ def _typed_experiment(found: Any, stored: Any, options: Any, argv: list[str]) ->
         if options.init_from and options.init_from.absolute() != recorded_source(options.workdir):
             raise UserError(f"{options.workdir} already holds a run: --init-from is for a new one; give another --workdir.")
         if (notice := resume.refuse_differences(options.workdir, stored, config)) is not None:
-            print(notice)
+            print(printable(notice))
     return (stored or found)._replace(config=config)
 
 
@@ -106,7 +107,7 @@ def _show_config(config: Any) -> None:
     for title, values in (("Changed from the defaults:", changed), ("Unchanged:", rest)):
         print(title)
         for name, value in values.items():
-            print(f"  {name} = {value}")
+            print(printable(f"  {name} = {value}"))
 
 
 def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

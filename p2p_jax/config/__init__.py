@@ -8,7 +8,9 @@ from p2p_jax.config.data_schema import runtime as runtime
 from p2p_jax.config.derived import as_size as as_size
 from p2p_jax.config.derived import count_channels as count_channels
 from p2p_jax.config.derived import count_classes as count_classes
+from p2p_jax.config.derived import ignored_class as ignored_class
 from p2p_jax.config.derived import load_size as load_size
+from p2p_jax.config.derived import named_classes as named_classes
 from p2p_jax.config.derived import replace_default_epochs as replace_default_epochs
 from p2p_jax.config.derived import resolve_group_sizes as resolve_group_sizes
 from p2p_jax.config.derived import resolve_length as resolve_length

@@ -2,8 +2,9 @@
 
 import math
 
-from p2p_jax.config.data_schema import Side
+from p2p_jax.config.data_schema import Side, Size
 from p2p_jax.config.derived import as_size, count_classes, load_size
+from p2p_jax.config.numbers import check_numbers
 from p2p_jax.config.schema import Config
 from p2p_jax.config.tree import get_field
 from p2p_jax.errors import UserError
@@ -23,8 +24,21 @@ LOWER_BOUNDS = {
     "loss.reconstruction_weight": 0, "loss.adversarial_weight": 0, "loss.gradient_penalty": 0,
     "augment.rotate": 0, "augment.zoom": 0, "augment.shift": 0, "data.input.colour_jitter": 0,
     "data.target.colour_jitter": 0, "data.input.classes": 2, "data.target.classes": 2, "accumulate": 1,
-    "generator.group_size": 1, "discriminator.group_size": 1, "optimizer.warmup_steps": 0,
+    "generator.group_size": 1, "discriminator.group_size": 1, "optimizer.warmup_steps": 0, "loss.discriminator_weight": 0,
 }  # fmt: skip
+
+
+MAX_WIDTH = 2**16
+UPPER_BOUNDS = {
+    "data.threads": 1024, "data.processes": 1024, "generator.width": MAX_WIDTH, "generator.widths": MAX_WIDTH,
+    "discriminator.width": MAX_WIDTH, "discriminator.widths": MAX_WIDTH, "data.input.channels": MAX_WIDTH,
+    "data.target.channels": MAX_WIDTH, "generator.num_blocks": 1000, "discriminator.num_layers": 100,
+    "steps_per_call": 100_000, "model_parallel": MAX_WIDTH,
+}  # fmt: skip
+
+
+MAX_PIXELS = 2**27
+"""Pixels of a picture that the networks see; no device holds the activations of a larger one."""
 
 
 FRACTIONS = (
@@ -34,16 +48,25 @@ FRACTIONS = (
 )  # fmt: skip
 
 
+OWN_RULES = ("data.input.range", "data.target.range", "data.input.ignore", "data.target.ignore")
+"""Fields whose numbers `_check_side` checks."""
+
+
 def check_config(config: Config) -> None:
     """Refuses invalid values.
 
     Raises:
         UserError: a value is invalid; the message names its option, the value and what is expected.
     """
+    check_numbers(config, without=OWN_RULES)
     for name, low in LOWER_BOUNDS.items():
         value = get_field(config, name)
         if value is not None and not value >= low:
             raise UserError(f"{_option(name)} was given {value}: it must be at least {low}.")
+    for name, high in UPPER_BOUNDS.items():
+        value = get_field(config, name)
+        if value is not None and (max(value, default=0) if isinstance(value, tuple) else value) > high:
+            raise UserError(f"{_option(name)} was given {value}: it must be at most {high}.")
     for name in FRACTIONS:
         value = get_field(config, name)
         if value is not None and not value < 1:
@@ -52,6 +75,8 @@ def check_config(config: Config) -> None:
         value = get_field(config, name)
         if value is not None and min(value, default=0) < 1:
             raise UserError(f"{_option(name)} was given {value}: each must be at least 1.")
+        if value is not None and (max(value) > 2**16 or len(value) > 2**6):
+            raise UserError(f"{_option(name)} was given {value}: each must be at most {2**16}, and their number {2**6}.")
     _check_batch(config)
     _check_sizes(config)
     _check_side(config.data.input, "data.input")
@@ -80,6 +105,9 @@ def _check_sizes(config: Config) -> None:
     if min(height, width) < 16:
         raise UserError(f"--image-size was given {config.image_size}: each side must be at least 16.")
     loaded, data = load_size(config), config.data
+    _check_pixels("--image-size", config.image_size, (height, width))
+    if data.load_size is not None:
+        _check_pixels("--data.load-size", data.load_size, loaded)
     if data.preprocess == "resize_and_crop" and (loaded[0] < height or loaded[1] < width):
         raise UserError(
             f"--data.load-size was given {data.load_size}: it must be at least the image size {height} x {width}."
@@ -102,6 +130,13 @@ def _check_sizes(config: Config) -> None:
         )
 
 
+def _check_pixels(option: str, given: Size, size: tuple[int, int]) -> None:
+    if min(size) < 1:
+        raise UserError(f"{option} was given {given}: each side must be at least 1.")
+    if size[0] * size[1] > MAX_PIXELS:
+        raise UserError(f"{option} was given {given}: a picture can have at most {MAX_PIXELS} pixels in all.")
+
+
 def varies(config: Config) -> bool:
     """Whether the networks see pictures of different sizes."""
     return config.data.preprocess in ("scale_width", "none")
@@ -121,6 +156,7 @@ def _check_side(side: Side, name: str) -> None:
         raise UserError(
             f"{option}.classes was given {side.classes}, but the palette has {len(side.palette)} colours: omit classes."
         )
+    _check_ignored(side, option)
     if side.range is not None:
         low, high = side.range
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
@@ -131,6 +167,27 @@ def _check_side(side: Side, name: str) -> None:
                 f"{option}.range was given {low:g} {high:g}, but {side.depth} bits hold 0 to {most}: give another range or "
                 f"another {option}.depth."
             )
+
+
+def _check_ignored(side: Side, option: str) -> None:
+    value = side.ignore
+    if value is None:
+        return
+    if not math.isfinite(value):
+        raise UserError(
+            f"{option}.ignore was given {value}: it must be a finite number, such as -9999; pixels that hold NaN are "
+            "ignored, too, whatever the number."
+        )
+    highest = len(side.palette) - 1 if side.palette else {"8": 255, "16": 65535}.get(side.depth)
+    if side.palette and not (value == int(value) and 0 <= value <= len(side.palette) - 1):
+        raise UserError(f"{option}.ignore was given {value:g}: with this palette it is a class from 0 to {highest}.")
+    if (side.depth != "float" and value != int(value)) or (
+        not side.classes and highest is not None and not 0 <= value <= highest
+    ):
+        raise UserError(
+            f"{option}.ignore was given {value:g}: with {option}.depth {side.depth} it must be a whole number"
+            + ("." if side.classes else f" from 0 to {highest}.")
+        )
 
 
 def _option(name: str) -> str:

@@ -38,6 +38,10 @@ class Side:
     gets the class of the nearest one."""
     colour_jitter: float = 0.0
     """Change brightness, contrast and saturation of images at random, each by up to this fraction."""
+    ignore: float | None = None
+    """The value of pixels of which nothing is known, such as 255 in label maps or -9999 in maps of heights; with a palette
+    the number of the class. In targets such pixels count neither in the losses nor in the metrics. In label maps they are a
+    class of their own; in images each takes the value of the nearest known pixel."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import dataclasses
 
 from p2p_jax.config.data_schema import Side, Size
+from p2p_jax.config.numbers import LARGEST_INT
 from p2p_jax.config.schema import Config
 from p2p_jax.errors import UserError
 
@@ -33,6 +34,8 @@ def resolve_length(config: Config, num_pairs: int) -> Config:
             f"the batch size {config.batch_size} is larger than the {num_pairs} training pairs: make it smaller."
         )
     steps = config.steps if config.epochs is None else config.epochs * per_epoch
+    if steps is not None and steps > LARGEST_INT:
+        raise UserError(f"the training would have {steps} steps, more than the largest possible number {LARGEST_INT}.")
     if config.steps not in (None, steps):
         raise UserError(f"both epochs {config.epochs} and steps {config.steps} were given: give one of the two.")
     return dataclasses.replace(config, steps=steps, steps_per_epoch=per_epoch)
@@ -73,9 +76,23 @@ def load_size(config: Config) -> tuple[int, int]:
     return (round(height * 286 / 256), round(width * 286 / 256)) if given is None else as_size(given)
 
 
-def count_classes(side: Side) -> int | None:
-    """Classes of a one-hot side, or None for any other."""
+def named_classes(side: Side) -> int | None:
+    """Classes of a one-hot side without the class of the ignored pixels, or None for any other side."""
     return len(side.palette) if side.palette else side.classes
+
+
+def ignored_class(side: Side) -> int | None:
+    """The class of the ignored pixels of a one-hot side: one of its own after the others, or the one that is named."""
+    named = named_classes(side)
+    if not named or side.ignore is None:
+        return None
+    return int(side.ignore) if 0 <= side.ignore < named else named
+
+
+def count_classes(side: Side) -> int | None:
+    """Classes of a one-hot side, with that of the ignored pixels, or None for any other side."""
+    named = named_classes(side)
+    return named + 1 if named and ignored_class(side) == named else named
 
 
 def count_channels(side: Side) -> int:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Norm = Literal["batch", "instance", "none"]
+Norm = Literal["batch", "instance", "affine_instance", "none"]
 Statistics = Literal["batch", "group", "picture", "running"]
 Bias = Literal["reference", "all", "last", "none"]
 
@@ -22,7 +22,8 @@ class Generator:
     num_blocks: int = 9
     """Number of residual blocks of the resnet."""
     norm: Norm = "batch"
-    """Normalization after each convolution: batch norm, instance norm or none."""
+    """Normalization after each convolution: batch norm, instance norm, instance norm with a learned scale and bias, or
+    none."""
     statistics: Statistics = "batch"
     """Batch norm uses the statistics of the batch, of groups of its pictures, of each picture alone, or the running
     statistics."""
@@ -58,6 +59,9 @@ class Generator:
     checkerboard patterns."""
     remat: bool = False
     """Recompute activations in the backward pass: less memory, more time."""
+    antialias: Literal["none", "down", "up", "both"] = "none"
+    """Where the resnet changes the size without aliasing, as CUT does. down: blur, then keep every second pixel, instead of
+    convolutions of stride 2; up: bilinear upsampling and a convolution instead of transposed convolutions."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,8 @@ class Discriminator:
     """Features of all layers of the patchgan except the last. By default they follow from num_layers and width, and
     double from layer to layer up to 8 times the width."""
     norm: Norm = "batch"
-    """Normalization after each convolution except the first and the last: batch norm, instance norm or none."""
+    """Normalization after each convolution except the first and the last: batch norm, instance norm, instance norm with a
+    learned scale and bias, or none."""
     statistics: Statistics = "batch"
     """Batch norm uses the statistics of the batch, of groups of its pictures, of each picture alone, or the running
     statistics."""
@@ -92,3 +97,5 @@ class Discriminator:
     norm, otherwise the first and the last (of the pixelgan only the first)."""
     leaky_slope: float = 0.2
     """Slope of leaky ReLU for negative values."""
+    antialias: bool = False
+    """Blur, then keep every second pixel, as CUT does, instead of convolutions of stride 2 in the patchgan."""

@@ -1,11 +1,10 @@
 """Fields of configs: access by name, comparison, and conversion to JSON and back. Imports no JAX."""
 
 import dataclasses
-import types
-import typing
 from typing import Any
 
 from p2p_jax.errors import UserError
+from p2p_jax.files.decode import Mismatch, UnknownField, decode_dataclass
 
 
 def get_field(config: Any, name: str) -> Any:
@@ -32,25 +31,18 @@ def to_dict(config: Any) -> dict[str, Any]:
     return dataclasses.asdict(config)
 
 
-def from_dict(cls: type, values: dict[str, Any], prefix: str = "") -> Any:
+def from_dict(cls: type, values: Any) -> Any:
     """A config of type `cls` from the output of `to_dict`.
 
     Raises:
-        UserError: a stored field is unknown to `cls`.
+        UserError: a stored field is unknown to `cls`, or its value is of another type or none of its choices.
     """
-    hints = typing.get_type_hints(cls)
-    unknown = sorted(set(values) - set(hints))
-    if unknown:
+    try:
+        return decode_dataclass(cls, values)
+    except UnknownField as unknown:
         raise UserError(
-            f"the stored config has a field {prefix}{unknown[0]}, which {cls.__name__} does not know: it was written by "
-            "another version of the experiment or of p2p_jax; use that version."
-        )
-    return cls(**{name: _decode(hints[name], value, f"{prefix}{name}.") for name, value in values.items()})
-
-
-def _decode(hint: Any, value: Any, prefix: str) -> Any:
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return from_dict(hint, value, prefix)
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return value if value is None else _decode(typing.get_args(hint)[0], value, prefix)
-    return tuple(value) if isinstance(value, list) else value
+            f"the stored config has a field {unknown}: it was written by another version of the experiment or of p2p_jax; "
+            "use that version."
+        ) from None
+    except Mismatch as mismatch:
+        raise UserError(f"the stored config was changed or is damaged ({mismatch}): restore it from a copy.") from None

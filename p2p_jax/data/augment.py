@@ -19,11 +19,11 @@ def to_float(batch: dict[str, Array], *, input: Side = Side(), target: Side = Si
     """Converts stored values to the inputs of the training step.
 
     Args:
-        batch: {"input", "target"[, "weight"]}, stored values (any leading axes, h, w, c); a weight is uint8.
+        batch: {"input", "target"[, "weight", "known"]}, stored values (any leading axes, h, w, c); the last two are uint8.
         input, target: depth, range and classes of the values.
 
     Returns:
-        The same names, float32 in [-1, 1]; a weight in [0, 1].
+        The same names, float32 in [-1, 1]; "weight" and "known" in [0, 1].
     """
     sides = {"input": input, "target": target}
     return {name: encode(sides[name], x) if name in sides else x.astype(jnp.float32) / 255 for name, x in batch.items()}
@@ -45,20 +45,20 @@ def augment(
     Args:
         key: of this batch; the pair at index i of the global batch uses `fold_in(key, i)`, so that the number of
             devices changes nothing.
-        batch: {"input": (n, h, w, c), "target": (n, h, w, c')[, "weight": (n, h, w, 1)]}, stored values (see
-            `data.sides`); h and w at least `size`.
+        batch: {"input": (n, h, w, c), "target": (n, h, w, c')[, "weight": (n, h, w, 1), "known": (n, h, w, 1)]}, stored
+            values (see `data.sides`); h and w at least `size`.
         size: pixels a side after the crop, or (height, width); every offset is equally likely. None means no crop.
         options: further augmentation.
         input, target: kind, depth, range and classes of both sides; warps never mix the values of labels.
 
     Returns:
-        The same names, (n, height, width, c), float32 in [-1, 1]; a weight in [0, 1].
+        The same names, (n, height, width, c), float32 in [-1, 1]; "weight" and "known" in [0, 1].
 
     Source: Isola et al. 2017, appendix 6.2.
     """
     count, height, width, _ = batch["input"].shape
     wanted = (height, width) if size is None else (size, size) if isinstance(size, int) else size
-    sides = {"input": input, "target": target, "weight": Side(kind="labels")}
+    sides = {"input": input, "target": target, "weight": Side(kind="labels"), "known": Side(kind="labels")}
 
     def one(index: Array, pair: dict[str, Array]) -> dict[str, Array]:
         key_of_pair = jax.random.fold_in(key, index)

@@ -38,7 +38,8 @@ class Found(NamedTuple):
 
     Attributes:
         splits: {"train" | "val" | "test": pairs in the natural order of their names}.
-        alone: {split: pictures of one side}, for splits that hold inputs without targets, or targets without inputs.
+        alone: {split: pictures of one side}, for splits that hold inputs without targets, or targets without inputs; the
+            side is "single" for inputs that lie in the split's own folder.
         words: {word: side} if other words than A and B name the sides, such as {"label": "A", "img": "B"}.
         passed_over: one phrase for each kind of file that is not used.
     """
@@ -55,7 +56,7 @@ class Found(NamedTuple):
             a, b = sorted(self.words, key=lambda word: self.words[word])
             notes.append(f"A is {a or 'the picture without a word'} and B is {b or 'the picture without a word'}.")
         for split, files in self.alone.items():
-            lacking = "targets" if sides_of(files[0][1], "A") else "inputs"
+            lacking = "inputs" if sides_of(files[0][1], "B") else "targets"
             notes.append(f"The {len(files)} pictures of {split} have no {lacking}: they can be translated, but not scored.")
         if self.passed_over:
             notes.append(f"Not used in {path}: {'; '.join(self.passed_over)}.")
@@ -132,7 +133,7 @@ def _find_in_folders(places: dict[str, Place], sides: dict[str, str], unmatched:
         elif folders := {side: folder for side, folder in folders.items() if side != "mask"}:
             alone[split] = match_folders(folders, unmatched=unmatched)
         elif place.folder is not None:
-            alone[split] = [(name, {"A": file}) for name, file in files_by_name(place.folder).items()]
+            alone[split] = [(name, {"single": file}) for name, file in files_by_name(place.folder).items()]
     return Found(_not_empty(splits), _not_empty(alone), _list_unusual(sides), [])
 
 

@@ -1,7 +1,8 @@
 """Opens the splits of pairs that a config names, and reads them in batches that are a pure function of (seed, index)."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from p2p_jax.config import Config, Data
+from p2p_jax.config import Config, Data, count_classes
 from p2p_jax.data.fit import Fit, fit_of_training, plan, to_canvas
 from p2p_jax.data.layout import search
 from p2p_jax.data.names import Files
@@ -18,6 +19,7 @@ from p2p_jax.data.pairs import Example, Pairs, ProceduralPairs, RecordedPairs, R
 from p2p_jax.data.prepared import open_prepared
 from p2p_jax.data.records import FileRecords, PreparedRecords, Records, Subset
 from p2p_jax.errors import UserError
+from p2p_jax.files.names import name_bytes
 from p2p_jax.storage.urls import has_scheme
 
 WINDOW_KEY = 1  # separates the random numbers of crops from those for other purposes
@@ -81,7 +83,7 @@ def _open_procedural(config: Config) -> Dataset:
                 f"{option} was given {given}, but this experiment draws its own pictures: add --data.source folder."
             )
     for side in (data.input, data.target):
-        if side.channels != (3,) or side.depth != "8" or side.range or side.classes or side.palette:
+        if side.channels != (3,) or side.depth != "8" or side.range or count_classes(side) or side.ignore is not None:
             raise UserError(
                 "the built-in facades have 3 channels of 8 bits on both sides: do not change the options of a side."
             )
@@ -190,6 +192,9 @@ def batches(
     Yields:
         {"input": (n, h, w, c), "target": (n, h, w, c'), "weight": (n, h, w, 1) where there are masks}, stored values; or
         {"index": (n,)}.
+
+    Raises:
+        UserError: a pair cannot be read, or a process that reads was killed.
     """
     import grain
 
@@ -208,10 +213,24 @@ def batches(
     else:
         options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=4 * max(threads, 1))
         stream = dataset.to_iter_dataset(options)
-    for batch in stream:
+    for batch in _explain_lost_process(stream):
         replaced = batch.pop("replaced", np.array([-1]))
         _note_replaced(reader, [int(index) for index in replaced if index >= 0])
         yield batch
+
+
+def _explain_lost_process(stream: Iterable[Example]) -> Iterator[Example]:
+    """Yields the same batches; a process that reads pictures and is killed ends the run with one sentence."""
+    try:
+        yield from stream
+    except RuntimeError as error:
+        lost = re.search(r"[Ww]orker process was terminated unexpectedly with exit code (-?\d+)", str(error))
+        if lost is None:
+            raise
+        raise UserError(
+            f"a process that reads pictures ended unexpectedly (exit code {lost[1]}; -9 is often a lack of memory): give "
+            "fewer --data.processes, or 0 for threads; the same command resumes."
+        ) from None
 
 
 @dataclass(frozen=True, repr=False)  # grain prints the function of a map, and would print every cached picture with it
@@ -265,7 +284,7 @@ def _fingerprint(splits: dict[str, list[Files]]) -> str:
     for split in sorted(splits):
         for name, files in splits[split]:
             for side, path in sorted(files.items()):
-                digest.update(f"{split} {name} {side} {path.stat().st_size}\n".encode())
+                digest.update(name_bytes(f"{split} {name} {side} {path.stat().st_size}\n"))
     return digest.hexdigest()[:16]
 
 

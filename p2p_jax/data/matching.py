@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from p2p_jax.data.listing import list_pictures
-from p2p_jax.data.names import Files, natural_key
+from p2p_jax.data.names import Files, in_nfc, natural_key
 from p2p_jax.errors import UserError
 
 SUFFIX = re.compile(r"(?P<name>.*?)[_-](?:(?P<made>fake|rec)[_-])?(?:real[_-])?(?P<side>[AB](?:[1-9]\d*)?|mask)")
@@ -29,7 +29,11 @@ def match_folders(folders: dict[str, Path], *, unmatched: list[str] | None = Non
     """
     exact = {side: files_by_name(folder) for side, folder in folders.items()}
     shortened = {side: _without_common_ending(named) for side, named in exact.items()}
-    named = max(exact, shortened, key=lambda files: len(_names_in_all(files)))
+    composed = [
+        {side: {in_nfc(name): file for name, file in files.items()} for side, files in some.items()}
+        for some in (exact, shortened)
+    ]
+    named = max(exact, shortened, *composed, key=lambda files: len(_names_in_all(files)))
     for files in named.values():
         for other in folders:
             missing = sorted(set(files) - set(named[other]), key=natural_key)
@@ -68,20 +72,23 @@ def types_of_pairs(folder: Path) -> tuple[str, str] | None:
     for file in list_pictures(folder):
         found.setdefault(file.relative_to(folder).with_suffix("").as_posix(), []).append(file.suffix.lower())
     types = {tuple(sorted(suffixes, key=lambda suffix: (suffix in LOSSY, suffix))) for suffixes in found.values()}
-    one = next(iter(types), ())
-    return (one[0], one[1]) if len(types) == 1 and len(set(one)) == len(one) == 2 else None
+    if len(types) != 1 or len(set(two := types.pop())) != 2 or len(two) != 2:
+        return None
+    return two[0], two[1]
 
 
 def files_by_ending(named: dict[str, Path]) -> tuple[dict[str, dict[str, Path]], list[Path]]:
     """({name: {side: file}} of pictures whose names end in _A, _B and so on, all others); skips what a network made."""
     found: dict[str, dict[str, Path]] = {}
     others = []
+    spelling: dict[str, str] = {}  # of the first file of a pair, by its composed name
     for name, file in named.items():
         match = SUFFIX.fullmatch(name)
         if match is None:
             others.append(file)
         elif not match["made"]:
-            found.setdefault(match["name"], {})[match["side"]] = file
+            first = spelling.setdefault(in_nfc(match["name"]), match["name"])
+            found.setdefault(first, {})[match["side"]] = file
     return found, others
 
 

@@ -1,6 +1,7 @@
 """The names in a set of pairs: of its splits, of the sides of a pair, and the order of the pairs."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -44,8 +45,32 @@ def sides_of(sides: Iterable[str], letter: str) -> list[str]:
 
 
 def natural_key(name: str) -> list[tuple[str, int, str]]:
-    """A sorting key that puts 2 before 10, folder by folder."""
-    return [("", int(part), "") if part.isdecimal() else ("~", 0, part) for part in name.split("/")]
+    """A sorting key that puts 2 before 10, folder by folder; a number that no file name can hold counts as text."""
+    return [("", int(part), "") if part.isdecimal() and len(part) < 256 else ("~", 0, part) for part in name.split("/")]
+
+
+def in_nfc(name: str) -> str:
+    """A name with composed characters, for comparisons: macOS writes é as two characters, other systems as one."""
+    return unicodedata.normalize("NFC", name)
+
+
+def find_file(folder: Path, name: str) -> Path:
+    """The path of a file that a list names; a part that does not exist may be spelled with other Unicode characters.
+
+    Args:
+        folder: in which the name starts.
+        name: a relative or absolute path.
+    """
+    path = folder / name
+    if str(path).isascii() or path.exists():
+        return path
+    found = Path(path.anchor)
+    for part in path.parts[1:] if path.anchor else path.parts:
+        below = found / part
+        if not below.exists() and found.is_dir():
+            below = next((each for each in found.iterdir() if in_nfc(each.name) == in_nfc(part)), below)
+        found = below
+    return found if found.exists() else path
 
 
 def find_split(word: str) -> str | None:

@@ -1,24 +1,30 @@
 """The pairs of one split: counted, named, and read on demand, from files or records or drawn by the program."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from p2p_jax.config import Data, Side
 from p2p_jax.data.fit import Fit, plan, to_canvas
+from p2p_jax.data.ignored import fill_unknown, known_pixels
 from p2p_jax.data.names import sides_of
 from p2p_jax.data.pictures import Encoded, Picture, decode
 from p2p_jax.data.procedural import facade
 from p2p_jax.data.records import Records
 from p2p_jax.data.sides import OR_SKIP, holds_class_numbers, read_mask, read_side, resize_side, to_stored
 from p2p_jax.errors import UserError
+from p2p_jax.limits.budget import DECODING
 
 Example = dict[str, np.ndarray]
 """{"input": (h, w, c), "target": (h, w, c')}, stored values (see `sides`), and where there is a mask {"weight":
-(h, w, 1)} uint8."""
+(h, w, 1)} uint8; where some target pixels are ignored also {"known": (h, w, 1)} uint8, 255 for the others."""
 
 MIDDLE = (0.5, 0.5)
+
+OF_MASKS = {"weight": Side(), "known": Side(kind="labels")}
+"""The parts of an example that belong to neither side, and how they are resized."""
 
 
 class Pairs(Protocol):
@@ -80,6 +86,7 @@ class RecordedPairs(NamedTuple):
         """The name of a pair, without its ending."""
         return self.records.name(index)
 
+    @DECODING.job()
     def read(self, index: int, fit: Fit, position: tuple[float, float] = MIDDLE) -> Example:
         """Reads a pair at the size of `fit`; `position` is that of a crop, down and across, each in [0, 1).
 
@@ -96,7 +103,7 @@ class RecordedPairs(NamedTuple):
 
         example = {}
         for role, pictures in decoded.items():
-            side = Side() if role == "weight" else getattr(self.data, role)
+            side = OF_MASKS[role] if role in OF_MASKS else getattr(self.data, role)
             for name, pixels in pictures:
                 if pixels.shape[:2] != own:
                     raise UserError(
@@ -117,7 +124,7 @@ def read_pair(pictures: dict[str, Encoded], data: Data) -> dict[str, list[tuple[
         data: the direction and both sides.
 
     Returns:
-        {"input" | "target" | "weight": [(name, stored values)]}.
+        {"input" | "target" | "weight" | "known": [(name, stored values)]}, the last two where there are any.
 
     Raises:
         UserError: a picture cannot be read, or does not suit its side.
@@ -135,6 +142,8 @@ def read_pair(pictures: dict[str, Encoded], data: Data) -> dict[str, list[tuple[
             )
             for role, letter in letters.items()
         }
+    for role in letters if data.input.ignore is not None or data.target.ignore is not None else ():
+        _settle_ignored(decoded, role, getattr(data, role))
     if "mask" in pictures:
         name = pictures["mask"].name
         mask = decode(pictures["mask"], otherwise=OR_SKIP)
@@ -142,9 +151,34 @@ def read_pair(pictures: dict[str, Encoded], data: Data) -> dict[str, list[tuple[
     return decoded
 
 
-def _read_side_by_side(encoded: Encoded, data: Data, letters: dict[str, str]) -> dict[str, list[tuple[str, np.ndarray]]]:
+def _settle_ignored(decoded: dict[str, list[tuple[str, np.ndarray]]], role: str, side: Side) -> None:
+    """Fills the ignored pixels of images, and adds "known" for targets; changes `decoded` in place."""
+    if side.ignore is None:
+        return
+    known = [known_pixels(pixels, side) for _, pixels in decoded[role]]
+    decoded[role] = [
+        (name, fill_unknown(pixels, where, side)) for (name, pixels), where in zip(decoded[role], known, strict=True)
+    ]
+    if role == "target" and len({where.shape for where in known}) == 1:  # other sizes are refused later
+        decoded["known"] = [(decoded[role][0][0], np.minimum.reduce(known))]
+
+
+def read_input_half(encoded: Encoded, data: Data, *, clip: bool = False) -> list[tuple[str, np.ndarray]]:
+    """Reads the input of a side-by-side picture for translation, as `sides.read_side` reads a picture of its own.
+
+    Raises:
+        UserError: the picture cannot be read, has an odd width, or does not suit the input.
+    """
+    letters = {"input": "A" if data.direction == "AtoB" else "B"}
+    return _read_side_by_side(encoded, replace(data, transparency="drop"), letters, clip=clip)["input"]
+
+
+def _read_side_by_side(
+    encoded: Encoded, data: Data, letters: dict[str, str], *, clip: bool = False
+) -> dict[str, list[tuple[str, np.ndarray]]]:
     numbered = {role: holds_class_numbers(getattr(data, role)) for role in letters}
-    pictures = {flag: decode(encoded, indices=flag, otherwise=OR_SKIP) for flag in set(numbered.values())}
+    nan = data.input.ignore is not None or data.target.ignore is not None
+    pictures = {flag: decode(encoded, indices=flag, otherwise=OR_SKIP, allow_nan=nan) for flag in set(numbered.values())}
     width = next(iter(pictures.values())).pixels.shape[1]
     if width % 2:
         raise UserError(
@@ -161,7 +195,8 @@ def _read_side_by_side(encoded: Encoded, data: Data, letters: dict[str, str]) ->
                 "give one number, or the pictures in folders A1, A2, … and B."
             )
         half = Picture(np.ascontiguousarray(picture.pixels[:, columns[letter]]), picture.has_alpha)
-        pixels = to_stored(half, encoded.name, side, 0, option=f"--data.{role}", transparency=data.transparency)
+        option = f"--data.{role}"
+        pixels = to_stored(half, encoded.name, side, 0, option=option, transparency=data.transparency, clip=clip)
         decoded[role] = [(encoded.name, pixels)]
     return decoded
 

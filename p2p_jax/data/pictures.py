@@ -5,22 +5,25 @@ name.
 """
 
 import io
-import os
+import stat
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from p2p_jax.data.decoders import Picture as Picture
-from p2p_jax.data.decoders import Unreadable, as_pixels, decode_bytes, library_errors
+from p2p_jax.data.decoded import Picture as Picture
+from p2p_jax.data.decoded import Unreadable, as_pixels, library_errors
+from p2p_jax.data.decoders import decode_bytes, decode_file
 from p2p_jax.errors import UserError
+from p2p_jax.files.writing import atomic_file
+from p2p_jax.limits.budget import UNCOUNTED
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".npy", ".npz"})
 MIN_SIDE = 8  # pixels; nothing can be learned from a smaller picture, so it counts as a mistake
+MAX_PREFIX = 40  # characters of a name at the beginning of a temporary one
+MAX_CHANNELS = 64  # more are taken for the width of an array with the channels first, if its height is small, too
 PIL_NAMES = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF",
 }  # fmt: skip
@@ -42,9 +45,19 @@ class TooSmall(UserError):
     """A picture has fewer than `MIN_SIDE` pixels on a side."""
 
 
+class HoldsNaN(UserError):
+    """A picture holds NaN or infinity."""
+
+
 def is_picture(path: Path) -> bool:
     """Whether a file's name is that of a picture that can be read. Hidden files do not count."""
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def seems_channels_first(shape: tuple[int, ...]) -> bool:
+    """Whether the shape of pixels seems to be (channels, height, width) instead of (height, width, channels)."""
+    first, second, third = shape
+    return third >= MIN_SIDE and 2 * first < min(second, third) and (first < MIN_SIDE or third > MAX_CHANNELS)
 
 
 def of_file(path: Path) -> Encoded:
@@ -52,17 +65,19 @@ def of_file(path: Path) -> Encoded:
     return Encoded(str(path), path)
 
 
-def decode(encoded: Encoded, *, indices: bool = False, otherwise: str = "") -> Picture:
+def decode(encoded: Encoded, *, indices: bool = False, otherwise: str = "", allow_nan: bool = False) -> Picture:
     """Decodes a picture, upright, with all its bits and channels.
 
     Args:
         encoded: PNG, JPEG, WebP, BMP, TIFF, NPY, or NPZ with one array.
         indices: return the indices of a palette instead of its colours, and 1 instead of 255 for the white of a bitmap.
         otherwise: text about what the user can do instead, such as ", or …"; it is appended to the advice of a message.
+        allow_nan: whether pixels may hold NaN.
 
     Raises:
-        UserError: it cannot be read, is no picture, claims more than `decoders.MAX_VALUES` values, or holds Python
-            objects, infinity, NaN, or a kind of number that no picture has.
+        UserError: it cannot be read, is no picture, needs more memory than `limits.budget` allows, or holds Python objects
+            or a kind of number that no picture has.
+        HoldsNaN: it holds infinity, or NaN that is not allowed.
         TooSmall: it has fewer than `MIN_SIDE` pixels on a side.
     """
     name = encoded.name
@@ -71,10 +86,16 @@ def decode(encoded: Encoded, *, indices: bool = False, otherwise: str = "") -> P
     except Unreadable as error:
         raise UserError(f"{name} {error.problem}: {error.advice}{otherwise}.") from None
     height, width, _ = picture.pixels.shape
+    if height < MIN_SIDE and seems_channels_first(picture.pixels.shape):
+        raise UserError(
+            f"{name} has the shape {picture.pixels.shape}, which seems to be (channels, height, width): save it as "
+            "(height, width, channels)."
+        )
     if min(height, width) < MIN_SIDE:
         raise TooSmall(f"{name} has {width} x {height} pixels: a picture needs at least {MIN_SIDE} on each side.")
-    if picture.pixels.dtype == np.float32 and not np.isfinite(picture.pixels).all():
-        raise UserError(f"{name} holds values that are not finite (NaN or infinity): replace them{otherwise}.")
+    refused = np.isinf if allow_nan else lambda pixels: ~np.isfinite(pixels)
+    if picture.pixels.dtype == np.float32 and refused(picture.pixels).any():
+        raise HoldsNaN(f"{name} holds values that are not finite (NaN or infinity): replace them{otherwise}.")
     return picture
 
 
@@ -82,10 +103,25 @@ def _decode(content: Any, indices: bool) -> Picture:
     if isinstance(content, np.ndarray):
         return Picture(as_pixels(content, indices))
     if isinstance(content, Path):
-        with library_errors():
-            content = content.read_bytes()
+        return _decode_path(content, indices)
     if not isinstance(content, bytes):
         raise Unreadable(f"holds {type(content).__name__} instead of a picture", "name a feature that holds pictures")
+    return decode_bytes(content, indices)
+
+
+def _decode_path(path: Path, indices: bool) -> Picture:
+    """Decodes a file. A large one is not read as a whole where its decoder can read it bit by bit."""
+    with library_errors():
+        status = path.stat()
+    if not stat.S_ISREG(status.st_mode) and not path.is_dir():
+        raise Unreadable("is not a regular file", "give a picture file")  # reading a pipe or a device may never end
+    with library_errors():
+        opened = path.open("rb")
+    with opened as file:
+        if status.st_size > UNCOUNTED:
+            return decode_file(file, status.st_size, indices)
+        with library_errors():
+            content = file.read(UNCOUNTED + 1)
     return decode_bytes(content, indices)
 
 
@@ -107,26 +143,13 @@ def write_picture(path: Path, pixels: np.ndarray, **options: Any) -> None:
         OSError: the disk is full, or the folder cannot be written.
     """
     suffix = path.suffix.lower()
-    with atomic_write(path) as file:
+    with atomic_file(path, sync=False) as file:
         if suffix == ".npy":
             np.save(file, pixels, allow_pickle=False)
         elif suffix in (".tif", ".tiff") and (pixels.dtype != np.uint8 or pixels.shape[-1] > 4):
             _write_tiff(file, pixels)
         else:
             _write_with_pil(file, suffix, pixels, options)
-
-
-@contextmanager
-def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """Opens a temporary file that replaces `path` when the block ends without an error; the folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with unfinished.open("wb") as file:
-            yield file
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _write_tiff(file: IO[bytes], pixels: np.ndarray) -> None:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,10 +13,16 @@ from p2p_jax.data.paper_sets import PAPER_SETS
 from p2p_jax.data.records import ArrivingRecords
 from p2p_jax.data.remote_sets import INFO, RECORD, check_listed, describe_arrival, list_folders_with, open_shards
 from p2p_jax.errors import PROGRAM, UserError
+from p2p_jax.files.decode import Mismatch, parse_json
+from p2p_jax.files.names import join_inside, printable
 from p2p_jax.storage.urls import EXTRAS, has_scheme, is_url
 
 SPLITS = {"train": "train", "val": "validation", "test": "test"}
 """{name of a split here: its name in TFDS}."""
+
+FEATURES = "features.json"
+CLASS_KEYS = ("pythonClassName", "python_class_name", "type")
+"""The fields in which a set names the classes of its features."""
 
 REFERENCE = re.compile(r"(?P<set>\w+)(?:/(?P<config>(?!\.)[\w.+-]+))?(?::(?P<version>\d+\.\d+\.\d+))?")
 VERSION = re.compile(r"\d+\.\d+\.\d+")
@@ -79,13 +85,16 @@ def open_prepared(name: str, data_dir: str | Path | None = None) -> Opened:
 
     Raises:
         UserError: there is no such set, it lacks files, has no train, validation or test split, its format allows no random
-            access, or the bucket cannot be read.
+            access, it names files outside of its folder, it would import code, or the bucket cannot be read.
     """
     place = _find_place(data_dir)
     if not isinstance(place, str):
         folder = find_prepared(name, data_dir)
         builder, splits = _open_splits(name, folder, str(folder))
-        missing = [file for split in builder.info.splits.values() for file in split.filepaths if not file.exists()]
+        files = [file for split in builder.info.splits.values() for file in split.filepaths]
+        for file in files:
+            join_inside(folder, os.path.relpath(file, folder), f"the set {name}")
+        missing = [file for file in files if not file.exists()]
         if missing:
             raise UserError(f"{name} is not complete, {missing[0]} is missing: remove {folder} and prepare it again.")
         return Opened(splits, fingerprint(folder), frozenset(builder.info.features))
@@ -111,6 +120,7 @@ def _find_split(builder: Any, split: str) -> str | None:
 
 def _open_splits(name: str, folder: Path, place: str) -> tuple[Any, dict[str, Sequence[dict[str, Any]]]]:
     """Opens the splits of a set by their names here, without looking for its shards; `place` is for messages."""
+    _refuse_foreign_classes(folder)
     import tensorflow_datasets as tfds
 
     builder: Any = tfds.builder_from_directory(folder)
@@ -130,6 +140,36 @@ def _open_splits(name: str, folder: Path, place: str) -> tuple[Any, dict[str, Se
     if not splits:
         raise UserError(f"{name} has the splits {', '.join(builder.info.splits)}: it needs train, validation or test.")
     return builder, splits
+
+
+def _refuse_foreign_classes(folder: Path) -> None:
+    """Refuses a set whose features are classes outside of TFDS, because TFDS would import their modules."""
+    path = folder / FEATURES
+    for name in _class_names(_read_json(path)) if path.is_file() else ():
+        if not name.startswith(("tensorflow_datasets.", "tfds.")):
+            raise UserError(
+                f"{path} names the class {printable(name)}, for which code outside of tensorflow-datasets would run: use a "
+                "set with features of tensorflow-datasets."
+            )
+
+
+def _class_names(value: Any) -> Iterator[str]:
+    """The names of all classes in the description of features."""
+    stack = [value]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, dict):
+            yield from (value[key] for key in CLASS_KEYS if isinstance(value.get(key), str))
+            stack += value.values()
+        elif isinstance(value, list):
+            stack += value
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return parse_json(path.read_bytes())
+    except Mismatch as mismatch:
+        raise UserError(f"{path} is damaged ({mismatch}): remove {path.parent} and prepare the set again.") from None
 
 
 def find_prepared(name: str, data_dir: str | Path | None = None) -> Path:
@@ -202,16 +242,25 @@ def is_prepared(folder: Path) -> bool:
 def read_record(folder: Path) -> dict[str, Any]:
     """The record of a set that this program prepared; empty for other sets."""
     path = folder / RECORD
-    return json.loads(path.read_text()) if path.is_file() else {}
+    record = _read_json(path) if path.is_file() else {}
+    if not isinstance(record, dict):
+        raise UserError(f"{path} is damaged: remove {folder} and prepare the set again.")
+    return record
 
 
 def count_pairs(folder: Path) -> dict[str, int]:
     """The number of records in each split of a prepared set: {"train" | "val" | "test": number}."""
     theirs = {name: split for split, name in SPLITS.items()}
-    listed = json.loads((folder / INFO).read_text())["splits"]
-    return {
-        theirs[split["name"]]: sum(int(n) for n in split["shardLengths"]) for split in listed if split["name"] in theirs
-    }
+    return {theirs[name]: sum(lengths) for name, lengths in _read_splits(folder).items() if name in theirs}
+
+
+def _read_splits(folder: Path) -> dict[str, list[int]]:
+    """The lengths of the shards of each split."""
+    try:
+        listed = _read_json(folder / INFO)["splits"]
+        return {str(split["name"]): [int(number) for number in split["shardLengths"]] for split in listed}
+    except (LookupError, TypeError, ValueError):
+        raise UserError(f"{folder / INFO} is damaged: remove {folder} and prepare the set again.") from None
 
 
 def fingerprint(folder: Path, sizes: Mapping[str, int] | None = None) -> str:
@@ -222,10 +271,9 @@ def fingerprint(folder: Path, sizes: Mapping[str, int] | None = None) -> str:
         sizes: of all files of the set, by name; by default those in the folder.
     """
     sizes = sizes or {path.name: path.stat().st_size for path in folder.iterdir()}
-    info = json.loads((folder / INFO).read_text())
+    splits, info = _read_splits(folder), _read_json(folder / INFO)
     known: list[Any] = [info.get(key) for key in ("name", "configName", "version")]
-    for split in sorted(info["splits"], key=lambda split: split["name"]):
-        known.append([split["name"], [int(length) for length in split["shardLengths"]]])
+    known += sorted([name, lengths] for name, lengths in splits.items())
     known.append(sorted((name, size) for name, size in sizes.items() if ".array_record" in name))
     known.append(read_record(folder).get("content"))
     return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]

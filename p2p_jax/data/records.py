@@ -136,4 +136,4 @@ class Subset(NamedTuple):
 
 
 def _to_text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)

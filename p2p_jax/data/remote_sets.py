@@ -79,7 +79,6 @@ def open_shards(url: str) -> Shards:
             if listed.size > DESCRIPTION_BYTES:
                 raise UserError(f"{url}/{name} has {listed.size} bytes, which is too much: remove it from the set.")
             shards.fetch(name)
-    _refuse_code(shards)
     shards.sums.update(_read_sums(shards))
     return shards
 
@@ -129,32 +128,6 @@ def _find(url: str) -> dict[str, dict[str, Any]]:
             f"{url} cannot be read ({first_line(error)}): check that the bucket exists, and that you have access to it."
         ) from error
     return {path.removeprefix(root).lstrip("/"): info for path, info in found.items()}
-
-
-def _refuse_code(shards: Shards) -> None:
-    """Refuses a set whose features are classes of other packages, whose code would run.
-
-    Raises:
-        UserError: there is such a class.
-    """
-    path = shards.folder / FEATURES
-    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else "{}"
-    try:
-        pending: list[Any] = [json.loads(text)]
-    except ValueError:
-        raise UserError(f"{shards.url}/{FEATURES} is no JSON: copy the set to the bucket again.") from None
-    while pending:
-        value = pending.pop()
-        if isinstance(value, dict):
-            named = value.get("pythonClassName", OUR_FEATURES)
-            if not str(named).startswith(OUR_FEATURES):
-                raise UserError(
-                    f"{shards.url} needs the code of {str(named)!a}, which is not run for a set in a bucket: copy the set "
-                    "into a folder if you trust it."
-                )
-            pending += value.values()
-        elif isinstance(value, list):
-            pending += value
 
 
 def _read_sums(shards: Shards) -> dict[str, str]:

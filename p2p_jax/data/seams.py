@@ -76,7 +76,7 @@ def vote(pixels: np.ndarray) -> int:
     if not middle:
         return -1 if _goes_on(rows, steps, width // 2) else 0
     others = np.delete(steps, middle - 1)
-    far = np.abs(rows[:, : -width // 8] - rows[:, width // 8 :]).mean()
+    far = np.abs(rows[:, width // 8 :] - rows[:, : width - width // 8]).mean()
     usual = float(np.median(others))
     if far == 0 or usual > SMOOTH * far:
         return 0

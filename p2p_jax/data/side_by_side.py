@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from p2p_jax.data.matching import files_by_name, report_unmatched
-from p2p_jax.data.names import Files, natural_key
+from p2p_jax.data.names import Files, in_nfc, natural_key
 from p2p_jax.data.seams import Seams, look_for_seams
 from p2p_jax.data.split_folders import Place
 from p2p_jax.errors import UserError
@@ -34,15 +34,17 @@ def find_side_by_side(places: dict[str, Place], unmatched: list[str] | None, *, 
         elif split == "train" or "train" in alone:
             raise UserError(_describe(place.folder, seams))
         else:
-            alone[split] = [(name, {"A": files["pair"]}) for name, files in pairs]
+            alone[split] = [(name, {"single": files["pair"]}) for name, files in pairs]
     return _not_empty(splits), _not_empty(alone)
 
 
 def _pairs_of(folder: Path, unmatched: list[str] | None) -> list[Files]:
     """All pictures of a folder as pairs; those in its sub-folder mask are the masks of the others."""
     named = files_by_name(folder)
-    masks = {name.removeprefix("mask/"): file for name, file in named.items() if name.startswith("mask/")}
     pairs = {name: {"pair": file} for name, file in named.items() if not name.startswith("mask/")}
+    spelling = {in_nfc(name): name for name in pairs}
+    found = {name.removeprefix("mask/"): file for name, file in named.items() if name.startswith("mask/")}
+    masks = {spelling.get(in_nfc(name), name): file for name, file in found.items()}
     if masks:
         lacking = [f"{pairs[name]['pair']} has no mask of the same name" for name in pairs if name not in masks]
         report_unmatched(lacking, unmatched)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from p2p_jax.config import Side, count_classes
+from p2p_jax.config import Side, count_classes, named_classes
 from p2p_jax.data.sides import DTYPES, value_range
 
 
@@ -34,10 +34,11 @@ def decode(side: Side, values: Array, *, truncate: bool = False) -> Array:
         truncate: truncate integers instead of rounding, as the PyTorch original does.
 
     Returns:
-        (..., c) uint8, uint16 or float32, within the side's range; of a one-hot side (..., 1), the most likely class.
+        (..., c) uint8, uint16 or float32, within the side's range; of a one-hot side (..., 1), the most likely class, but
+            never the one that only ignored pixels have.
     """
-    if count_classes(side):
-        return jnp.argmax(values, axis=-1, keepdims=True).astype(jnp.uint8)
+    if named_classes(side):
+        return jnp.argmax(values[..., : named_classes(side)], axis=-1, keepdims=True).astype(jnp.uint8)
     low, high = value_range(side)
     stored = (values.astype(jnp.float32) + 1) * ((high - low) / 2) + low
     if side.depth != "float":

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import Literal, NamedTuple
 
-from p2p_jax.data.names import is_known
+from p2p_jax.data.names import in_nfc, is_known
 
 Kind = Literal["folder", "suffix", "prefix"]
 KINDS: tuple[Kind, ...] = ("folder", "suffix", "prefix")
-BREAKS = re.compile(r"[_\-. ]")
+BREAKS = re.compile(r"[_\- ]")
 COMPLETE = 0.8  # fraction of the names that must belong to pairs before unknown words are taken for sides
 CANDIDATES = 12  # of the most frequent words
 
@@ -62,7 +62,7 @@ def divide(names: Sequence[str], words: tuple[str, str], kind: Kind) -> Twos:
         splits = [(stem, word) for stem, word in _splits(name, kind) if word in words]
         if splits:
             stem, word = min(splits, key=lambda each: len(each[0]))
-            found[stem][word] = name
+            found[in_nfc(stem)][word] = name
         else:
             alone.append(name)
     return Twos(words, kind, dict(found), alone)
@@ -72,7 +72,7 @@ def _stems_by_word(names: Sequence[str], kind: Kind) -> dict[str, set[str]]:
     stems: dict[str, set[str]] = defaultdict(set)
     for name in names:
         for stem, word in _splits(name, kind):
-            stems[word].add(stem)
+            stems[word].add(in_nfc(stem))
     return stems
 
 

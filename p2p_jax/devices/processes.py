@@ -126,7 +126,7 @@ def gather_lines(lines: list[str]) -> list[str]:
     """Returns the lines of all processes, in the order of the processes and without duplicates."""
     if count() == 1:
         return lines
-    text = np.frombuffer("\n".join(lines).encode(), np.uint8)
+    text = np.frombuffer("\n".join(lines).encode("utf-8", "backslashreplace"), np.uint8)
     lengths = np.asarray(multihost_utils.process_allgather(np.asarray(text.size, np.int32)))
     padded = np.zeros(max(int(lengths.max()), 1), np.uint8)
     padded[: text.size] = text

@@ -63,9 +63,13 @@ MAX_PSNR = 100.0
 """Upper limit of a picture's PSNR in decibels, as the PSNR of a picture equal to its target is infinite."""
 
 
+COLUMNS = len(METRICS) + 1
+"""Columns of the partial sums: one for each metric, and the number of pairs that have a score."""
+
+
 @jax.jit
-def _measure(pictures: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:
-    return {name: getattr(metrics, name)(pictures, targets) for name in METRICS}
+def _measure(pictures: jax.Array, targets: jax.Array, known: jax.Array | None) -> dict[str, jax.Array]:
+    return {name: getattr(metrics, name)(pictures, targets, known) for name in METRICS}
 
 
 def score(
@@ -86,9 +90,9 @@ def score(
     """
     total = pairs.count() if count is None else min(count, pairs.count())
     indices = processes.own_indices(total)
-    partial = PartialSums((1, len(METRICS)))
+    partial = PartialSums((1, COLUMNS))
     add_scores(partial, pairs, indices, [_scaled(translate, target)], fit, target, batch_size=batch_size)
-    return _as_scores(processes.sum_over_processes(partial.sums[0]) / total)
+    return _as_scores(processes.sum_over_processes(partial.sums[0]))
 
 
 def _scaled(translate: Translate, target: Side) -> Predictor:
@@ -98,8 +102,9 @@ def _scaled(translate: Translate, target: Side) -> Predictor:
     return lambda pictures: to_255(target, jnp.asarray(translate(pictures)))
 
 
-def _as_scores(means: np.ndarray) -> Scores:
-    return dict(zip(METRICS, map(float, means), strict=True))
+def _as_scores(sums: np.ndarray) -> Scores:
+    """The means of one row of sums over all processes. Pairs whose target is not known anywhere do not count."""
+    return dict(zip(METRICS, map(float, sums[:-1] / max(sums[-1], 1)), strict=True))
 
 
 def add_scores(
@@ -118,7 +123,7 @@ def add_scores(
     Each pair is read once for all predictors.
 
     Args:
-        partial: sums of shape (predictors, metrics); changed in place.
+        partial: sums of shape (predictors, COLUMNS); changed in place.
         pairs: of the split.
         indices: of the pairs to measure.
         predictors: to compare with the targets.
@@ -129,11 +134,15 @@ def add_scores(
     """
     for batch, real in batches_of(pairs, fit, indices[partial.done :], batch_size):
         targets = to_255(target, jnp.asarray(batch["target"]))
+        known = jnp.asarray(batch["known"], jnp.float32) / 255 if "known" in batch else None
+        scored = np.asarray(known[:real, 5:-5, 5:-5]).any((1, 2, 3)) if known is not None else None
         for row, predictor in enumerate(predictors):
             # All outputs have one dtype, so that one compiled program measures all of them.
-            measured = _measure(jnp.asarray(predictor(batch["input"]), jnp.float32), targets)
+            measured = _measure(jnp.asarray(predictor(batch["input"]), jnp.float32), targets, known)
             for column, name in enumerate(METRICS):
-                partial.sums[row, column] += float(np.minimum(np.asarray(measured[name])[:real], MAX_PSNR).sum())
+                scores = np.minimum(np.asarray(measured[name])[:real], MAX_PSNR)
+                partial.sums[row, column] += float(scores.sum() if scored is None else scores[scored].sum())
+            partial.sums[row, -1] += real if scored is None else scored.sum()
         partial.done += real
         if isinstance(pairs, Replacing):
             partial.replaced |= pairs.skipped.keys() & set(indices)
@@ -212,7 +221,7 @@ def choose_split(splits: Mapping[str, Any], alone: Mapping[str, int], split: str
     Raises:
         UserError: there is no such split, or its pictures have no targets.
     """
-    if split in alone:
+    if split is not None and split in alone:
         raise UserError(
             f"the {alone[split]} pictures of {split} in {path} have no targets, so they cannot be scored: translate them, "
             f"or give --split {' or '.join(splits)}."
@@ -265,14 +274,14 @@ def evaluate_translator(
     indices, fit = processes.own_indices(pairs.count()), fit_of_evaluation(config)
     key = [identity, to_dict(config.data), config.image_size, dataset.fingerprint, split, indices.start, indices.stop]
     key.append(jax.process_index())  # because several processes may have the same empty range of indices
-    sums = PartialSums((len(predictors), len(METRICS)), partial, key)
+    sums = PartialSums((len(predictors), COLUMNS), partial, key)
     report_done = lambda done: on_done(done, len(indices))
     report_done(sums.done)
     add_scores(sums, pairs, indices, [*predictors.values()], fit, target, on_done=report_done)
-    means = processes.sum_over_processes(sums.sums) / pairs.count()
+    total = processes.sum_over_processes(sums.sums)
     replaced = int(processes.sum_over_processes(np.array([len(sums.replaced)], np.float64))[0])
     sums.remove()  # only now, when all processes have finished
-    scores = {name: _as_scores(row) for name, row in zip(predictors, means, strict=True)}
+    scores = {name: _as_scores(row) for name, row in zip(predictors, total, strict=True)}
     return Figures(step, split, pairs.count(), replaced, scores)
 
 

@@ -10,7 +10,11 @@ from typing import Any
 import numpy as np
 
 from p2p_jax.errors import UserError
-from p2p_jax.workdir.disk import atomic_write
+from p2p_jax.files.decode import Mismatch, decode_fields, parse_json
+from p2p_jax.files.writing import write_text
+
+FIELDS = {"done": int, "sums": list[Any], "replaced": list[int]}
+"""The fields of a file of partial sums."""
 
 SAVE_INTERVAL = 10.0  # seconds between two saves
 
@@ -48,19 +52,20 @@ class PartialSums:
         if not self.path.exists():
             return
         try:
-            saved = json.loads(self.path.read_text())
-            self.done, self.sums = int(saved["done"]), np.reshape(np.array(saved["sums"], np.float64), shape)
-            self.replaced = {int(each) for each in saved["replaced"]}
-        except (ValueError, KeyError, TypeError):
+            saved = decode_fields(FIELDS, parse_json(self.path.read_bytes()))
+            sums = np.reshape(np.array(saved["sums"], np.float64), shape)
+            if not (np.isfinite(sums).all() and 0 <= len(saved["replaced"]) <= saved["done"]):
+                raise Mismatch("a number is impossible")
+            self.done, self.sums, self.replaced = saved["done"], sums, set(saved["replaced"])
+        except (ValueError, TypeError):
             warnings.warn(f"{self.path} is damaged: its pairs are measured again.", stacklevel=2)
 
     def save(self, *, now: bool = False) -> None:
         """Saves the sums if the last save is long enough ago, or if `now` is set."""
         if self.path is None or (time.monotonic() - self.saved_at < SAVE_INTERVAL and not now):
             return
-        with atomic_write(self.path) as unfinished:
-            saved = {"done": self.done, "sums": self.sums.tolist(), "replaced": sorted(self.replaced)}
-            unfinished.write_text(json.dumps(saved))
+        saved = {"done": self.done, "sums": self.sums.tolist(), "replaced": sorted(self.replaced)}
+        write_text(self.path, json.dumps(saved))
         self.saved_at = time.monotonic()
 
     def remove(self) -> None:

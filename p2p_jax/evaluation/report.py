@@ -1,9 +1,11 @@
 """The report of a run: one page of HTML that needs no other file."""
 
 import base64
+import hashlib
 import html
 import io
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,9 @@ from p2p_jax.devices import processes
 from p2p_jax.evaluation import evaluate
 from p2p_jax.evaluation.samples import sample_columns, save_grid
 from p2p_jax.experiment import Experiment
-from p2p_jax.workdir.disk import atomic_write
+from p2p_jax.files.names import printable
+from p2p_jax.files.writing import atomic_file, make_own_folder, write_text
+from p2p_jax.workdir.cleaning import find_samples
 from p2p_jax.workdir.metrics_file import read_rows, time_fractions
 from p2p_jax.workdir.record import read_record
 
@@ -45,6 +49,13 @@ td.number { text-align: right; font-variant-numeric: tabular-nums; } figcaption 
 """
 
 
+# The page shows its own pictures and has its own style. Everything else is forbidden: scripts, forms, other files.
+STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+POLICY = f"default-src 'none'; img-src data:; style-src 'sha256-{STYLE_HASH}'; base-uri 'none'; form-action 'none'"
+
+LARGEST_SAMPLE = 2**26  # bytes of a sample grid that the page shows
+
+
 def write_report(
     workdir: Path, experiment: Experiment, translate: evaluate.Translate, step: int
 ) -> tuple[Path, evaluate.Figures]:
@@ -67,16 +78,14 @@ def write_report(
     figures = evaluate.evaluate_translator(config, translate, step=step)
     if not processes.is_first():
         return page, figures
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic_write(folder / "figures.json") as unfinished:
-        unfinished.write_text(json.dumps(figures.as_json(), indent=2) + "\n")
+    make_own_folder(folder)
+    write_text(folder / "figures.json", json.dumps(figures.as_json(), indent=2) + "\n")
     pairs = open_dataset(config).splits[figures.split]
     examples = [pairs.read(index, fit_of_evaluation(config)) for index in range(min(SHOWN, pairs.count()))]
     save_grid(folder / "test.png", sample_columns(examples, evaluate.translate_all(translate, examples), config.data))
     rows = read_rows(workdir / "metrics.jsonl")
     plot_curves(rows, folder / "curves.png")
-    with atomic_write(page) as unfinished:
-        unfinished.write_text(_page(workdir, experiment, figures, rows))
+    write_text(page, _page(workdir, experiment, figures, rows))
     return page, figures
 
 
@@ -98,22 +107,23 @@ def plot_curves(rows: list[dict[str, float]], path: Path) -> None:
         axes.tick_params(labelsize=8)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
-    with atomic_write(path) as unfinished:
-        figure.savefig(unfinished, dpi=110, format="png")
+    with atomic_file(path) as file:
+        figure.savefig(file, dpi=110, format="png")
 
 
 def _page(workdir: Path, experiment: Experiment, figures: evaluate.Figures, rows: list[dict[str, float]]) -> str:
     config, record = experiment.config, read_record(workdir)
     title = f"p2p_jax: {experiment.name}"
-    rate = np.median([row["pictures_per_second"] for row in rows]) if rows else None
+    rates = [row["pictures_per_second"] for row in rows if "pictures_per_second" in row]
+    rate = np.median(rates) if rates else None
     speed = f", {rate:.1f} pictures per second" if rate else ""
     body = [
-        f"<h1>{html.escape(title)}</h1>",
+        f"<h1>{_escape(title)}</h1>",
         f"<p>{figures.step} steps of batch {config.batch_size} at {_size(config)} pixels on "
-        f"{html.escape(describe_data(config.data))}, direction {config.data.direction}{speed}.</p>",
+        f"{_escape(describe_data(config.data))}, direction {_escape(config.data.direction)}{speed}.</p>",
         "<h2>Figures</h2>",
         _figures_table(figures),
-        f"<p>{html.escape(evaluate.remark(figures))}</p>",
+        f"<p>{_escape(evaluate.remark(figures))}</p>",
         f"<h2>Pictures of the split '{figures.split}'</h2>",
         _picture(workdir / "report" / "test.png", "Columns: input, output of the translator, target."),
         "<h2>Curves</h2>",
@@ -121,20 +131,34 @@ def _page(workdir: Path, experiment: Experiment, figures: evaluate.Figures, rows
         *_time_table(rows),
         *_skipped_batches(rows),
         "<h2>The same pairs over time</h2>",
-        *(
-            _picture(path, f"Step {int(path.stem.removeprefix('step_'))}: input, output, target.")
-            for path in _spread(sorted((workdir / "samples").glob("step_*.png")), 5)
-        ),
+        *_samples(workdir),
         "<h2>Config</h2>",
         _table(_flatten(to_dict(config))),
         "<h2>Versions</h2>",
         _table(record["versions"]),
     ]
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{_escape(title)}</title>'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{STYLE}</style></head>\n<body>\n" + "\n".join(body) + "\n</body></html>\n"
     )
+
+
+def _escape(value: object) -> str:
+    """A value as text that cannot become markup, a control character, or an error of encoding."""
+    return html.escape(printable(value))
+
+
+def _samples(workdir: Path) -> list[str]:
+    """The figures of at most 5 sample grids; a file that is no PNG is left out, with a warning."""
+    figures = []
+    for path, step in _spread(list(find_samples(workdir).items()), 5):
+        try:
+            figures.append(_picture(path, f"Step {step}: input, output, target."))
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+            warnings.warn(f"{path} is not a sample grid that can be shown: it is left out of the report.", stacklevel=2)
+    return figures
 
 
 def _size(config: configs.Config) -> str:
@@ -144,7 +168,7 @@ def _size(config: configs.Config) -> str:
 
 def _figures_table(figures: evaluate.Figures) -> str:
     rows = [
-        f"<tr><td>{html.escape(name)}</td>"
+        f"<tr><td>{_escape(name)}</td>"
         + "".join(
             f'<td class="number">{value:.{digits}f}</td>' for value, digits in zip(scores.values(), (4, 2, 4), strict=True)
         )
@@ -170,7 +194,7 @@ def _skipped_batches(rows: list[dict[str, float]]) -> list[str]:
 
 
 def _table(values: dict[str, Any]) -> str:
-    rows = (f"<tr><td>{html.escape(k)}</td><td>{html.escape(str(v))}</td></tr>" for k, v in values.items())
+    rows = (f"<tr><td>{_escape(k)}</td><td>{_escape(str(v))}</td></tr>" for k, v in values.items())
     return f"<table>{''.join(rows)}</table>"
 
 
@@ -181,7 +205,7 @@ def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _spread(items: list[Path], count: int) -> list[Path]:
+def _spread(items: list[tuple[Path, int]], count: int) -> list[tuple[Path, int]]:
     """At most `count` of the items, evenly spaced, with the first and the last."""
     if len(items) <= count:
         return items
@@ -189,11 +213,13 @@ def _spread(items: list[Path], count: int) -> list[Path]:
 
 
 def _picture(path: Path, caption: str) -> str:
+    if path.stat().st_size > LARGEST_SAMPLE:
+        raise ValueError(f"{path} is too large.")
     data = path.read_bytes()
-    with Image.open(io.BytesIO(data)) as picture:
+    with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
         width, height = picture.size
     source = f"data:image/png;base64,{base64.b64encode(data).decode()}"
     return (
-        f'<figure class="wide"><img src="{source}" width="{width}" height="{height}" alt="{html.escape(caption)}">'
-        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+        f'<figure class="wide"><img src="{source}" width="{width}" height="{height}" alt="{_escape(caption)}">'
+        f"<figcaption>{_escape(caption)}</figcaption></figure>"
     )

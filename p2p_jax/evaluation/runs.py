@@ -9,7 +9,9 @@ from p2p_jax.errors import UserError
 from p2p_jax.evaluation.evaluate import Figures, evaluate_translator
 from p2p_jax.evaluation.report import write_report
 from p2p_jax.experiment import Experiment
+from p2p_jax.files.outputs import as_path
 from p2p_jax.inference.translate import Mode, load
+from p2p_jax.workdir import lock
 from p2p_jax.workdir.bucket.fetch import local_folder
 from p2p_jax.workdir.checksums import checksums
 from p2p_jax.workdir.record import load_experiment
@@ -65,7 +67,7 @@ def evaluate(
             translator,
             split,
             step=translator.step,
-            partial=None if partial is None else Path(partial),
+            partial=None if partial is None else as_path(partial, "--partial"),
             identity=identity,
             on_done=on_done,
         )
@@ -92,7 +94,7 @@ def report(
         the path of the page. For a bucket it is a path inside the local copy, whose files have been uploaded.
 
     Raises:
-        UserError: as for `evaluate`.
+        UserError: as for `evaluate`, or another process writes into the workdir.
 
     Example:
         >>> import p2p_jax
@@ -101,8 +103,9 @@ def report(
     """
     with local_folder(workdir, upload=True) as folder:
         experiment = find_data(load_experiment(folder, trust=trust, build=build), folder, data_path)
-        translator = load(folder, checkpoint_step=checkpoint_step, trust=trust, build=build)
-        return write_report(folder, experiment, translator, translator.step)[0]
+        with lock.hold(folder):
+            translator = load(folder, checkpoint_step=checkpoint_step, trust=trust, build=build)
+            return write_report(folder, experiment, translator, translator.step)[0]
 
 
 def find_data(experiment: Experiment, workdir: Path, data_path: str | Path | None) -> Experiment:

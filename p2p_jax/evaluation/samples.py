@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from p2p_jax.config import Data, Side
 from p2p_jax.data.pairs import Example
 from p2p_jax.data.sides import show
-from p2p_jax.workdir.disk import atomic_write
+from p2p_jax.files.writing import atomic_file, make_own_folder
 
 MARGIN, HEADER = 4, 16
 
@@ -66,9 +66,9 @@ def make_grid(columns: Columns, *, scale: int = 1) -> Image.Image:
 def save_grid(path: Path, columns: Columns) -> None:
     """Writes a grid as PNG, with small pictures enlarged to about 128 pixels."""
     side = max(next(iter(columns.values()))[0].shape[:2])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as unfinished:
-        make_grid(columns, scale=max(1, 128 // side)).save(unfinished, format="PNG")
+    make_own_folder(path.parent)
+    with atomic_file(path) as file:
+        make_grid(columns, scale=max(1, 128 // side)).save(file, format="PNG")
 
 
 def _enlarge(picture: np.ndarray, scale: int) -> np.ndarray:

@@ -9,6 +9,8 @@ from p2p_jax.ops.activations import leaky_relu as leaky_relu
 from p2p_jax.ops.activations import relu as relu
 from p2p_jax.ops.activations import sigmoid as sigmoid
 from p2p_jax.ops.activations import tanh as tanh
+from p2p_jax.ops.antialiasing import blur_downsample as blur_downsample
+from p2p_jax.ops.antialiasing import upsample_bilinear as upsample_bilinear
 from p2p_jax.ops.convolution import conv2d as conv2d
 from p2p_jax.ops.convolution import conv2d_transpose as conv2d_transpose
 from p2p_jax.ops.normalization import moments as moments

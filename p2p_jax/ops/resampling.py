@@ -94,7 +94,7 @@ def _concat_bfloat16_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Ar
     return _concat_bfloat16(*primals), _concat(*tangents)
 
 
-def upsample_nearest(x: Array, factor: int) -> Array:
+def upsample_nearest(x: Array, factor: int = 2) -> Array:
     """Repeats every pixel `factor` times in both directions.
 
     Args:

@@ -24,12 +24,17 @@ from p2p_jax.config.presets import PRESETS
 from p2p_jax.config.tree import get_field
 from p2p_jax.errors import UserError
 from p2p_jax.network import Network
-from p2p_jax.pytorch.layer_names import Arrays, Layer, layers_of, recognise, without_prefixes
-from p2p_jax.pytorch.torch_objects import show
+from p2p_jax.pytorch.layer_names import Layer, layers_of, recognise, with_regular_places
+from p2p_jax.pytorch.prefixes import without_prefixes
+from p2p_jax.pytorch.reparametrized import fold_spectral_norm, with_plain_names
+from p2p_jax.pytorch.torch_objects import Arrays, show
 
 COUNT = "num_batches_tracked"
 
 STATISTICS = ("running_mean", "running_var", COUNT)
+
+FILTERS = {"halving": np.array([1.0, 2.0, 1.0]) / 4, "doubling": np.array([1.0, 3.0, 3.0, 1.0]) / 4}
+"""The weights along each axis with which CUT halves and doubles, those of `blur_downsample` and `upsample_bilinear`."""
 
 
 class Converted(NamedTuple):
@@ -57,8 +62,9 @@ def from_torch(arrays: Arrays, *, dropout: float = 0.5, statistics: Statistics =
 
     Args:
         arrays: of a U-Net of any depth, a ResNet of any number of blocks, a PatchGAN of any depth or a PixelGAN, with
-            batch, instance or no norm. The prefixes `module.` and `_orig_mod.` are dropped, and so are the running
-            statistics that old files hold for instance norm. All numbers become float32.
+            batch, instance, affine instance or no norm; ResNets and PatchGANs also as anti-aliased by CUT. Prefixes that
+            all names share are dropped, and so are the running statistics that old files hold for instance norm. Spectral
+            norm, weight norm and pruning are folded into the weights. All numbers become float32.
         dropout: rate of a U-Net, whose names do not show whether it has dropout, or of a ResNet whose names show that it
             has dropout.
         statistics: which statistics batch norm uses; "running" uses the same as PyTorch after `net.eval()`.
@@ -72,18 +78,21 @@ def from_torch(arrays: Arrays, *, dropout: float = 0.5, statistics: Statistics =
         >>> converted.options.architecture, converted.in_channels, converted.out_channels
         ('resnet', 3, 3)
     """
-    arrays = without_prefixes(arrays)
-    options, in_channels, out_channels = recognise(arrays, dropout)
+    named = without_prefixes(with_plain_names(arrays))
+    arrays = with_regular_places(named)
+    options, in_channels, out_channels = recognise(arrays, dropout, without_norm=arrays is not named)
     if options.norm != "batch":
         arrays = {name: array for name, array in arrays.items() if not name.endswith(STATISTICS)}
     network = _build(replace(options, statistics=statistics), in_channels, out_channels)
     size = _small_size(options)
     picture = jax.ShapeDtypeStruct((1, size, size, in_channels), jnp.float32)
     shapes = jax.eval_shape(network.init, jax.random.key(0), picture)
-    _check_same(arrays, jax.eval_shape(partial(_rename, options, counts=0), *shapes), options)
     layers = layers_of(options, shapes[0])
-    norms = [layer for layer in layers if layer.kind == "norm"]
-    params = {layer.name: _convert_layer(layer, arrays) for layer in layers}
+    arrays = fold_spectral_norm(arrays, [(layer.key, layer.kind == "conv_transpose") for layer in layers])
+    _check_same(arrays, jax.eval_shape(partial(_rename, options, counts=0), *shapes), options)
+    _check_filters(arrays, layers)
+    norms = [layer for layer in layers if layer.kind == "norm"] if options.norm == "batch" else []
+    params = {layer.name: _convert_layer(layer, arrays) for layer in layers if layer.kind not in FILTERS}
     running = {
         norm.name: {"mean": _float32(arrays, norm, "running_mean"), "var": _float32(arrays, norm, "running_var")}
         for norm in norms
@@ -144,7 +153,12 @@ def _rename(options: Generator | Discriminator, params: Any, state: Any, counts:
     result: dict[str, Any] = {}
     for layer in layers_of(options, params):
         own = params[layer.name]
-        if layer.kind == "norm":
+        if layer.kind in FILTERS:
+            channels = own["kernel"].shape[3 if layer.kind == "halving" else 2]
+            result[f"{layer.key}.filt"] = np.tile(_filter(layer), (channels, 1, 1, 1))
+        elif layer.kind == "norm" and options.norm != "batch":
+            result |= {f"{layer.key}.weight": own["scale"], f"{layer.key}.bias": own["bias"]}
+        elif layer.kind == "norm":
             statistics = state["batch_stats"][layer.name]
             seen = counts if isinstance(counts, int) else counts.get(layer.key, 0)
             values = (own["scale"], own["bias"], statistics["mean"], statistics["var"], np.asarray(seen, np.int64))
@@ -156,6 +170,10 @@ def _rename(options: Generator | Discriminator, params: Any, state: Any, counts:
             if "bias" in own:
                 result[f"{layer.key}.bias"] = own["bias"]
     return result
+
+
+def _filter(layer: Layer) -> np.ndarray:
+    return np.outer(FILTERS[layer.kind], FILTERS[layer.kind]).astype(np.float32)
 
 
 def _build(options: Generator | Discriminator, in_channels: int, out_channels: int) -> Network:
@@ -187,6 +205,15 @@ def _check_same(found: Arrays, expected: Mapping[str, Any], options: Generator |
         if not (name.endswith(COUNT) or np.issubdtype(array.dtype, np.floating)):
             raise UserError(
                 f"{name} holds {array.dtype}, but weights are floating-point numbers: save the network as float32."
+            )
+
+
+def _check_filters(arrays: Arrays, layers: list[Layer]) -> None:
+    """Refuses filters other than those with which CUT halves and doubles."""
+    for layer in layers:
+        if layer.kind in FILTERS and not (arrays[f"{layer.key}.filt"] == _filter(layer)).all():
+            raise UserError(
+                f"{layer.key}.filt is not CUT's filter for {layer.kind} pictures: the file is of a changed network."
             )
 
 

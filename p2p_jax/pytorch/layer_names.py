@@ -3,42 +3,48 @@
 Source: junyanz/pytorch-CycleGAN-and-pix2pix, the order of modules in its networks.
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
-
-from p2p_jax.config import Discriminator, Generator
+from p2p_jax.config import Bias, Discriminator, Generator, Norm
 from p2p_jax.discriminators import patchgan_widths
 from p2p_jax.errors import UserError
 from p2p_jax.generators import unet_dropout_rates
-from p2p_jax.pytorch.torch_objects import show
+from p2p_jax.pytorch.forks import refuse_changed_resnet, refuse_forks
+from p2p_jax.pytorch.torch_objects import Arrays, show
 
-Arrays = Mapping[str, np.ndarray]
-"""The arrays of a state_dict by their names."""
+ANTIALIAS: dict[tuple[bool, bool], Literal["none", "down", "up", "both"]] = {
+    (False, False): "none",
+    (True, False): "down",
+    (False, True): "up",
+    (True, True): "both",
+}
+"""The option of a ResNet by whether it halves and whether it doubles with filters."""
 
 MAX_LEVELS = 12
 """Limit on the levels of a network. A U-Net of 12 levels halves pictures of 4096 x 4096 pixels to 1 x 1."""
 
 
 class Layer(NamedTuple):
-    """A layer with weights.
+    """A layer with weights, or with the fixed filter with which CUT halves and doubles.
 
     Attributes:
-        name: in the params of this package.
-        key: in the state_dict, before ".weight".
+        name: in the params of this package; of a filter, that of the convolution before a halving or after a doubling.
+        key: in the state_dict, before ".weight" or ".filt".
         kind: of the layer.
     """
 
     name: str
     key: str
-    kind: Literal["conv", "conv_transpose", "norm"]
+    kind: Literal["conv", "conv_transpose", "norm", "halving", "doubling"]
 
 
 def layers_of(options: Generator | Discriminator, params: Any) -> list[Layer]:
     """Returns the layers of a network, in the order of the PyTorch original. `params` determine their number."""
     make = {"unet": _unet, "resnet": _resnet, "patchgan": _patchgan, "pixelgan": _pixelgan}[options.architecture]
-    return [layer for layer in make(options, params) if layer.kind != "norm" or options.norm == "batch"]
+    has_scales = options.norm in ("batch", "affine_instance")
+    return [layer for layer in make(options, params) if layer.kind != "norm" or has_scales]
 
 
 def _depth(params: Any, stem: str) -> int:
@@ -71,26 +77,39 @@ def _resnet(options: Any, _params: Any) -> Iterator[Layer]:
         yield Layer(name, f"{prefix}.{index}", kind)
         yield Layer(f"{name}_norm", f"{prefix}.{index + 1}", "norm")
 
-    second = 6 if options.dropout else 5
+    second, place = 6 if options.dropout else 5, 4
     yield from pair("stem", 1, "conv")
-    yield from pair("down0", 4, "conv")
-    yield from pair("down1", 7, "conv")
+    for name in ("down0", "down1"):
+        yield from pair(name, place, "conv")
+        place += 3
+        if options.antialias in ("down", "both"):
+            yield Layer(name, f"model.{place}", "halving")
+            place += 1
     for i in range(options.num_blocks):
-        yield from pair(f"block{i}_conv0", 1, "conv", f"model.{10 + i}.conv_block")
-        yield from pair(f"block{i}_conv1", second, "conv", f"model.{10 + i}.conv_block")
-    end = 10 + options.num_blocks
-    yield from pair("up1", end, "conv_transpose")
-    yield from pair("up0", end + 3, "conv_transpose")
-    yield Layer("head", f"model.{end + 7}", "conv")
+        yield from pair(f"block{i}_conv0", 1, "conv", f"model.{place + i}.conv_block")
+        yield from pair(f"block{i}_conv1", second, "conv", f"model.{place + i}.conv_block")
+    place += options.num_blocks
+    for name in ("up1", "up0"):
+        smooth = options.antialias in ("up", "both")
+        if smooth:
+            yield Layer(name, f"model.{place}", "doubling")
+            place += 1
+        yield from pair(name, place, "conv" if smooth else "conv_transpose")
+        place += 3
+    yield Layer("head", f"model.{place + 1}", "conv")
 
 
-def _patchgan(_options: Any, params: Any) -> Iterator[Layer]:
-    last = _depth(params, "conv") - 1
-    yield Layer("conv0", "model.0", "conv")
-    for i in range(1, last):
-        yield Layer(f"conv{i}", f"model.{3 * i - 1}", "conv")
-        yield Layer(f"conv{i}_norm", f"model.{3 * i}", "norm")
-    yield Layer(f"conv{last}", f"model.{3 * last - 1}", "conv")
+def _patchgan(options: Any, params: Any) -> Iterator[Layer]:
+    last, place = _depth(params, "conv") - 1, 0
+    for i in range(last):
+        yield Layer(f"conv{i}", f"model.{place}", "conv")
+        if i > 0:
+            yield Layer(f"conv{i}_norm", f"model.{place + 1}", "norm")
+        place += 3 if i > 0 else 2
+        if options.antialias and i < last - 1:
+            yield Layer(f"conv{i}", f"model.{place}", "halving")
+            place += 1
+    yield Layer(f"conv{last}", f"model.{place}", "conv")
 
 
 def _pixelgan(_options: Any, _params: Any) -> Iterator[Layer]:
@@ -104,21 +123,28 @@ def _pixelgan(_options: Any, _params: Any) -> Iterator[Layer]:
 # Recognising a network
 
 
-def without_prefixes(arrays: Arrays) -> dict[str, np.ndarray]:
-    """Returns the same arrays without the prefixes that torch.compile and DataParallel add to every name."""
-    found = dict(arrays)
-    for prefix in ("_orig_mod.", "module.", "_orig_mod."):  # in either order
-        if found and all(name.startswith(prefix) for name in found):
-            found = {name.removeprefix(prefix): array for name, array in found.items()}
-    return found
+def with_regular_places(arrays: Arrays) -> Arrays:
+    """Returns the arrays of a PatchGAN that was built without norm layers with the names that it has beside norm layers.
+
+    The arrays of any other network are returned as they are.
+    """
+    names = [name for name in arrays if re.fullmatch(r"model\.\d{1,3}\.weight", name)]
+    places = sorted(int(name.split(".")[1]) for name in names)
+    if places != list(range(0, 2 * len(places), 2)) or len(places) < 3 or any(arrays[name].ndim != 4 for name in names):
+        return arrays
+    return {
+        re.sub(r"^model\.(\d+)\.", lambda found: f"model.{max(3 * int(found[1]) // 2 - 1, 0)}.", name): array
+        for name, array in arrays.items()
+    }
 
 
-def recognise(arrays: Arrays, dropout: float) -> tuple[Generator | Discriminator, int, int]:
+def recognise(arrays: Arrays, dropout: float, *, without_norm: bool = False) -> tuple[Generator | Discriminator, int, int]:
     """Recognises the network of a state_dict.
 
     Args:
         arrays: without prefixes.
         dropout: rate of a generator that may have dropout.
+        without_norm: whether it is a PatchGAN that was built without norm layers.
 
     Returns:
         (its options, channels of its input, channels of its output).
@@ -126,13 +152,15 @@ def recognise(arrays: Arrays, dropout: float) -> tuple[Generator | Discriminator
     Raises:
         UserError: the names belong to no network of the PyTorch original.
     """
+    refuse_forks(arrays)
     if "model.model.0.weight" in arrays:
         return _recognise_unet(arrays, dropout)
     if "net.0.weight" in arrays:
         width, channels = _kernel(arrays, "net.0")[:2]
-        return Discriminator("pixelgan", width=width, norm=_norm(arrays, "net.2")), channels, 1
+        norm, bias = _norm_and_bias(arrays, "net.2")
+        return Discriminator("pixelgan", width=width, norm=norm, bias=bias), channels, 1
     if "model.0.weight" in arrays:
-        return _recognise_patchgan(arrays)
+        return _recognise_patchgan(arrays, without_norm)
     if "model.1.weight" in arrays:
         return _recognise_resnet(arrays, dropout)
     if not arrays:
@@ -144,16 +172,30 @@ def recognise(arrays: Arrays, dropout: float) -> tuple[Generator | Discriminator
     )
 
 
-def _recognise_patchgan(arrays: Arrays) -> tuple[Discriminator, int, int]:
+def _recognise_patchgan(arrays: Arrays, without_norm: bool) -> tuple[Discriminator, int, int]:
     width, channels = _kernel(arrays, "model.0")[:2]
-    widths, index = [width], 2
-    while f"model.{index + 3}.weight" in arrays:  # `widths` does not include the last convolution
+    antialias = "model.2.filt" in arrays
+    inner, step = ("model.3", 4) if antialias else ("model.2", 3)
+    widths, index = [width], step - 1
+    while f"model.{index + step}.weight" in arrays:
+        widths.append(_kernel(arrays, f"model.{index}")[0])
+        index += step
+    if antialias:  # the last convolution but one does not halve
         widths.append(_kernel(arrays, f"model.{index}")[0])
         index += 3
     _check_depth(len(widths))
     regular = patchgan_widths(len(widths) - 1, width)
-    norm = _norm(arrays, "model.2")
-    options = Discriminator("patchgan", len(regular) - 1, width, None if regular == tuple(widths) else tuple(widths), norm)
+    norm, bias = _norm_and_bias(arrays, inner)
+    if without_norm:
+        norm, bias = "none", "reference" if norm == "none" else "all"
+    options = Discriminator(
+        num_layers=len(widths) - 1,
+        width=width,
+        widths=None if regular == tuple(widths) else tuple(widths),
+        norm=norm,
+        bias=bias,
+        antialias=antialias,
+    )
     return options, channels, _kernel(arrays, f"model.{index}")[0]
 
 
@@ -166,30 +208,46 @@ def _recognise_unet(arrays: Arrays, dropout: float) -> tuple[Generator, int, int
     _check_depth(len(widths))
     # If no level has dropout in the PyTorch original, a rate of 0 is equivalent and simpler.
     rate = dropout if any(unet_dropout_rates(widths)) else 0.0
-    norm = _norm(arrays, "model.model.1.model.1")
-    options = Generator("unet", width=widths[0], widths=tuple(widths), norm=norm, dropout=rate)
+    norm, bias = _norm_and_bias(arrays, "model.model.1.model.1")
+    options = Generator("unet", width=widths[0], widths=tuple(widths), norm=norm, bias=bias, dropout=rate)
     return options, in_channels, _kernel(arrays, "model.model.3")[1]
 
 
 def _recognise_resnet(arrays: Arrays, dropout: float) -> tuple[Generator, int, int]:
+    refuse_changed_resnet(arrays)
     blocks = {name.split(".")[1] for name in arrays if ".conv_block." in name}
     has_dropout = any(name.endswith(".conv_block.6.weight") and array.ndim == 4 for name, array in arrays.items())
     width, in_channels = _kernel(arrays, "model.1")[:2]
+    down = "model.7.filt" in arrays
+    end = (12 if down else 10) + len(blocks)
+    up = f"model.{end}.filt" in arrays
+    norm, bias = _norm_and_bias(arrays, "model.1")
     options = Generator(
         "resnet",
         width=width,
         num_blocks=len(blocks),
-        norm=_norm(arrays, "model.1"),
+        norm=norm,
+        bias=bias,
         dropout=dropout if has_dropout else 0.0,
+        antialias=ANTIALIAS[down, up],
     )
-    return options, in_channels, _kernel(arrays, f"model.{17 + len(blocks)}")[0]
+    return options, in_channels, _kernel(arrays, f"model.{end + (9 if up else 7)}")[0]
 
 
-def _norm(arrays: Arrays, inner: str) -> Literal["batch", "instance", "none"]:
-    """Recognises the norm: batch norm has weights of one axis, and convolutions before instance norm have a bias."""
-    if any(name.endswith(".weight") and array.ndim == 1 for name, array in arrays.items()):
-        return "batch"
-    return "instance" if f"{inner}.bias" in arrays else "none"
+def _norm_and_bias(arrays: Arrays, inner: str) -> tuple[Norm, Bias]:
+    """Recognises the norm, and which convolutions have a bias.
+
+    Batch norm and affine instance norm have weights of one axis. Of the two, batch norm has running statistics, and affine
+    instance norm has convolutions with a bias before it. An affine instance norm that keeps running statistics has both: it
+    is read as batch norm, which computes the same from the statistics of one picture, and from the running ones.
+    """
+    scales = any(name.endswith(".weight") and array.ndim == 1 for name, array in arrays.items())
+    running = any(name.endswith(".running_var") for name in arrays)
+    if f"{inner}.bias" not in arrays:
+        return "batch" if scales else "none", "reference"
+    if scales and running:
+        return "batch", "all"
+    return "affine_instance" if scales else "instance", "reference"
 
 
 def _kernel(arrays: Arrays, key: str) -> tuple[int, ...]:

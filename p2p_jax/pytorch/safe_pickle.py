@@ -5,6 +5,7 @@ machine supports plain values, dicts and tensors. Functions that the pickle name
 or opcode that tensors do not need is refused.
 """
 
+import io
 import itertools
 import pickletools
 from collections.abc import Callable, Iterator
@@ -29,6 +30,9 @@ from p2p_jax.pytorch.torch_objects import (
 
 MAX_OPCODES = 2_000_000
 """Limit on the opcodes of a pickle, which could fill the memory. A tensor needs about forty."""
+
+MAX_BYTES = 2**26
+"""Limit on the bytes of a pickle, whose strings need up to four times as much memory. A tensor needs about 200 bytes."""
 
 MAX_BITS = 128
 """Limit on the bits of an integer. The longest one in files of torch.save, the magic number, has 80 bits."""
@@ -76,7 +80,7 @@ def unpickle(source: Any) -> tuple[Any, dict[str, Storage]]:
     """Reads one pickle.
 
     Args:
-        source: bytes, or a file whose position is the beginning of the pickle.
+        source: bytes, or a file whose position is the beginning of the pickle; afterwards it is the end of the pickle.
 
     Returns:
         the value, and the storages that it names, by their keys.
@@ -84,10 +88,15 @@ def unpickle(source: Any) -> tuple[Any, dict[str, Storage]]:
     Raises:
         Refused: the pickle is damaged, too long, or asks for more than tensors need.
     """
-    machine = _Machine()
+    machine, start = _Machine(), 0 if isinstance(source, bytes) else source.tell()
+    if isinstance(source, bytes) and len(source) > MAX_BYTES:
+        raise Refused(f"holds a pickle of over {MAX_BYTES} bytes, far more than tensors need: {ADVICE}")
+    pickle = io.BytesIO(source if isinstance(source, bytes) else source.read(MAX_BYTES))
     try:
-        for name, argument in _opcodes(source):
+        for name, argument in _opcodes(pickle):
             if name == "STOP":
+                if not isinstance(source, bytes):
+                    source.seek(start + pickle.tell())
                 return machine.pop(), machine.storages
             if name not in OPCODES:
                 raise Refused(unneeded(f"the pickle opcode {name}"))

@@ -15,6 +15,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from p2p_jax.errors import UserError
+from p2p_jax.limits.budget import OverBudget
+from p2p_jax.limits.zip_members import check_zip
 from p2p_jax.pytorch.safe_pickle import unpickle
 from p2p_jax.pytorch.torch_objects import ADVICE, DAMAGED, DTYPES, Refused, Tensor, show, type_name
 from p2p_jax.workdir.disk import atomic_write
@@ -24,6 +26,9 @@ MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 
 MAX_EXPANSION = 16
 """Limit on the memory for the tensors, as a multiple of the file's size. Tensors may share storages, but not this often."""
+
+LARGE, LARGE_EXPANSION = 2**30, 4
+"""Tensors that need more bytes than this may need only so many times the file's size."""
 
 COMPRESSED = "is a compressed or encrypted zip file, which torch.save never writes: unpack it, or save it again"
 
@@ -150,16 +155,20 @@ def _read(file: BinaryIO, data: mmap.mmap) -> dict[str, np.ndarray]:
     needed = 0
     for name, tensor in value.items():
         _check_tensor(name, tensor, places)
-        needed += math.prod(tensor.size) * tensor.storage.file_dtype.itemsize
-    if needed > MAX_EXPANSION * len(data):
-        raise Refused(f"holds tensors that need over {MAX_EXPANSION} times the file's size in memory: {ADVICE}")
+        needed += math.prod(tensor.size) * (4 if tensor.storage.dtype == "bfloat16" else tensor.storage.file_dtype.itemsize)
+    limit = min(MAX_EXPANSION * len(data), max(LARGE, LARGE_EXPANSION * len(data)))
+    if needed > limit:
+        raise Refused(f"holds tensors that need over {limit // len(data)} times the file's size in memory: {ADVICE}")
     return {name: _array(tensor, data, places) for name, tensor in value.items()}
 
 
 def _read_zip(file: BinaryIO, data: mmap.mmap) -> tuple[Any, Places]:
     try:
+        check_zip(file, len(data))
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
+    except OverBudget as error:
+        raise Refused(f"{error}, far more than tensors need: {ADVICE}") from None
     except Exception:  # a damaged directory makes zipfile raise many types of errors
         raise Refused(DAMAGED) from None
     folders = {entry.filename[:-8] for entry in entries if f"/{entry.filename}".endswith("/data.pkl")}

@@ -1,6 +1,6 @@
 """The objects in the pickles of torch.save: storages and tensors, and the few functions that make them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +30,9 @@ FUNCTIONS = {
 ADVICE = "save net.state_dict() with torch.save and give that file"
 
 DAMAGED = "is cut off or damaged: download it or save it again"
+
+Arrays = Mapping[str, np.ndarray]
+"""The arrays of a state_dict by their names."""
 
 
 class Refused(Exception):

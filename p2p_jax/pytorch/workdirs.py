@@ -1,6 +1,7 @@
 """Imports checkpoint files of the PyTorch original into workdirs, and exports workdirs to such files."""
 
 import json
+import os
 import shutil
 import warnings
 from collections.abc import Callable, Sequence
@@ -14,13 +15,15 @@ import numpy as np
 from p2p_jax import experiment
 from p2p_jax.config import Config, Data, Discriminator, Generator, Side, as_size, count_channels
 from p2p_jax.errors import UserError
+from p2p_jax.files.outputs import as_path, check_outputs
 from p2p_jax.pytorch import convert
 from p2p_jax.pytorch.convert import Converted
 from p2p_jax.pytorch.state_dict import read_state_dict, write_state_dict
-from p2p_jax.workdir import checkpoint
+from p2p_jax.workdir import checkpoint, lock
 from p2p_jax.workdir.bucket.paths import display_name
-from p2p_jax.workdir.cleaning import clear_workdir
+from p2p_jax.workdir.cleaning import CLEARED, clear_workdir, list_parts, move_files, restore_cleared
 from p2p_jax.workdir.init_from import IMPORTED, read_imported
+from p2p_jax.workdir.own_files import RUN_FILES, RUN_FOLDERS, find_contents, refuse_other_things
 from p2p_jax.workdir.record import RECORD, load_experiment, save_record
 
 EXPERIMENT = "pix2pix"
@@ -28,6 +31,9 @@ EXPERIMENT = "pix2pix"
 
 FILES = {"generator": "latest_net_G.pth", "discriminator": "latest_net_D.pth"}
 """The file of each network in the PyTorch original."""
+
+UNFINISHED = ".importing"
+"""The folder in a workdir in which an import writes its files before it moves them up."""
 
 
 def import_torch(
@@ -54,8 +60,8 @@ def import_torch(
         a line that describes the imported networks.
 
     Raises:
-        UserError: a file cannot be read or holds no known network, the files do not belong together, or the workdir holds
-            a run.
+        UserError: a file cannot be read or holds no known network, the files do not belong together, the workdir holds a
+            run or other things, or another process writes there.
 
     Example:
         >>> import p2p_jax
@@ -63,18 +69,17 @@ def import_torch(
         resnet of 1 blocks, width 2, batch norm, 3 to 3 channels. Written to runs/imported, ...
     """
     paths = [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]
-    workdir = Path(workdir)
+    workdir = as_path(workdir, "--workdir")
     if not paths:
         raise UserError("no files were named: give the generator's file, such as latest_net_G.pth.")
     if not 0 <= dropout < 1:
         raise UserError(f"--dropout was given {dropout}: give a rate of at least 0 and below 1.")
-    if workdir.exists() and not workdir.is_dir():
-        raise UserError(f"the workdir {workdir} is a file: give a folder.")
-    if (workdir / RECORD).exists() and not overwrite:
-        raise UserError(f"{workdir} already holds a run: give another --workdir, or --overwrite to remove it.")
+    _refuse_workdir(workdir, overwrite=overwrite)
     networks = _read_networks(paths, dropout)
     config = _config_of(networks, direction, image_size)
-    _write_workdir(workdir, paths, networks, config)
+    with lock.hold(workdir):
+        _refuse_workdir(workdir, overwrite=overwrite)  # again, because another process may have written meanwhile
+        _write_workdir(workdir, paths, networks, config)
     _warn_if_not_finite(networks)
     return (
         f"{'; '.join(map(_describe, networks.values()))}. Written to {display_name(workdir)}, for pictures of "
@@ -83,23 +88,53 @@ def import_torch(
     )
 
 
+def _refuse_workdir(workdir: Path, *, overwrite: bool) -> None:
+    """Refuses a folder that holds a run which may not be removed, or anything else but the rest of a killed import."""
+    if (workdir / UNFINISHED).is_symlink():
+        raise UserError(f"{workdir / UNFINISHED} is a link: remove it, or give another --workdir.")
+    if not os.path.lexists(workdir / RECORD):
+        refuse_other_things(workdir, _left_by_killed_import(workdir))
+    elif not overwrite:
+        raise UserError(f"{workdir} already holds a run: give another --workdir, or --overwrite to remove it.")
+    else:
+        find_contents(workdir)
+
+
+def _left_by_killed_import(workdir: Path) -> frozenset[str]:
+    """The names of what an import that was killed has left in a folder without a record."""
+    unfinished = workdir / UNFINISHED
+    if not unfinished.is_dir():
+        return frozenset({CLEARED})
+    inside = {path.name for path in unfinished.iterdir()}
+    if not inside <= {*RUN_FOLDERS, *RUN_FILES}:
+        return frozenset({CLEARED})
+    # The record is complete before the first file is moved, and is moved last.
+    moved = {"checkpoints", IMPORTED} - inside if RECORD in inside else set()
+    return frozenset({CLEARED, UNFINISHED, *moved})
+
+
 def _write_workdir(workdir: Path, files: list[Path], networks: dict[str, Converted], config: Config) -> None:
     """Writes all files into a folder inside the workdir first, then removes the old run and moves the files up."""
-    unfinished = workdir / ".importing"
-    if unfinished.exists():  # an earlier import was killed, perhaps between two moves
+    unfinished = workdir / UNFINISHED
+    restore_cleared(workdir)
+    if unfinished.is_dir():
+        if (unfinished / RECORD).is_file() and not (workdir / RECORD).exists():  # killed between two moves
+            move_files(list_parts(unfinished), unfinished, workdir)
+            clear_workdir(workdir)
         shutil.rmtree(unfinished)
-        if not (workdir / RECORD).exists():
-            shutil.rmtree(workdir / "checkpoints", ignore_errors=True)
     trees = {name: {"params": converted.params, "state": converted.state} for name, converted in networks.items()}
-    checkpoint.save_networks(unfinished, trees)
-    counts = {name: converted.counts for name, converted in networks.items()}
-    text = json.dumps({"files": [str(path) for path in files], "counts": counts}, indent=2)
-    (unfinished / IMPORTED).write_text(text + "\n")
-    save_record(unfinished, experiment.find(EXPERIMENT)._replace(config=config), None)
-    clear_workdir(workdir)
-    for name in ("checkpoints", IMPORTED, RECORD):
-        (unfinished / name).rename(workdir / name)
-    unfinished.rmdir()
+    try:
+        checkpoint.save_networks(unfinished, trees)
+        counts = {name: converted.counts for name, converted in networks.items()}
+        text = json.dumps({"files": [str(path.absolute()) for path in files], "counts": counts}, indent=2)
+        (unfinished / IMPORTED).write_text(text + "\n", encoding="utf-8")
+        save_record(unfinished, experiment.find(EXPERIMENT)._replace(config=config), None)
+        clear_workdir(workdir)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    move_files(list_parts(unfinished), unfinished, workdir)
+    shutil.rmtree(unfinished)
 
 
 def export_torch(
@@ -125,17 +160,17 @@ def export_torch(
         the paths of the written files.
 
     Raises:
-        UserError: there is no such checkpoint, the PyTorch original has no such network, or a file exists already.
+        UserError: there is no such checkpoint, the PyTorch original has no such network, a file exists already, or the
+            output lies among the checkpoints.
 
     Example:
         >>> import p2p_jax
         >>> sorted(path.name for path in p2p_jax.export_torch("runs/tiny", "exported"))
         ['latest_net_D.pth', 'latest_net_G.pth']
     """
-    workdir, output = Path(workdir), Path(output)
-    existing = [output / name for name in FILES.values() if (output / name).exists()]
-    if existing and not overwrite:
-        raise UserError(f"{existing[0]} exists already: give another --output, or --overwrite to replace it.")
+    workdir, output = Path(workdir), as_path(output, "--output")
+    results = {output / name: () for name in FILES.values()}
+    check_outputs(output, results, inputs=[workdir / "checkpoints"], existing="replace" if overwrite else "refuse")
     found = load_experiment(workdir, trust=trust, build=build)
     config = found.config
     items, step = checkpoint.restore_items(workdir, (*FILES, "ema"), checkpoint_step, best_metric=config.best_metric)

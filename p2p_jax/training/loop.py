@@ -7,7 +7,8 @@ written in the background. Every row of metrics.jsonl shows how long training st
 import signal
 import time
 from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 
 from p2p_jax.config import Config
@@ -20,6 +21,7 @@ from p2p_jax.training.calls import Call, fetch_metrics, networks_not_finite
 from p2p_jax.training.engine import Engine, find_program
 from p2p_jax.training.feed import make_vote, open_stream, plan_calls
 from p2p_jax.training.loop_tools import Tools, open_tools, profiler
+from p2p_jax.training.moved import can_follow, explain_moved, is_in_place
 from p2p_jax.training.previews import validate
 from p2p_jax.training.run import Run
 from p2p_jax.training.skipped_batches import as_array
@@ -80,6 +82,7 @@ def run_steps(
         for count in plan_calls(config, done):
             note_step(at.done, state)
             try:
+                run.look.raise_fault()
                 with waiting_for(at.interval, "data"):
                     batch = next(stream)
                 program = find_program(engine, state, batch, at.interval)
@@ -134,29 +137,58 @@ def _end_interval(run: Run, at: Position, tools: Tools, step: int, validation: d
 
 
 def _pause(run: Run, state: TrainState, at: Position, tools: Tools, *, sample: bool, validation: bool, stop: bool) -> None:
-    """Does the work between two calls: the sample grid, the validation, a row and a checkpoint."""
+    """Does the work between two calls: the sample grid, the validation, a row and a checkpoint.
+
+    An error of the sample grid or of the validation is raised once the state is saved.
+
+    Raises:
+        Stopped: the workdir was renamed, replaced or removed.
+    """
     figures: dict[str, float] = {}
-    if sample:
+    faults: list[Exception] = []
+    in_place = is_in_place(run)
+    follows = in_place or can_follow(run)
+    if sample and follows:
         tools.show(at.done, "drawing the sample grid", at.pace)
-        with waiting_for(at.interval, "sample"):
+        with _later(faults), waiting_for(at.interval, "sample"):
             interruptible(lambda: tools.draw_samples(state, at.done))
-    if validation:
+    if validation and follows:
         tools.show(at.done, "validating", at.pace)
-        with waiting_for(at.interval, "validation"):
+        with _later(faults), waiting_for(at.interval, "validation"):
             figures = interruptible(lambda: validate(run, state))
+    failed = not processes.all_agree(not faults)
     _end_interval(run, at, tools, at.done, figures)
     tools.show(at.done, at.text, at.pace)
     if validation and not run.console.is_terminal:
         run.console.print(f"step {at.done} of {run.experiment.config.steps}: {at.text}")
-    if validation or stop:
+    if follows and (validation or stop or failed or not in_place):
         with waiting_for(at.interval, "checkpoint"):
             _save(run, state, figures or None)
     release_freed_memory()
     tools.reset_watchdog()
+    if not in_place:
+        with nullcontext() if follows else suppress(Exception):  # then an earlier save cannot be finished
+            checkpoint.finish_saving(run.manager)
+        raise explain_moved(run, at.done)
+    if faults:
+        checkpoint.finish_saving(run.manager)
+        run.console.print(f"The state after step {at.done} was saved.")
+        raise faults[0]
+
+
+@contextmanager
+def _later(faults: list[Exception]) -> Iterator[None]:
+    """Keeps an error of the block in a list."""
+    try:
+        yield
+    except (NotFinite, Stopped):
+        raise
+    except Exception as error:  # raised by `_pause` once the state is saved
+        faults.append(error)
 
 
 def _stop(run: Run, done: int, caught: list[int]) -> Stopped:
-    run.manager.wait_until_finished()
+    checkpoint.finish_saving(run.manager)
     fetch.upload_before_exit(run.workdir)
     return Stopped(
         f"Stopped at step {done} and saved; the same command resumes there (without --overwrite).",
@@ -181,7 +213,7 @@ def _rescue(run: Run, state: TrainState, at: Position, tools: Tools) -> None:
         if at.interval.metrics:
             _end_interval(run, at, tools, step, {})
         _save(run, state, None)
-        run.manager.wait_until_finished()
+        checkpoint.finish_saving(run.manager)
         run.console.print(f"The state after step {step} was saved.")
 
 

@@ -2,6 +2,8 @@
 
 import shlex
 import sys
+import traceback
+import warnings
 from pathlib import Path
 
 import jax
@@ -12,12 +14,14 @@ from p2p_jax.console import count_of
 from p2p_jax.data.loading import Reader, batches
 from p2p_jax.data.pairs import Replacing
 from p2p_jax.devices import processes
-from p2p_jax.errors import PROGRAM, NotFinite, Stopped
+from p2p_jax.errors import PROGRAM, NotFinite, Stopped, UserError
 from p2p_jax.evaluation.evaluate import Figures, remark
+from p2p_jax.files.names import printable
+from p2p_jax.files.writing import write_text
 from p2p_jax.training.run import Run
 from p2p_jax.workdir.bucket.paths import display_name
-from p2p_jax.workdir.cleaning import REPLACED
-from p2p_jax.workdir.disk import atomic_write
+from p2p_jax.workdir.disk import explain
+from p2p_jax.workdir.own_files import REPLACED
 
 STOPPING = "stopping after this step and saving (during compilation: after the first step); press Ctrl-C again to end now."
 
@@ -72,12 +76,12 @@ def announce_run(run: Run, used: int) -> None:
 def report_replaced(run: Run) -> None:
     """Lists the unreadable pairs that were replaced by others: the first on the console, all in WORKDIR/replaced.txt."""
     replaced = [some.skipped for some in run.dataset.splits.values() if isinstance(some, Replacing)]
-    sentences = processes.gather_lines([skipped[index] for skipped in replaced for index in sorted(skipped)])
+    own = [printable(skipped[index]) for skipped in replaced for index in sorted(skipped)]
+    sentences = processes.gather_lines(own)
     if not sentences or not processes.is_first():
         return
     path = run.workdir / REPLACED
-    with atomic_write(path) as unfinished:
-        unfinished.write_text("".join(f"{sentence}\n" for sentence in sentences))
+    write_text(path, "".join(f"{sentence}\n" for sentence in sentences))
     were = "was" if len(sentences) == 1 else "were"
     run.console.print(f"{count_of(len(sentences), 'pair')} could not be read and {were} replaced:", style="yellow")
     for sentence in sentences[:MAX_NAMED]:
@@ -89,7 +93,7 @@ def report_replaced(run: Run) -> None:
 
 
 def announce_stop() -> None:
-    """Answers the first Ctrl-C or SIGTERM at once."""
+    """Answers the first Ctrl-C, SIGTERM or SIGHUP at once."""
     print(f"{PROGRAM}: {STOPPING}", file=sys.stderr, flush=True)
 
 
@@ -104,8 +108,23 @@ def print_figures(console: Console, figures: Figures) -> None:
     console.print(remark(figures))
 
 
-def print_next_commands(run: Run, page: Path) -> None:
-    """Prints where the report is, and the command that translates pictures with the trained run."""
+def warn_of_report(run: Run, error: Exception) -> None:
+    """Warns that a finished run has no report, and names the command that writes it."""
+    if isinstance(error, UserError):
+        reason = str(error)
+    elif (reason := explain(error)) is None:
+        traceback.print_exception(error)
+        reason = f"{type(error).__name__}: {error}.".replace(str(run.held.path), str(run.workdir))
+    command = f"{PROGRAM} report {shlex.quote(display_name(run.workdir))}"
+    warnings.warn(
+        f"the run is finished and saved, but its report was not written: {reason} Then write it with: {command}",
+        stacklevel=2,
+    )
+
+
+def print_next_commands(run: Run, page: Path | None) -> None:
+    """Prints where the report is, if there is one, and the command that translates pictures with the trained run."""
     workdir = shlex.quote(display_name(run.workdir))
-    run.console.print(f"Report: {display_name(page)}")
+    if page is not None:
+        run.console.print(f"Report: {display_name(page)}")
     run.console.print(f"Translate pictures: {PROGRAM} translate {workdir} PICTURES --output translated")

@@ -1,9 +1,12 @@
 """Sample grids and validation during training."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
-from p2p_jax.data.fit import fit_of_evaluation
+from p2p_jax.data.fit import Fit, fit_of_evaluation
+from p2p_jax.data.pairs import MIDDLE, Example, Pairs
 from p2p_jax.devices import processes
+from p2p_jax.errors import UserError
 from p2p_jax.evaluation import evaluate
 from p2p_jax.evaluation.samples import sample_columns, save_grid
 from p2p_jax.state import TrainState
@@ -12,15 +15,50 @@ from p2p_jax.training.run import Run, Submit, translate_with
 SAMPLES = 6
 
 
+class _Noting(NamedTuple):
+    """Pairs of which an unreadable one is noted and replaced by another one.
+
+    So all processes measure to the end of the split, and learn together that a pair cannot be read.
+
+    Attributes:
+        pairs: of the split.
+        stand_in: read in place of an unreadable pair.
+        faults: the errors so far.
+    """
+
+    pairs: Pairs
+    stand_in: Pairs
+    faults: list[Exception]
+
+    def count(self) -> int:
+        return self.pairs.count()
+
+    def name(self, index: int) -> str:
+        return self.pairs.name(index)
+
+    def read(self, index: int, fit: Fit, position: tuple[float, float] = MIDDLE) -> Example:
+        try:
+            return self.pairs.read(index, fit, position)
+        except Exception as error:  # raised in `validate`
+            self.faults.append(error)
+            return self.stand_in.read(0, fit, position)
+
+
 def validate(run: Run, state: TrainState) -> dict[str, float]:
-    """Returns figures on the validation split; {} if there is none."""
-    if "val" not in run.dataset.splits:
+    """Returns figures on the validation split; {} if there is none.
+
+    Raises:
+        UserError: a pair cannot be read; it is raised in all processes.
+    """
+    splits = run.dataset.splits
+    if "val" not in splits:
         return {}
     config = run.experiment.config
     translate = translate_with(run, state)
-    figures = evaluate.score(
-        run.dataset.splits["val"], translate, fit_of_evaluation(config), config.data.target, count=config.val_pictures
-    )
+    pairs = _Noting(splits["val"], splits["train"], [])
+    figures = evaluate.score(pairs, translate, fit_of_evaluation(config), config.data.target, count=config.val_pictures)
+    if not processes.all_agree(not pairs.faults):
+        raise pairs.faults[0] if pairs.faults else UserError("another process could not read a pair, and names it.")
     return {f"val_{name}": value for name, value in figures.items()}
 
 
@@ -36,7 +74,7 @@ def make_sampler(run: Run, submit: Submit) -> Callable[[TrainState, int], None]:
         if not processes.is_first():
             return
         made = evaluate.translate_all(translate, examples)
-        path = run.workdir / "samples" / f"step_{step:08d}.png"
+        path = run.held.path / "samples" / f"step_{step:08d}.png"
         submit(lambda: save_grid(path, sample_columns(examples, made, config.data)))
 
     return draw_samples

@@ -77,7 +77,9 @@ def resolve_files(config: Config) -> Config:
     }
     paths = {name: getattr(config.data, name) for name in ("path", "tfds_dir")}
     absolute = {
-        name: str(Path(path).absolute()) for name, path in paths.items() if path is not None and not has_scheme(path)
+        name: str(Path(path).expanduser().absolute())
+        for name, path in paths.items()
+        if path is not None and not has_scheme(path)
     }
     config = replace(config, data=replace(config.data, **resolved, **absolute))
     check_config(config)

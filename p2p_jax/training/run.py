@@ -14,7 +14,9 @@ from p2p_jax.evaluation import evaluate
 from p2p_jax.experiment import Experiment
 from p2p_jax.state import TrainState
 from p2p_jax.step import Pix2Pix
+from p2p_jax.training.early_look import EarlyLook
 from p2p_jax.workdir import checkpoint
+from p2p_jax.workdir.held import HeldFolder
 
 Submit = Callable[[Callable[[], None]], None]
 """Runs a function in the background."""
@@ -60,6 +62,9 @@ class Run(NamedTuple):
         translate: `(params, state, key, pictures) -> pictures`, compiled once.
         manager: of the checkpoints.
         console: where messages go.
+        held: the workdir, which is held open.
+        record: the bytes of WORKDIR/experiment.json.
+        look: reads the pictures that are needed late.
         step_timeout: with several processes, seconds without a finished step after which this process ends.
         on_step: called after every step.
         skipped: indices of the batches that have been skipped so far.
@@ -72,6 +77,9 @@ class Run(NamedTuple):
     translate: Callable[..., jax.Array]
     manager: checkpoint.Manager
     console: Console
+    held: HeldFolder
+    record: bytes
+    look: EarlyLook
     step_timeout: float = math.inf
     on_step: OnStep | None = None
     skipped: tuple[int, ...] = ()

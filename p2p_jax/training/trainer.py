@@ -1,34 +1,34 @@
 """Runs training: opens data, networks and checkpoints, runs the loop, writes the report."""
 
 import math
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 from jax.sharding import Mesh
 from rich.console import Console
 
-from p2p_jax.config import Config, as_size, count_channels
+from p2p_jax.config import Config
 from p2p_jax.console import count_of, progress_bar, waiting
 from p2p_jax.data.arriving import expect, is_arriving
 from p2p_jax.data.loading import Dataset, Reader, open_dataset, open_reader
 from p2p_jax.devices import processes
-from p2p_jax.devices.memory import compile_and_release, release_freed_memory
-from p2p_jax.devices.sharding import is_sharded, make_mesh, state_shardings
-from p2p_jax.errors import NotFinite, UserError
+from p2p_jax.devices.memory import release_freed_memory
+from p2p_jax.devices.sharding import make_mesh
+from p2p_jax.errors import NotFinite, Stopped, UserError
 from p2p_jax.evaluation import report
 from p2p_jax.evaluation.evaluate import Figures
 from p2p_jax.experiment import Experiment
 from p2p_jax.inference.translate import make_translate
 from p2p_jax.signals import caught_signals, ended_by_sigterm, interruptible
 from p2p_jax.state import TrainState
-from p2p_jax.step import Pix2Pix, init_train_state
+from p2p_jax.step import Pix2Pix
 from p2p_jax.training.arrivals import expect_run
+from p2p_jax.training.early_look import look_early
 from p2p_jax.training.engine import Engine, compile_ahead, open_engine
+from p2p_jax.training.fresh_state import describe_state, fresh_state
 from p2p_jax.training.loop import run_steps
 from p2p_jax.training.messages import (
     announce_run,
@@ -38,22 +38,24 @@ from p2p_jax.training.messages import (
     print_figures,
     print_next_commands,
     report_replaced,
+    warn_of_report,
 )
+from p2p_jax.training.moved import explain_moved, is_in_place
 from p2p_jax.training.resolve_config import resolve_config, resolve_files
 from p2p_jax.training.run import Request, Run, translate_with
 from p2p_jax.training.skipped_batches import MAX_SKIPPED, find_index
 from p2p_jax.training.stopwatch import Interval
 from p2p_jax.workdir import checkpoint, lock, resume
 from p2p_jax.workdir.bucket import fetch
-from p2p_jax.workdir.cleaning import clean_unfinished, clear_workdir, drop_later
+from p2p_jax.workdir.cleaning import clean_unfinished, clear_workdir, drop_later, refuse_to_overwrite
+from p2p_jax.workdir.held import hold_folder
 from p2p_jax.workdir.init_from import (
     has_checkpoint,
     imported_source,
     recorded_source,
-    refuse_to_remove_imported,
-    start_from,
 )
-from p2p_jax.workdir.record import save_record
+from p2p_jax.workdir.own_files import refuse_unrecorded
+from p2p_jax.workdir.record import RECORD, save_record
 
 STOPPED = "Stopped; the same command resumes from the last checkpoint (without --overwrite)."
 
@@ -88,19 +90,23 @@ def run_training(request: Request) -> TrainState:
         Stopped: interrupted, or a loss that is not finite; what was saved is kept.
     """
     first = processes.is_first()
-    with (
-        ended_by_sigterm(STOPPED),
-        lock.hold(request.workdir) if first else nullcontext(),
-        clean_unfinished(request.workdir) if first else nullcontext(),
-    ):
+    refuse_unrecorded(request.workdir, request.experiment.file)
+    with ended_by_sigterm(STOPPED), _locked(request.workdir) if first else nullcontext():
         if request.overwrite:
-            refuse_to_remove_imported(request.workdir)
+            refuse_to_overwrite(request.workdir)
         experiment, dataset, mesh = open_data(request)
         model = experiment.build(experiment.config)
         reader = read_ahead(dataset, experiment.config, request.console)
         start = _plan_start(request, experiment.config, model, mesh)
         _prepare_workdir(request, experiment, dataset.fingerprint, start.init_from)
         return _train(request, experiment, dataset, mesh, model, reader, start)
+
+
+@contextmanager
+def _locked(workdir: Path) -> Iterator[None]:
+    """Holds the lock of a workdir, and removes unfinished files at the start and at the end, even if it is renamed."""
+    with lock.hold(workdir), hold_folder(workdir) as held, clean_unfinished(held.path):
+        yield
 
 
 def open_data(request: Request) -> tuple[Experiment, Dataset, Mesh]:
@@ -160,8 +166,14 @@ def _train(
     best = config.best_metric if "val" in dataset.splits else None
     timeout = request.step_timeout if processes.count() > 1 else math.inf
     translate = make_translate(model.generator, input=config.data.input, target=config.data.target)
-    with checkpoint.open_manager(workdir, keep=config.keep, best_metric=best) as manager:
-        run = Run(workdir, experiment, dataset, model, translate, manager, console, timeout, request.on_step)
+    with (
+        look_early(dataset, config) as look,
+        hold_folder(workdir) as held,
+        checkpoint.open_manager(workdir, keep=config.keep, best_metric=best) as manager,
+    ):
+        record = (workdir / RECORD).read_bytes() if processes.is_first() else b""
+        fixed = (workdir, experiment, dataset, model, translate, manager, console, held, record, look)
+        run = Run(*fixed, timeout, request.on_step)
         announce_run(run, mesh.size)
         with caught_signals(announce_stop) as caught:
             engine, interval = open_engine(model, config, mesh, reader, start.like), Interval()
@@ -176,17 +188,31 @@ def _train(
                 console.print(
                     f"The run has done its {config.steps} steps; to train longer, give more with --steps or --epochs."
                 )
-        manager.wait_until_finished()
+        checkpoint.finish_saving(manager)
         fetch.upload_before_exit(workdir)
-    _finish(run, state)
+        _finish(run, state)
     return state
 
 
 def _finish(run: Run, state: TrainState) -> None:
-    """Writes the report, and prints the figures and the next commands."""
-    with waiting(run.console, "evaluating and writing the report"):
-        page, figures = write_report(run, state)
-    report_replaced(run)
+    """Writes the report, and prints the figures and the next commands. A report that fails is not an error of the run."""
+    page, figures = None, None
+    # With several processes all have to evaluate, or none.
+    readable = processes.count() == 1 or processes.all_agree(not run.look.faults)
+    try:
+        if not is_in_place(run):
+            raise explain_moved(run, int(state.step))
+        if not readable:
+            raise run.look.faults[0] if run.look.faults else UserError("another process could not read a pair.")
+        with waiting(run.console, "evaluating and writing the report"):
+            page, figures = write_report(run, state)
+        report_replaced(run)
+    except Stopped:
+        raise
+    except Exception as error:
+        if processes.count() > 1 and readable:
+            raise  # the other processes may wait for this one
+        warn_of_report(run, error)
     if run.skipped:
         numbers = ", ".join(map(str, sorted(run.skipped)))
         run.console.print(f"{count_of(len(run.skipped), 'batch')} skipped: {numbers}.", style="yellow")
@@ -197,9 +223,11 @@ def _finish(run: Run, state: TrainState) -> None:
 
 def write_report(run: Run, state: TrainState) -> tuple[Path, Figures | None]:
     """Writes the report of a finished run; returns its page and the figures."""
-    return interruptible(
-        lambda: report.write_report(run.workdir, run.experiment, translate_with(run, state), int(state.step))
+    folder = run.held.path  # which is never another folder of the same name
+    page, figures = interruptible(
+        lambda: report.write_report(folder, run.experiment, translate_with(run, state), int(state.step))
     )
+    return run.workdir / page.relative_to(folder), figures
 
 
 def read_ahead(dataset: Dataset, config: Config, console: Console) -> Reader:
@@ -213,32 +241,6 @@ def read_ahead(dataset: Dataset, config: Config, console: Console) -> Reader:
         if ahead:
             expect(pairs, range(pairs.count()))
         return open_reader(pairs, config, on_read, ahead=ahead)
-
-
-def describe_state(config: Config, model: Pix2Pix, mesh: Mesh) -> TrainState:
-    """Returns shapes, dtypes and shardings of the run's state."""
-    shapes = jax.eval_shape(_make_init(config, model), jax.random.key(config.seed))
-    shardings = state_shardings(mesh, shapes, sharded=is_sharded(mesh, shapes, config.sharding))
-    place = lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
-    return jax.tree.map(place, shapes, shardings)
-
-
-def fresh_state(config: Config, model: Pix2Pix, like: TrainState, init_from: Path | None, console: Console) -> TrainState:
-    """Makes the state before the first step, with the networks of another run if one is given."""
-    # The program runs once: on a CPU, optimizing it would take four times as long as everything else.
-    options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
-    shardings = jax.tree.map(lambda leaf: leaf.sharding, like)
-    init = jax.jit(_make_init(config, model), compiler_options=options, out_shardings=shardings)
-    key = jax.random.key(config.seed)
-    with waiting(console, "initializing the networks"):
-        fresh = interruptible(lambda: compile_and_release(init, key)(key))
-    return fresh if init_from is None else start_from(init_from, fresh)
-
-
-def _make_init(config: Config, model: Pix2Pix) -> Callable[[jax.Array], TrainState]:
-    side = (config.batch_size, *as_size(config.image_size))
-    batch = {name: jnp.zeros((*side, count_channels(getattr(config.data, name)))) for name in ("input", "target")}
-    return lambda key: init_train_state(key, model, batch)
 
 
 def _first_state(run: Run, start: Start) -> tuple[Run, TrainState]:

@@ -1,13 +1,24 @@
-"""Checksums of arrays, computed on the arrays' own devices, to detect damaged checkpoints."""
+"""Detects damaged checkpoints: checksums of arrays, computed on the arrays' own devices, and the types of metadata."""
 
-import json
-import zlib
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+
+from p2p_jax.files.decode import decode_fields
+from p2p_jax.files.decode import json_checksum as json_checksum
+
+META = {
+    "format": int,
+    "checksums": dict[str, tuple[int, ...]],
+    "validation": dict[str, float] | None,
+    "left_out": tuple[int, ...] | None,
+    "checksum": int | None,
+    "step": int | None,
+}
+"""The fields of a checkpoint's metadata. Older versions did not write the last three."""
 
 
 def checksums(tree: Any) -> list[int]:
@@ -29,9 +40,15 @@ def checksums(tree: Any) -> list[int]:
     return [int(value) for value in np.asarray(sum_on_devices(leaves))]
 
 
-def json_checksum(value: Any) -> int:
-    """Computes the CRC-32 of a value as JSON; it stays the same when the value is written and read."""
-    return zlib.crc32(json.dumps(value, sort_keys=True).encode())
+def decode_meta(meta: Any, newest: int) -> dict[str, Any]:
+    """Returns the metadata of a checkpoint if all are of the right types; in a format after `newest`, only the format is.
+
+    Raises:
+        Mismatch: a field is missing or holds something else.
+    """
+    if decode_fields({"format": int}, meta)["format"] <= newest:
+        decode_fields(META, meta)
+    return meta
 
 
 def _is_in_memory(leaf: Any) -> bool:

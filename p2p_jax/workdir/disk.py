@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-UNFINISHED = ".tmp"
-"""The ending of the names of unfinished files."""
-
+from p2p_jax.files.writing import atomic_file
 
 TRY_AGAIN = "then start the same command again; saved checkpoints are kept."
 
@@ -28,16 +26,12 @@ SENTENCES = {
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yields a temporary path to write to, which replaces `path` at the end; after an error it is removed."""
-    unfinished = path.with_name(path.name + UNFINISHED)
-    try:
-        yield unfinished
-        with unfinished.open("r+b") as file:
-            os.fsync(file.fileno())  # otherwise a power failure may leave an empty file in place of the old one
-        unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+    """Yields a temporary path to write to, which replaces `path` at the end; after an error it is removed.
+
+    For libraries that need a path; everything else writes with `atomic_file` or `write_text`.
+    """
+    with atomic_file(path) as file:
+        yield Path(file.name)
 
 
 def explain(error: BaseException) -> str | None:

@@ -1,6 +1,5 @@
 """Starts a run from the networks of another run, or from imported networks."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import jax.numpy as jnp
 from p2p_jax.config.derived import as_size
 from p2p_jax.devices.sharding import place
 from p2p_jax.errors import UserError
+from p2p_jax.files.decode import Mismatch, decode_fields, parse_json
 from p2p_jax.state import TrainState
 from p2p_jax.workdir.checkpoint import restore_items
 from p2p_jax.workdir.record import RECORD, load_experiment, read_record
@@ -20,6 +20,9 @@ IMPORTED = "imported.json"
 
 Until training has written a checkpoint, all options but those of the imported networks may still change.
 """
+
+FIELDS = {"counts": dict[str, dict[str, int]]}
+"""The fields of that file which are read."""
 
 CHANGEABLE = ("dropout", "statistics", "group_size", "norm_momentum", "norm_stddev", "remat")
 """Fields of an imported network that may change, because they do not change what its weights mean."""
@@ -65,8 +68,8 @@ def read_imported(workdir: Path) -> dict[str, dict[str, int]]:
     """
     path = workdir / IMPORTED
     try:
-        return json.loads(path.read_text())["counts"] if path.is_file() else {}
-    except (ValueError, KeyError, TypeError):
+        return decode_fields(FIELDS, parse_json(path.read_bytes()))["counts"] if path.is_file() else {}
+    except Mismatch:
         raise UserError(f"{path} is damaged: import the networks again, into another folder.") from None
 
 

@@ -1,4 +1,4 @@
-"""The lock of a workdir: only one run may train in it. The system releases the lock when the process ends."""
+"""The lock of a workdir: only one process may write into it. The system releases the lock when the process ends."""
 
 import errno
 import os
@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from p2p_jax.errors import UserError
+from p2p_jax.files.writing import open_no_link
 from p2p_jax.storage.locks import LOCKED_BY_OTHER, try_lock
 
 LOCK_FILE = "lock"
@@ -23,7 +24,7 @@ def hold(workdir: Path) -> Iterator[None]:
     not support locks, a warning says so.
 
     Raises:
-        UserError: another process holds the lock, or this process cannot write into the folder.
+        UserError: another process holds the lock, its file is a link, or this process cannot write into the folder.
     """
     made = [folder for folder in (workdir, *workdir.parents) if not folder.exists()]
     path = workdir / LOCK_FILE
@@ -50,7 +51,7 @@ def _open_locked(path: Path) -> int:
     """Opens and locks the file; the lock is held until the returned descriptor is closed."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        file = open_no_link(path, os.O_RDWR | os.O_CREAT)
         try:
             try_lock(file)
         except OSError as error:
@@ -58,18 +59,20 @@ def _open_locked(path: Path) -> int:
                 holder = _read_holder(path)
                 os.close(file)
                 raise UserError(
-                    f"{path.parent} is in use by {holder}, which trains there: wait until it ends, stop it, or give "
-                    "another --workdir."
+                    f"{path.parent} is in use by {holder}, which writes there: wait until it ends, stop it, or give "
+                    "another workdir."
                 ) from None
             warnings.warn(
                 f"the file system of {path.parent} does not support locks ({str(error.strerror).lower()}): make sure that "
-                "no two runs train there at the same time.",
+                "no two commands write there at the same time.",
                 stacklevel=2,
             )
             return file
         with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file), path.stat()):
-                return file
+            if os.path.samestat(os.fstat(file), path.lstat()):
+                if os.fstat(file).st_nlink == 1:
+                    return file
+                path.unlink()  # the file has a second name, under which its content must not change
         os.close(file)  # the holder has just removed this file, so its lock protects nothing: open a new one
 
 
@@ -81,5 +84,5 @@ def _write_holder(file: int) -> None:
 
 def _read_holder(path: Path) -> str:
     with suppress(OSError):
-        return path.read_text().strip() or "another process"
+        return path.read_text(encoding="utf-8", errors="replace").strip() or "another process"
     return "another process"

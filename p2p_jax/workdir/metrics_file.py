@@ -1,25 +1,69 @@
 """The metrics of a run: metrics.jsonl, TensorBoard, and how the run spent its time."""
 
 import json
+import os
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from p2p_jax.errors import UserError
+from p2p_jax.files.decode import decode_row
+from p2p_jax.files.writing import atomic_file, open_no_link
+
+MAX_NAMED = 10  # most damaged lines that a message names
 
 FLUSH_INTERVAL = 30.0  # seconds between two flushes of TensorBoard's events
 
 
-def read_rows(path: Path) -> list[dict[str, float]]:
-    """Reads the rows of metrics.jsonl; if a crash has cut off the last line, it is ignored."""
-    rows = []
-    for line in path.read_text().splitlines() if path.is_file() else []:
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            break
-    return rows
+Row = dict[str, float]
+"""The metrics of some steps by name; "step" is the last of these steps."""
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Reads the rows of metrics.jsonl. Damaged lines are skipped with a warning.
+
+    If a crash has cut off the last line, it is ignored without a warning.
+    """
+    return [row for _, row in _read_lines(path) if row is not None]
+
+
+def drop_rows(path: Path, step: int) -> None:
+    """Removes the rows of metrics.jsonl after a step, because the resumed run writes them again.
+
+    Damaged lines stay, with a warning, unless every row after them is removed: they may hold earlier steps.
+    """
+    lines = _read_lines(path)
+    if not lines:
+        return
+    last = max((place for place, (_, row) in enumerate(lines) if row is not None and row["step"] <= step), default=-1)
+    kept = [line for place, (line, row) in enumerate(lines) if (place < last if row is None else row["step"] <= step)]
+    with atomic_file(path) as file:
+        file.write(b"".join(line + b"\n" for line in kept))
+
+
+def _read_lines(path: Path) -> list[tuple[bytes, Row | None]]:
+    """Reads lines without their ends, each with its row, which is None if the line is damaged; warns of such lines."""
+    if not path.is_file():
+        return []
+    *lines, cut = path.read_bytes().split(b"\n")
+    found = [(line, _parse(line)) for line in lines]
+    if _parse(cut) is not None:
+        found.append((cut, _parse(cut)))
+    damaged = [str(number) for number, (_, row) in enumerate(found, start=1) if row is None]
+    if damaged:
+        shown = ", ".join(damaged[:MAX_NAMED]) + (", …" if len(damaged) > MAX_NAMED else "")
+        warnings.warn(f"{path} has damaged lines, which are skipped: {shown}.", stacklevel=3)
+    return found
+
+
+def _parse(line: bytes) -> Row | None:
+    """Returns the row of a line; None if the line is not a JSON object of numbers with a step."""
+    try:
+        return decode_row(line.decode())
+    except ValueError:
+        return None
 
 
 def describe(row: dict[str, float]) -> str:
@@ -37,7 +81,8 @@ def metrics_writer(workdir: Path, *, tensorboard: bool) -> Iterator[Callable[[di
         UserError: tensorboardX is needed and not installed.
     """
     board = _events_writer(workdir / "tensorboard") if tensorboard else nullcontext(lambda row: None)
-    with board as write_event, (workdir / "metrics.jsonl").open("a") as file:
+    path, flags = workdir / "metrics.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    with board as write_event, open(open_no_link(path, flags), "a", encoding="utf-8") as file:
 
         def write(row: dict[str, float]) -> None:
             file.write(json.dumps(row) + "\n")

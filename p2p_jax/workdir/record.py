@@ -1,23 +1,41 @@
 """The record of a run, `WORKDIR/experiment.json`, from which every later command rebuilds the run."""
 
 import hashlib
-import importlib.machinery
 import importlib.metadata
 import json
 import os
 import platform
-import shutil
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from p2p_jax.config import Config
+from p2p_jax.config.checks import check_config
 from p2p_jax.config.tree import from_dict, to_dict
 from p2p_jax.errors import UserError
-from p2p_jax.experiment import FROM_PYTHON, Experiment, find, from_module, load_file
-from p2p_jax.workdir.disk import atomic_write
+from p2p_jax.experiment import FROM_PYTHON, Experiment, find_installed, from_module, load_file, names
+from p2p_jax.files.decode import Mismatch, decode_fields, is_sha256, json_checksum, parse_json
+from p2p_jax.files.writing import atomic_file, write_text
 
 RECORD = "experiment.json"
+
+FORMAT = 1
+
+FIELDS = {
+    "format": int,
+    "name": str,
+    "sha256": str | None,
+    "config": dict[str, Any],
+    "fingerprint": str | None,
+    "init_from": str | None,
+    "versions": dict[str, str],
+    "checksum": int | None,
+}
+"""The fields of a record. Older versions did not write the last one."""
+
+COLOUR = re.compile("#[0-9a-fA-F]{6}|cmp")
+"""A word of a stored palette. The file of a palette was read when the run began, and is never read again."""
 
 
 def save_record(workdir: Path, experiment: Experiment, fingerprint: str | None, *, init_from: Path | None = None) -> None:
@@ -31,7 +49,7 @@ def save_record(workdir: Path, experiment: Experiment, fingerprint: str | None, 
     """
     workdir.mkdir(parents=True, exist_ok=True)
     record = {
-        "format": 1,
+        "format": FORMAT,
         "name": experiment.name,
         "sha256": None,
         "config": to_dict(experiment.config),
@@ -42,11 +60,12 @@ def save_record(workdir: Path, experiment: Experiment, fingerprint: str | None, 
     if experiment.file is not None:
         copy = workdir / "experiment.py"
         if experiment.file.resolve() != copy.resolve():
-            shutil.copyfile(experiment.file, copy)
+            with atomic_file(copy) as file:
+                file.write(experiment.file.read_bytes())
         record["sha256"] = hash_file(copy)
         trust_hash(record["sha256"])
-    with atomic_write(workdir / RECORD) as unfinished:
-        unfinished.write_text(json.dumps(record, indent=2) + "\n")
+    record["checksum"] = json_checksum(record)
+    write_text(workdir / RECORD, json.dumps(record, indent=2) + "\n")
 
 
 def read_record(workdir: Path) -> dict[str, Any]:
@@ -58,17 +77,26 @@ def read_record(workdir: Path) -> dict[str, Any]:
     path = workdir / RECORD
     if not path.is_file():
         raise UserError(f"{workdir} is not the workdir of a run: it holds no {RECORD}; give the folder you trained in.")
+    is_changed, advice = False, "restore it from a copy, or give another --workdir"
     try:
-        record = json.loads(path.read_text())
-        known = record["format"] == 1
-        missing = {"name", "sha256", "config", "fingerprint", "init_from", "versions"} - set(record)
-    except (ValueError, KeyError, TypeError):
-        record, known, missing = {}, True, {"format"}
-    if known and missing:
-        raise UserError(f"{path} is damaged: restore it from a copy, or start a new run with --overwrite.")
-    if not known:
+        record = parse_json(path.read_bytes())
+        version = decode_fields({"format": int}, record)["format"]
+        if version == FORMAT:
+            decode_fields(FIELDS, record)
+            if missing := FIELDS.keys() - record.keys() - {"checksum"}:
+                raise Mismatch(f"{min(missing)} is missing")
+            if record["sha256"] is not None and not is_sha256(record["sha256"]):
+                raise Mismatch("sha256 is no checksum")
+            checksum = record.pop("checksum", None)  # older versions did not write it
+            is_changed = checksum not in (None, json_checksum(record))
+    except Mismatch as mismatch:
+        raise UserError(f"{path} is damaged ({mismatch}): {advice}.") from None
+    if version != FORMAT:
+        raise UserError(f"{path} has format {version}, but this version reads format 1: use the version that wrote it.")
+    if is_changed:
         raise UserError(
-            f"{path} has format {record['format']}, but this version reads format 1: use the version that wrote it."
+            f"{path} was changed after the run had written it (its checksum differs): {advice}, or if you changed it "
+            "yourself, remove its field checksum."
         )
     return record
 
@@ -93,17 +121,50 @@ def load_experiment(workdir: Path, *, trust: bool = False, build: Callable[[Any]
             "that function as build=."
         )
     elif record["sha256"] is None:
-        found = find(record["name"])
+        found = _find_stored(workdir, record["name"])
     else:
         path = workdir / "experiment.py"
-        if not path.is_file() or hash_file(path) != record["sha256"]:
+        source = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+        if hashlib.sha256(source).hexdigest() != record["sha256"]:
             raise UserError(f"{path} is missing or is not the file that this run was made with: put that file back.")
         if not trust and record["sha256"] not in trusted_hashes():
             raise UserError(
                 f"{path} is code that you did not put there: read it, then give --trust to let it run on this machine."
             )
-        found = from_module(load_file(path), record["name"], path)
-    return found._replace(config=from_dict(type(found.config), record["config"]))
+        found = from_module(load_file(path, source), record["name"], path)
+    return found._replace(config=_decode_config(type(found.config), record["config"], workdir / RECORD))
+
+
+def _decode_config(cls: type, values: dict[str, Any], path: Path) -> Any:
+    """Returns the config of a record.
+
+    Raises:
+        UserError: a field is unknown, or a value is of another type, no choice, out of bounds, or names a file to read.
+    """
+    try:
+        config = from_dict(cls, values)
+        check_config(config)
+    except UserError as error:
+        raise UserError(f"{path} cannot be used: {error}") from None
+    for name in ("input", "target"):
+        for word in getattr(config.data, name).palette or ():
+            if not COLOUR.fullmatch(word):
+                raise UserError(f"{path} cannot be used: the palette of the {name}s holds {word}, which is no colour.")
+    return config
+
+
+def _find_stored(workdir: Path, name: str) -> Experiment:
+    """Returns the installed experiment that a record names. A record never names a file: anybody may have written it.
+
+    Raises:
+        UserError: no such experiment is installed.
+    """
+    if name not in names():
+        raise UserError(
+            f"the run in {workdir} was made with the experiment {name}, which is not installed: install the package that "
+            f"has it (installed are {', '.join(names())})."
+        )
+    return find_installed(name)
 
 
 def versions() -> dict[str, str]:
@@ -131,15 +192,13 @@ def _trust_file() -> Path:
 def trusted_hashes() -> set[str]:
     """Returns the SHA-256 of all experiment files that this user has trained with."""
     path = _trust_file()
-    return set(path.read_text().split()) if path.is_file() else set()
+    return set(path.read_text(encoding="utf-8", errors="replace").split()) if path.is_file() else set()
 
 
 def trust_hash(sha256: str) -> None:
     """Stores the SHA-256 of a file that this user trains with; if that fails, later commands require --trust."""
     path = _trust_file()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as unfinished:
-            unfinished.write_text("\n".join(sorted(trusted_hashes() | {sha256})) + "\n")
+        write_text(path, "\n".join(sorted(trusted_hashes() | {sha256})) + "\n")
     except OSError:
         return

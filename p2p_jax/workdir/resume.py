@@ -11,7 +11,8 @@ from p2p_jax.config import Config
 from p2p_jax.config.tree import differences
 from p2p_jax.errors import UserError
 from p2p_jax.experiment import FROM_PYTHON, Experiment
-from p2p_jax.workdir.init_from import has_checkpoint, read_imported, refuse_other_networks, refuse_to_remove_imported
+from p2p_jax.workdir.cleaning import refuse_to_overwrite
+from p2p_jax.workdir.init_from import has_checkpoint, read_imported, refuse_other_networks
 from p2p_jax.workdir.record import RECORD, hash_file, load_experiment, read_record
 
 LENGTH = ("steps", "epochs", "steps_per_epoch")
@@ -28,13 +29,13 @@ def stored_run(workdir: Path, found: Experiment, *, overwrite: bool, trust: bool
         trust: run the experiment file in the workdir even though it was put there by somebody else.
 
     Raises:
-        UserError: the workdir is a file, holds a run of another experiment or of another file, or holds imported networks
-            that `overwrite` would remove.
+        UserError: the workdir is a file, holds a run of another experiment or of another file, or holds what `overwrite`
+            must not remove.
     """
     if workdir.exists() and not workdir.is_dir():
         raise UserError(f"the workdir {workdir} is a file: give a folder.")
     if overwrite:
-        refuse_to_remove_imported(workdir)
+        refuse_to_overwrite(workdir)
     if overwrite or not (workdir / RECORD).exists():
         return None
     record = read_record(workdir)

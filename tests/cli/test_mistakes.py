@@ -1,5 +1,7 @@
 """What an error says, and the exit code: a user's mistake, a mistake in a user's file, a bug."""
 
+import errno
+import os
 import signal
 import textwrap
 
@@ -7,6 +9,7 @@ import pytest
 from helpers.runs import DRAWN, NO_REPORT, folder_of_pairs, rows_of, steps_of, train
 
 from p2p_jax.cli import main, run_command
+from p2p_jax.cli.mistakes import explain_error
 from p2p_jax.data import pairs
 from p2p_jax.training import loop, trainer
 
@@ -111,3 +114,19 @@ def test_ctrl_c_that_a_library_turns_into_another_error_ends_the_command_as_inte
     assert run_command(command, []) == 130
     assert capsys.readouterr().err == "p2p-jax: interrupted.\n"
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.ENAMETOOLONG, "give a shorter name"),
+        (errno.EACCES, "change its permissions"),
+        (errno.EISDIR, "the path is a folder"),
+        (errno.ENOTDIR, "a part of the path is a file"),
+    ],
+)
+def test_only_a_lack_of_permissions_is_called_so(number, advice):
+    sentence, code = explain_error(OSError(number, os.strerror(number), "out/" + "x" * 300))
+    assert code == 2
+    assert advice in sentence
+    assert ("permissions" in sentence) == (number == errno.EACCES)

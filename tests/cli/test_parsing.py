@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from p2p_jax.cli import main
+from p2p_jax.cli.data_check import CheckOptions
+from p2p_jax.cli.data_tools import EdgesOptions, ResizeOptions
 from p2p_jax.cli.foreign_options import ANSWERS
 from p2p_jax.cli.option_help import list_options
 from p2p_jax.cli.options import EVERYDAY, RunOptions, TranslateOptions, train_options
@@ -29,7 +32,7 @@ def test_options_that_decide_about_others_are_found_first(line):
         (["--image-size"], "--image-size was given no value: it accepts one whole number"),
         (["--batch-size", "many"], "--batch-size was given many: it accepts a whole number"),
         (["--optimizer.learning-rate", "x"], "--optimizer.learning-rate was given x: it accepts a number"),
-        (["--generator.norm", "instanc"], "--generator.norm was given instanc: it must be one of batch, instance, none"),
+        (["--generator.norm", "instanc"], "--generator.norm was given instanc: it must be one of batch, instance"),
         (["--image-siz", "3"], "there is no option --image-siz (did you mean --image-size?)"),
         (["pictures"], "the word pictures was not expected"),
         (["--dataroot", "x"], "--dataroot is an option of the PyTorch original: give --data.path FOLDER"),
@@ -43,6 +46,48 @@ def test_a_mistake_is_answered_in_one_sentence(line, answer):
     assert answer in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "[bold]" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "option"),
+    [
+        (["--workdir", ""], "--workdir"),
+        (["--workdir="], "--workdir"),
+        (["--workdir= "], "--workdir"),
+        (["--steps", "3", "--data.path", " "], "--data.path"),
+        (["--init-from", "", "--steps", "3"], "--init-from"),
+        (["--data.input.palette", "#000000", ""], "an argument"),
+        ([""], "an argument"),
+    ],
+)
+@pytest.mark.parametrize("parsing", [lambda line: parse(TRAIN, line, "p"), lambda line: parse_first(RunOptions, line, "p")])
+def test_an_empty_word_is_refused(line, option, parsing):
+    with pytest.raises(UserError, match=f"^{option} was given an empty word"):
+        parsing(line)
+
+
+EMPTY = [
+    ("train pix2pix --workdir", "--workdir"),
+    ("import-torch a.pth --workdir", "--workdir"),
+    ("export-torch run --output", "--output"),
+    ("export-torch run -o", "-o"),
+    ("translate run a.png --output", "--output"),
+    ("translate run a.png -o", "-o"),
+    ("report", "an argument"),
+    ("evaluate run --partial", "--partial"),
+    ("data check pairs --output", "--output"),
+    ("data edges photos --output", "--output"),
+    ("data prepare facades --data-dir", "--data-dir"),
+    ("bench --output", "--output"),
+]
+
+
+@pytest.mark.parametrize(("line", "option"), EMPTY, ids=[line for line, _ in EMPTY])
+def test_no_command_takes_an_empty_path_for_the_current_folder(tmp_path, monkeypatch, capsys, line, option):
+    monkeypatch.chdir(tmp_path)
+    assert main([*line.split(), ""]) == 2
+    assert f"p2p-jax: {option} was given an empty word" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_missing_is_named():
@@ -83,3 +128,19 @@ def test_the_help_shows_the_everyday_options_and_the_whole_help_all(capsys):
     for option in list_options(TRAIN):
         assert f"  {option.name}" in whole
         assert (f"  {option.name}" in short) == (option.name in EVERYDAY)
+
+
+@pytest.mark.parametrize(
+    ("cls", "argv", "said"),
+    [
+        (TranslateOptions, ["runs", "a.png", "-o", "out", "--seed", "9" * 30], "--seed was given 9"),
+        (TranslateOptions, ["runs", "a.png", "-o", "out", "--batch-size", "9" * 12], "--batch-size was given 9"),
+        (EdgesOptions, ["photos", "-o", "out", "--sigma", "nan"], "--sigma was given nan: it must be a finite number."),
+        (EdgesOptions, ["photos", "-o", "out", "--high", "inf"], "--high was given inf: it must be a finite number."),
+        (ResizeOptions, ["photos", "-o", "out", "--size", "256", "1" + "0" * 20], "--size was given 1"),
+        (CheckOptions, ["pairs", "--limit", "1" + "0" * 30], "--limit was given 1"),
+    ],
+)
+def test_numbers_that_no_option_can_have_are_refused_in_every_command(cls, argv, said):
+    with pytest.raises(UserError, match=f"^{said}"):
+        parse(cls, argv, "p2p-jax")

@@ -75,3 +75,15 @@ def test_a_parent_forwards_signals(monkeypatch):
     assert supervisor.supervise([], "p2p-jax") == 75
     assert time.monotonic() - began < 30
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize("parent_imports_from_it", [False, True])
+def test_a_child_imports_nothing_from_the_current_folder_unless_its_parent_does(
+    tmp_path, monkeypatch, parent_imports_from_it
+):
+    (tmp_path / "evil.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    rest = [path for path in sys.path if path not in ("", str(tmp_path))]
+    monkeypatch.setattr(sys, "path", [*([""] if parent_imports_from_it else []), *rest])
+    monkeypatch.setattr(supervisor, "CHILD", "import importlib.util, sys; sys.exit(bool(importlib.util.find_spec('evil')))")
+    assert supervisor.supervise([], "p2p-jax") == int(parent_imports_from_it)

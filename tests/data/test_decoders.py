@@ -10,9 +10,11 @@ import tifffile
 from helpers.drawing import pixels_of, smooth
 from PIL import Image
 
-from p2p_jax.data import decoders
+from p2p_jax.data import decode_numpy, decode_pil, decode_tiff
 from p2p_jax.data.pictures import Encoded, decode, is_picture, of_file, write_picture
 from p2p_jax.errors import UserError
+from p2p_jax.limits import budget
+from p2p_jax.limits.budget import DECODING
 
 
 def save(folder: Path, array: np.ndarray, name: str = "1.png", **options) -> Path:
@@ -74,7 +76,7 @@ def test_truncated_files_are_named(tmp_path, ending, fraction):
 def test_text_files_named_as_pictures_are_named(tmp_path, text):
     path = tmp_path / "1.png"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"is not a picture|cannot be read") as caught:
+    with pytest.raises(ValueError, match=r"is not a picture|cannot be read|is empty") as caught:
         pixels_of(path)
     assert str(path) in str(caught.value)
 
@@ -90,15 +92,6 @@ def test_folders_named_as_pictures_are_named(tmp_path):
     with pytest.raises(ValueError, match="cannot be read") as caught:
         pixels_of(tmp_path / "1.png")
     assert str(tmp_path / "1.png") in str(caught.value)
-
-
-def test_decompression_bombs_are_not_opened(tmp_path, monkeypatch):
-    colours = smooth()
-    path = save(tmp_path, colours)
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 24 * 16 // 2 - 1)
-    with pytest.raises(ValueError, match="enormous number of pixels") as caught:
-        pixels_of(path)
-    assert str(path) in str(caught.value)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -148,13 +141,14 @@ def test_files_with_several_arrays_are_refused(tmp_path):
         decode(of_file(tmp_path / "1.npz"))
 
 
-@pytest.mark.parametrize("kind", ["png", "deep png", "tiff", "npy", "npz"])
+@pytest.mark.parametrize("kind", ["png", "deep png", "tiff", "npy", "npz", "jpg", "bmp", "webp"])
 def test_small_files_that_claim_to_be_huge_are_not_opened(tmp_path, monkeypatch, kind):
     suffix = kind.split()[-1]
-    pixels = np.zeros((64, 64, 3), np.uint16 if kind != "png" else np.uint8)
+    deep = kind in ("deep png", "tiff", "npy", "npz")
+    pixels = np.zeros((64, 64, 3), np.uint16 if deep else np.uint8)
     path = tmp_path / f"1.{suffix}"
     np.savez(path, pixels) if suffix == "npz" else write_picture(path, pixels)
-    monkeypatch.setattr(decoders, "MAX_VALUES", 64 * 64 * 3 - 1)
+    monkeypatch.setattr(DECODING, "total", pixels.nbytes - 1)
     with pytest.raises(ValueError, match="enormous number of pixels") as caught:
         decode(of_file(path))
     assert str(path) in str(caught.value)
@@ -169,9 +163,9 @@ def test_the_grey_pages_of_a_tiff_are_its_channels(tmp_path):
 
 
 def test_tiffs_of_too_many_pages_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(decoders, "MAX_PAGES", 4)
+    monkeypatch.setattr(budget, "PAGES", 4)
     tifffile.imwrite(tmp_path / "1.tiff", np.zeros((5, 16, 16), np.uint16), photometric="minisblack", metadata=None)
-    with pytest.raises(ValueError, match="more than 4 pages"):
+    with pytest.raises(ValueError, match="claims more than 4 pages"):
         decode(of_file(tmp_path / "1.tiff"))
 
 
@@ -243,7 +237,8 @@ def test_a_value_that_is_no_picture_is_refused():
 @pytest.mark.parametrize("content", ["png", "npy", "tiff"])
 def test_a_mistake_of_the_program_is_no_unreadable_picture(tmp_path, monkeypatch, content):
     write_picture(tmp_path / f"1.{content}", np.zeros((16, 16, 1), np.uint16))
-    monkeypatch.setattr(decoders, "as_pixels", lambda *_: int("x"))
+    for module in (decode_pil, decode_numpy, decode_tiff):
+        monkeypatch.setattr(module, "as_pixels", lambda *_: int("x"))
     with pytest.raises(ValueError, match="invalid literal") as caught:
         decode(of_file(tmp_path / f"1.{content}"))
     assert not isinstance(caught.value, UserError)

@@ -1,5 +1,7 @@
 """Finding pairs in folders: the layouts, the order, and pictures that lack their other half."""
 
+import unicodedata
+
 import pytest
 from helpers.folders import files_of, picture
 
@@ -213,3 +215,23 @@ def test_an_incomplete_stacked_input_is_named(tmp_path):
     with pytest.raises(ValueError, match="no counterpart whose name ends in _A2") as caught:
         find_inputs(tmp_path, ["A1", "A2"])
     assert str(tmp_path / "2_A1.png") in str(caught.value)
+
+
+@pytest.mark.parametrize("layout", ["folders", "endings", "endings of folders", "masks"])
+def test_names_of_both_sides_are_compared_in_one_unicode_form(tmp_path, layout):
+    composed, decomposed = (unicodedata.normalize(form, "Köln é") for form in ("NFC", "NFD"))
+    names = {
+        "folders": [f"A/{composed}.png", f"B/{decomposed}.jpg"],
+        "endings": [f"{decomposed}_A.png", f"{composed}_B.png"],
+        "endings of folders": [f"A/{composed}_photo.png", f"B/{decomposed}_map.png"],
+        "masks": [f"{composed}.png", f"mask/{decomposed}.png"],
+    }[layout]
+    made = {picture(tmp_path / name) for name in names}
+    assert [set(pair.values()) for pair in files_of(tmp_path)["train"]] == [made]
+
+
+def test_names_of_one_form_keep_it(tmp_path):
+    name = unicodedata.normalize("NFD", "Köln")
+    for letter in "AB":
+        picture(tmp_path / letter / f"{name}.png")
+    assert [each for each, _ in find_pairs(tmp_path)["train"]] == [name]

@@ -1,41 +1,18 @@
 """The search for pairs in folders as people have them: every layout is found, or refused with the option that decides."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from helpers.layouts import pair, write
 
 from p2p_jax.data.layout import find_pairs, search
 from p2p_jax.data.pictures import write_picture
-from p2p_jax.data.procedural import facade
 from p2p_jax.errors import UserError
 
-SIZE = (64, 64)
 
-
-def photo(index: int) -> np.ndarray:
-    return facade(0, index, size=SIZE)[0]
-
-
-def labels(index: int) -> np.ndarray:
-    return facade(0, index, size=SIZE)[1]
-
-
-def pair(index: int) -> np.ndarray:
-    return np.concatenate([labels(index), photo(index)], axis=1)
-
-
-def write(root: Path, *names: str, count: int = 4) -> Path:
-    """Writes pictures: a {} in a name is the number of the pair, and a word in front of : says what is drawn."""
-    draw = {"photo": photo, "labels": labels, "pair": pair}
-    for template in names:
-        kind, _, name = template.partition(":")
-        for index in range(count):
-            write_picture(root / name.format(index), draw[kind](index))
-    return root
-
-
-def splits_of(path: Path, **options: str) -> dict[str, list[dict[str, str]]]:
+def splits_of(path: Path, **options: Any) -> dict[str, list[dict[str, str]]]:
     """{split: [{side: path below the folder}]}."""
     found = search(path, **options)
     relative = lambda files: {side: file.relative_to(path).as_posix() for side, file in files.items()}

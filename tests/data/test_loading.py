@@ -1,5 +1,8 @@
 """Batches are a pure function of (seed, index), however they are read; the cache; and unreadable pairs."""
 
+import multiprocessing
+import os
+import signal
 from itertools import islice
 
 import numpy as np
@@ -11,6 +14,8 @@ from PIL import Image
 
 from p2p_jax.config import Config, Data
 from p2p_jax.data.loading import batches, open_dataset, open_reader
+from p2p_jax.data.pairs import RecordedPairs
+from p2p_jax.errors import UserError
 
 
 def reader_of(config):
@@ -175,3 +180,25 @@ def test_only_indices_are_yielded_where_the_pairs_are_on_the_device(side_by_side
 @pytest.mark.parametrize(("cache", "kept"), [("none", False), ("memory", True), ("device", True), ("auto", False)])
 def test_the_cache_is_used_as_the_option_says(side_by_side, cache, kept):
     assert (reader_of(config_of(side_by_side, cache=cache, cache_mib=0)).cache is not None) == kept
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_reading_process_that_is_killed_is_one_sentence(side_by_side, sent):
+    reader = reader_of(config_of(side_by_side, cache="none"))
+    stream = batches(reader, seed=0, batch_size=1, start=0, threads=0, processes=1)
+    next(stream)
+    for child in multiprocessing.active_children():
+        os.kill(child.pid or 0, sent)
+    with pytest.raises(UserError, match=f"ended unexpectedly .exit code {-sent}; .*fewer --data.processes"):
+        list(islice(stream, 60))
+
+
+def test_another_error_of_the_reader_stays_what_it_is(side_by_side, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("broken")
+
+    reader = reader_of(config_of(side_by_side, cache="none"))
+    monkeypatch.setattr(RecordedPairs, "read", fail)
+    with pytest.raises(RuntimeError, match="broken"):
+        take(reader, 1)

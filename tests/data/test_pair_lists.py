@@ -1,5 +1,7 @@
 """Lists of pairs: CSV, TSV and JSON lines, and the mistakes in them."""
 
+import unicodedata
+
 import pytest
 from helpers.folders import files_of, picture
 
@@ -51,6 +53,9 @@ def test_lists_may_name_splits_masks_and_several_inputs(tmp_path):
         ("l.csv", "A,B\n", "lists no pairs"),
         ("l.csv", "A,B,mask\na.png,a.png,a.png\na.png,a.png,\n", "same pictures"),
         ("l.jsonl", "{A: 1}\n", "line 1 .*not a JSON object"),
+        ("l.jsonl", "[" * 100_000, "line 1 .*not a JSON object"),
+        ("l.jsonl", "1" * 5000, "line 1 .*not a JSON object"),
+        ("l.jsonl", '{"A": ["a.png"], "B": {}}', "line 1 .*does not exist"),
         ("l.csv", b"A,B\n\xff\xfe,b\n", "not text in UTF-8"),
     ],
 )
@@ -65,3 +70,51 @@ def test_an_unclosed_quote_is_one_sentence(tmp_path):
     (tmp_path / "l.csv").write_text('A,B\n"' + "x" * 200_000)
     with pytest.raises(ValueError, match=r"line 2 .*cannot be read"):
         find_pairs(tmp_path / "l.csv")
+
+
+SPELLINGS = {
+    "semicolons.csv": "A;B\nx.png;y.png\n",
+    "any case.csv": "Input,TARGET\nx.png,y.png\n",
+    "spaces.csv": " A , B \n x.png , y.png \n",
+    "quoted.csv": '"A"; "B"\n"x.png"; "y.png"\n',
+    "tabs.csv": "input\ttarget\nx.png\ty.png\n",
+    "commas.tsv": "a,b\nx.png,y.png\n",
+    "a comma in a name.csv": "A;B;split\nx,1.png;y.png;Train\n",
+    "more columns.csv": "id;A;B;author\n1;x.png;y.png;me\n",
+    "keys.jsonl": '{" a ": "x.png", "Target": "y.png", "Split": "TRAIN"}\n',
+}
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_columns_are_read_with_any_delimiter_case_and_spaces(tmp_path, name):
+    x = picture(tmp_path / ("x,1.png" if "comma in" in name else "x.png"))
+    y = picture(tmp_path / "y.png")
+    (tmp_path / name).write_text(SPELLINGS[name])
+    assert files_of(tmp_path / name) == {"train": [{"A": x, "B": y}]}
+
+
+@pytest.mark.parametrize("header", ["photo,label", "source;result", "a.png,b.png", "left\tright"])
+def test_a_header_that_names_no_pair_is_quoted(tmp_path, header):
+    picture(tmp_path / "a.png")
+    delimiter = next(each for each in ",;\t" if each in header)
+    (tmp_path / "l.csv").write_text(f"{header}\na.png{delimiter}a.png\n")
+    with pytest.raises(ValueError, match=r"line 2 .*names no pair: the columns of the list are") as caught:
+        find_pairs(tmp_path / "l.csv")
+    assert ", ".join(map(repr, header.split(delimiter))) in str(caught.value)
+
+
+def test_an_empty_field_is_no_wrong_header(tmp_path):
+    picture(tmp_path / "a.png")
+    (tmp_path / "l.csv").write_text("A;B\na.png;\n")
+    with pytest.raises(ValueError, match=r"line 2 .*names no pair: fill in A and B"):
+        find_pairs(tmp_path / "l.csv")
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_files_are_found_whatever_the_unicode_form_of_their_names(tmp_path, form):
+    other = "NFD" if form == "NFC" else "NFC"
+    spell = lambda name, form: unicodedata.normalize(form, name)
+    made = [picture(tmp_path / spell("Gebäude", form) / spell(f"Öl é {letter}.png", form)) for letter in "AB"]
+    row = ",".join(spell(f"Gebäude/Öl é {letter}.png", other) for letter in "AB")
+    (tmp_path / "l.csv").write_text(f"A,B\n{row}\n", encoding="utf-8")
+    assert files_of(tmp_path / "l.csv") == {"train": [dict(zip("AB", made, strict=True))]}

@@ -7,7 +7,7 @@ import pytest
 from helpers.drawing import pixels_of, smooth
 from PIL import Image
 
-from p2p_jax.data.pictures import Encoded, atomic_write, decode, is_picture, of_file, suffix_for, write_picture
+from p2p_jax.data.pictures import Encoded, TooSmall, decode, is_picture, of_file, suffix_for, write_picture
 from p2p_jax.errors import UserError
 
 
@@ -84,15 +84,22 @@ def test_pictures_too_large_for_a_format_are_refused(tmp_path, suffix):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_failed_write_keeps_the_old_file(tmp_path):
-    (tmp_path / "1.txt").write_text("old")
+@pytest.mark.parametrize("name", ["a" * 250, "é" * 125, "図" * 83])
+def test_a_name_of_the_largest_length_can_be_written(tmp_path, name):
+    path = tmp_path / f"{name}.png"
+    write_picture(path, np.zeros((8, 8, 3), np.uint8))
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
-    def fail_halfway():
-        with atomic_write(tmp_path / "1.txt") as file:
-            file.write(b"new")
-            raise RuntimeError
 
-    with pytest.raises(RuntimeError):
-        fail_halfway()
-    assert [path.name for path in tmp_path.iterdir()] == ["1.txt"]
-    assert (tmp_path / "1.txt").read_text() == "old"
+@pytest.mark.parametrize("shape", [(3, 64, 64), (1, 40, 30), (4, 33, 33), (7, 90, 100)])
+def test_an_array_with_its_channels_first_is_named_as_such(tmp_path, shape):
+    np.save(tmp_path / "1.npy", np.zeros(shape, np.uint8))
+    with pytest.raises(UserError, match=r"which seems to be \(channels, height, width\)") as caught:
+        decode(of_file(tmp_path / "1.npy"))
+    assert str(shape) in str(caught.value)
+
+
+def test_a_small_array_with_its_channels_last_is_only_too_small(tmp_path):
+    np.save(tmp_path / "1.npy", np.zeros((4, 60, 3), np.uint8))
+    with pytest.raises(TooSmall, match="60 x 4 pixels"):
+        decode(of_file(tmp_path / "1.npy"))

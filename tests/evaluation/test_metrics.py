@@ -85,3 +85,28 @@ def test_psnr_is_in_decibels_of_255_and_one_figure_per_picture():
     black, white = np.zeros((1, 2, 2, 3), np.uint8), np.full((1, 2, 2, 3), 255, np.uint8)
     assert metrics.psnr(black, white).tolist() == metrics.psnr(white, black).tolist() == [0]
     assert metrics.psnr(black, black).tolist() == [np.inf]
+
+
+def test_unknown_pixels_do_not_count():
+    random = np.random.default_rng(0)
+    target = random.uniform(0, 255, (2, 24, 20, 3)).astype(np.float32)
+    picture = np.clip(target + random.normal(0, 9, target.shape), 0, 255).astype(np.float32)
+    known = np.ones((2, 24, 20, 1), np.float32)
+    assert np.allclose(
+        [f(picture, target, known) for f in (metrics.l1, metrics.psnr, metrics.ssim)],
+        [f(picture, target) for f in (metrics.l1, metrics.psnr, metrics.ssim)],
+        rtol=1e-5,
+    )
+    known[:, 3:9, 4:15] = 0
+    wrong = np.where(known > 0, picture, 255 - target)
+    for f in (metrics.l1, metrics.psnr, metrics.ssim):
+        assert np.array_equal(f(wrong, target, known), f(picture, target, known))
+    rows = np.broadcast_to(known > 0, picture.shape)[0]
+    expected = np.abs(picture[0][rows] - target[0][rows]).mean() / 127.5
+    assert float(metrics.l1(wrong, target, known)[0]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_picture_without_known_pixels_has_no_score():
+    pictures = np.zeros((1, 16, 16, 1), np.float32)
+    known = np.zeros((1, 16, 16, 1), np.float32)
+    assert all(np.isnan(f(pictures, pictures, known)[0]) for f in (metrics.l1, metrics.psnr, metrics.ssim))

@@ -15,9 +15,19 @@ def test_sums_are_loaded_under_their_own_key_only(tmp_path):
     assert (other.done, other.sums.tolist(), other.replaced) == (0, [[0, 0]], set())
 
 
-def test_a_damaged_file_causes_a_warning_and_starts_with_zeros(tmp_path):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{", "", "[]", "[" * 100_000, '{"done": -1, "sums": [[0, 0]], "replaced": []}', '{"done": 1, "sums": [[0, 0]]}',
+        '{"done": 1, "sums": [[0, NaN]], "replaced": []}', '{"done": 1, "sums": "x", "replaced": []}',
+        '{"done": 1, "sums": [[0, 0, 0]], "replaced": []}', '{"done": 1e999, "sums": [[0, 0]], "replaced": []}',
+        '{"done": 1, "sums": [[0, 0]], "replaced": ["x"]}', '{"done": true, "sums": [[0, 0]], "replaced": []}',
+    ],
+)  # fmt: skip
+def test_a_damaged_file_causes_a_warning_and_starts_with_zeros(tmp_path, text):
     PartialSums((1, 2), tmp_path, ["a"]).save(now=True)
     (file,) = tmp_path.iterdir()
-    file.write_text("{")
+    file.write_text(text)
     with pytest.warns(UserWarning, match="is damaged: its pairs are measured again"):
-        assert PartialSums((1, 2), tmp_path, ["a"]).done == 0
+        found = PartialSums((1, 2), tmp_path, ["a"])
+    assert (found.done, found.sums.tolist(), found.replaced) == (0, [[0, 0]], set())

@@ -1,6 +1,7 @@
 """The report is one page that needs no other file."""
 
 import base64
+import hashlib
 import io
 import json
 import re
@@ -9,7 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from helpers.runs import finished_run
+from helpers.runs import change_record, finished_run
 from PIL import Image
 
 from p2p_jax.cli import main
@@ -101,11 +102,34 @@ def test_a_report_without_rows_is_written(finished):
 def test_names_cannot_become_markup(finished):
     record = json.loads((finished / "experiment.json").read_text())
     record["versions"]["<script>"] = "<b>&"
-    (finished / "experiment.json").write_text(json.dumps(record))
+    change_record(finished, versions=record["versions"])
     assert main(["report", str(finished)]) == 0
     page = (finished / "report" / "index.html").read_text()
     assert "&lt;script&gt;" in page
     assert "<script>" not in page
+
+
+def test_the_page_forbids_everything_but_its_own_pictures_and_style(page):
+    policy = re.search(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', page)[1]
+    style = hashlib.sha256(re.search(r"<style>(.*)</style>", page, re.DOTALL)[1].encode()).digest()
+    assert "default-src 'none'" in policy
+    assert f"style-src 'sha256-{base64.b64encode(style).decode()}'" in policy
+    assert "img-src data:" in policy
+    assert "style=" not in page
+    assert page.index("Content-Security-Policy") < page.index("<style>")
+
+
+@pytest.mark.filterwarnings("default")
+def test_rows_and_samples_of_a_stranger_are_no_error(finished, capsys):
+    (finished / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2, "generator_l1": NaN}\n{"step": "<b>"}\n')
+    for name in ("step_x.png", "step_.png", "step_9<b>.png", "step_" + "9" * 30 + ".png", "step_00000005.png"):
+        (finished / "samples" / name).write_bytes(b"<script>")
+    (finished / "samples" / "step_00000006.png").mkdir()
+    assert main(["report", str(finished)]) == 0
+    page = (finished / "report" / "index.html").read_text()
+    assert page.count("<img") == 2 + 2
+    assert "<b>" not in page
+    assert "step_00000005.png is not a sample grid that can be shown" in capsys.readouterr().err
 
 
 def test_the_page_shows_where_the_time_went(page):

@@ -14,9 +14,11 @@ ROOT = Path(__file__).parents[2]
 # What each room may import, besides itself: only rooms above it in this table. CONTRIBUTING.md explains the rooms.
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
+    "files": {"errors"},
+    "limits": set(),
     "storage": {"errors"},
-    "config": {"errors"},
-    "console": set(),
+    "config": {"errors", "files"},
+    "console": {"files"},
     "signals": {"errors"},
     "ops": {"errors"},
     "network": set(),
@@ -32,30 +34,31 @@ ROOMS: dict[str, set[str]] = {
     "step": {"accumulation", "losses", "network", "stale_gradients", "state"},
     "summary": {"network"},
     "pix2pix": {
-        "config", "discriminators", "errors", "generators", "layers", "losses", "network", "optimizers", "schedules",
+        "config", "discriminators", "errors", "generators", "layers", "losses", "network", "ops", "optimizers", "schedules",
         "step",
     },
     "experiment": {"config", "errors", "pix2pix"},
-    "data": {"config", "errors", "storage"},
-    "data/doctor": {"data", "errors"},
-    "data/sets": {"data", "errors"},
-    "data/tools": {"data", "errors"},
+    "data": {"config", "errors", "files", "limits", "storage"},
+    "data/doctor": {"data", "errors", "files", "limits"},
+    "data/sets": {"data", "errors", "files", "limits"},
+    "data/tools": {"data", "errors", "files", "limits"},
     "devices": {"config", "errors", "network", "step"},
     "workdir": {
-        "config", "console", "devices", "errors", "experiment", "generators", "signals", "state", "storage",
+        "config", "console", "devices", "errors", "experiment", "files", "generators", "signals", "state", "storage",
     },
-    "inference": {"config", "data", "errors", "network", "workdir"},
-    "evaluation": {"config", "data", "devices", "errors", "experiment", "inference", "workdir"},
+    "inference": {"config", "data", "errors", "files", "network", "workdir"},
+    "evaluation": {"config", "data", "devices", "errors", "experiment", "files", "inference", "workdir"},
     "pytorch": {
-        "config", "discriminators", "errors", "experiment", "generators", "network", "pix2pix", "workdir",
+        "config", "discriminators", "errors", "experiment", "files", "generators", "limits", "network", "pix2pix",
+        "workdir",
     },
     "training": {
-        "config", "console", "data", "devices", "errors", "evaluation", "experiment", "inference", "signals", "state",
-        "step", "storage", "workdir",
+        "config", "console", "data", "devices", "errors", "evaluation", "experiment", "files", "inference", "signals",
+        "state", "step", "storage", "workdir",
     },
     "cli": {
         "config", "console", "data", "data/doctor", "data/sets", "data/tools", "devices", "errors", "evaluation",
-        "experiment", "inference", "pytorch", "signals", "storage", "summary", "training", "workdir",
+        "experiment", "files", "inference", "pytorch", "signals", "storage", "summary", "training", "workdir",
     },
 }  # fmt: skip
 

@@ -19,13 +19,18 @@ GENERATORS = {
     "resnet": Generator("resnet", width=2, num_blocks=2),
     "resnet without dropout": Generator("resnet", width=2, num_blocks=1, dropout=0.0),
     "resnet without blocks": Generator("resnet", width=2, num_blocks=0, dropout=0.0),
+    "anti-aliased resnet": Generator("resnet", width=2, num_blocks=2, antialias="both"),
+    "resnet anti-aliased down": Generator("resnet", width=2, num_blocks=1, dropout=0.0, antialias="down"),
+    "resnet anti-aliased up": Generator("resnet", width=2, num_blocks=0, dropout=0.0, antialias="up"),
 }
 DISCRIMINATORS = {
     **{f"patchgan of {n}": Discriminator("patchgan", num_layers=n, width=2) for n in (1, 2, 3, 5)},
     "patchgan of other widths": Discriminator("patchgan", num_layers=2, width=3, widths=(3, 2, 5)),
+    "anti-aliased patchgan of 1": Discriminator("patchgan", num_layers=1, width=2, antialias=True),
+    "anti-aliased patchgan of 3": Discriminator("patchgan", width=3, widths=(3, 2, 5, 4), antialias=True),
     "pixelgan": Discriminator("pixelgan", width=2),
 }
-NORMS = ("batch", "instance", "none")
+NORMS = ("batch", "instance", "affine_instance", "none")
 ALL = [(name, norm) for name in (*GENERATORS, *DISCRIMINATORS) for norm in NORMS]
 
 
@@ -132,6 +137,45 @@ def test_counts_of_batches_are_kept_for_each_layer_and_may_be_missing():
     assert [int(back[name]) for name in names] == list(range(len(names)))
     oldest = convert.from_torch({key: array for key, array in arrays.items() if key not in names})
     assert set(oldest.counts.values()) == {0}
+
+
+@pytest.mark.parametrize("name", ["anti-aliased resnet", "anti-aliased patchgan of 3", "resnet anti-aliased up"])
+def test_filters_other_than_cuts_are_refused(name):
+    arrays = state_dict(name)
+    filters = [key for key in arrays if key.endswith(".filt")]
+    assert filters
+    for key in filters:
+        shifted = np.roll(arrays[key], 1, -1)
+        with pytest.raises(UserError, match=f"{key} is not CUT's filter"):
+            convert.from_torch(arrays | {key: shifted})
+        with pytest.raises(UserError, match=f"{key} has the shape"):
+            convert.from_torch(arrays | {key: arrays[key][..., :2]})
+
+
+@pytest.mark.parametrize("name", ["unet", "resnet", "anti-aliased resnet", "patchgan of 3", "pixelgan"])
+def test_batch_norm_after_convolutions_with_a_bias_is_read(name):
+    options = replace(options_of(name), bias="all")
+    params, state = random_weights(options)
+    regular = state_dict(name)
+    arrays = {key: array for key, array in state_dict(name, "affine_instance").items() if key not in regular} | regular
+    found = convert.from_torch(arrays)
+    assert found.options == options
+    assert jax.tree.structure((found.params, found.state)) == jax.tree.structure((params, state))
+    with pytest.raises(UserError, match="bias all, but the PyTorch original has reference"):
+        convert.to_torch(found.options, found.params, found.state)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("layers", [1, 2, 4])
+def test_a_patchgan_built_without_norm_layers_is_read(layers, bias):
+    widths = tuple(range(2, layers + 3))
+    shapes = [(b, a, 4, 4) for a, b in zip((6, *widths), (*widths, 1), strict=True)]
+    arrays = {f"model.{2 * i}.weight": np.ones(shape, np.float32) for i, shape in enumerate(shapes)}
+    biased = range(len(shapes)) if bias else (0, len(shapes) - 1)
+    arrays |= {f"model.{2 * i}.bias": np.ones(shapes[i][0], np.float32) for i in biased}
+    for names in (arrays, dict(reversed(arrays.items()))):
+        options = convert.from_torch(names).options
+        assert (options.norm, options.bias, options.num_layers) == ("none", "all" if bias else "reference", layers)
 
 
 def test_the_dropout_rate_is_an_argument():

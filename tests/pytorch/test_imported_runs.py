@@ -135,3 +135,33 @@ def test_a_network_of_four_channels_accepts_pictures_of_four_channels(tmp_path, 
     assert p2p_jax.load(workdir)(np.zeros((16, 16, 4), np.uint8)).shape == (16, 16, 3)
     said = refused(capsys, "train", "pix2pix", "--workdir", workdir, "--data.path", pairs)
     assert "has 3 channels, where 4 channels are expected" in said
+
+
+@pytest.mark.parametrize("prefix", ["", "model.netG.module."])
+def test_a_generator_of_cut_is_imported_translates_and_is_exported(tmp_path, prefix):
+    options = Generator("resnet", width=2, num_blocks=1, dropout=0.0, norm="affine_instance", antialias="both")
+    arrays = arrays_of(options)
+    (path,) = write(tmp_path, G={prefix + name: array for name, array in arrays.items()})
+    workdir = tmp_path / "run"
+    assert run("import-torch", path, "--workdir", workdir, "--image-size", 16) == 0
+    assert record.load_experiment(workdir).config.generator == options
+    x = np.random.default_rng(3).integers(0, 256, (1, 16, 24, 3), np.uint8)
+    found = convert.from_torch(arrays)
+    y = found.network.apply(found.params, found.state, x / np.float32(127.5) - 1, train=False)[0]
+    assert abs(np.asarray(y + 1) * 127.5 - p2p_jax.load(workdir)(x)).max() < 0.51
+    assert run("export-torch", workdir, "--output", tmp_path / "out") == 0
+    exported = read_state_dict(tmp_path / "out" / "latest_net_G.pth")
+    assert list(exported) == list(arrays)
+    assert all(exported[name].tobytes() == array.tobytes() for name, array in arrays.items())
+
+
+def test_spectral_norm_is_folded_when_a_file_is_imported(tmp_path):
+    arrays = arrays_of(Generator("resnet", width=2, num_blocks=0, dropout=0.0, norm="none"))
+    weight = arrays["model.1.weight"]
+    u, sizes, v = np.linalg.svd(weight.reshape(weight.shape[0], -1), full_matrices=False)
+    named = {"weight_orig": weight, "weight_u": u[:, 0].copy(), "weight_v": v[0].copy()}
+    changed = {name: array for name, array in arrays.items() if name != "model.1.weight"}
+    (path,) = write(tmp_path, G=changed | {f"model.1.{key}": array for key, array in named.items()})
+    assert run("import-torch", path, "--workdir", tmp_path / "run", "--image-size", 16) == 0
+    params = checkpoint.restore_params(tmp_path / "run")[0]
+    np.testing.assert_allclose(params["stem"]["kernel"].transpose(3, 2, 0, 1), weight / sizes[0], rtol=1e-5)

@@ -7,14 +7,14 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from helpers.runs import ROOT, finished_run, leaves_of, steps_of
+from helpers.runs import ROOT, change_record, finished_run, leaves_of, steps_of
 from helpers.torch_runs import PATCHGAN, RESNET, arrays_of, copy_of_imported, files, imported, refused, run, write
 
 from p2p_jax import experiment
 from p2p_jax.config import Generator
 from p2p_jax.pytorch import convert
 from p2p_jax.pytorch.state_dict import read_state_dict, write_state_dict
-from p2p_jax.workdir import checkpoint, record
+from p2p_jax.workdir import checkpoint, lock, record
 
 
 def equal(a: Path, b: Path) -> bool:
@@ -40,6 +40,13 @@ def test_the_recognised_networks_are_described_and_stored(tmp_path, capsys):
     assert (config.image_size, config.data.direction, config.data.input.channels) == (16, "AtoB", (3,))
 
 
+def test_the_files_of_an_import_are_stored_whole(tmp_path, monkeypatch):
+    monkeypatch.chdir(files()[0].parent)
+    assert run("import-torch", files()[0].name, "--workdir", tmp_path / "run", "--image-size", 16) == 0
+    stored = json.loads((tmp_path / "run" / "imported.json").read_text())["files"]
+    assert stored == [str(files()[0].absolute())]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("depth", "size"), [(2, 256), (7, 128), (8, 256), (9, 512)])
 def test_the_size_of_a_unet_follows_its_depth(tmp_path, depth, size):
@@ -52,7 +59,7 @@ def test_the_moving_average_is_exported(tmp_path):
     run_ = shutil.copytree(finished_run(), tmp_path / "run")
     record = json.loads((run_ / "experiment.json").read_text())
     record["config"]["generator"]["dropout_levels"] = "reference"  # as in the PyTorch original; no output depends on it
-    (run_ / "experiment.json").write_text(json.dumps(record))
+    change_record(run_, config=record["config"])
     assert run("export-torch", run_, "--output", tmp_path / "plain") == 0
     items, step = checkpoint.restore_items(run_, ("generator", "discriminator"))
     generator = convert.from_torch(read_state_dict(tmp_path / "plain" / "latest_net_G.pth"))
@@ -134,11 +141,11 @@ def test_a_killed_import_leaves_no_run_and_can_be_repeated(tmp_path, capsys, mov
     workdir = copy_of_imported(tmp_path)
     (workdir / ".importing").mkdir()
     for path in list(workdir.iterdir()):
-        if path.name not in (".importing", *moved):
+        if path.name not in (".importing", "lock", *moved):
             path.rename(workdir / ".importing" / path.name)
     assert "not the workdir of a run" in refused(capsys, "translate", workdir, ROOT, "--output", tmp_path / "out")
     assert run("import-torch", *files(), "--workdir", workdir, "--image-size", 16, "--direction", "BtoA") == 0
-    assert sorted(path.name for path in workdir.iterdir()) == ["checkpoints", "experiment.json", "imported.json"]
+    assert sorted(path.name for path in workdir.iterdir()) == ["checkpoints", "experiment.json", "imported.json", "lock"]
     assert leaves_of(workdir) == leaves_of(imported())
 
 
@@ -151,6 +158,86 @@ def test_a_failed_import_leaves_the_old_run(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "save_networks", fail)
     assert run("import-torch", files()[0], "--workdir", workdir, "--image-size", 16, "--overwrite") == 2
     assert leaves_of(workdir) == leaves_of(finished_run())
+
+
+CHECKOUT = ("train.py", "checkpoints/facades/latest_net_G.pth", "options/base_options.py", "README.md")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [CHECKOUT, ("thesis.tex",), (".git/config",), ("checkpoints/latest_net_G.pth",), ("imported.json",), ("lock",)],
+    ids=lambda names: names[0],
+)
+@pytest.mark.parametrize("options", [(), ("--overwrite",)])
+def test_nothing_is_imported_into_a_folder_that_holds_other_things(tmp_path, capsys, names, options):
+    for name in names:
+        (tmp_path / "theirs" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "theirs" / name).write_text(name)
+    before = sorted((tmp_path / "theirs").rglob("*"))
+    for _ in range(2):
+        line = ("import-torch", *files(), "--workdir", tmp_path / "theirs", "--image-size", 16, *options)
+        assert f"holds other things, such as {min(name.partition('/')[0] for name in names)}" in refused(capsys, *line)
+        assert sorted((tmp_path / "theirs").rglob("*")) == before
+        assert all((tmp_path / "theirs" / name).read_text() == name for name in names)
+
+
+@pytest.mark.parametrize("name", ["file", "link", "experiment.json"])
+def test_a_workdir_that_is_no_folder_of_a_run_is_refused(tmp_path, capsys, name):
+    workdir = tmp_path / "run"
+    if name == "file":
+        workdir.write_text("mine")
+    elif name == "link":
+        workdir.symlink_to(copy_of_imported(tmp_path / "elsewhere"))
+    else:
+        workdir.mkdir()
+        (workdir / "experiment.json").write_text('{"name": "thesis"}')
+    before = sorted(tmp_path.rglob("*"))
+    words = {"file": "is a file", "link": "is a link to", "experiment.json": "is not the record of a run"}[name]
+    assert words in refused(capsys, "import-torch", *files(), "--workdir", workdir, "--overwrite")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("options", [(), ("--overwrite",)])
+def test_an_import_that_was_killed_in_somebody_elses_folder_removes_nothing_there(tmp_path, capsys, options):
+    """The folder .importing is complete, but the folder checkpoints was there before."""
+    workdir = copy_of_imported(tmp_path)
+    (workdir / ".importing").mkdir()
+    for name in ("checkpoints", "imported.json", "experiment.json"):
+        (workdir / name).rename(workdir / ".importing" / name)
+    (workdir / "checkpoints" / "facades").mkdir(parents=True)
+    line = ("import-torch", *files(), "--workdir", workdir, "--image-size", 16, *options)
+    assert "holds other things, such as checkpoints" in refused(capsys, *line)
+    assert (workdir / "checkpoints" / "facades").is_dir()
+
+
+@pytest.mark.parametrize("options", [(), ("--overwrite",)])
+def test_nothing_is_imported_through_a_link(tmp_path, capsys, options):
+    workdir = copy_of_imported(tmp_path) if options else tmp_path / "run"
+    workdir.mkdir(exist_ok=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "mine").write_text("mine")
+    (workdir / ".importing").symlink_to(tmp_path / "elsewhere")
+    line = ("import-torch", *files(), "--workdir", workdir, "--image-size", 16, *options)
+    assert ".importing is a link" in refused(capsys, *line)
+    assert (tmp_path / "elsewhere" / "mine").read_text() == "mine"
+
+
+@pytest.mark.parametrize("options", [(), ("--overwrite",)])
+def test_an_import_into_a_workdir_in_use_is_refused(tmp_path, capsys, options):
+    workdir = copy_of_imported(tmp_path) if options else tmp_path / "run"
+    with lock.hold(workdir):
+        line = ("import-torch", *files(), "--workdir", workdir, "--image-size", 16, *options)
+        assert "is in use by process" in refused(capsys, *line)
+        assert not options or leaves_of(workdir) == leaves_of(imported())
+
+
+def test_a_failed_import_leaves_no_folder(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_networks", fail)
+    assert run("import-torch", files()[0], "--workdir", tmp_path / "new" / "run", "--image-size", 16) == 2
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_export_replaces_files_only_with_overwrite(tmp_path, capsys):

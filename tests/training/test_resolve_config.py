@@ -2,9 +2,9 @@
 
 import pytest
 
-from p2p_jax.config import Config, replace_default_epochs
+from p2p_jax.config import Config, Data, replace_default_epochs
 from p2p_jax.errors import UserError
-from p2p_jax.training.resolve_config import replace_length, resolve_config
+from p2p_jax.training.resolve_config import replace_length, resolve_config, resolve_files
 
 
 def test_steps_of_a_new_config_replace_the_default_epochs():
@@ -32,3 +32,11 @@ def test_a_length_in_both_units_is_refused():
         replace_length(Config(), steps=1, epochs=1)
     with pytest.raises(UserError, match="no length was given"):
         replace_length(Config(epochs=None), steps=None, epochs=None)
+
+
+@pytest.mark.parametrize("typed", ["pictures", "./pictures", "~/pictures"])
+def test_the_place_of_the_data_is_stored_whole(tmp_path, monkeypatch, typed):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = resolve_files(Config(data=Data(path=typed, tfds_dir=typed)))
+    assert (config.data.path, config.data.tfds_dir) == (str(tmp_path / "pictures"), str(tmp_path / "pictures"))

@@ -2,71 +2,17 @@
 
 import shutil
 import warnings
-from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers.checkpoints import damage, make_state, plain, restore, same, save_all
 from helpers.runs import finished_run
 
 from p2p_jax.devices.sharding import make_mesh, replicate
 from p2p_jax.errors import UserError
-from p2p_jax.state import NetworkState, TrainState
 from p2p_jax.workdir import checkpoint
 from p2p_jax.workdir.checksums import checksums
-
-
-def make_state(seed: int, step: int = 5, *, ema: bool = False) -> TrainState:
-    """A state with arrays of many kinds, among them counts, half precision and flags."""
-    random = np.random.default_rng(seed)
-
-    def normal(*shape):
-        return jnp.asarray(random.normal(size=shape), jnp.float32)
-
-    def model() -> NetworkState:
-        params = {"down_0": {"kernel": normal(4, 4, 16, 16), "bias": normal(4)}}
-        state = {"statistics": {"norm": {"mean": normal(4), "half": normal(4).astype(jnp.bfloat16)}}}
-        moments = [jax.tree.map(lambda leaf: normal(*leaf.shape), params) for _ in range(2)]
-        return NetworkState(
-            params, state, ({"count": jnp.int32(seed), "mu": moments[0], "nu": moments[1]}, {"flag": jnp.asarray(True)})
-        )
-
-    generator = model()
-    average = jax.tree.map(lambda leaf: normal(*leaf.shape), generator.params) if ema else None
-    return TrainState(jnp.int32(step), jnp.int32(step + 2), jax.random.key(seed), generator, model(), average)
-
-
-def plain(state: TrainState) -> TrainState:
-    return state.replace(key=jax.random.key_data(state.key))
-
-
-def same(first: TrainState, second: TrainState) -> bool:
-    one, two = (jax.tree_util.tree_leaves_with_path(plain(state)) for state in (first, second))
-    return len(one) == len(two) and all(
-        a[0] == b[0] and a[1].dtype == b[1].dtype and np.asarray(a[1]).tobytes() == np.asarray(b[1]).tobytes()
-        for a, b in zip(one, two, strict=True)
-    )
-
-
-def save_all(workdir: Path, states: list[TrainState], metrics=None, **options) -> None:
-    with checkpoint.open_manager(workdir, **{"keep": 9, **options}) as manager:
-        for index, state in enumerate(states):
-            checkpoint.save(manager, state, None if metrics is None else metrics[index])
-        manager.wait_until_finished()
-
-
-def restore(workdir: Path, like: TrainState, **options) -> TrainState | None:
-    with checkpoint.open_manager(workdir, **{"keep": 9, **options}) as manager:
-        return checkpoint.restore(manager, like)
-
-
-def damage(folder: Path) -> None:
-    """Flips the bits of a byte in the middle of the largest file, which holds the arrays."""
-    file = max((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
-    data = bytearray(file.read_bytes())
-    data[len(data) // 2] ^= 255
-    file.write_bytes(data)
 
 
 @pytest.mark.parametrize("ema", [False, True])
@@ -218,3 +164,31 @@ def test_an_interrupted_save_is_no_checkpoint_and_is_removed(tmp_path):
 def test_the_checkpoints_of_a_run_hold_different_states():
     sums = {str(checksums(checkpoint.restore_items(finished_run(), ("training",), step)[0])) for step in (3, 6, 8)}
     assert len(sums) == 3
+
+
+@pytest.mark.parametrize("moment", ["first", "last"])
+def test_a_checkpoint_that_cannot_be_read_back_is_reported(tmp_path, monkeypatch, moment):
+    """The disk is faulty: the checkpoint 2 is unreadable as soon as it is written."""
+    real = checkpoint.Manager.wait_until_finished
+
+    def wait(manager):
+        real(manager)
+        shutil.rmtree(manager.folder / "2" / "training", ignore_errors=True)
+
+    monkeypatch.setattr(checkpoint.Manager, "wait_until_finished", wait)
+    said = r"checkpoint 2 was written to .* but what was read back is not what was saved \(training missing\): "
+    with pytest.raises(UserError, match=said):
+        save_all(tmp_path, [make_state(step, step) for step in ((2,) if moment == "first" else (1, 2))], finish=True)
+
+
+def test_imported_networks_that_cannot_be_read_back_are_reported(tmp_path, monkeypatch):
+    real = checkpoint.Manager.wait_until_finished
+
+    def wait(manager):
+        real(manager)
+        for path in manager.folder.glob("0/generator"):
+            shutil.rmtree(path)
+
+    monkeypatch.setattr(checkpoint.Manager, "wait_until_finished", wait)
+    with pytest.raises(UserError, match=r"checkpoint 0 .*read back.*generator missing"):
+        checkpoint.save_networks(tmp_path, {"generator": {"params": {"a": np.ones(3)}, "state": {}}})

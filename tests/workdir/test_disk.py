@@ -4,7 +4,6 @@ import errno
 import os
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from helpers.cases import mostly_slow
@@ -25,8 +24,9 @@ from helpers.runs import (
 )
 
 from p2p_jax.evaluation import report
+from p2p_jax.files.writing import UNFINISHED
 from p2p_jax.training import loop, trainer
-from p2p_jax.workdir import checkpoint, disk
+from p2p_jax.workdir import checkpoint
 from p2p_jax.workdir.disk import atomic_write, explain
 
 
@@ -88,7 +88,7 @@ def test_other_errors_are_not_explained(error):
 
 def unfinished_in(workdir):
     names = [path.name for path in workdir.rglob("*")]
-    return [name for name in names if name.endswith(disk.UNFINISHED) or "orbax-checkpoint-tmp" in name]
+    return [name for name in names if name.endswith(UNFINISHED) or "orbax-checkpoint-tmp" in name]
 
 
 @pytest.mark.slow
@@ -138,7 +138,7 @@ def test_a_disk_that_is_full_when_the_report_is_written(tmp_path, monkeypatch, c
 
 
 def test_a_record_that_cannot_be_written_leaves_no_folder(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(Path, "write_text", fail_to_write)
+    monkeypatch.setattr(os, "fsync", fail_to_write)
     assert train(tmp_path / "run", *LINEAR) == 2
     assert_full_disk_was_reported(capsys)
     assert not (tmp_path / "run").exists()

@@ -40,6 +40,14 @@ def test_an_unfinished_checkpoint_does_not_count(tmp_path):
     assert init_from.has_checkpoint(tmp_path)
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"counts": []}', '{"counts": {"generator": 3}}', "[" * 100_000,
+                                  '{"counts": {"generator": {"norm": "<b>"}}}', "\udcff"])  # fmt: skip
+def test_damaged_notes_of_an_import_end_in_one_sentence(tmp_path, text):
+    (tmp_path / "imported.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(UserError, match=r"imported\.json is damaged"):
+        init_from.read_imported(tmp_path)
+
+
 @pytest.fixture
 def finished(tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished_run(), tmp_path / "run"))

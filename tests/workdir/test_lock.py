@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,6 +24,7 @@ from helpers.runs import (
     train,
 )
 
+from p2p_jax.cli import main
 from p2p_jax.errors import INTERNAL_ERROR, UserError
 from p2p_jax.workdir import lock
 
@@ -55,6 +57,28 @@ def test_a_second_run_is_refused_and_the_holder_is_named(tmp_path, holder, capsy
     assert message.count("\n") == 1
     assert f"{tmp_path / 'run'} is in use by process {holder.pid} on {socket.gethostname()}" in message
     assert sorted((tmp_path / "run").iterdir()) == before
+
+
+@pytest.mark.parametrize("command", ["report", "init-from"])
+def test_every_command_that_writes_into_a_workdir_is_refused_where_it_is_in_use(tmp_path, capsys, command):
+    workdir = shutil.copytree(finished_run(), tmp_path / "run")
+    with lock.hold(workdir):
+        before = {path: path.stat().st_mtime_ns for path in workdir.rglob("*")}
+        if command == "report":
+            assert main(["report", str(workdir)]) == 2
+        else:
+            assert train(workdir, *SMALL, "--steps", "8", "--overwrite", "--init-from", str(finished_run())) == 2
+        assert f"{workdir} is in use by process" in capsys.readouterr().err
+        assert {path: path.stat().st_mtime_ns for path in workdir.rglob("*")} == before
+
+
+@pytest.mark.parametrize("record", [None, "{}"])
+def test_a_report_of_a_folder_without_a_run_leaves_no_lock_there(tmp_path, capsys, record):
+    if record:
+        (tmp_path / "experiment.json").write_text(record)
+    before = list(tmp_path.iterdir())
+    assert main(["report", str(tmp_path)]) == 2
+    assert list(tmp_path.iterdir()) == before
 
 
 def test_a_killed_process_holds_no_lock(tmp_path, holder):

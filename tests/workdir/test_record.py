@@ -1,10 +1,12 @@
 """The record of a run: it rebuilds the run, and code in it runs only if it is trusted."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 from helpers.full_disk import fail_to_write
+from helpers.runs import change_record
 
 from p2p_jax import config as configs
 from p2p_jax import experiment
@@ -109,7 +111,7 @@ def test_an_unknown_field_is_refused(tmp_path):
     save(tmp_path, experiment.find("maps"))
     stored = json.loads((tmp_path / "experiment.json").read_text())
     stored["config"]["generator"]["old"] = 1
-    (tmp_path / "experiment.json").write_text(json.dumps(stored))
+    change_record(tmp_path, config=stored["config"])
     with pytest.raises(UserError, match=r"field generator\.old"):
         record.load_experiment(tmp_path)
 
@@ -121,6 +123,6 @@ def test_a_record_is_written_atomically(tmp_path):
 
 def test_the_list_of_trusted_code_survives_a_full_disk(tmp_path, monkeypatch):
     record.trust_hash("a" * 64)
-    monkeypatch.setattr(Path, "write_text", fail_to_write)
+    monkeypatch.setattr(os, "fsync", fail_to_write)
     record.trust_hash("b" * 64)
     assert record.trusted_hashes() == {"a" * 64}

@@ -7,10 +7,12 @@ The runs are tiny: 120 steps on pictures from a folder, each in its own process.
 run is restarted after each:
 
 - SIGKILL while it starts, trains or saves, or while a second command evaluates it;
-- SIGTERM, as a scheduler sends it, and a second start in the same workdir;
+- SIGTERM, as a scheduler sends it, SIGHUP, as a closed terminal does, and a second start in the same workdir;
+- a pipe that nobody reads any more (`| head -1`), a workdir that is renamed, and one whose path is a pattern;
+- a copy of its newest checkpoint under the number of a later step;
 - in its newest checkpoint, one bit flipped, one file cut short, or some files removed;
 - a full disk, if one can be mounted (Linux, as root), otherwise a limit on the size of its files;
-- a picture that is overwritten with zeros, and repaired after the run has reported it.
+- a picture of training or validation that is overwritten with zeros, and repaired after the run has reported it.
 
 Each start chooses at random how pictures are read, and each run how many checkpoints are kept. After each fault the check
 restores every finished checkpoint that the run must keep, except those that it damaged itself, and verifies the

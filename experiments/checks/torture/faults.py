@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from experiments.checks.torture.trial import (
+    CHECKPOINT_EVERY,
     Trial,
     good_steps,
     is_saving,
@@ -14,6 +15,7 @@ from experiments.checks.torture.trial import (
     pause,
     start,
     use_up_disk,
+    validation_pictures,
     watch,
     watch_training,
 )
@@ -123,15 +125,71 @@ def spoil_picture(trial: Trial) -> str | None:
     return None if code == 0 else _complain(trial, code, 2, str(victim))
 
 
-def preempt(trial: Trial) -> str | None:
-    """Sends SIGTERM; the run must save and end with exit code 75."""
+def spoil_validation(trial: Trial) -> str | None:
+    """Overwrites a picture of the validation during training; the run must save, name it, and end."""
     process = start(trial)
     watch_training(trial, process)
     pause(trial, process, TRAINING)
-    process.send_signal(signal.SIGTERM)
+    victim = trial.random.choice(validation_pictures(trial))
+    good = victim.read_bytes()
+    victim.write_bytes(bytes(len(good)))
+    try:
+        code = _wait(trial, process)
+    finally:
+        victim.write_bytes(good)
+    return None if code == 0 else _complain(trial, code, 2, str(victim))
+
+
+def preempt(trial: Trial) -> str | None:
+    """Sends SIGTERM; the run must save and end with exit code 75."""
+    return _send(trial, signal.SIGTERM)
+
+
+def hang_up(trial: Trial) -> str | None:
+    """Sends SIGHUP, as a terminal does that is closed; the run must save and end with exit code 75."""
+    return _send(trial, signal.SIGHUP)
+
+
+def close_pipe(trial: Trial) -> str | None:
+    """Closes the pipe into which the run prints; it must train on, and is killed later."""
+    process = start(trial, closed=True)
+    watch_training(trial, process)
+    pause(trial, process, TRAINING)
+    return _killed(trial, process)
+
+
+def rename_workdir(trial: Trial) -> str | None:
+    """Renames the workdir during training; the run must save into it, name its new place, and end."""
+    process = start(trial)
+    watch_training(trial, process)
+    pause(trial, process, TRAINING)
+    if process.poll() is None:
+        _rename(trial, f"moved_{trial.random.randrange(10**6)}")
     code = _wait(trial, process)
-    done = code == -signal.SIGTERM and "Report: " in trial.log.read_text(errors="replace")
-    return None if code == 0 or done else _complain(trial, code, 75, "the same command resumes")
+    return None if code == 0 else _complain(trial, code, 2, f"was renamed to {trial.workdir}")
+
+
+def move_to_brackets(trial: Trial) -> str | None:
+    """Moves the run to a path that libraries take for a pattern, then kills it while it trains there."""
+    if not good_steps(trial):
+        return None
+    _rename(trial, trial.random.choice(("run [1]", "run*", "back\\slash", "[!x]?")))
+    return kill_training(trial)
+
+
+def copy_step(trial: Trial) -> str | None:
+    """Copies the newest checkpoint to the number of a later step, then kills the run, which must not use the copy."""
+    good = sorted(good_steps(trial))
+    if not good:
+        return None
+    folder = trial.workdir / "checkpoints"
+    copy = folder / str(good[-1] + trial.random.randint(1, 3 * CHECKPOINT_EVERY))
+    if copy.exists():
+        return None
+    shutil.copytree(folder / str(good[-1]), folder / "copy")
+    trial.damaged.add((folder / "copy").stat().st_ino)
+    (folder / "copy").rename(copy)
+    return kill_training(trial)
 
 
 def start_twice(trial: Trial) -> str | None:
@@ -150,7 +208,10 @@ def finish(trial: Trial) -> str:
     return _complain(trial, _wait(trial, start(trial), 5 * ENDING), 0, "")
 
 
-KILLS = (kill_starting, kill_training, kill_saving, kill_evaluate, flip_bit, cut_off, remove_half, start_twice)
+KILLS = (
+    *(kill_starting, kill_training, kill_saving, kill_evaluate, flip_bit, cut_off, remove_half, start_twice),
+    *(close_pipe, move_to_brackets, copy_step),
+)
 """Faults that end with SIGKILL."""
 
 FAULTS: dict[str, tuple[Fault, int]] = {
@@ -164,9 +225,30 @@ FAULTS: dict[str, tuple[Fault, int]] = {
     "started twice, then killed": (start_twice, 1),
     "disk full": (fill_disk, 2),
     "picture unreadable": (spoil_picture, 1),
+    "picture of the validation unreadable": (spoil_validation, 2),
     "SIGTERM": (preempt, 2),
+    "SIGHUP": (hang_up, 2),
+    "pipe closed, then killed": (close_pipe, 2),
+    "workdir renamed": (rename_workdir, 2),
+    "brackets in the path, then killed": (move_to_brackets, 2),
+    "a step copied, then killed": (copy_step, 2),
 }
 """{name in the table: (fault, its weight in the random choice)}."""
+
+
+def _send(trial: Trial, number: signal.Signals) -> str | None:
+    process = start(trial)
+    watch_training(trial, process)
+    pause(trial, process, TRAINING)
+    process.send_signal(number)
+    code = _wait(trial, process)
+    done = code == -number and "Report: " in trial.log.read_text(errors="replace")
+    return None if code == 0 or done else _complain(trial, code, 75, "the same command resumes")
+
+
+def _rename(trial: Trial, name: str) -> None:
+    old, trial.name = trial.workdir, name
+    old.rename(trial.workdir)
 
 
 def _killed(trial: Trial, process: subprocess.Popen[bytes]) -> str | None:

@@ -17,15 +17,20 @@ import jax
 import numpy as np
 from PIL import Image
 
+from p2p_jax.config import Config, Data
+from p2p_jax.data.loading import open_dataset
 from p2p_jax.workdir import checkpoint
 from p2p_jax.workdir.metrics_file import read_rows
 
 STEPS, CHECKPOINT_EVERY = 120, 3
 
+VAL_FRACTION = 0.25
+
 OPTIONS = (
     "--image-size 16 --data.load-size 18 --generator.widths 2 2 --generator.dropout-levels innermost "
-    "--discriminator.width 2 --discriminator.num-layers 1 --ema-decay 0.9 --data.source folder --data.val-fraction 0.25 "
-    f"--steps {STEPS} --checkpoint-every {CHECKPOINT_EVERY} --log-every 1 --sample-every 15"
+    "--discriminator.width 2 --discriminator.num-layers 1 --ema-decay 0.9 --data.source folder "
+    f"--data.val-fraction {VAL_FRACTION} --steps {STEPS} --checkpoint-every {CHECKPOINT_EVERY} --log-every 1 "
+    "--sample-every 15"
 ).split(" ")
 
 
@@ -64,6 +69,7 @@ class Trial:
         random: source of all random choices.
         cancelled: set when the check is to end.
         keep: number of checkpoints that the run must keep.
+        name: of its workdir.
         disk: separate file system of the run, or None if none can be mounted.
         finished: steps of the checkpoints that were seen finished since the last check.
         damaged: inodes of the checkpoint folders that a fault damaged; a new folder may get the name of a damaged one.
@@ -74,6 +80,7 @@ class Trial:
     random: random.Random
     cancelled: threading.Event
     keep: int = 3
+    name: str = "run"
     disk: Path | None = None
     finished: set[int] = field(default_factory=set)
     damaged: set[int] = field(default_factory=set)
@@ -81,7 +88,7 @@ class Trial:
     @property
     def workdir(self) -> Path:
         """Folder of the run."""
-        return (self.disk or self.folder) / "run"
+        return (self.disk or self.folder) / self.name
 
     @property
     def pictures(self) -> Path:
@@ -128,8 +135,14 @@ def draw_pictures(folder: Path) -> None:
         Image.fromarray(values.integers(0, 256, (32, 64, 3), np.uint8)).save(folder / f"{index}.png")
 
 
-def start(trial: Trial, *command: str) -> subprocess.Popen[bytes]:
-    """Starts a command of p2p-jax, by default training. All processes have one cache of compiled programs."""
+def start(trial: Trial, *command: str, closed: bool = False) -> subprocess.Popen[bytes]:
+    """Starts a command of p2p-jax, by default training. All processes have one cache of compiled programs.
+
+    Args:
+        trial: the run.
+        command: a command line; without one, training is started or resumed.
+        closed: print into a pipe that nobody reads, as with `| head -1`.
+    """
     if not command:
         chosen = trial.random.choice(("--data.cache auto", "--data.cache none", "--data.cache none --data.threads 0"))
         where = ("--workdir", str(trial.workdir), "--data.path", str(trial.pictures), "--keep", str(trial.keep))
@@ -139,7 +152,18 @@ def start(trial: Trial, *command: str) -> subprocess.Popen[bytes]:
     with trial.log.open("wb") as log:
         line = [sys.executable, "-c", PROGRAM, *command]
         # In a new session Ctrl-C does not reach the process.
-        return subprocess.Popen(line, env=environment, stdout=log, stderr=log, start_new_session=True)
+        output = subprocess.PIPE if closed else log
+        process = subprocess.Popen(line, env=environment, stdout=output, stderr=log, start_new_session=True)
+        if process.stdout is not None:
+            process.stdout.close()
+        return process
+
+
+def validation_pictures(trial: Trial) -> list[Path]:
+    """Returns the pictures that the run validates on."""
+    data = Data(source="folder", path=str(trial.pictures), val_fraction=VAL_FRACTION)
+    pairs = open_dataset(Config(data=data)).splits["val"]
+    return [trial.pictures / f"{Path(pairs.name(index)).stem}.png" for index in range(pairs.count())]
 
 
 def watch(trial: Trial, process: subprocess.Popen[bytes], until: Callable[[], bool], seconds: float = TIMEOUT) -> bool:

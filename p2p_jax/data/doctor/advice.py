@@ -6,7 +6,16 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from p2p_jax.data.doctor.inspection import InspectedPair, PictureStats
-from p2p_jax.data.doctor.summaries import all_colours, colours_of, pictures_by_side, seem_blurred_labels, seem_labels
+from p2p_jax.data.doctor.nodata import STAND_IN, Nodata, common_nodata
+from p2p_jax.data.doctor.summaries import (
+    all_colours,
+    class_numbers,
+    colours_of,
+    pictures_by_side,
+    seem_blurred_labels,
+    seem_labels,
+    split_ignored,
+)
 
 BITS = (8, 10, 12, 14)  # of cameras and sensors whose values are stored in 16 bits
 
@@ -20,6 +29,7 @@ class Advice(NamedTuple):
         labels: whether the side holds label maps.
         drop: whether transparency must be dropped.
         notes: further sentences.
+        ignore: the value of pixels of which nothing is known.
     """
 
     channels: tuple[int, ...]
@@ -29,6 +39,7 @@ class Advice(NamedTuple):
     classes: int | None
     drop: bool
     notes: tuple[str, ...]
+    ignore: float | None = None
 
 
 def advise_sides(pairs: Sequence[InspectedPair]) -> dict[str, Advice]:
@@ -45,7 +56,11 @@ def advise(pairs: Sequence[InspectedPair], letter: str) -> Advice:
     channels = tuple(_choose_channels(some) for some in by_side.values())
     labels = all(seem_labels(some) for some in by_side.values())
     depth = _choose_depth(pictures)
-    classes = _count_classes(pairs, letter, pictures) if labels and depth == "8" and len(by_side) == 1 else None
+    countable = labels and depth == "8" and len(by_side) == 1
+    classes, ignore = _count_classes(pairs, letter, pictures) if countable else (None, None)
+    nodata = common_nodata([stats.nodata for stats in pictures])
+    if nodata is not None and (nodata.tagged or depth == "float"):
+        ignore = _choose_ignored(nodata, pictures)
     dropped = any(
         stats.transparent and stats.channels != n
         for some, n in zip(by_side.values(), channels, strict=True)
@@ -54,12 +69,21 @@ def advise(pairs: Sequence[InspectedPair], letter: str) -> Advice:
     return Advice(
         channels=channels if classes is None else (3,),
         depth=depth,
-        range=_choose_range(pictures, depth),
+        range=_choose_range(pictures, depth, ignore is not None),
         labels=labels,
         classes=classes,
         drop=dropped,
-        notes=tuple(_write_notes(letter, pictures, labels, classes, channels)),
+        notes=tuple(_write_notes(letter, pictures, labels, classes, channels, ignore)),
+        ignore=ignore,
     )
+
+
+def _choose_ignored(nodata: Nodata, pictures: Sequence[PictureStats]) -> float:
+    """The value of the option: that of the pictures, or for NaN any value below all others."""
+    value = nodata.value if math.isfinite(nodata.value) else STAND_IN
+    while not math.isfinite(nodata.value) and value >= min(stats.known_low for stats in pictures):
+        value *= 10
+    return value
 
 
 def _choose_channels(pictures: Sequence[PictureStats]) -> int:
@@ -78,9 +102,10 @@ def _choose_depth(pictures: Sequence[PictureStats]) -> str:
     return "16" if depths["16"] else "8"
 
 
-def _choose_range(pictures: Sequence[PictureStats], depth: str) -> tuple[float, float] | None:
+def _choose_range(pictures: Sequence[PictureStats], depth: str, ignored: bool) -> tuple[float, float] | None:
     pictures = [stats for stats in pictures if (stats.depth == "float") == (depth == "float")]
-    low, high = min(stats.low for stats in pictures), max(stats.high for stats in pictures)
+    low = min(stats.known_low if ignored else stats.low for stats in pictures)
+    high = max(stats.known_high if ignored else stats.high for stats in pictures)
     if depth == "16" and all(stats.depth == "16" for stats in pictures):
         bits = next((bits for bits in BITS if high < 2**bits), 16)
         return (0, 2**bits - 1) if bits < 16 else None
@@ -100,30 +125,39 @@ def _round_up(value: float) -> float:
     return int(rounded) if rounded == int(rounded) else rounded
 
 
-def _count_classes(pairs: Sequence[InspectedPair], letter: str, pictures: Sequence[PictureStats]) -> int | None:
-    """The number of classes if the pixels are class numbers, in grey files or in files with one palette; otherwise None."""
+def _count_classes(
+    pairs: Sequence[InspectedPair], letter: str, pictures: Sequence[PictureStats]
+) -> tuple[int | None, int | None]:
+    """(classes, ignored value) if the pixels are class numbers, in grey files or in files with one palette."""
     palettes = {stats.palette for stats in pictures}
-    if palettes != {None}:
-        indices = [stats.highest_index for stats in pictures if stats.highest_index is not None]
+    if palettes == {None}:
+        numbers = class_numbers(pictures)
+    else:
+        numbers = sorted({number for stats in pictures for number in stats.indices or ()})
         # Where a side-by-side picture has class numbers at one side and colours at the other, colours are safer for both.
         separate = all("pair" not in pair.files for pair in pairs)
-        return max(indices) + 1 if len(palettes) == 1 and separate and 1 <= max(indices) < 256 else None
-    values = all_colours(pictures)
-    if values is None or not all(stats.colourless or colours_of(stats) == 1 for stats in pictures):
-        return None
-    numbers = [int(value) & 255 for value in values]
-    count = max(numbers) + 1
-    return count if len(numbers) >= count / 2 else None  # with more gaps they are shades, or the gaps have a meaning
+        numbers = numbers if len(palettes) == 1 and separate and numbers[-1] >= 1 else None
+    return split_ignored(numbers) if numbers else (None, None)
 
 
 def _write_notes(
-    letter: str, pictures: Sequence[PictureStats], labels: bool, classes: int | None, channels: tuple[int, ...]
+    letter: str,
+    pictures: Sequence[PictureStats],
+    labels: bool,
+    classes: int | None,
+    channels: tuple[int, ...],
+    ignore: float | None,
 ) -> Iterable[str]:
     colours = all_colours(pictures)
     option = "--data." + {"A": "input", "B": "target"}[letter]
     if classes is None and labels and colours and len(channels) == 1 and colours_of(pictures[0]) == 3:
         palette = " ".join(f"'#{int(colour):06x}'" for colour in colours)
         yield f"{letter} is a label map of {len(colours)} colours; for a channel per class give {option}.palette {palette}"
+    if classes is not None and ignore == 255:
+        yield (
+            f"{letter} holds the classes 0 to {classes - 1} and 255, which is taken for pixels of which nothing is known; "
+            f"if it is a class, give {option}.classes 256 and omit {option}.ignore."
+        )
     if not labels and seem_blurred_labels(pictures):
         yield (
             f"{letter} looks like a label map saved as JPEG: its colours are not exact, so it is used as an image; "

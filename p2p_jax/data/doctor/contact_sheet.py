@@ -8,15 +8,17 @@ from PIL import Image, ImageDraw
 
 from p2p_jax.data.doctor.findings import Findings, PairKey
 from p2p_jax.data.doctor.inspection import InspectedPair, split_halves
-from p2p_jax.data.pictures import atomic_write, decode, of_file
+from p2p_jax.data.pictures import decode, of_file
 from p2p_jax.data.resizing import resize
 from p2p_jax.errors import UserError
+from p2p_jax.files.names import printable
+from p2p_jax.files.writing import atomic_file
 
 TILE, GAP, LINE = 160, 6, 14  # pixels: the longer side of a picture, the gap between two, and the height of a line of text
 COLUMNS = 3  # pairs in a row
 
 Ranges = dict[str, tuple[float, float]]
-"""{side: (smallest, largest value in the set)}."""
+"""{side: (smallest, largest value in the set), without the value that means nothing}."""
 
 
 def draw_sheet(path: str | Path, findings: Findings, count: int = 12) -> bool:
@@ -42,7 +44,7 @@ def draw_sheet(path: str | Path, findings: Findings, count: int = 12) -> bool:
     sheet = Image.new("RGB", (columns * (width + 2 * GAP), rows * (height + 2 * GAP)), "white")
     for i, cell in enumerate(cells):
         sheet.paste(cell, (i % columns * (width + 2 * GAP) + GAP, i // columns * (height + 2 * GAP) + GAP))
-    with atomic_write(Path(path)) as file:
+    with atomic_file(Path(path), sync=False) as file:
         sheet.save(file, format="PNG")
     return True
 
@@ -81,10 +83,10 @@ def choose_pairs(findings: Findings, marks: dict[PairKey, list[str]], count: int
 
 def _find_ranges(findings: Findings) -> Ranges:
     ranges: Ranges = {}
-    for sides in findings.summaries.values():
-        for side, summary in sides.items():
-            low, high = ranges.get(side, (summary.low, summary.high))
-            ranges[side] = min(low, summary.low), max(high, summary.high)
+    for pair in findings.pairs:
+        for side, stats in pair.pictures.items():
+            low, high = ranges.get(side, (stats.known_low, stats.known_high))
+            ranges[side] = min(low, stats.known_low), max(high, stats.known_high)
     return ranges
 
 
@@ -94,7 +96,7 @@ def _draw_cell(pair: InspectedPair, marks: Sequence[str], ranges: Ranges) -> Ima
     heights = [TILE if tile is None else tile.shape[0] for _, tile in tiles]
     cell = Image.new("RGB", (len(tiles) * (TILE + GAP), 3 * LINE + max(heights)), "white")
     draw = ImageDraw.Draw(cell)
-    draw.text((0, 0), _shorten(draw, f"{pair.split}: {pair.name}", cell.width), fill="black", font_size=11)
+    draw.text((0, 0), _shorten(draw, printable(f"{pair.split}: {pair.name}"), cell.width), fill="black", font_size=11)
     draw.text((0, LINE), _shorten(draw, ", ".join(marks), cell.width), fill="red", font_size=11)
     for i, (title, tile) in enumerate(tiles):
         left = i * (TILE + GAP)
@@ -113,7 +115,7 @@ def _make_tiles(pair: InspectedPair, ranges: Ranges) -> list[tuple[str, np.ndarr
     tiles: list[tuple[str, np.ndarray | None]] = []
     for side, file in pair.files.items():
         try:
-            halves = {} if _is_unreadable(pair, side) else split_halves(side, decode(of_file(Path(file))))
+            halves = {} if _is_unreadable(pair, side) else split_halves(side, decode(of_file(Path(file)), allow_nan=True))
         except UserError:
             halves = {}
         if not halves:
@@ -154,5 +156,6 @@ def make_visible(values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
     )
     low, high = limits
     if values.dtype != np.uint8 or high < 64:
-        small = np.round((small.astype(np.float32) - low) * (255 / max(high - low, 1e-12))).clip(0, 255).astype(np.uint8)
+        scaled = (small.astype(np.float32) - low) * (255 / max(high - low, 1e-12))
+        small = np.nan_to_num(np.round(scaled)).clip(0, 255).astype(np.uint8)
     return np.repeat(small, 3, axis=-1) if small.shape[-1] == 1 else small

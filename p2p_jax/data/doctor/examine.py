@@ -15,6 +15,7 @@ from p2p_jax.data.layout import Layout, search
 from p2p_jax.errors import UserError
 
 TIMEOUT = 60.0  # seconds
+MAX_THREADS = 1024
 
 
 def check_data(
@@ -35,7 +36,7 @@ def check_data(
         layout: how the files of a pair are found, as in `Data.layout`.
 
     Raises:
-        UserError: the path is missing or holds no pairs, two pictures have the same name, or `threads` is below 1.
+        UserError: the path is missing or holds no pairs, two pictures have the same name, or `threads` is out of range.
 
     Example:
         >>> import p2p_jax
@@ -43,8 +44,9 @@ def check_data(
         >>> len(findings.pairs), findings.problems
         (6, [])
     """
-    if threads is not None and threads < 1:
-        raise UserError(f"--threads was given {threads}: it must be at least 1.")
+    if threads is not None and not 1 <= threads <= MAX_THREADS:
+        limit = "at least 1" if threads < 1 else f"at most {MAX_THREADS}"
+        raise UserError(f"--threads was given {threads}: it must be {limit}.")
     unmatched: list[str] = []
     sought = search(Path(path), layout=layout, unmatched=unmatched)
     jobs = [(split, name, files) for split, pairs in sought.splits.items() for name, files in pairs]

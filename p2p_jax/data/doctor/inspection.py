@@ -5,15 +5,29 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
+from p2p_jax.data.decode_pil import read_palette
 from p2p_jax.data.doctor.match import find_edges
+from p2p_jax.data.doctor.measures import (
+    distinct,
+    hash_pixels,
+    list_colours,
+    mean_blocks,
+    measure_even_blocks,
+    measure_flat,
+    measure_traits,
+    pack_colours,
+    sample_rows,
+    to_grey_levels,
+)
+from p2p_jax.data.doctor.nodata import Nodata, find_nodata, without_nodata
+from p2p_jax.data.doctor.tags import Tags, read_tags
+from p2p_jax.data.names import sides_of
 from p2p_jax.data.pictures import MIN_SIDE, Picture, TooSmall, decode, of_file
-from p2p_jax.data.resizing import to_grey
+from p2p_jax.data.sides import read_mask
 from p2p_jax.errors import UserError
+from p2p_jax.limits.budget import DECODING
 
-MAX_COLOURS = 64  # a picture with more distinct colours is not taken for a label map
-SAMPLE = 2**15  # pixels for measures that need not be exact
 OPAQUE = {"8": 255, "16": 65535, "float": 1}
 DEPTHS: dict[Any, str] = {np.dtype(np.uint8): "8", np.dtype(np.uint16): "16"}
 
@@ -27,12 +41,15 @@ class PictureStats(NamedTuple):
         channels: including alpha.
         has_alpha, transparent: whether the last channel is alpha, and whether any pixel is not opaque.
         depth: "8", "16" or "float".
-        low, high: the smallest and largest value, without alpha.
+        low, high: the smallest and largest value, without alpha and NaN.
+        known_low, known_high: the same without the value that means nothing.
+        nodata: that value, or None. The measures below are those of the picture with its known values in its place.
         std, span: standard deviation and range, each of the channel where it is largest, in stored values.
         colourless: whether red, green and blue are equal in every pixel.
         colours: its distinct colours (packed as 0xRRGGBB; of one channel the values), or None if over `MAX_COLOURS`.
         palette: hash of a palette file's colours, or None; "1 bit" for a bitmap.
-        highest_index: of a palette file or bitmap, the largest number that its pixels hold.
+        indices: of a palette file or bitmap, the distinct numbers that its pixels hold, in order; otherwise None.
+        tags: of the file's header; by its orientation the picture has been turned upright.
         flat: fraction of equal neighbouring pixels, across or down, whichever is smaller, in [0, 1].
         even: fraction of 8 x 8 blocks that are nearly constant (within 8 of 255 levels), in [0, 1].
         even_colours: number of clearly different colours that each occur in at least 2 % of those blocks.
@@ -49,18 +66,27 @@ class PictureStats(NamedTuple):
     depth: str
     low: float
     high: float
+    known_low: float
+    known_high: float
+    nodata: Nodata | None
     std: float
     span: float
     colourless: bool
     colours: tuple[float, ...] | None
     palette: str | None
-    highest_index: int | None
+    indices: tuple[int, ...] | None
+    tags: Tags
     flat: float
     even: float
     even_colours: int
     traits: tuple[float, ...]
     digest: str
     edges: np.ndarray
+
+    @property
+    def brightness(self) -> float:
+        """Mean brightness, from 0 to 255; deeper pictures are scaled from their own values."""
+        return self.traits[4] * 64
 
 
 class InspectedPair(NamedTuple):
@@ -70,6 +96,8 @@ class InspectedPair(NamedTuple):
         split, name: from `layout.find_pairs`.
         files: its files by side; "pair" for a side-by-side picture.
         pictures: statistics by side, "A" and "B" for a side-by-side picture; without those that cannot be used.
+        difference: mean absolute difference of `measures.mean_blocks` of A and B, from 0 to 255; None if both have other
+            sizes, channels or depths.
         problems: [(kind, sentence)] of everything that would stop training.
     """
 
@@ -78,12 +106,18 @@ class InspectedPair(NamedTuple):
     files: dict[str, str]
     pictures: dict[str, PictureStats]
     problems: tuple[tuple[str, str], ...] = ()
+    difference: float | None = None
+
+
+class WrongMask(UserError):
+    """A picture cannot be used as a mask."""
 
 
 class OddWidth(UserError):
     """A side-by-side picture has an odd width, so its halves would differ in size."""
 
 
+@DECODING.job()
 def inspect_pair(split: str, name: str, files: dict[str, Path]) -> InspectedPair:
     """Reads all pictures of a pair. Pictures that cannot be used become problems of the pair.
 
@@ -92,19 +126,30 @@ def inspect_pair(split: str, name: str, files: dict[str, Path]) -> InspectedPair
         files: by side (see `names.Files`).
     """
     pictures: dict[str, PictureStats] = {}
+    compared: dict[str, np.ndarray] = {}
     problems = []
     for side, file in files.items():
         try:
-            pictures |= _inspect_file(side, file)
+            pictures |= _inspect_file(side, file, compared)
         except UserError as error:
-            kinds = {OddWidth: "odd_width", TooSmall: "too_small"}
+            kinds = {OddWidth: "odd_width", TooSmall: "too_small", WrongMask: "mask"}
             problems.append((kinds.get(type(error), "unreadable"), str(error)))
         except MemoryError:
             problems.append(("unreadable", f"{file} does not fit into memory: make it smaller or remove it."))
     if len({stats.size for stats in pictures.values()}) > 1:
-        each = [f"{stats.file} has {stats.size[1]} x {stats.size[0]}" for stats in pictures.values()]
+        turned = " (turned upright by EXIF)"
+        each = [
+            f"{stats.file} has {stats.size[1]} x {stats.size[0]}{turned if stats.tags.orientation != 1 else ''}"
+            for stats in pictures.values()
+        ]
         problems.append(("sizes_differ", f"{', '.join(each)} pixels"))
-    return InspectedPair(split, name, {side: str(file) for side, file in files.items()}, pictures, tuple(problems))
+    named = {side: str(file) for side, file in files.items()}
+    return InspectedPair(split, name, named, pictures, tuple(problems), _measure_difference(compared))
+
+
+def _measure_difference(compared: dict[str, np.ndarray]) -> float | None:
+    a, b = (next((compared[side] for side in sides_of(compared, letter)), None) for letter in "AB")
+    return None if a is None or b is None or a.shape != b.shape else float(np.abs(a - b).mean())
 
 
 def split_halves(side: str, picture: Picture) -> dict[str, Picture]:
@@ -116,55 +161,67 @@ def split_halves(side: str, picture: Picture) -> dict[str, Picture]:
     return {letter: Picture(np.ascontiguousarray(half), picture.has_alpha) for letter, half in cut.items()}
 
 
-def _inspect_file(side: str, file: Path) -> dict[str, PictureStats]:
-    picture = decode(of_file(file))
+def _inspect_file(side: str, file: Path, compared: dict[str, np.ndarray]) -> dict[str, PictureStats]:
+    """The statistics of a file's pictures by side; adds the means of blocks of 8 bits to `compared`."""
+    picture = decode(of_file(file), allow_nan=True)
     width = picture.pixels.shape[1]
     if side == "pair" and width % 2:
         raise OddWidth(f"{file} is {width} pixels wide, so its two halves would differ in size")
     if side == "pair" and width // 2 < MIN_SIDE:
         raise TooSmall(f"{file} is {width} pixels wide: each half needs at least {MIN_SIDE}.")
+    if side == "mask":
+        try:
+            read_mask(picture, str(file))
+        except UserError as error:
+            raise WrongMask(str(error)) from None
+    if picture.pixels.dtype == np.float32 and not np.isfinite(picture.pixels).any():
+        raise UserError(f"{file} holds nothing but NaN: replace it or remove it.")
+    tags = read_tags(file)
     palette, indices = _read_palette_indices(file, picture)
     numbers = {} if indices is None else split_halves(side, Picture(indices))
-    return {
-        half_side: measure_picture(half, str(file), palette, numbers[half_side].pixels if half_side in numbers else None)
-        for half_side, half in split_halves(side, picture).items()
-    }
+    found = {}
+    for half_side, half in split_halves(side, picture).items():
+        if half.pixels.dtype == np.uint8:
+            compared[half_side] = mean_blocks(half.pixels[..., : half.pixels.shape[-1] - half.has_alpha])
+        own = numbers[half_side].pixels if half_side in numbers else None
+        found[half_side] = measure_picture(half, str(file), tags, palette, own)
+    return found
 
 
 def _read_palette_indices(file: Path, picture: Picture) -> tuple[str | None, np.ndarray | None]:
     """The hash of a palette file's colours and its indices (h, w, 1); or None twice for other files."""
     if picture.pixels.dtype != np.uint8 or file.suffix.lower() in (".jpg", ".jpeg", ".npy", ".npz"):
         return None, None
-    try:
-        with Image.open(file) as opened:
-            mode, colours = opened.mode, opened.getpalette() or []
-    except Exception:  # PIL raises every kind of error; a file that it cannot open has no palette
+    palette = read_palette(file)
+    if palette is None:
         return None, None
-    if mode not in ("P", "1"):
-        return None, None
+    mode, colours = palette
     indices = decode(of_file(file), indices=True).pixels
     return ("1 bit" if mode == "1" else hashlib.blake2b(bytes(colours), digest_size=8).hexdigest()), indices
 
 
 def measure_picture(
-    picture: Picture, file: str, palette: str | None = None, indices: np.ndarray | None = None
+    picture: Picture, file: str, tags: Tags, palette: str | None = None, indices: np.ndarray | None = None
 ) -> PictureStats:
     """Computes the statistics of a decoded picture.
 
     Args:
         picture: (h, w, c).
         file: its path.
+        tags: of the file's header.
         palette, indices: of a palette file, the hash of its colours and the indices of its pixels (h, w, 1).
     """
     pixels = picture.pixels
     values = pixels[..., :-1] if picture.has_alpha and pixels.shape[-1] > 1 else pixels
     depth = DEPTHS.get(pixels.dtype, "float")
+    nodata, all_low, all_high = find_nodata(values, tags), float(np.nanmin(values)), float(np.nanmax(values))
+    values = without_nodata(values, nodata)
     low, high = float(values.min()), float(values.max())
-    planes, grey = np.moveaxis(values, -1, 0), _to_grey(values)
+    planes, grey = np.moveaxis(values, -1, 0), to_grey_levels(values)
     levels = grey if pixels.dtype == np.uint8 else (grey - low) * (255 / max(high - low, 1e-12))
-    packed = _pack_colours(_sample_rows(values))
-    flat = min(_measure_flat(packed), _measure_flat(_pack_colours(_sample_rows(values.swapaxes(0, 1)))))
-    even, even_colours = _measure_even_blocks(values, levels)
+    packed = pack_colours(sample_rows(values))
+    flat = min(measure_flat(packed), measure_flat(pack_colours(sample_rows(values.swapaxes(0, 1)))))
+    even, even_colours = measure_even_blocks(values, levels)
     return PictureStats(
         file=file,
         size=(pixels.shape[0], pixels.shape[1]),
@@ -172,87 +229,22 @@ def measure_picture(
         has_alpha=picture.has_alpha,
         transparent=picture.has_alpha and bool(pixels[..., -1].min() < OPAQUE[depth]),
         depth=depth,
-        low=low,
-        high=high,
+        low=all_low,
+        high=all_high,
+        known_low=low,
+        known_high=high,
+        nodata=nodata,
         std=max(float(np.std(plane, dtype=np.float64)) for plane in planes),
         span=max(float(plane.max()) - float(plane.min()) for plane in planes),
         colourless=values.shape[-1] == 3 and all(np.array_equal(values[..., 0], values[..., i]) for i in (1, 2)),
-        colours=_list_colours(values, packed),
+        colours=list_colours(values, packed),
         palette=palette,
-        highest_index=None if indices is None else int(indices.max()),
+        indices=None if indices is None else tuple(distinct(indices).tolist()),
+        tags=tags,
         flat=flat,
         even=even,
         even_colours=even_colours,
-        traits=_measure_traits(values, levels, flat, packed),
-        digest=_hash_pixels(pixels),
+        traits=measure_traits(values, levels, flat, packed),
+        digest=hash_pixels(pixels),
         edges=find_edges(levels),
     )
-
-
-def _measure_flat(lines: np.ndarray) -> float:
-    return float((lines[:, 1:] == lines[:, :-1]).mean())
-
-
-def _hash_pixels(pixels: np.ndarray) -> str:
-    hashed = hashlib.blake2b(f"{pixels.dtype} {pixels.shape}".encode(), digest_size=16)
-    hashed.update(np.ascontiguousarray(pixels).data)
-    return hashed.hexdigest()
-
-
-def _to_grey(values: np.ndarray) -> np.ndarray:
-    """Converts stored values to grey: (h, w) float32 on the same scale."""
-    if values.shape[-1] == 3:
-        return to_grey(np.ascontiguousarray(values))[..., 0].astype(np.float32)
-    return values.astype(np.float32).mean(axis=-1)
-
-
-def _pack_colours(values: np.ndarray) -> np.ndarray:
-    """One number for each pixel, (h, w): 0xRRGGBB for RGB of 8 bits, otherwise the value of the first channel."""
-    if values.dtype != np.uint8 or values.shape[-1] != 3:
-        return values[..., 0]
-    return (values[..., 0].astype(np.uint32) << 16) | (values[..., 1].astype(np.uint32) << 8) | values[..., 2]
-
-
-def _distinct(numbers: np.ndarray) -> np.ndarray:
-    ordered = np.sort(numbers, axis=None)  # np.unique is several times slower where most numbers differ
-    return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])]
-
-
-def _sample_rows(values: np.ndarray) -> np.ndarray:
-    """Evenly spaced rows of a picture, about `SAMPLE` pixels."""
-    return values[:: max(1, values.shape[0] * values.shape[1] // SAMPLE)]
-
-
-def _list_colours(values: np.ndarray, sample: np.ndarray) -> tuple[float, ...] | None:
-    can_pack = values.shape[-1] == 1 or (values.dtype == np.uint8 and values.shape[-1] == 3)
-    if not can_pack or len(_distinct(sample)) > MAX_COLOURS:  # avoids sorting all pixels of a large photo
-        return None
-    distinct = _distinct(_pack_colours(values))
-    return tuple(distinct.tolist()) if len(distinct) <= MAX_COLOURS else None
-
-
-def _measure_even_blocks(values: np.ndarray, levels: np.ndarray) -> tuple[float, int]:
-    """`even` and `even_colours` of `PictureStats`."""
-    rows, columns = (side // 8 for side in levels.shape)
-    # Tiles by reshaping: (rows, columns, 64 pixels) is many times faster to reduce than strided axes.
-    tiles = levels[: rows * 8, : columns * 8].reshape(rows, 8, columns, 8).swapaxes(1, 2).reshape(rows, columns, 64)
-    even = tiles.max(axis=-1) - tiles.min(axis=-1) <= 8
-    if not even.any() or values.dtype != np.uint8:
-        return float(even.mean()), 0
-    middles = values[4 : rows * 8 : 8, 4 : columns * 8 : 8][even]
-    coarse = np.round(middles / 51).astype(int)  # 6 levels of each channel
-    numbers, counts = np.unique(coarse, axis=0, return_counts=True)
-    return float(even.mean()), int((counts >= max(2, 0.02 * even.sum())).sum()) if len(numbers) else 0
-
-
-def _measure_traits(values: np.ndarray, levels: np.ndarray, flat: float, packed: np.ndarray) -> tuple[float, ...]:
-    """Flatness, number of colours, sharpness, contrast, brightness, saturation, fraction of values at either extreme."""
-    sharpness = np.abs(np.diff(_sample_rows(levels), 2, axis=1)).mean()
-    sample = _sample_rows(values).astype(np.float32)
-    channels = sample if values.dtype == np.uint8 else sample * np.float32(255 / max(float(sample.max()), 1e-12))
-    planes = np.ascontiguousarray(np.moveaxis(channels, -1, 0))  # contiguous planes are faster to compare
-    saturation = (np.maximum.reduce(planes) - np.minimum.reduce(planes)).mean()
-    extreme = ((channels <= 8) | (channels >= 247)).mean()
-    distinct = len(_distinct(packed))
-    numbers = flat, np.log(distinct), np.log1p(sharpness), levels.std() / 64, levels.mean() / 64, saturation / 64, extreme
-    return tuple(float(number) for number in numbers)

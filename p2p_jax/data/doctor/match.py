@@ -24,6 +24,7 @@ CLEAR = 0.7  # fraction of pairs that must fit each other best before the others
 LAGS = (1, -1, 2, -2, 3, -3)
 SEPARATION = 4.0  # standard deviations between A and B from which on a swapped pair can be recognised
 MIN_PAIRS_TO_SWAP = 20
+MIN_TO_EXCHANGE = 2  # pairs of a split that is compared as a whole
 
 
 def find_edges(levels: np.ndarray) -> np.ndarray:
@@ -151,3 +152,25 @@ def find_swapped(a: np.ndarray, b: np.ndarray) -> list[int]:
     found = (distance(-difference) <= 1.2 * farthest) & (distance(difference) > 2 * distance(-difference))
     found &= distance(difference) > SEPARATION
     return np.flatnonzero(found & ~usual).tolist()
+
+
+def are_exchanged(train: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> bool:
+    """Whether A and B of another split are exchanged, compared with the training split.
+
+    Args:
+        train, other: (A, B), each the (n, traits) of the pictures of a split.
+    """
+    if min(len(train[0]), len(other[0])) < MIN_TO_EXCHANGE:
+        return False
+    middles = [np.median(traits, axis=0) for traits in train]
+    spread = np.max([np.median(np.abs(traits - middle), axis=0) for traits, middle in zip(train, middles, strict=True)], 0)
+    unit = np.maximum(1.4826 * spread, 0.05)
+
+    def distance(traits: np.ndarray, letter: int) -> np.ndarray:
+        return np.linalg.norm((traits - middles[letter]) / unit, axis=1)
+
+    if float(distance(middles[0][None], 1)[0]) < SEPARATION:
+        return False
+    nearer = [distance(traits, 1 - letter) < distance(traits, letter) / 2 for letter, traits in enumerate(other)]
+    usual = [distance(traits, letter) < distance(traits, 1 - letter) for letter, traits in enumerate(train)]
+    return all(float(flags.mean()) >= 0.8 for flags in (*nearer, *usual))

@@ -12,6 +12,7 @@ OF_PAIRS = {
     "too_small": "Pictures that are too small",
     "odd_width": "Side-by-side pictures of an odd width, whose halves differ in size",
     "sizes_differ": "Pairs that hold pictures of different sizes",
+    "mask": "Masks that cannot be used",
 }
 """The problems of single pairs: {kind: words of the finding}."""
 
@@ -38,7 +39,6 @@ def find_problems(pairs: Sequence[InspectedPair], unmatched: Sequence[str]) -> I
     for letter in "AB":
         yield from _find_mixed_channels(pairs, letter)
         yield from _find_mixed_depths(pairs, letter)
-    yield from _find_wrong_masks(pairs)
 
 
 def _find_mixed_channels(pairs: Sequence[InspectedPair], letter: str) -> Iterator[Finding]:
@@ -83,17 +83,3 @@ def _find_unusual(
     unusual = [pair for pair in pairs if side in pair.pictures and trait(pair.pictures[side]) != usual]
     items = tuple(f"{pair.pictures[side].file} ({trait(pair.pictures[side])})" for pair in unusual)
     return Finding(kind, words, items, keys_of(unusual))
-
-
-def _find_wrong_masks(pairs: Sequence[InspectedPair]) -> Iterator[Finding]:
-    wrong = [
-        pair
-        for pair in pairs
-        if "mask" in pair.pictures
-        and (pair.pictures["mask"].depth != "8" or colours_of(pair.pictures["mask"]) not in (1, 3))
-    ]
-    if wrong:
-        items = tuple(pair.pictures["mask"].file for pair in wrong)
-        yield Finding(
-            "mask", f"Masks that are not grey pictures of 8 bits, from 0 to 255: {len(wrong)}.", items, keys_of(wrong)
-        )

@@ -9,6 +9,7 @@ from p2p_jax.data.doctor.advice import advise_sides
 from p2p_jax.data.doctor.findings import Finding, Findings
 from p2p_jax.data.doctor.summaries import Summary
 from p2p_jax.data.doctor.train_line import train_line
+from p2p_jax.files.names import printable
 
 MAX_ITEM = 300  # characters of an item in the text; JSON has all of it
 MAX_SIZES = 3  # sizes that are named one by one
@@ -101,8 +102,8 @@ def _describe_sizes(summary: Summary) -> str:
 
 
 def _describe_finding(finding: Finding, limit: int) -> Text:
-    text = Text(f"  {finding.sentence}\n")
-    for item in finding.items[:limit]:
+    text = Text(f"  {printable(finding.sentence)}\n")
+    for item in map(printable, finding.items[:limit]):
         text.append(f"    {item if len(item) <= MAX_ITEM else item[:MAX_ITEM] + ' …'}\n")
     if len(finding.items) > limit:
         text.append(f"    and {len(finding.items) - limit} more (--json names all)\n")

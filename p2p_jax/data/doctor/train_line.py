@@ -13,7 +13,7 @@ from p2p_jax.errors import PROGRAM
 DEFAULT_SIZE = 256  # pixels a side, as in the paper
 MAX_SIZE = 512  # pixels a side of rectangles that keep their size; larger pictures need more memory than many devices have
 MIN_SIZE = 24  # pixels a side, the smallest that the default discriminator accepts
-SKIPPABLE = ("channels_differ", "depths_differ", "mask")  # problems of single pairs, besides unreadable files
+SKIPPABLE = ("channels_differ", "depths_differ")  # problems of single pairs, besides unreadable files
 LOAD_FACTOR = 286 / 256  # the paper's size before its crop, divided by that after it
 
 
@@ -50,6 +50,8 @@ def _list_options(prefix: str, advice: Advice) -> list[str]:
         words += [f"{prefix}.kind", "labels"]
     if advice.classes is not None:
         words += [f"{prefix}.classes", str(advice.classes)]
+    if advice.ignore is not None:
+        words += [f"{prefix}.ignore", f"{advice.ignore:.9g}"]
     return words
 
 

@@ -5,11 +5,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from p2p_jax.data.doctor.advice import advise
 from p2p_jax.data.doctor.duplicates import find_duplicates
 from p2p_jax.data.doctor.findings import Finding, is_usable, keys_of, label, size_of
 from p2p_jax.data.doctor.inspection import InspectedPair, PictureStats
 from p2p_jax.data.doctor.match import UNRELATED, find_swapped, match
+from p2p_jax.data.doctor.split_warnings import find_split_warnings
+from p2p_jax.data.doctor.summaries import pictures_by_side, seem_labels
 from p2p_jax.data.names import sides_of
+from p2p_jax.data.pictures import seems_channels_first
 
 CONSTANT_STD, CONSTANT_SPAN = 2 / 255, 0.1  # limits of a constant picture, as fractions of the range of its side
 MIN_PAIRS_UNRELATED = 16  # with fewer pairs, A and B are not reported as unrelated
@@ -23,18 +27,64 @@ def find_warnings(pairs: Sequence[InspectedPair]) -> Iterator[Finding]:
     yield from _find_sizes(pairs)
     yield from find_duplicates(pairs, constant)
     yield from _report_constant(pairs, constant)
-    yield from _find_dark_masks(pairs)
+    yield from _find_nodata(pairs)
+    yield from _find_turned(pairs)
+    yield from _find_channels_first(pairs)
+    yield from find_split_warnings(pairs)
     for split in dict.fromkeys(pair.split for pair in pairs):
         yield from _find_unmatched(split, [pair for pair in comparable if pair.split == split])
     yield from _find_swapped(comparable)
 
 
-def _find_dark_masks(pairs: Sequence[InspectedPair]) -> Iterator[Finding]:
-    masks = [pair.pictures["mask"] for pair in pairs if "mask" in pair.pictures]
-    if masks and max(mask.high for mask in masks) == 1 and all(mask.depth == "8" for mask in masks):
+def _find_nodata(pairs: Sequence[InspectedPair]) -> Iterator[Finding]:
+    """Values that mean that nothing is known of a pixel, which would stretch the range of a side."""
+    for letter, option in (("A", "--data.input"), ("B", "--data.target")):
+        pictures = [stats for some in pictures_by_side(pairs, letter).values() for stats in some]
+        held = [stats for stats in pictures if stats.nodata is not None]
+        if not held or (seem_labels(pictures) and not any(stats.nodata and stats.nodata.tagged for stats in held)):
+            continue
+        values = sorted({f"{stats.nodata.value:.9g}" for stats in held if stats.nodata})
+        tagged = any(stats.nodata and stats.nodata.tagged for stats in held)
+        low, high = min(stats.known_low for stats in pictures), max(stats.known_high for stats in pictures)
+        why = "which their headers mark as unknown" if tagged else f"far from all others, which are {low:g} to {high:g}"
+        advised = advise(pairs, letter).ignore
+        value = f"{advised:.9g}" if advised is not None else values[0]
         yield Finding(
-            "mask_values", "The masks hold only 0 and 1. A pixel of 255 counts in full, so one of 1 hardly counts."
+            "nodata",
+            f"{letter} holds {' and '.join(values[:3])}, {why}, in {len(held)} pictures. If nothing is known of such "
+            f"pixels, give {option}.ignore {value}: as targets they do not count.",
+            tuple(f"{stats.file}: {stats.nodata.pixels} pixels" for stats in held if stats.nodata),
+            keys_of([pair for pair in pairs if any(one.nodata for one in pair.pictures.values())]),
         )
+
+
+def _find_turned(pairs: Sequence[InspectedPair]) -> Iterator[Finding]:
+    """Pairs of which EXIF turns one picture only."""
+    found = [pair for pair in pairs if len({stats.tags.orientation for stats in pair.pictures.values()}) > 1]
+    if found:
+        turned = [[stats for stats in pair.pictures.values() if stats.tags.orientation > 1] for pair in found]
+        sentence = (
+            f"Pairs in which EXIF turns one side only: {len(found)}. It is turned upright, the other side is not: if they "
+            "no longer fit, save both without the orientation."
+        )
+        items = tuple(f"{stats.file} (EXIF orientation {stats.tags.orientation})" for some in turned for stats in some)
+        yield Finding("turned", sentence, items, keys_of(found))
+
+
+def _find_channels_first(pairs: Sequence[InspectedPair]) -> Iterator[Finding]:
+    found = [
+        (pair, stats)
+        for pair in pairs
+        for stats in pair.pictures.values()
+        if seems_channels_first((*stats.size, stats.channels))
+    ]
+    if found:
+        sentence = (
+            f"Arrays that seem to be (channels, height, width): {len(found)}. They are read as (height, width, channels): "
+            "move the first axis to the end."
+        )
+        items = tuple(f"{stats.file}: {(*stats.size, stats.channels)}" for _, stats in found)
+        yield Finding("channels_first", sentence, items, keys_of([pair for pair, _ in found]))
 
 
 def _find_sizes(pairs: Sequence[InspectedPair]) -> Iterator[Finding]:
@@ -55,8 +105,8 @@ def find_constant(pairs: Sequence[InspectedPair]) -> set[tuple[str, str, str]]:
     ranges: dict[tuple[str, str], tuple[float, float]] = {}
     for pair in pairs:
         for side, stats in pair.pictures.items():
-            low, high = ranges.get((side, stats.depth), (stats.low, stats.high))
-            ranges[side, stats.depth] = min(low, stats.low), max(high, stats.high)
+            low, high = ranges.get((side, stats.depth), (stats.known_low, stats.known_high))
+            ranges[side, stats.depth] = min(low, stats.known_low), max(high, stats.known_high)
     found = set()
     for pair in pairs:
         for side, stats in pair.pictures.items():

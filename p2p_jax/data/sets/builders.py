@@ -24,6 +24,7 @@ from p2p_jax.data.sets.shards import (
     write_set,
     write_splits,
 )
+from p2p_jax.files.names import printable
 
 CITATION = """@inproceedings{isola2017image,
   title = {Image-to-Image Translation with Conditional Adversarial Networks},
@@ -152,4 +153,4 @@ def _plan_splits(spooled: Spooled) -> dict[str, Planned]:
 
 def _read_records(spooled: Spooled, split: str) -> Iterator[dict[str, Any]]:
     for name, first, number in spooled.splits[split]:
-        yield {"name": name, "pair": spooled.read(first, number)}
+        yield {"name": printable(name), "pair": spooled.read(first, number)}

@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import json
 import os
+import shutil
 import time
 import urllib.error
 import urllib.request
@@ -14,11 +15,13 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from p2p_jax.errors import UserError
+from p2p_jax.files.writing import open_no_link, write_text
 
 TIMEOUT = 30.0  # seconds without data, while connecting or reading
 TRIES = 5  # consecutive tries without new data
 WAIT = 1.0  # seconds before the second try; doubled before each further one
 CHUNK = 2**20  # bytes
+MAX_BYTES = 2**34  # of a file; the largest of the paper's sets has half of that
 
 INSTEAD = "give another address with --mirror URL, or an archive that you have with --archive FILE"
 
@@ -50,9 +53,11 @@ class _Partial(NamedTuple):
         """The notes; empty where they are missing or damaged."""
         try:
             notes = json.loads(self.notes.read_bytes())
-        except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+        except (FileNotFoundError, ValueError, RecursionError):
             return {}
-        return notes if isinstance(notes, dict) else {}
+        kinds = {"url": str, "etag": str, "last_modified": str, "total": int}
+        known = notes if isinstance(notes, dict) else {}
+        return {name: known[name] for name, kind in kinds.items() if isinstance(known.get(name), kind)}
 
     def remove(self) -> None:
         """Removes both files."""
@@ -84,8 +89,9 @@ def download(
         The path.
 
     Raises:
-        UserError: the address is invalid, cannot be reached, or has no such file; the file has another size or checksum (a
-            new download is then removed); or the connection broke repeatedly (the stored bytes are kept).
+        UserError: the address is invalid, cannot be reached, or has no such file; the file has another size or checksum, or
+            is larger than `MAX_BYTES` or than the disk (a new download is then removed); or the connection broke
+            repeatedly (the stored bytes are kept).
         OSError: the disk is full or the folder cannot be written; the stored bytes are kept.
     """
     if not _is_address(url):
@@ -157,18 +163,40 @@ def _fetch(url: str, part: _Partial, size: int | None, on_progress: Callable[[in
         if size is not None and total is not None and total != size:
             part.remove()
             raise UserError(f"{url} has {total} bytes, but {size} were expected: {INSTEAD}.")
+        limit = _limit(url, part, total, start)
         if start == 0:
             headers = response.headers
-            part.file.write_bytes(b"")
+            part.remove()
             noted = {"url": url, "etag": headers["ETag"], "last_modified": headers["Last-Modified"], "total": total}
-            part.notes.write_text(json.dumps(noted))
+            write_text(part.notes, json.dumps(noted))
         on_progress(start, total)
-        with part.file.open("ab", buffering=0) as file:  # unbuffered, so that stored bytes survive a kill
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        with open(open_no_link(part.file, flags), "ab", buffering=0) as file:  # so that stored bytes survive a kill
             while chunk := _read(response):
+                if start + len(chunk) > limit:
+                    part.remove()
+                    raise UserError(f"{url} sends more than {limit} bytes and does not say how many there are: {INSTEAD}.")
                 start += _write(file, chunk)
                 on_progress(start, total)
     if total is not None and start < total:
         raise _Broken("the connection was closed early")
+
+
+def _limit(url: str, part: _Partial, total: int | None, start: int) -> int:
+    """The largest number of bytes that a file may have; half of the free disk if the server does not say how many it has.
+
+    Raises:
+        UserError: the server says that the file has more.
+    """
+    free = shutil.disk_usage(part.file.parent).free
+    if total is None:
+        return min(MAX_BYTES, start + free // 2)
+    if total > MAX_BYTES:
+        part.remove()
+        raise UserError(f"{url} has {total} bytes, far more than the archive of a set: {INSTEAD}.")
+    if total - start > free:
+        raise UserError(f"{url} has {total} bytes, but the disk has only {free} free: free some space, or {INSTEAD}.")
+    return total
 
 
 def _open(url: str, part: _Partial, notes: dict[str, Any], start: int) -> Any:
@@ -177,8 +205,8 @@ def _open(url: str, part: _Partial, notes: dict[str, Any], start: int) -> Any:
     if start:
         headers["Range"] = f"bytes={start}-"
         etag = notes.get("etag")
-        validator = etag if etag and not etag.startswith("W/") else notes.get("last_modified")
-        if validator:
+        validator = etag if etag and not str(etag).startswith("W/") else notes.get("last_modified")
+        if isinstance(validator, str) and validator.isascii() and validator.isprintable():
             headers["If-Range"] = validator  # the server sends the whole file if it has changed
     try:
         return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)

@@ -25,6 +25,8 @@ from p2p_jax.data.sets.shards import (
     write_set,
 )
 from p2p_jax.errors import UserError
+from p2p_jax.files.names import name_bytes, printable
+from p2p_jax.files.outputs import check_outputs
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -50,7 +52,8 @@ def prepare_folder(
         data_dir, overwrite, shard_bytes, on_progress: as for `builders.prepare_archive`.
 
     Raises:
-        UserError: the name is invalid or taken, the pairs do not all have the same sides, or a file does not exist.
+        UserError: the name is invalid or taken, the set would lie among the pictures, the pairs do not all have the same
+            sides, or a file does not exist.
         OSError: the disk is full, or a file or folder cannot be read or written.
     """
     _check_name(name)
@@ -58,6 +61,7 @@ def prepare_folder(
     sides = _find_sides(folder, splits)
     root = data_root(data_dir)
     final = root / name / VERSION
+    check_outputs(final, {}, inputs=[folder], option="--data-dir")
     sizes, listing = _list_files(splits)
     with locked(final):
         if is_prepared(final):
@@ -103,14 +107,14 @@ def _list_files(splits: Mapping[str, Sequence[Files]]) -> tuple[dict[str, int], 
                 except FileNotFoundError:
                     raise _missing(path) from None
                 sizes[split] += status.st_size
-                digest.update(f"{split} {name} {side} {status.st_size} {status.st_mtime_ns}\n".encode())
+                digest.update(name_bytes(f"{split} {name} {side} {status.st_size} {status.st_mtime_ns}\n"))
     return sizes, digest.hexdigest()
 
 
 def _read_records(pairs: Sequence[Files]) -> Iterator[dict[str, Any]]:
     for name, files in pairs:
         try:
-            yield {"name": name, **{side: path.read_bytes() for side, path in files.items()}}
+            yield {"name": printable(name), **{side: path.read_bytes() for side, path in files.items()}}
         except FileNotFoundError as error:
             raise _missing(error.filename) from None
 
@@ -139,7 +143,7 @@ def _describe_set(name: str, folder: Path, sides: Sequence[str], source: Path) -
     files = {side: tfds.features.Scalar(dtype=np.object_, doc="The file, byte for byte.") for side in sides}
     return tfds.core.DatasetInfo(
         builder=DatasetIdentity(name=name, version=tfds.core.Version(VERSION), data_dir=str(folder), module_name=""),
-        description=f"Pairs of pictures from {source.absolute()}.",
+        description=f"Pairs of pictures from {printable(source.absolute())}.",
         features=tfds.features.FeaturesDict({"name": tfds.features.Text(), **files}),
         disable_shuffling=True,
     )

@@ -14,6 +14,7 @@ from p2p_jax.data.sets.archives import MIRROR, Damaged
 from p2p_jax.data.sets.download import check_sha256, download, file_sha256
 from p2p_jax.data.sets.shards import VERSION, Prepared, Progress, locked, no_progress
 from p2p_jax.errors import UserError, suggest
+from p2p_jax.files.outputs import as_path
 
 
 def prepare_data(
@@ -62,6 +63,7 @@ def prepare_data(
         >>> p2p_jax.prepare_data("mine", folder="pairs", data_dir="prepared").pairs
         {'train': 6}
     """
+    data_dir = None if data_dir is None else as_path(data_dir, "--data-dir")
     if folder is not None:
         if archive or mirror or sha256 or keep_archive:
             raise UserError(

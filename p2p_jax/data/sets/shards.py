@@ -8,6 +8,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,11 +18,18 @@ from typing import Any, NamedTuple
 
 from p2p_jax.data.prepared import RECORD, SPLITS
 from p2p_jax.errors import UserError
+from p2p_jax.files.names import name_bytes
+from p2p_jax.files.writing import write_text
 
 VERSION = "1.0.0"
 """The version of the sets that this program writes."""
 
 SHARD_BYTES = 2**28  # largest size of a shard
+
+OF_A_SET = re.compile(
+    rf"LICENSE|(dataset_info|features|metadata)\.json|{re.escape(RECORD)}|[\w.]+-\w+\.(array_record|tfrecord)-\d+-of-\d+|[\w.]+\.labels\.txt"
+)
+"""The names of the files in the folder of a version, as this program and tensorflow-datasets write them."""
 
 Progress = Callable[[str, int, int | None], Any]
 """Called with a stage, how much of it is done, and its total, which may be unknown (None): ("download", bytes, all),
@@ -85,7 +93,8 @@ def write_set(
     infos, content = write_splits(info, folder, splits, shard_bytes=shard_bytes, on_progress=on_progress)
     info.set_splits(SplitDict(infos))
     info.write_to_directory(folder)
-    (folder / RECORD).write_text(json.dumps({**source, "content": content, "shards": _sum_shards(folder)}, indent=2))
+    record = {**source, "content": content, "shards": _sum_shards(folder)}
+    write_text(folder / RECORD, json.dumps(record, indent=2))
 
 
 def _sum_shards(folder: Path) -> dict[str, str]:
@@ -127,7 +136,7 @@ def write_splits(
 
 def _digest(digest: Any, split: str, example: dict[str, Any]) -> None:
     for feature, value in sorted(example.items()):
-        data = value.encode() if isinstance(value, str) else value
+        data = name_bytes(value) if isinstance(value, str) else value
         digest.update(f"{split} {feature} {len(data)} ".encode() + data)
 
 
@@ -223,7 +232,12 @@ def locked(final: Path) -> Iterator[None]:
 
 @contextmanager
 def new_version(final: Path) -> Iterator[Path]:
-    """Yields a new folder, which replaces `final` if the block ends without an error. The set must be locked."""
+    """Yields a new folder, which replaces `final` if the block ends without an error. The set must be locked.
+
+    Raises:
+        UserError: `final` is a link, or holds a file that is no part of a set, which would be removed.
+    """
+    _refuse_other_files(final)
     fresh, old = _temporary_folders(final)
     fresh.mkdir()
     try:
@@ -234,6 +248,14 @@ def new_version(final: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _refuse_other_files(final: Path) -> None:
+    if final.is_symlink():
+        raise UserError(f"{final} is a link, through which nothing is replaced: remove it, or give another --data-dir.")
+    for path in sorted(final.iterdir()) if final.is_dir() else ():
+        if not OF_A_SET.fullmatch(path.name) or not path.is_file():
+            raise UserError(f"{path} is no part of a prepared set, and would be removed with {final}: move it away.")
 
 
 def _temporary_folders(final: Path) -> tuple[Path, Path]:

@@ -11,6 +11,8 @@ from p2p_jax.data.pictures import Picture
 from p2p_jax.data.tools.arrays import refuse_brightness, to_level
 from p2p_jax.data.tools.runner import DEFAULT, Job, Made, OnProgress, Result, Writing, read, run_jobs, simple_jobs
 from p2p_jax.errors import UserError
+from p2p_jax.files.names import name_bytes
+from p2p_jax.files.outputs import as_path
 
 Shape = Literal["rectangle", "random-rectangle", "strokes"]
 
@@ -44,11 +46,11 @@ def blank_pictures(
     if not 0 < fraction < 1:
         raise UserError(f"--fraction was given {fraction}: it must be above 0 and below 1.")
     refuse_brightness("--fill", fill)
-    folder, output = Path(folder), Path(output)
+    folder, output = Path(folder), as_path(output, "--output")
 
     def make(job: Job) -> Made:
         picture = read(job.sources[0])
-        digest = hashlib.sha256(f"{seed} {job.name}".encode()).digest()
+        digest = hashlib.sha256(name_bytes(f"{seed} {job.name}")).digest()
         random = np.random.default_rng(int.from_bytes(digest))
         hole = draw_hole(picture.pixels.shape[:2], shape, fraction, random)
         mask = np.where(hole, 255, 0).astype(np.uint8)[..., None]

@@ -7,6 +7,7 @@ from p2p_jax.data.resizing import Method, resize
 from p2p_jax.data.tools.arrays import join_halves
 from p2p_jax.data.tools.runner import DEFAULT, Job, Made, OnProgress, Result, Writing, read, refuse_missing_folder, run_jobs
 from p2p_jax.errors import UserError
+from p2p_jax.files.outputs import as_path
 
 
 def combine_folders(
@@ -33,7 +34,7 @@ def combine_folders(
     Raises:
         UserError: a folder is missing, no names match, files exist, or pictures cannot be used.
     """
-    a_folder, b_folder, output = Path(a_folder), Path(b_folder), Path(output)
+    a_folder, b_folder, output = Path(a_folder), Path(b_folder), as_path(output, "--output")
     for folder in (a_folder, b_folder):
         refuse_missing_folder(folder)
     unmatched: list[str] | None = [] if writing.on_error == "skip" else None

@@ -10,6 +10,7 @@ from p2p_jax.data.pictures import Picture
 from p2p_jax.data.tools.arrays import flatten_on_white, join_halves, to_level
 from p2p_jax.data.tools.runner import DEFAULT, Job, Made, OnProgress, Result, Writing, read, run_jobs, simple_jobs
 from p2p_jax.errors import UserError
+from p2p_jax.files.outputs import as_path
 
 NEIGHBOURS = np.ones((3, 3), bool)  # pixels that touch at a corner belong to one line
 
@@ -50,7 +51,7 @@ def draw_edges(
         if not least <= value <= most:
             limit = f"at least {least}" if not value >= least else f"at most {most}"
             raise UserError(f"--{option} was given {value}: it must be {limit}.")
-    folder, output = Path(folder), Path(output)
+    folder, output = Path(folder), as_path(output, "--output")
 
     def make(job: Job) -> Made:
         pixels = flatten_on_white(read(job.sources[0]))

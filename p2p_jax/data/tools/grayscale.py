@@ -9,6 +9,7 @@ from p2p_jax.data.resizing import to_grey
 from p2p_jax.data.tools.arrays import join_halves, to_colour
 from p2p_jax.data.tools.runner import DEFAULT, Job, Made, OnProgress, Result, Writing, read, run_jobs, simple_jobs
 from p2p_jax.errors import UserError
+from p2p_jax.files.outputs import as_path
 
 
 def make_grayscale(
@@ -34,7 +35,7 @@ def make_grayscale(
     Raises:
         UserError: a folder is missing, files exist, or pictures cannot be used.
     """
-    folder, output = Path(folder), Path(output)
+    folder, output = Path(folder), as_path(output, "--output")
 
     def make(job: Job) -> Made:
         picture = read(job.sources[0])

@@ -9,10 +9,12 @@ import numpy as np
 from PIL import Image
 
 from p2p_jax.data.palettes import nearest_class, read_palette
-from p2p_jax.data.pictures import Picture, atomic_write
+from p2p_jax.data.pictures import Picture
 from p2p_jax.data.tools.arrays import to_colour
 from p2p_jax.data.tools.runner import DEFAULT, Job, Made, OnProgress, Result, Writing, read, run_jobs, simple_jobs
 from p2p_jax.errors import UserError
+from p2p_jax.files.outputs import as_path
+from p2p_jax.files.writing import atomic_file
 
 
 class _Distance(NamedTuple):
@@ -54,7 +56,7 @@ def convert_labels(
             cannot be used.
     """
     _check_options(writing, to_ids, tolerance, as_palette_png)
-    folder, output, colours = Path(folder), Path(output), read_palette(palette)
+    folder, output, colours = Path(folder), as_path(output, "--output"), read_palette(palette)
 
     def make(job: Job) -> Made:
         if to_ids:
@@ -150,5 +152,5 @@ def _write_palette_png(path: Path, ids: np.ndarray, colours: np.ndarray) -> None
     """Writes class numbers (h, w, 1) with their colours, and replaces the file only once it is complete."""
     picture = Image.fromarray(ids[..., 0], "P")
     picture.putpalette(colours.tobytes())
-    with atomic_write(path) as file:
+    with atomic_file(path, sync=False) as file:
         picture.save(file, format="PNG")

@@ -5,12 +5,14 @@ from typing import Literal
 
 import numpy as np
 
-from p2p_jax.data.decoders import MAX_VALUES
 from p2p_jax.data.pictures import Picture
 from p2p_jax.data.resizing import Method, resize
 from p2p_jax.data.tools.arrays import refuse_brightness, to_level
 from p2p_jax.data.tools.runner import DEFAULT, Job, Made, OnProgress, Result, Writing, read, run_jobs, simple_jobs
 from p2p_jax.errors import UserError
+from p2p_jax.files.outputs import as_path
+
+MAX_PIXELS = 2**27  # of a result
 
 
 def resize_pictures(
@@ -41,11 +43,11 @@ def resize_pictures(
     """
     if min(size) < 1:
         raise UserError(f"--size was given {size[0]} {size[1]}: height and width are at least 1 pixel.")
-    if size[0] * size[1] > MAX_VALUES:
-        raise UserError(f"--size was given {size[0]} {size[1]}: that is more than {MAX_VALUES} pixels.")
+    if size[0] * size[1] > MAX_PIXELS:
+        raise UserError(f"--size was given {size[0]} {size[1]}: that is more than {MAX_PIXELS} pixels.")
     if fill != "mirror":
         refuse_brightness("--fill", fill)
-    folder, output = Path(folder), Path(output)
+    folder, output = Path(folder), as_path(output, "--output")
 
     def make(job: Job) -> Made:
         picture = read(job.sources[0])

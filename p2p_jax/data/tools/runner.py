@@ -13,11 +13,15 @@ import numpy as np
 from p2p_jax.data.matching import match_folders
 from p2p_jax.data.pictures import SUFFIXES, Picture, decode, of_file, write_picture
 from p2p_jax.errors import UserError
+from p2p_jax.files.outputs import check_outputs
+from p2p_jax.limits.budget import DECODING
 
 ENCODER: dict[str, dict[str, Any]] = {".jpg": {"quality": 95, "subsampling": 0}, ".webp": {"lossless": True, "exact": True}}
 
 OnProgress = Callable[[int, int], Any]
 """Called with (pictures done, pictures in all) after each picture."""
+
+MAX_WORKERS = 1024
 
 
 @dataclass(frozen=True)
@@ -142,10 +146,11 @@ def run_jobs(
         The result, and the notes of the successful jobs in order.
 
     Raises:
-        UserError: the output lies in an input folder, files exist, or a job failed and `on_error` is not "skip".
+        UserError: `outputs.check_outputs` refuses the results, or a job failed and `on_error` is not "skip".
     """
-    if writing.workers is not None and writing.workers < 1:
-        raise UserError(f"--workers was given {writing.workers}: it must be at least 1.")
+    if writing.workers is not None and not 1 <= writing.workers <= MAX_WORKERS:
+        limit = "at least 1" if writing.workers < 1 else f"at most {MAX_WORKERS}"
+        raise UserError(f"--workers was given {writing.workers}: it must be {limit}.")
     _refuse_targets(jobs, output, writing, inputs)
     if writing.dry_run:
         return Result(tuple(target for job in jobs for target in job.targets)), []
@@ -172,6 +177,7 @@ def _write(path: Path, pixels: np.ndarray) -> None:
     write_picture(path, pixels, **ENCODER.get(path.suffix, {}))
 
 
+@DECODING.job()
 def _run_job(
     job: Job, *, make: Callable[[Job], Made], write: Callable[[Path, np.ndarray], None]
 ) -> tuple[Made | None, str]:
@@ -187,28 +193,11 @@ def _run_job(
 
 
 def _refuse_targets(jobs: Sequence[Job], output: Path, writing: Writing, inputs: Sequence[Path]) -> None:
-    resolved = output.resolve()
-    for folder in inputs:
-        if resolved == folder.resolve() or folder.resolve() in resolved.parents:
-            raise UserError(
-                f"--output was given {output}, which lies in the input {folder}, where results would be taken for inputs: "
-                "give a folder beside it."
-            )
-    sources = {source.resolve() for job in jobs for source in job.sources}
-    makers: dict[Path, Job] = {}
-    existing = []
+    makers: dict[Path, tuple[Path, ...]] = {}
     for job in jobs:
         for target in job.targets:
             if target in makers:
-                both = f"{makers[target].sources[0]} and {job.sources[0]}"
+                both = f"{makers[target][0]} and {job.sources[0]}"
                 raise UserError(f"{both} would both be written to {target}: rename one.")
-            makers[target] = job
-            if os.path.lexists(target):
-                existing.append(target)
-                if target.resolve() in sources:
-                    raise UserError(f"{target} is one of the pictures read: give another --output.")
-    if existing and not writing.overwrite:
-        raise UserError(
-            f"{existing[0]} exists already, and {len(existing)} of {len(makers)} files do: give another --output, or "
-            "--overwrite to replace them."
-        )
+            makers[target] = job.sources
+    check_outputs(output, makers, inputs=inputs, existing="replace" if writing.overwrite else "refuse")

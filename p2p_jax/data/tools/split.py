@@ -8,6 +8,7 @@ from p2p_jax.data.names import SPLITS
 from p2p_jax.data.tools.arrays import cut_halves
 from p2p_jax.data.tools.runner import DEFAULT, Job, Made, OnProgress, Result, Writing, list_pictures, read, run_jobs
 from p2p_jax.errors import UserError
+from p2p_jax.files.outputs import as_path
 
 
 def split_pairs(
@@ -39,7 +40,7 @@ def split_pairs(
             raise UserError(f"--{name}-fraction was given {fraction}: both fractions are from 0 to 1, together below 1.")
     if seed < 0:
         raise UserError(f"--seed was given {seed}: it must be at least 0.")
-    folder, output = Path(folder), Path(output)
+    folder, output = Path(folder), as_path(output, "--output")
     pictures = list_pictures(folder)
     names = [name for name, _ in pictures]
     places = _find_splits(folder, names, drawn=val_fraction > 0 or test_fraction > 0)

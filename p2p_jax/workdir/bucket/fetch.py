@@ -5,7 +5,9 @@ end, see `mirror`. In training every process has a local copy with all complete 
 other commands fetch only what they read of the checkpoint that is wanted.
 """
 
+import os
 import shutil
+import stat
 import tempfile
 import time
 import warnings
@@ -15,6 +17,7 @@ from pathlib import Path
 
 from p2p_jax.devices import processes
 from p2p_jax.errors import UserError
+from p2p_jax.files.outputs import as_path
 from p2p_jax.storage.urls import is_url
 from p2p_jax.workdir import lock
 from p2p_jax.workdir.bucket.mirror import FOLDER_PREFIX, KEEP_FILE, Mirror
@@ -98,14 +101,20 @@ def local_folder(workdir: str | Path, *, upload: bool = False, exclusive: bool =
             checkpoints are fetched, not just what is read of the one that is wanted.
 
     Raises:
-        UserError: the bucket cannot be reached.
+        UserError: the workdir is empty text, or the bucket cannot be reached.
         Stopped: some files could not be uploaded and are kept in the local copy.
     """
     if not is_url(str(workdir)):
-        yield Path(workdir)
+        yield as_path(workdir, "the workdir")
         return
     with local_copy_of(str(workdir), upload=upload, exclusive=exclusive, whole=exclusive) as folder:
         yield folder
+
+
+def _is_private(status: os.stat_result) -> bool:
+    """Whether it is a folder of this user, and no link, in which nobody else can write."""
+    is_own = not hasattr(os, "getuid") or status.st_uid == os.getuid()
+    return stat.S_ISDIR(status.st_mode) and is_own and (os.name == "nt" or not status.st_mode & 0o022)
 
 
 def _remove_orphans() -> None:
@@ -114,6 +123,9 @@ def _remove_orphans() -> None:
         # A copy is kept if it belongs to another user, is locked, or is on a file system without locks.
         with suppress(OSError, UserError, UserWarning), warnings.catch_warnings():
             warnings.simplefilter("error")
-            if not (path / KEEP_FILE).exists() and time.time() - path.stat().st_mtime > ORPHAN_AGE:
+            status = path.lstat()
+            if not _is_private(status) or os.path.lexists(path / KEEP_FILE):
+                continue
+            if time.time() - status.st_mtime > ORPHAN_AGE:
                 with lock.hold(path):
                     shutil.rmtree(path, ignore_errors=True)

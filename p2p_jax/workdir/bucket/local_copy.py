@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from p2p_jax.workdir.disk import UNFINISHED
+from p2p_jax.files.writing import UNFINISHED
 from p2p_jax.workdir.lock import LOCK_FILE
 from p2p_jax.workdir.record import RECORD
 
@@ -65,6 +65,11 @@ def read_progress(folder: Path) -> tuple[bytes | None, set[tuple[str, int]]]:
             if path.name.isdigit():
                 complete.add((path.name, path.stat().st_ino))
     return read_record_bytes(folder), complete
+
+
+def is_local_only(name: str) -> bool:
+    """Whether a name is that of a file that is never uploaded."""
+    return any(LOCAL_ONLY.fullmatch(part) for part in name.split("/"))
 
 
 def is_marker(name: str) -> bool:

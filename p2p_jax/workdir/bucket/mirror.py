@@ -31,6 +31,7 @@ from p2p_jax.workdir.bucket.local_copy import (
     Version,
     checkpoint_folder,
     is_array,
+    is_local_only,
     is_marker,
     item_of,
     list_files,
@@ -73,9 +74,10 @@ class Mirror:
 
     def __init__(self, url: str, *, exclusive: bool, whole: bool = True):
         self.url, self.exclusive, self.whole, self.keep_folder = url, exclusive, whole, False
-        self.folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX)) / (url.rpartition("/")[2] or "run")
+        name = url.rpartition("/")[2]
+        self.folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX)) / (name if name not in ("", ".", "..") else "run")
         self.folder.mkdir()
-        (self.folder / URL_FILE).write_text(self.url)
+        (self.folder / URL_FILE).write_text(self.url, encoding="utf-8", errors="backslashreplace")
         self._own_name = f"process {os.getpid()} on {socket.gethostname()} {uuid.uuid4()}\n".encode()
         self._writer_at_fetch: bytes | None = None
         self._remote_record: bytes | None = None
@@ -153,7 +155,7 @@ class Mirror:
         found = self.remote.list_names()
         incomplete = [each for each in found if checkpoint_folder(each) and marker_of(each) not in found]
         rmtree(self.folder / "checkpoints", ignore_errors=True)
-        wanted = sorted({*found} - {*incomplete, WRITER})
+        wanted = sorted({each for each in found if not is_local_only(each)} - {*incomplete, WRITER})
         if not self.whole:
             self._arrays = [each for each in wanted if is_array(each)]
         left_out = {*self._arrays, *(each for each in wanted if not pictures and PICTURES.fullmatch(each))}

@@ -14,5 +14,6 @@ def display_name(path: Path) -> str:
     """Returns the path for messages: inside a local copy, the URL of the remote file."""
     for folder in (path, *path.parents):
         if is_local_copy(folder):
-            return "/".join(((folder / URL_FILE).read_text(), *path.relative_to(folder).parts))
+            url = (folder / URL_FILE).read_text(encoding="utf-8", errors="replace")
+            return "/".join((url, *path.relative_to(folder).parts))
     return str(path)

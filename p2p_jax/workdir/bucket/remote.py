@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from p2p_jax.files.names import join_inside, split_inside
 from p2p_jax.storage.urls import open_files
 
 WRITER = "writer"
@@ -24,17 +25,29 @@ class Remote:
     root: str
 
     def list_names(self) -> list[str]:
-        """Returns the names of all files; [] if the folder does not exist."""
+        """Returns the names of all files; [] if the folder does not exist.
+
+        Raises:
+            UserError: a name leads out of the folder.
+        """
         self.files.invalidate_cache()
         try:
-            return [path.removeprefix(self.root).lstrip("/") for path in self.files.find(self.root)]
+            found = [path.removeprefix(self.root).removeprefix("/") for path in self.files.find(self.root)]
         except FileNotFoundError:
             return []
+        for name in filter(None, found):
+            split_inside(name, self._source())
+        return [name for name in found if not name.endswith("/") and name]  # some programs store folders as empty objects
 
     def download(self, names: Iterable[str], folder: Path) -> None:
-        """Downloads files to the same names in a local folder."""
+        """Downloads files to the same names in a local folder.
+
+        Raises:
+            UserError: a name leads out of the folder; no file is downloaded then.
+        """
         names = list(names)
-        self.files.get([self._path(each) for each in names], [str(folder / each) for each in names])
+        places = [str(join_inside(folder, each, self._source())) for each in names]
+        self.files.get([self._path(each) for each in names], places)
 
     def upload(self, names: Iterable[str], folder: Path) -> None:
         """Uploads files from the same names in a local folder."""
@@ -62,6 +75,9 @@ class Remote:
     def write(self, name: str, content: bytes) -> None:
         """Writes one file."""
         self.files.pipe_file(self._path(name), content)
+
+    def _source(self) -> str:
+        return f"the bucket folder {self.root}"
 
     def _path(self, name: str) -> str:
         return f"{self.root.rstrip('/')}/{name}"

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 from helpers.checked_sets import TRAIN, check, kinds, options_of
 
+from p2p_jax.config import Config
 from p2p_jax.data.doctor.train_line import train_line
+from p2p_jax.data.fit import fit_of_training
+from p2p_jax.data.layout import find_pairs
+from p2p_jax.data.pairs import RecordedPairs
 from p2p_jax.data.pictures import write_picture
+from p2p_jax.data.records import FileRecords
+from p2p_jax.errors import UserError
 
 
 @pytest.mark.parametrize("damage", [b"", b"this is text", None])
@@ -103,13 +109,44 @@ def test_floating_point_numbers_among_integers_are_named(good, drawn):
     assert "--data.target.depth" not in options_of(good, findings)
 
 
-def test_masks_are_checked(good, drawn):
+def mask_of(pixels, kind):
+    """A mask of some kind that shows where a photo is bright."""
+    bright = pixels[..., :1] > 99
+    return {
+        "255": np.where(bright, 255, 0).astype(np.uint8),
+        "photo": pixels,
+        "16 bits": np.where(bright, 65535, 0).astype(np.uint16),
+        "12 bits": np.where(bright, 4095, 0).astype(np.uint16),
+        "0 and 1": bright.astype(np.uint8),
+        "0 and 1 in 16 bits": bright.astype(np.uint16),
+        "8 of 16 bits": np.where(bright, 255, 0).astype(np.uint16),
+        "real": bright.astype(np.float32),
+        "five channels": np.repeat(np.where(bright, 255, 0), 5, -1).astype(np.uint8),
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["255", "photo", "16 bits", "12 bits"])
+def test_masks_that_training_reads_are_no_problem(good, drawn, kind):
     for i in range(TRAIN):
-        write_picture(good / "trainmask" / f"{i}.png", (drawn[i][1][..., :1] > 99).astype(np.uint8))
+        made = mask_of(drawn[i][1], kind)
+        write_picture(good / "trainmask" / f"{i}.png", made)
     shutil.rmtree(good / "testA")
-    assert list(kinds(check(good))) == ["mask_values"]
-    write_picture(good / "trainmask" / "3.png", drawn[3][1][..., :1].astype(np.uint16))
+    findings = check(good)
+    assert kinds(findings) == {}
+    options_of(good, findings)  # reads every pair
+
+
+@pytest.mark.parametrize("kind", ["0 and 1", "0 and 1 in 16 bits", "8 of 16 bits", "real", "five channels"])
+def test_masks_that_training_refuses_are_problems_in_the_same_words(good, drawn, kind):
+    for i in range(TRAIN):
+        write_picture(good / "trainmask" / f"{i}.png", mask_of(drawn[i][1], "255"))
+    shutil.rmtree(good / "testA")
+    path = good / "trainmask" / f"3.{'tiff' if kind in ('real', 'five channels') else 'png'}"
+    (good / "trainmask" / "3.png").unlink()
+    write_picture(path, mask_of(drawn[3][1], kind))
     found = kinds(check(good))
-    assert found["mask"] == [str(good / "trainmask" / "3.png")]
-    write_picture(good / "trainmask" / "3.png", drawn[3][1][..., :1])
-    assert kinds(check(good)) == {}
+    assert list(found) == ["mask"]
+    pairs = RecordedPairs(FileRecords(find_pairs(good)["train"]), Config().data)
+    with pytest.raises(UserError) as caught:
+        pairs.read(3, fit_of_training(Config()))
+    assert found["mask"] == [str(caught.value).rstrip(".")]

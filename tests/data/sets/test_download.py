@@ -16,6 +16,7 @@ from helpers.file_server import Server, serve
 
 from p2p_jax.data.sets import download as module
 from p2p_jax.data.sets.download import download
+from p2p_jax.errors import UserError
 
 CONTENT = random.Random(0).randbytes(300_000)
 
@@ -247,6 +248,7 @@ def test_a_silent_server_is_given_up(server: Server, tmp_path: Path, monkeypatch
 FULL = """
 import pathlib, resource, signal, sys
 from p2p_jax.data.sets.download import download
+from p2p_jax.errors import UserError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))
 try:
@@ -265,3 +267,33 @@ def test_a_full_disk_keeps_the_stored_bytes(server: Server, tmp_path: Path) -> N
     download(server.url("/set.tar.gz"), tmp_path / "set.tar.gz")
     assert (tmp_path / "set.tar.gz").read_bytes() == CONTENT
     assert server.requests[-1]["Range"] == "bytes=50000-"
+
+
+@pytest.mark.parametrize("name", ["set.tar.gz.part", "set.tar.gz.part.json"])
+def test_links_beside_a_download_are_not_followed(server: Server, tmp_path: Path, name: str) -> None:
+    (tmp_path / "victim").write_text("precious")
+    (tmp_path / name).symlink_to(tmp_path / "victim")
+    assert download(server.url("/set.tar.gz"), tmp_path / "set.tar.gz").read_bytes() == CONTENT
+    assert (tmp_path / "victim").read_text() == "precious"
+
+
+def test_bytes_are_not_appended_through_a_link(server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "set.tar.gz"
+    interrupted(server, path, at=100_000)
+    part = tmp_path / "set.tar.gz.part"
+    (tmp_path / "victim").write_bytes(part.read_bytes())
+    part.unlink()
+    part.symlink_to(tmp_path / "victim")
+    before = (tmp_path / "victim").read_bytes()
+    with pytest.raises(UserError, match=r"set\.tar\.gz\.part is a link"):
+        download(server.url("/set.tar.gz"), path)
+    assert (tmp_path / "victim").read_bytes() == before
+
+
+@pytest.mark.parametrize("etag", ["a\r\nHost: evil", 3, ["x"], {"a": 1}, "é\x00"])
+def test_notes_that_somebody_else_wrote_are_no_header(server: Server, tmp_path: Path, etag: Any) -> None:
+    path = tmp_path / "set.tar.gz"
+    interrupted(server, path, at=100_000)
+    notes = tmp_path / "set.tar.gz.part.json"
+    notes.write_text(json.dumps(json.loads(notes.read_text()) | {"etag": etag, "last_modified": etag}))
+    assert download(server.url("/set.tar.gz"), path).read_bytes() == CONTENT

@@ -57,6 +57,15 @@ def own_pictures(tmp_path: Path) -> dict[str, list[tuple[str, dict[str, Path]]]]
     return splits
 
 
+@pytest.mark.parametrize("place", ["", "sets", "A1/sets", "../own", "link/sets"])
+def test_no_set_is_written_among_the_pictures(own_pictures: dict[str, Any], tmp_path: Path, place: str) -> None:
+    (tmp_path / "own" / "link").symlink_to(tmp_path / "own")
+    before = sorted((tmp_path / "own").rglob("*"))
+    with pytest.raises(ValueError, match=r"--data-dir was given .*, which lies in the input"):
+        prepare_folder(tmp_path / "own", "mine", own_pictures, data_dir=tmp_path / "own" / place)
+    assert sorted((tmp_path / "own").rglob("*")) == before
+
+
 def test_every_byte_is_kept(own_pictures: dict[str, Any], tmp_path: Path, root: Path) -> None:
     result = prepare_folder(tmp_path / "own", "mine", own_pictures, data_dir=root, shard_bytes=1000)
     assert result.pairs == {"train": 7, "val": 2}

@@ -93,7 +93,32 @@ except OSError as error:
 
 
 def test_failed_writes_are_os_errors(tmp_path: Path, root: Path) -> None:
-    (tmp_path / "1.png").write_bytes(np.random.default_rng(0).bytes(1_000_000))
-    done = subprocess.run([sys.executable, "-c", FULL, str(tmp_path), str(root)], capture_output=True, text=True)
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "1.png").write_bytes(np.random.default_rng(0).bytes(1_000_000))
+    done = subprocess.run([sys.executable, "-c", FULL, str(tmp_path / "own"), str(root)], capture_output=True, text=True)
     assert done.stdout.strip() == "OSError File too large", done.stderr
     assert not root.exists()
+
+
+@pytest.mark.parametrize("name", ["thesis.tex", "mine/1.png", "pix2pix.txt", "link"])
+def test_a_set_is_not_replaced_where_other_files_would_be_removed(facades: Path, root: Path, name: str) -> None:
+    folder = prepare_archive("facades", facades, data_dir=root).path
+    if name == "link":
+        folder.rename(root / "elsewhere")
+        folder.symlink_to(root / "elsewhere")
+    else:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("mine")
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    with pytest.raises(ValueError, match="is a link" if name == "link" else "is no part of a prepared set"):
+        prepare_archive("facades", facades, data_dir=root, overwrite=True)
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+
+
+def test_files_of_others_in_place_of_a_set_are_not_removed(facades: Path, root: Path) -> None:
+    place = root / "pix2pix" / "facades" / "1.0.0"
+    place.mkdir(parents=True)
+    (place / "thesis.tex").write_text("mine")
+    with pytest.raises(ValueError, match=r"thesis\.tex is no part of a prepared set"):
+        prepare_archive("facades", facades, data_dir=root)
+    assert (place / "thesis.tex").read_text() == "mine"

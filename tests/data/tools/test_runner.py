@@ -51,9 +51,11 @@ def test_nothing_is_written_into_the_input(tmp_path, photos):
             draw_edges(photos, output, writing=Writing(overwrite=True))
     (tmp_path / "links").mkdir()
     (tmp_path / "links" / "1.png").symlink_to(photos / "1.png")
-    with pytest.raises(ValueError, match="one of the pictures read"):
+    with pytest.raises(ValueError, match="one of the files read"):
         draw_edges(photos, tmp_path / "links", writing=Writing(overwrite=True))
     assert files_in(photos) == ["1.png", "sub/10.png", "sub/2.png"]
+    with pytest.raises(ValueError, match="--output was given an empty path"):
+        draw_edges(photos, "")
 
 
 def test_formats_keep_the_values_that_they_can_hold(tmp_path):

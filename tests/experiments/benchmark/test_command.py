@@ -10,7 +10,7 @@ from experiments import pytorch_original
 from experiments.benchmark import command, measure, pool
 from experiments.benchmark.options import ORIGINAL, Options, contestants, make_config
 from p2p_jax.cli import main, run_command
-from p2p_jax.errors import Stopped
+from p2p_jax.errors import Stopped, UserError
 
 
 def test_rows_follow_the_options():
@@ -65,6 +65,15 @@ def test_the_command_writes_the_answers_of_the_workers(monkeypatch, tmp_path, ca
     text = capsys.readouterr().out
     assert "PyTorch's rows are missing: --torch was given without a value." in text
     assert "Products 33 %, all else 67 %." in text
+    for name in ("benchmark.json", "pictures_32px_batch1.png"):
+        kept = {path: path.read_bytes() for path in tmp_path.iterdir()}
+        with pytest.raises(UserError, match=rf"{name} exists already.*--overwrite to replace"):
+            command.run(argv, "benchmark")
+        assert {path: path.read_bytes() for path in tmp_path.iterdir()} == kept
+        (tmp_path / name).unlink()
+    (tmp_path / "benchmark.json").write_text("mine")
+    assert command.run([*argv, "--overwrite"], "benchmark") == 0
+    assert json.loads((tmp_path / "benchmark.json").read_text())["cases"]
 
 
 def test_p2p_jax_bench_is_the_same_command(capsys):

@@ -1,8 +1,11 @@
 """Equality across devices, processes and shardings: only the last digits of float64 may differ."""
 
+import sys
+
 import numpy as np
 import pytest
 
+from experiments.checks import equalities
 from experiments.checks.equalities import BOUND, GROUPS, Case, Equalities, all_cases, compare, differences
 
 
@@ -21,6 +24,15 @@ def test_differences_are_found_in_their_group():
     found = {**expected, ".generator.params['a']": np.array([10.0, 11.0])}
     assert differences(found, expected) == {"losses": 0.0, "parameters": pytest.approx(0.1), "rest": 0.0}
     assert differences({**expected, "generator_l1": np.array([1, np.nan, 1])}, expected)["losses"] == np.inf
+
+
+def test_a_file_that_exists_is_told_before_anything_is_trained(monkeypatch, tmp_path, capsys):
+    (tmp_path / "rows.json").write_text("mine")
+    monkeypatch.setattr(sys, "argv", ["equalities", "--output", str(tmp_path / "rows.json")])
+    monkeypatch.setattr(equalities, "compare", None)
+    assert equalities.main() == 2
+    assert "rows.json exists already" in capsys.readouterr().err
+    assert (tmp_path / "rows.json").read_text() == "mine"
 
 
 @pytest.mark.slow

@@ -49,13 +49,12 @@ def test_checkpoints_that_a_fault_damaged_are_not_lost(finished):
     assert lost_checkpoints(finished) == []
 
 
-def test_a_different_end_is_noticed(finished):
+def test_a_different_end_is_noticed(finished, monkeypatch):
     before = final_arrays(finished)
     rows = finished.workdir / "metrics.jsonl"
     rows.write_text(rows.read_text().replace('"step": 4', '"step": 5'))
     (finished.workdir / "samples" / "step_00000004.png").unlink()
-    shutil.rmtree(checkpoint_of(finished, 8))
-    checkpoint_of(finished, 6).rename(checkpoint_of(finished, 8))
+    monkeypatch.setattr(trial, "STEPS", 6)
     after = final_arrays(finished)
     different = {name for name in before if before[name] != after[name]}
     assert {"losses", "sample grids", "['training']['step']"} <= different
@@ -72,6 +71,31 @@ def test_the_table_and_the_exit_code_show_failures(capsys, count):
     printed = capsys.readouterr().out
     assert "it went wrong" in printed
     assert name in printed
+
+
+def test_a_copied_step_is_not_lost_when_it_is_set_aside(finished, monkeypatch):
+    monkeypatch.setattr(faults, "kill_training", lambda trial: "")
+    assert faults.copy_step(finished) == ""
+    (copy,) = [path for path in (finished.workdir / "checkpoints").iterdir() if path.name not in ("3", "6", "8")]
+    assert int(copy.name) > 8
+    copy.rename(copy.with_name(f"{copy.name}.damaged"))
+    assert lost_checkpoints(finished) == []
+
+
+def test_a_moved_run_keeps_its_checkpoints(finished, monkeypatch):
+    monkeypatch.setattr(faults, "kill_training", lambda trial: "")
+    before = finished.workdir
+    assert faults.move_to_brackets(finished) == ""
+    assert not before.exists()
+    assert finished.name != "run"
+    assert lost_checkpoints(finished) == []
+
+
+def test_the_pictures_of_the_validation_are_those_of_the_run(finished):
+    trial.draw_pictures(finished.pictures)
+    victims = trial.validation_pictures(finished)
+    assert len(victims) == 2
+    assert all(path.is_file() for path in victims)
 
 
 @pytest.mark.slow

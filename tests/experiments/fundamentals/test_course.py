@@ -170,6 +170,17 @@ def test_kept_until_the_code_changes(lesson, monkeypatch, tmp_path, capsys):
         assert lesson.calls == calls
 
 
+@pytest.mark.parametrize("name", ["small/index.html", "small/thesis.tex", "small/numbers.json"])
+def test_files_of_others_are_replaced_only_with_overwrite(lesson, monkeypatch, tmp_path, capsys, name):
+    (tmp_path / "small").mkdir()
+    (tmp_path / name).write_text("{}")
+    assert run(monkeypatch, "--workdir", str(tmp_path)) == 2
+    assert f"{tmp_path / name} exists already" in capsys.readouterr().err
+    assert (lesson.calls, (tmp_path / name).read_text()) == (0, "{}")
+    assert run(monkeypatch, "--workdir", str(tmp_path), "--overwrite") == 0
+    assert run(monkeypatch, "--workdir", str(tmp_path)) == 0
+
+
 def test_a_broken_claim_is_reported(monkeypatch, tmp_path, capsys):
     install(monkeypatch, small_lesson(-1.0))
     for _ in range(2):  # measured, then kept

@@ -1,0 +1,1 @@
+"""How much reading a foreign file may cost."""
