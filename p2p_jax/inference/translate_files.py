@@ -101,10 +101,11 @@ def _list_folder(folder: Path, letter: str, as_is: bool) -> Listed:
 def _refuse_equal_names(found: Sequence[Inputs]) -> None:
     seen: dict[Path, Path] = {}
     for one in found:
-        key = one.name if len(one.files) > 1 else one.name.with_suffix("")
+        first, *others = one.files
+        key = one.name if others else one.name.with_suffix("")
         if key in seen:
-            raise UserError(f"{seen[key]} and {one.files[0]} would both be written as {key}: translate them separately.")
-        seen[key] = one.files[0]
+            raise UserError(f"{seen[key]} and {first} would both be written as {key}: translate them separately.")
+        seen[key] = first
 
 
 def results_of(files: Sequence[Inputs], output: Path, target: Side, suffix: str | None) -> dict[Path, Inputs]:
