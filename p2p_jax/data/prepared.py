@@ -146,7 +146,7 @@ def _refuse_foreign_classes(folder: Path) -> None:
     """Refuses a set whose features are classes outside of TFDS, because TFDS would import their modules."""
     path = folder / FEATURES
     for name in _class_names(_read_json(path)) if path.is_file() else ():
-        if not name.startswith(("tensorflow_datasets.", "tfds.")):
+        if not name.startswith(("tensorflow_datasets.core.features.", "tfds.features.")):
             raise UserError(
                 f"{path} names the class {printable(name)}, for which code outside of tensorflow-datasets would run: use a "
                 "set with features of tensorflow-datasets."

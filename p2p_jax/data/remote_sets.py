@@ -18,8 +18,6 @@ SHA-256 of each shard."""
 
 INFO = "dataset_info.json"
 
-FEATURES = "features.json"
-
 FILE_NAME = re.compile(r"[\w+-][\w.+-]*")
 """Names of files that a set may have: no folders, and no name that leads out of the folder."""
 
@@ -28,9 +26,6 @@ DESCRIPTION = re.compile(r".*\.(json|txt)")
 
 DESCRIPTION_BYTES = 2**24
 """Largest size of one of these files."""
-
-OUR_FEATURES = "tensorflow_datasets.core.features."
-"""The start of the names of classes that a set in a bucket may name, because naming a class runs the code of its module."""
 
 
 def list_folders_with(url: str, folder: str, name: str) -> list[str]:

@@ -162,7 +162,7 @@ def test_a_set_in_a_bucket_runs_no_code(folder, url, named, tmp_path, monkeypatc
     features = json.loads(path.read_text())
     features["featuresDict"]["features"]["pair"]["pythonClassName"] = named
     path.write_text(json.dumps(features))
-    with pytest.raises(UserError, match=f"needs the code of '{named}', which is not run"):
+    with pytest.raises(UserError, match=f"names the class {named}, for which code outside of"):
         open_prepared("mine", url)
     assert not (tmp_path / "ran").exists()
 
