@@ -11,6 +11,7 @@ import orbax.checkpoint as ocp
 from jax.sharding import SingleDeviceSharding
 
 from p2p_jax.errors import UserError
+from p2p_jax.workdir.bucket.paths import is_local_copy
 from p2p_jax.workdir.checksums import checksums, decode_meta, json_checksum
 from p2p_jax.workdir.manager import Manager
 
@@ -83,7 +84,9 @@ def read_items(manager: Manager, step: int, like: dict[str, Any]) -> dict[str, A
     """
     meta, saved = read_meta(manager, step), manager.item_metadata(step)
     expected = meta["checksums"]
-    if missing := [name for name in expected if saved.get(name) is None]:
+    # The local copy of a workdir in a bucket may hold nothing but the wanted items.
+    needed = [name for name in expected if name in like or not is_local_copy(manager.folder.parent)]
+    if missing := [name for name in needed if saved.get(name) is None]:
         raise Damaged(f"{', '.join(missing)} missing")
     wanted = {name: tree for name, tree in like.items() if tree is not None or name in expected}
     targets = {name: _host_targets(saved[name].tree if tree is None else tree) for name, tree in wanted.items()}
