@@ -170,11 +170,11 @@ def read_input_half(encoded: Encoded, data: Data, *, clip: bool = False) -> list
         UserError: the picture cannot be read, has an odd width, or does not suit the input.
     """
     letters = {"input": "A" if data.direction == "AtoB" else "B"}
-    return _read_side_by_side(encoded, replace(data, transparency="drop"), letters, clip=clip)["input"]
+    return _read_side_by_side(encoded, replace(data, transparency="drop"), letters, trained=True, clip=clip)["input"]
 
 
 def _read_side_by_side(
-    encoded: Encoded, data: Data, letters: dict[str, str], *, clip: bool = False
+    encoded: Encoded, data: Data, letters: dict[str, str], *, trained: bool = False, clip: bool = False
 ) -> dict[str, list[tuple[str, np.ndarray]]]:
     numbered = {role: holds_class_numbers(getattr(data, role)) for role in letters}
     nan = data.input.ignore is not None or data.target.ignore is not None
@@ -195,7 +195,7 @@ def _read_side_by_side(
                 "give one number, or the pictures in folders A1, A2, … and B."
             )
         half = Picture(np.ascontiguousarray(picture.pixels[:, columns[letter]]), picture.has_alpha)
-        option = f"--data.{role}"
+        option = None if trained else f"--data.{role}"  # after training, options are fixed
         pixels = to_stored(half, encoded.name, side, 0, option=option, transparency=data.transparency, clip=clip)
         decoded[role] = [(encoded.name, pixels)]
     return decoded
