@@ -143,7 +143,7 @@ def read_pair(pictures: dict[str, Encoded], data: Data) -> dict[str, list[tuple[
             for role, letter in letters.items()
         }
     for role in letters if data.input.ignore is not None or data.target.ignore is not None else ():
-        _settle_ignored(decoded, role, getattr(data, role))
+        _fill_ignored(decoded, role, getattr(data, role))
     if "mask" in pictures:
         name = pictures["mask"].name
         mask = decode(pictures["mask"], otherwise=OR_SKIP)
@@ -151,7 +151,7 @@ def read_pair(pictures: dict[str, Encoded], data: Data) -> dict[str, list[tuple[
     return decoded
 
 
-def _settle_ignored(decoded: dict[str, list[tuple[str, np.ndarray]]], role: str, side: Side) -> None:
+def _fill_ignored(decoded: dict[str, list[tuple[str, np.ndarray]]], role: str, side: Side) -> None:
     """Fills the ignored pixels of images, and adds "known" for targets; changes `decoded` in place."""
     if side.ignore is None:
         return
