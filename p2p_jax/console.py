@@ -87,7 +87,7 @@ class _Output:
 
 @contextmanager
 def lasting_output(*, any_error: bool = False) -> Iterator[None]:
-    """Keeps a print that fails from ending the program: if the reader of stdout or stderr is gone, the block goes on.
+    """Keeps a print that fails from ending the program: if the reader of stdout or stderr is gone, the block continues.
 
     From then on the whole process prints into nothing, so only a command line may use this.
 

@@ -4,9 +4,13 @@ import atexit
 import gc
 import os
 import shutil
+import signal
 import tempfile
+from contextlib import suppress
 from importlib.metadata import version
 
+with suppress(ValueError):  # not in the main thread
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell makes jobs in the background ignore Ctrl-C
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Compiling takes nearly all the time of a tiny network, so the compiler optimizes little, and all processes of the tests
 # share a cache of compiled programs. These variables must be set before JAX is imported.

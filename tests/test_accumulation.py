@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers.cases import mostly_slow
 from helpers.small_step import batch_of, discriminate, initial, make_picture
 
 from p2p_jax import layers, losses
@@ -51,8 +50,9 @@ def assert_close(a, b):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=bound(a), atol=bound(a)), a, b)
 
 
-@pytest.mark.parametrize("update", mostly_slow(["sequential", "stale", "simultaneous"]))
-@pytest.mark.parametrize("norm", mostly_slow([layers.no_norm, layers.instance_norm, by_picture]))
+@pytest.mark.slow
+@pytest.mark.parametrize("update", ["sequential", "stale", "simultaneous"])
+@pytest.mark.parametrize("norm", [layers.no_norm, layers.instance_norm, by_picture])
 def test_four_micro_batches_equal_the_batch_at_once_where_pictures_share_no_statistics(norm, update):
     model = build(norm, update=update, ema_decay=0.9)
     with jax.enable_x64(True):

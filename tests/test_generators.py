@@ -35,6 +35,7 @@ TINY = {"widths": (4, 8, 8)}
 # Parameters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("count", "fn", "config"),
     [
@@ -134,6 +135,7 @@ def test_generators_accept_pictures_of_any_size(fn, size):
     assert y.shape == (2, *size, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("antialias", ["down", "up", "both"])
 @pytest.mark.parametrize("size", [(16, 16), (20, 17), (25, 41)])
 def test_an_anti_aliased_resnet_keeps_sizes_and_names(antialias, size):
@@ -176,6 +178,7 @@ def dropouts(monkeypatch, fn, x, *, key=True, **config):
     return seen
 
 
+@pytest.mark.slow
 def test_unet_has_dropout_where_the_pytorch_original_has_it_and_only_with_a_key(monkeypatch):
     inner = [((1, n, n, 512), 0.5) for n in (4, 8, 16)]
     assert dropouts(monkeypatch, generators.unet, pictures(256)) == inner
@@ -196,6 +199,7 @@ def test_resnet_has_dropout_once_in_every_block(monkeypatch):
 # Values
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fn", "table", "x", "config"),
     [

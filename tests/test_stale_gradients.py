@@ -130,6 +130,7 @@ def patchgan(request):
         return request.param, old, new, jax.device_get(found(old, new, PICTURES))
 
 
+@pytest.mark.slow
 def test_the_value_equals_the_old_networks_bit_for_bit(patchgan):
     norm, old, new, found = patchgan
     assert found["value"].dtype == np.float64

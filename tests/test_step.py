@@ -217,6 +217,7 @@ def test_training_on_one_pair_for_60_steps_lowers_l1(unet_run):
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((state.generator, state.discriminator)))
 
 
+@pytest.mark.slow
 def test_a_step_depends_only_on_its_arguments_bit_for_bit(unet_run):
     step, state, batch = unet_run
     (first, metrics), (second, again) = step(state, batch), step(state, batch)

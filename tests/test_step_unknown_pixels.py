@@ -35,6 +35,7 @@ def test_the_discriminator_cannot_see_what_the_generator_makes_of_unknown_pixels
     jax.tree.map(np.testing.assert_array_equal, *results)
 
 
+@pytest.mark.slow
 def test_a_mask_of_known_pixels_alone_changes_nothing():
     model, batch = build(), batch_of()
     state = initial(model, batch)

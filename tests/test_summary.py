@@ -13,6 +13,7 @@ def picture(size, channels, count=1):
     return jax.ShapeDtypeStruct((count, size, size, channels), jnp.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fn", "x"),
     [

@@ -1,6 +1,6 @@
 """Finding the files of each pair: one search for all commands, in all common layouts.
 
-Names and folders decide where they are clear. Pictures that may be side-by-side pairs are looked at: a pair has a seam in
+Names and folders decide where they are clear. Pictures that may be side-by-side pairs are sampled: a pair has a seam in
 the middle. Where neither decides, the search ends with what was seen and the option that decides.
 """
 
@@ -79,7 +79,7 @@ def search(path: Path, *, layout: Layout = "auto", unmatched: list[str] | None =
 
     Args:
         path: the folder or list.
-        layout: the layout, where it is not found by itself; "auto" looks at names, folders and pictures.
+        layout: "auto" finds the layout from names, folders and pictures; any other value fixes it.
         unmatched: collects a sentence for each picture that lacks its other half, and the picture is skipped; None
             refuses such pictures.
 
@@ -88,11 +88,11 @@ def search(path: Path, *, layout: Layout = "auto", unmatched: list[str] | None =
     """
     if path.is_file() and path.suffix.lower() in pair_lists.SUFFIXES and layout in ("auto", "list"):
         return Found(pair_lists.read_pair_list(path, unmatched), {}, {}, [])
-    if not path.is_dir() or layout == "list":
-        what = "is a folder" if path.is_dir() else "is a file" if path.exists() else "does not exist"
-        wanted = "give a list (.csv, .tsv, .jsonl)"
-        wanted += f", as --data.layout {layout} says" if layout == "list" else f" or a folder with {LAYOUTS}"
-        raise UserError(f"the folder {path} {what}: {wanted}.")
+    what = "is a folder" if path.is_dir() else "is a file" if path.exists() else "does not exist"
+    if layout == "list":
+        raise UserError(f"--data.layout list was given, but {path} {what}: give a list (.csv, .tsv, .jsonl).")
+    if not path.is_dir():
+        raise UserError(f"the folder {path} {what}: give a list (.csv, .tsv, .jsonl) or a folder with {LAYOUTS}.")
     content = list_content(path)
     root = enter(path)
     places = divide_by_split(root)

@@ -143,7 +143,7 @@ def read_pair(pictures: dict[str, Encoded], data: Data) -> dict[str, list[tuple[
             for role, letter in letters.items()
         }
     for role in letters if data.input.ignore is not None or data.target.ignore is not None else ():
-        _settle_ignored(decoded, role, getattr(data, role))
+        _fill_ignored(decoded, role, getattr(data, role))
     if "mask" in pictures:
         name = pictures["mask"].name
         mask = decode(pictures["mask"], otherwise=OR_SKIP)
@@ -151,7 +151,7 @@ def read_pair(pictures: dict[str, Encoded], data: Data) -> dict[str, list[tuple[
     return decoded
 
 
-def _settle_ignored(decoded: dict[str, list[tuple[str, np.ndarray]]], role: str, side: Side) -> None:
+def _fill_ignored(decoded: dict[str, list[tuple[str, np.ndarray]]], role: str, side: Side) -> None:
     """Fills the ignored pixels of images, and adds "known" for targets; changes `decoded` in place."""
     if side.ignore is None:
         return
@@ -170,11 +170,11 @@ def read_input_half(encoded: Encoded, data: Data, *, clip: bool = False) -> list
         UserError: the picture cannot be read, has an odd width, or does not suit the input.
     """
     letters = {"input": "A" if data.direction == "AtoB" else "B"}
-    return _read_side_by_side(encoded, replace(data, transparency="drop"), letters, clip=clip)["input"]
+    return _read_side_by_side(encoded, replace(data, transparency="drop"), letters, trained=True, clip=clip)["input"]
 
 
 def _read_side_by_side(
-    encoded: Encoded, data: Data, letters: dict[str, str], *, clip: bool = False
+    encoded: Encoded, data: Data, letters: dict[str, str], *, trained: bool = False, clip: bool = False
 ) -> dict[str, list[tuple[str, np.ndarray]]]:
     numbered = {role: holds_class_numbers(getattr(data, role)) for role in letters}
     nan = data.input.ignore is not None or data.target.ignore is not None
@@ -195,7 +195,7 @@ def _read_side_by_side(
                 "give one number, or the pictures in folders A1, A2, … and B."
             )
         half = Picture(np.ascontiguousarray(picture.pixels[:, columns[letter]]), picture.has_alpha)
-        option = f"--data.{role}"
+        option = None if trained else f"--data.{role}"  # after training, options are fixed
         pixels = to_stored(half, encoded.name, side, 0, option=option, transparency=data.transparency, clip=clip)
         decoded[role] = [(encoded.name, pixels)]
     return decoded

@@ -1,4 +1,4 @@
-"""Looks at pictures to see whether they are side-by-side pairs: a pair has a seam in the middle, one photo goes on there.
+"""Tests by a sample whether pictures are side-by-side pairs: a pair has a seam in the middle, where one picture continues.
 
 A picture votes only if its columns differ clearly from far columns and little from their neighbours, as in photos, label
 maps and drawings. Noise, and pictures whose middle is blank, do not vote.
@@ -13,11 +13,12 @@ import numpy as np
 from p2p_jax.data.pictures import decode, of_file
 from p2p_jax.errors import UserError
 
-SAMPLE = 16  # pictures that are looked at
+SAMPLE = 16  # pictures in a sample
 ROWS = 256  # rows of a picture that are compared
 SMOOTH = 0.6  # neighbouring columns differ by less than this fraction of the difference of far columns
 TEXTURE = 0.25  # the middle columns vary by at least this fraction of the picture's variation
 JUMP = 2.5  # a seam differs from its neighbours by this factor
+MIXED = 0.15  # fraction of single pictures above which a folder is mixed; at most 1 in 100 pairs votes single
 SEAM, USUAL = 0.97, 0.85  # quantiles of the differences between neighbouring columns
 
 
@@ -26,9 +27,9 @@ class Seams(NamedTuple):
 
     Attributes:
         pairs: pictures with a seam in the middle.
-        single: pictures that go on across the middle.
-        looked: pictures that were looked at.
-        example: a picture that goes on across the middle, if there is one.
+        single: pictures that continue across the middle.
+        looked: pictures in the sample.
+        example: a picture that continues across the middle, if there is one.
     """
 
     pairs: int
@@ -40,6 +41,11 @@ class Seams(NamedTuple):
     def are_pairs(self) -> bool:
         """Whether the pictures surely are side-by-side pairs."""
         return self.pairs > self.single and 2 * self.pairs >= self.looked
+
+    @property
+    def are_mixed(self) -> bool:
+        """Whether some pictures are pairs, and too many for a coincidence are single pictures."""
+        return self.pairs > 0 and self.single >= max(2, MIXED * self.looked)
 
     @property
     def are_single(self) -> bool:
@@ -62,7 +68,7 @@ def look_for_seams(files: Sequence[Path]) -> Seams:
 
 
 def vote(pixels: np.ndarray) -> int:
-    """1 if a picture has a seam in the middle, -1 if it goes on there, 0 if neither is clear.
+    """1 if a picture has a seam in the middle, -1 if it continues there, 0 if neither is clear.
 
     Args:
         pixels: (h, w, c) of any dtype.
@@ -74,7 +80,7 @@ def vote(pixels: np.ndarray) -> int:
     steps = np.abs(np.diff(rows, axis=1)).mean(axis=(0, 2))
     middle = width // 2 if width % 2 == 0 else 0
     if not middle:
-        return -1 if _goes_on(rows, steps, width // 2) else 0
+        return -1 if _continues(rows, steps, width // 2) else 0
     others = np.delete(steps, middle - 1)
     far = np.abs(rows[:, width // 8 :] - rows[:, : width - width // 8]).mean()
     usual = float(np.median(others))
@@ -83,10 +89,10 @@ def vote(pixels: np.ndarray) -> int:
     step = steps[middle - 1]
     if step > np.quantile(others, SEAM) and step > JUMP * max(usual, 0.01 * far):
         return 1
-    return -1 if _goes_on(rows, steps, middle) and step <= max(np.quantile(others, USUAL), 0.02 * far) else 0
+    return -1 if _continues(rows, steps, middle) and step <= max(np.quantile(others, USUAL), 0.02 * far) else 0
 
 
-def _goes_on(rows: np.ndarray, steps: np.ndarray, middle: int) -> bool:
+def _continues(rows: np.ndarray, steps: np.ndarray, middle: int) -> bool:
     """Whether the columns left and right of the middle have the same texture."""
     left, right = rows[:, middle - 1], rows[:, middle]
     variation = min(float(left.std(axis=0).mean()), float(right.std(axis=0).mean()))

@@ -17,10 +17,10 @@ def find_side_by_side(places: dict[str, Place], unmatched: list[str] | None, *, 
     Args:
         places: of the splits.
         unmatched: as for `layout.find_pairs`.
-        sure: whether the user said that all pictures are side-by-side pairs; otherwise some are looked at.
+        sure: whether the user said that all pictures are side-by-side pairs; otherwise a sample is examined.
 
     Raises:
-        UserError: the training pictures are no side-by-side pairs.
+        UserError: the training pictures are no side-by-side pairs, or a split mixes pairs with single pictures.
     """
     splits: Splits = {}
     alone: Splits = {}
@@ -29,6 +29,8 @@ def find_side_by_side(places: dict[str, Place], unmatched: list[str] | None, *, 
             continue
         pairs = _pairs_of(place.folder, unmatched)
         seams = None if sure else look_for_seams([files["pair"] for _, files in pairs])
+        if seams is not None and seams.are_mixed:
+            raise UserError(_describe_mixed(place.folder, seams))
         if seams is None or not seams.are_single:
             splits[split] = pairs
         elif split == "train" or "train" in alone:
@@ -56,8 +58,16 @@ def _pairs_of(folder: Path, unmatched: list[str] | None) -> list[Files]:
 def _describe(folder: Path, seams: Seams) -> str:
     return (
         f"the pictures in {folder} are no side-by-side pairs: {seams.single} of {seams.looked} in a sample, such as "
-        f"{seams.example}, go on across their middle: put inputs and targets into folders A and B with the same names, or "
-        "give --data.layout side_by_side if these are pairs."
+        f"{seams.example}, continue across their middle: put inputs and targets into folders A and B with the same names, "
+        "or give --data.layout side_by_side if these are pairs."
+    )
+
+
+def _describe_mixed(folder: Path, seams: Seams) -> str:
+    return (
+        f"the pictures in {folder} are mixed: of {seams.looked} in a sample, {seams.pairs} are side-by-side pairs and "
+        f"{seams.single}, such as {seams.example}, are single pictures: move these out of the folder, or give "
+        "--data.layout side_by_side if all are pairs."
     )
 
 

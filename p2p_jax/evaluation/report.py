@@ -151,13 +151,13 @@ def _escape(value: object) -> str:
 
 
 def _samples(workdir: Path) -> list[str]:
-    """The figures of at most 5 sample grids; a file that is no PNG is left out, with a warning."""
+    """The figures of at most 5 sample grids; a file that is no PNG is skipped, with a warning."""
     figures = []
     for path, step in _spread(list(find_samples(workdir).items()), 5):
         try:
             figures.append(_picture(path, f"Step {step}: input, output, target."))
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-            warnings.warn(f"{path} is not a sample grid that can be shown: it is left out of the report.", stacklevel=2)
+            warnings.warn(f"{path} is not a sample grid that can be shown: the report omits it.", stacklevel=2)
     return figures
 
 

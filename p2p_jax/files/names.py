@@ -8,7 +8,7 @@ from p2p_jax.errors import UserError
 
 # Control characters, marks that change the direction of text, other ends of lines, and bytes that are not UTF-8.
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
-NO_BYTES = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # surrogates that stand for no byte
+NO_BYTES = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # surrogates that encode no byte
 ESCAPED_BYTES = range(0xDC80, 0xDD00)
 """The characters with which Python represents the bytes of a file name that cannot be decoded."""
 

@@ -1,4 +1,4 @@
-"""Reads the pictures that a run needs late while it compiles and trains, so that an unreadable one is told early."""
+"""Reads the pictures that a run needs late while it compiles and trains, so that an unreadable one is reported early."""
 
 import os
 import sys

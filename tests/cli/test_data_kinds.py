@@ -163,6 +163,7 @@ def test_labels_are_not_written_in_a_lossy_format(tmp_path, monkeypatch, capsys)
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_values_beyond_the_range_are_refused_unless_they_are_clipped(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(trainer, "write_report", NO_REPORT)
     pairs, run = write_pairs(tmp_path / "pairs", {"A": "real", "B": "deep"}), tmp_path / "run"

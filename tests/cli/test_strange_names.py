@@ -34,6 +34,7 @@ def assert_harmless(capsys: pytest.CaptureFixture[str]) -> str:
     return text
 
 
+@pytest.mark.slow
 def test_a_set_with_such_names_is_checked_trained_on_and_translated(pairs, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["data", "check", str(pairs)]) == 0

@@ -132,6 +132,7 @@ def ways(options):
     return np.bincount(found, minlength=8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -197,6 +198,7 @@ def test_a_shift_is_limited_by_its_fraction_and_mirrors_beyond_the_edges():
     assert found.max() <= 31
 
 
+@pytest.mark.slow
 def test_labels_are_warped_to_the_same_place_without_new_values():
     image_like, _ = warped(Augment(flip=False, rotate=15, zoom=0.1))
     labels, target = warped(Augment(flip=False, rotate=15, zoom=0.1), kind="labels")

@@ -97,6 +97,7 @@ def test_a_damaged_file_raises_no_other_error(tmp_path):
                 decode(Encoded("x", data), indices=indices)
 
 
+@pytest.mark.slow
 def test_training_uses_the_other_files_and_names_each_unreadable_one(fuzzed, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(trainer, "write_report", NO_REPORT)
     config = Config(image_size=16, data=Data(path=str(fuzzed), load_size=18, on_error="skip"))

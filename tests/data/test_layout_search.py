@@ -91,9 +91,18 @@ def test_pairs_are_known_by_their_seam(tmp_path, direction):
 @pytest.mark.parametrize("kind", ["photo", "labels"])
 def test_single_pictures_are_not_taken_for_pairs(tmp_path, kind):
     write(tmp_path, kind + ":{}.png", count=8)
-    with pytest.raises(UserError, match=r"go on across their middle: .*--data.layout side_by_side if"):
+    with pytest.raises(UserError, match=r"continue across their middle: .*--data.layout side_by_side if"):
         find_pairs(tmp_path)
     assert len(find_pairs(tmp_path, layout="side_by_side")["train"]) == 8
+
+
+@pytest.mark.parametrize(("pairs", "singles"), [(8, 8), (12, 4), (4, 12)])
+def test_a_folder_that_mixes_pairs_with_single_pictures_is_refused(tmp_path, pairs, singles):
+    write(tmp_path, "pair:{}.png", count=pairs)
+    write(tmp_path, "photo:single_{}.png", count=singles)
+    with pytest.raises(UserError, match=r"are mixed: .*--data.layout side_by_side if all are pairs"):
+        find_pairs(tmp_path)
+    assert len(find_pairs(tmp_path, layout="side_by_side")["train"]) == pairs + singles
 
 
 def test_the_inputs_of_a_test_without_targets_are_no_pairs(tmp_path):

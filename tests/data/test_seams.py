@@ -1,4 +1,4 @@
-"""Side-by-side pairs have a seam in the middle, single pictures go on there, and noise decides nothing."""
+"""Side-by-side pairs have a seam in the middle, single pictures continue there, and noise decides nothing."""
 
 import numpy as np
 import pytest

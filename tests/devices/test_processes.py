@@ -47,6 +47,7 @@ def test_a_child_ends_when_its_parent_has_ended():
     assert child.wait(30) == 75
 
 
+@pytest.mark.slow
 def test_a_watchdog_ends_only_a_process_that_hangs(capsys):
     ended = []
     with processes.watchdog(0.4, ended.append) as note:

@@ -98,6 +98,7 @@ def test_devices_exchange_only_sums(runs):
     assert collectives(runs[1][2]) == {"all-reduce"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("group_size", "expected"), [(1, set()), (2, set()), (4, {"all-reduce"})])
 def test_groups_within_a_device_need_no_statistics_of_others(group_size, expected):
     mesh = make_mesh(4)

@@ -5,7 +5,6 @@ import signal
 
 import numpy as np
 import pytest
-from helpers.cases import mostly_slow
 from helpers.runs import finished_run, folder_of_pairs, folder_run
 
 from p2p_jax.cli import main
@@ -32,6 +31,7 @@ def config(tmp_path_factory):
     return Config(image_size=32, data=data)
 
 
+@pytest.mark.slow
 def test_a_perfect_translator_has_perfect_figures(config):
     pairs = open_dataset(config).splits["train"]
     figures = evaluate.score(pairs, lambda pictures: 255 - pictures, FIT)
@@ -48,6 +48,7 @@ def test_figures_are_means_over_the_pictures(config):
     assert figures["psnr"] == pytest.approx(np.mean([10 * np.log10(255**2 / (d**2).mean()) for d in differences]), rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [3])
 def test_the_batch_size_does_not_change_the_figures(config, batch_size):
     pairs = open_dataset(config).splits["train"]
@@ -151,7 +152,8 @@ def test_the_input_baseline_works_for_every_kind_of_side(tmp_path, kind):
     np.testing.assert_allclose(output[0], to_255(side, train.read(0, FIT)["target"]), rtol=1e-5)
 
 
-@pytest.mark.parametrize("stop", mostly_slow([KeyboardInterrupt, lambda: signal.raise_signal(signal.SIGTERM)]))
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, lambda: signal.raise_signal(signal.SIGTERM)])
 def test_a_stopped_evaluation_resumes_with_the_same_figures(tmp_path, monkeypatch, capsys, stop):
     line = ["evaluate", str(finished_run()), "--split", "train", "--json"]
     assert main(line) == 0

@@ -87,6 +87,7 @@ def test_psnr_is_in_decibels_of_255_and_one_figure_per_picture():
     assert metrics.psnr(black, black).tolist() == [np.inf]
 
 
+@pytest.mark.slow
 def test_unknown_pixels_do_not_count():
     random = np.random.default_rng(0)
     target = random.uniform(0, 255, (2, 24, 20, 3)).astype(np.float32)

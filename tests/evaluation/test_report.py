@@ -84,6 +84,7 @@ def test_the_command_writes_it_again(finished, capsys):
     assert json.loads((finished / "report" / "figures.json").read_text())["step"] == 6
 
 
+@pytest.mark.slow
 def test_a_row_cut_off_by_a_crash_is_ignored(finished, tmp_path):
     complete = read_rows(finished / "metrics.jsonl")
     with (finished / "metrics.jsonl").open("a") as file:
@@ -99,6 +100,7 @@ def test_a_report_without_rows_is_written(finished):
     assert main(["report", str(finished)]) == 0
 
 
+@pytest.mark.slow
 def test_names_cannot_become_markup(finished):
     record = json.loads((finished / "experiment.json").read_text())
     record["versions"]["<script>"] = "<b>&"

@@ -139,6 +139,7 @@ def test_the_batch_does_not_change_a_picture(translator, pictures):
     assert np.array_equal(translator(pictures[::-1])[::-1], whole)
 
 
+@pytest.mark.slow
 def test_the_batch_size_does_not_change_the_files(tmp_path):
     for seed in range(5):
         save(tmp_path / "in" / f"{seed}.png", (20 + seed, 18), seed)
@@ -164,6 +165,7 @@ def test_a_picture_always_has_the_same_translation(translator, pictures):
     assert np.array_equal(translator(pictures), p2p_jax.load(finished_run())(pictures))
 
 
+@pytest.mark.slow
 def test_the_modes_differ_and_reference_is_noisy(translator, pictures):
     made = {mode: p2p_jax.load(finished_run(), mode=mode) for mode in ("picture", "running", "reference")}
     results = {mode: each(pictures) for mode, each in made.items()}
@@ -204,6 +206,7 @@ def test_wrong_arrays_are_refused_with_what_was_given(translator, wrong):
     assert str(wrong.shape) in str(caught.value)
 
 
+@pytest.mark.slow
 def test_checkpoints_are_chosen_by_step(pictures):
     made = {step: p2p_jax.load(finished_run(), checkpoint_step=step) for step in (3, 6, 8, "latest", "best")}
     assert {step: each.step for step, each in made.items() if step != "best"} == {3: 3, 6: 6, 8: 8, "latest": 8}

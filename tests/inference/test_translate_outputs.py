@@ -79,6 +79,7 @@ def test_nothing_is_replaced_unasked_and_that_is_told_before_the_first_picture(p
         assert contents() == before
 
 
+@pytest.mark.slow
 def test_results_are_replaced_with_overwrite_only(pics):
     assert translate(pics, "-o", "out") == 0
     first = contents()
@@ -89,6 +90,7 @@ def test_results_are_replaced_with_overwrite_only(pics):
     assert contents() == first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", ["1", "2"])
 def test_a_stopped_command_is_resumed_with_skip_existing(pics, capsys, monkeypatch, batch_size):
     assert translate(pics, "-o", "whole", "--batch-size", batch_size) == 0

@@ -39,6 +39,7 @@ def test_constant_pictures_stay_constant_and_dtypes_are_kept(fn, dtype):
     np.testing.assert_array_equal(y, jnp.full(y.shape, 0.3, dtype))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(1, 4), (4, 1), (1, 1)])
 def test_a_single_row_or_column_is_not_halved(size):
     with pytest.raises(UserError, match=f"given a picture of {size[0]} x {size[1]} pixels: each side must be at least 2"):

@@ -56,6 +56,7 @@ def standardize_by_parts(x, axes, *affine, eps):
     return ops.normalize(x, mean, var, *affine, eps=eps), mean, var
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("axes", [(0, 1, 2), (1, 2)])
 @pytest.mark.parametrize("affine", [True, False])
 def test_standardize_is_normalize_by_the_moments_with_all_derivatives(axes, affine):

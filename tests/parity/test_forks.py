@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import reference_values as values
-from helpers.cases import mostly_slow
 
 from p2p_jax import layers, ops
 from p2p_jax.network import network
@@ -63,7 +62,8 @@ def test_every_recorded_network_is_tested():
     assert {name.split("/")[0] for name in stored()} - {"ops"} == set(EXPECTED)
 
 
-@pytest.mark.parametrize("name", mostly_slow(EXPECTED, keep=3))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXPECTED)
 def test_a_network_of_a_fork_computes_the_same_as_in_pytorch(name, monkeypatch):
     monkeypatch.setattr(convolution, "choose", lambda *_: convolution.NATIVE)  # which compiles fast
     recorded = values.part(stored(), name)

@@ -132,6 +132,7 @@ def test_unet_256_of_54_million_parameters_equals_pytorchs(stored, record_proper
     record_property("forward", f"{difference:.1e}, bound {bound:.1e}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fn", "channels", "config"),
     [

@@ -139,6 +139,7 @@ def test_counts_of_batches_are_kept_for_each_layer_and_may_be_missing():
     assert set(oldest.counts.values()) == {0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["anti-aliased resnet", "anti-aliased patchgan of 3", "resnet anti-aliased up"])
 def test_filters_other_than_cuts_are_refused(name):
     arrays = state_dict(name)
@@ -152,6 +153,7 @@ def test_filters_other_than_cuts_are_refused(name):
             convert.from_torch(arrays | {key: arrays[key][..., :2]})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["unet", "resnet", "anti-aliased resnet", "patchgan of 3", "pixelgan"])
 def test_batch_norm_after_convolutions_with_a_bias_is_read(name):
     options = replace(options_of(name), bias="all")

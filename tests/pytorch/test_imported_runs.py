@@ -137,6 +137,7 @@ def test_a_network_of_four_channels_accepts_pictures_of_four_channels(tmp_path, 
     assert "has 3 channels, where 4 channels are expected" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", ["", "model.netG.module."])
 def test_a_generator_of_cut_is_imported_translates_and_is_exported(tmp_path, prefix):
     options = Generator("resnet", width=2, num_blocks=1, dropout=0.0, norm="affine_instance", antialias="both")

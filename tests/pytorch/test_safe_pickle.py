@@ -153,6 +153,7 @@ PAIRS = b"\x80\x02]q\x00(" + b"".join(b"J" + struct.pack("<i", i) + b"N\x86" for
 PRIME = 2**61 - 1  # of which all multiples have the same hash
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "program",
     [

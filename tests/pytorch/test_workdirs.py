@@ -55,6 +55,7 @@ def test_the_size_of_a_unet_follows_its_depth(tmp_path, depth, size):
     assert record.load_experiment(tmp_path / "run").config.image_size == size
 
 
+@pytest.mark.slow
 def test_the_moving_average_is_exported(tmp_path):
     run_ = shutil.copytree(finished_run(), tmp_path / "run")
     record = json.loads((run_ / "experiment.json").read_text())
@@ -136,6 +137,7 @@ def test_an_import_may_replace_a_run(tmp_path):
     assert not (workdir / "metrics.jsonl").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moved", [[], ["checkpoints"], ["checkpoints", "imported.json"]])
 def test_a_killed_import_leaves_no_run_and_can_be_repeated(tmp_path, capsys, moved):
     workdir = copy_of_imported(tmp_path)

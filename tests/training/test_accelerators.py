@@ -45,7 +45,8 @@ def test_an_accelerator_convolves_natively_in_the_dtype_of_the_activations(platf
     assert "stablehlo.dot_general" not in text, "products of patches are for CPUs"
 
 
-@pytest.mark.parametrize("steps_per_call", mostly_slow([1, 4]))
+@pytest.mark.slow
+@pytest.mark.parametrize("steps_per_call", [1, 4])
 def test_a_call_donates_the_memory_of_the_complete_state(steps_per_call):
     text, leaves = lower(replace(CONFIG, steps_per_call=steps_per_call), "cuda")
     assert text.count("tf.aliasing_output") + text.count("jax.buffer_donor") == leaves

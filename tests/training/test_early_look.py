@@ -41,7 +41,8 @@ def start(tmp_path, *options):
     return train(tmp_path / "run", *TINY, *where, "--log-every", "1", *options)
 
 
-@pytest.mark.parametrize(("split", "damage"), mostly_slow([("val", "zeros"), ("test", "cut off")], 2, several=True))
+@pytest.mark.slow
+@pytest.mark.parametrize(("split", "damage"), [("val", "zeros"), ("test", "cut off")])
 def test_a_picture_that_is_needed_late_ends_the_run_early(tmp_path, pairs, monkeypatch, capsys, split, damage):
     skip_report(monkeypatch)
     victim = pairs / split / "7.png"
@@ -79,9 +80,10 @@ def test_an_unreadable_picture_of_validation_ends_the_run_once_it_is_saved(tmp_p
     assert leaves_of(tmp_path / "resumed") == leaves_of(tmp_path / "run")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 @pytest.mark.usefixtures("no_look")
-@pytest.mark.parametrize("damage", mostly_slow(DAMAGES))
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_an_unreadable_picture_of_the_test_split_costs_only_the_report(tmp_path, pairs, capsys, damage):
     victim = pairs / "test" / "7.png"
     DAMAGES[damage](victim)
@@ -97,8 +99,9 @@ def test_an_unreadable_picture_of_the_test_split_costs_only_the_report(tmp_path,
     assert steps_of(tmp_path / "run") == [2]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize("error", mostly_slow([OSError(28, "No space left on device"), ValueError("a bug"), MemoryError()]))
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("a bug"), MemoryError()])
 def test_a_report_that_fails_does_not_change_the_exit_code(tmp_path, monkeypatch, capsys, error):
     def fail(*_):
         raise error

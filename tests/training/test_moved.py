@@ -51,6 +51,7 @@ def test_a_renamed_workdir_is_noticed_and_gets_the_last_state(tmp_path, monkeypa
     assert sorted(path.name for path in (moved / "samples").iterdir()) == ["step_00000004.png", "step_00000008.png"]
 
 
+@pytest.mark.slow
 @on_linux
 def test_a_run_that_takes_the_place_of_a_renamed_workdir_is_not_touched(tmp_path, monkeypatch, capsys):
     run, moved = tmp_path / "run", tmp_path / "moved"
@@ -69,6 +70,7 @@ def test_a_run_that_takes_the_place_of_a_renamed_workdir_is_not_touched(tmp_path
     assert leaves_of(moved) == leaves_of(finished_run())
 
 
+@pytest.mark.slow
 def test_a_removed_workdir_is_noticed_and_not_made_again(tmp_path, monkeypatch, capsys):
     run = tmp_path / "run"
     stop_after(monkeypatch, 4, lambda: shutil.rmtree(run))

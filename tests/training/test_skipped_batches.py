@@ -233,6 +233,7 @@ def test_the_checksum_of_a_checkpoint_covers_its_skipped_batches(tmp_path):
         assert checkpoint.restore_params(tmp_path / "run")[2] == 8
 
 
+@pytest.mark.slow
 def test_checkpoints_of_older_versions_have_no_skipped_batches(tmp_path):
     shutil.copytree(whole_run(), tmp_path / "run")
     meta = tmp_path / "run" / "checkpoints" / "12" / "meta" / "metadata"

@@ -231,6 +231,7 @@ def test_networks_that_hold_nan_are_not_saved(tmp_path, capsys):
     assert message.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_report")
 def test_overwrite_starts_a_new_run_and_keeps_foreign_files(finished):
     (finished / "notes.txt").write_text("mine")

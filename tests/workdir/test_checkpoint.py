@@ -54,6 +54,7 @@ def test_a_flipped_byte_of_the_average_is_noticed(tmp_path):
         assert checkpoint.restore_params(tmp_path)[2] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", ["generator", "training", "meta"])
 def test_a_missing_item_is_noticed(tmp_path, missing):
     states = [make_state(step, step) for step in (1, 2)]
@@ -83,6 +84,7 @@ def test_damage_to_every_checkpoint_is_reported(tmp_path):
         checkpoint.restore_params(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("saved", "restored"), [(2, 1), (1, 2)])
 def test_the_number_of_devices_may_change(tmp_path, saved, restored):
     state = make_state(0)
@@ -99,6 +101,7 @@ def test_the_newest_are_kept(tmp_path):
     assert sorted(path.name for path in (tmp_path / "checkpoints").glob("[0-9]*")) == ["4", "5"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("metric", "values", "best"), [("val_ssim", (0.2, 0.9, 0.1, 0.3), 2), ("val_l1", (0.2, 0.9, 0.1, 0.3), 3)]
 )
@@ -127,6 +130,7 @@ def test_the_moving_average_is_used_if_there_is_one(tmp_path):
     assert checksums(checkpoint.restore_params(tmp_path)[0]) == checksums(state.ema)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", [7, "7", "newest", "-1"])
 def test_a_missing_checkpoint_is_refused_with_a_list_of_the_others(tmp_path, asked):
     save_all(tmp_path, [make_state(1, 1), make_state(2, 2)])

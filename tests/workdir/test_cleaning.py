@@ -52,6 +52,7 @@ def test_unfinished_files_of_a_killed_run_are_removed_by_the_next_run(tmp_path, 
     assert leaves_of(tmp_path) == leaves_of(finished_run())
 
 
+@pytest.mark.slow
 def test_files_that_are_written_late_are_removed_too(tmp_path, monkeypatch):
     shutil.copy(finished_run() / "experiment.json", tmp_path)
     unfinished, real, late = tmp_path / "checkpoints/3.orbax-checkpoint-tmp", shutil.rmtree, iter([True])

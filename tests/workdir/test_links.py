@@ -47,6 +47,7 @@ def test_a_lock_with_a_second_name_leaves_the_content_of_that_one(tmp_path, vict
     assert victim.read_text() == "precious"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["report/figures.json.tmp", "report/index.html.tmp", "report/index.html", "report/test.png"]
 )

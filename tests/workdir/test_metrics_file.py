@@ -109,6 +109,7 @@ def test_many_damaged_lines_are_named_in_one_warning(tmp_path):
     assert len(told) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_a_run_goes_on_beside_a_damaged_row(finished, monkeypatch, capsys):
     skip_report(monkeypatch)

@@ -94,6 +94,7 @@ def test_a_damaged_checkpoint_that_is_asked_for_is_refused(tmp_path, saved, faul
         checkpoint.restore_params(tmp_path, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["copied", "renamed", "of another tool"])
 def test_a_run_that_resumes_saves_on_beside_a_folder_of_another_step(tmp_path, saved, fault):
     FAULTS[fault](saved)
@@ -109,6 +110,7 @@ def test_a_run_that_resumes_saves_on_beside_a_folder_of_another_step(tmp_path, s
     assert sorted(path.name for path in (saved / "4.damaged").rglob("*")) == files, "nothing of it is lost"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [copy_to_4, empty_folder, lambda folder: (folder / "4").write_text("mine")])
 def test_a_name_that_is_taken_during_the_run_is_freed(tmp_path, fault):
     with checkpoint.open_manager(tmp_path, keep=9) as manager:
@@ -121,6 +123,7 @@ def test_a_name_that_is_taken_during_the_run_is_freed(tmp_path, fault):
     assert same(restore(tmp_path, make_state(0)), make_state(4, 4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["²", "٣", "007", "-5", "1e3", "100 (copy)", "best", "6.damaged"])
 def test_a_folder_whose_name_is_no_step_is_ignored(tmp_path, saved, name):
     shutil.copytree(saved / "2", saved / name)
@@ -139,6 +142,7 @@ def test_a_copy_of_the_best_checkpoint_is_not_the_best(tmp_path):
         assert checkpoint.restore_params(tmp_path, "best")[2] == 1
 
 
+@pytest.mark.slow
 def test_checkpoints_of_older_versions_are_whole(tmp_path, saved):
     for step in "12":
         forget_step(saved / step)

@@ -28,7 +28,7 @@ def find_warnings(pairs: Sequence[InspectedPair]) -> Iterator[Finding]:
     yield from find_duplicates(pairs, constant)
     yield from _report_constant(pairs, constant)
     yield from _find_nodata(pairs)
-    yield from _find_turned(pairs)
+    yield from _find_rotated(pairs)
     yield from _find_channels_first(pairs)
     yield from find_split_warnings(pairs)
     for split in dict.fromkeys(pair.split for pair in pairs):
@@ -58,7 +58,7 @@ def _find_nodata(pairs: Sequence[InspectedPair]) -> Iterator[Finding]:
         )
 
 
-def _find_turned(pairs: Sequence[InspectedPair]) -> Iterator[Finding]:
+def _find_rotated(pairs: Sequence[InspectedPair]) -> Iterator[Finding]:
     """Pairs of which EXIF turns one picture only."""
     found = [pair for pair in pairs if len({stats.tags.orientation for stats in pair.pictures.values()}) > 1]
     if found:

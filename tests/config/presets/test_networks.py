@@ -114,6 +114,7 @@ def test_concat_order_only_exchanges_the_halves_of_the_decoders_kernels():
     np.testing.assert_allclose(y, default, rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.slow
 def test_bottleneck_norm_removes_a_bottleneck_of_one_pixel_at_batch_1():
     """Tested without skip connections, which would bypass it: the output depends on the norm's bias, not on the picture."""
     cut = changed(SMALL, generator__architecture="encoder_decoder")

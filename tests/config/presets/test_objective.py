@@ -105,6 +105,7 @@ def test_update_selects_the_discriminator_params_that_the_generator_learns_from(
     assert after.discriminator.state["passes"] == passes
 
 
+@pytest.mark.slow
 def test_log_epsilon_bounds_the_loss_and_removes_the_gradient_of_sure_and_wrong_answers():
     default, bounded = (pix2pix.build(changed(SMALL, **f)).adversarial for f in ({}, {"loss__log_epsilon": 1e-12}))
     losses = {

@@ -179,6 +179,7 @@ def test_an_unknown_preset_ends_with_2_and_one_line(capsys, tmp_path, monkeypatc
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_summary_shows_the_layers_of_a_preset(capsys):
     small = ["--image-size", "16", "--generator.width", "4", "--discriminator.width", "4", "--discriminator.num-layers=1"]
     shown = {}

@@ -40,6 +40,7 @@ def test_wrong_options_are_refused_in_one_sentence(capsys, argv, message):
     assert printed.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_answers_of_the_workers(monkeypatch, tmp_path, capsys):
     def ask(_, request, **arguments):
         return {

@@ -22,6 +22,7 @@ def numbers():
     return to_host(lesson.measure(WIDTHS))
 
 
+@pytest.mark.slow
 def test_claims(numbers):
     assert_claims_hold(lesson, numbers)
 
@@ -91,6 +92,7 @@ def by_differences(function, argnums=0):
     return value_and_grad
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "module", "name", "other", "text"),
     [

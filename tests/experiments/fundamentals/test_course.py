@@ -154,6 +154,7 @@ def test_the_page_can_be_read_out(lesson, monkeypatch, tmp_path):
     assert "The gradient at zero is 0" in text
 
 
+@pytest.mark.slow
 def test_kept_until_the_code_changes(lesson, monkeypatch, tmp_path, capsys):
     run(monkeypatch, "--workdir", str(tmp_path))
     assert run(monkeypatch, "--workdir", str(tmp_path)) == 0

@@ -43,6 +43,7 @@ def by_hand(method, rate, gradient, start, steps):
     return np.array(path)
 
 
+@pytest.mark.slow
 def test_claims(numbers):
     assert_claims_hold(lesson, numbers)
 
@@ -82,6 +83,7 @@ def test_steps_needed_counts_to_where_the_path_stays():
     assert lesson.count_steps_needed(path[:3]) == 3  # never, within the path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "name", "other", "part", "text"),
     [
@@ -116,6 +118,7 @@ def optax_paths():
         return rates, jax.device_get(jax.jit(lambda: {name: run(name) for name in rates})())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["plain", "momentum", "Adam"])
 @pytest.mark.parametrize("surface", ["bowl", "valley", "bumpy", "cliff"])
 def test_widget(optax_paths, surface, method):

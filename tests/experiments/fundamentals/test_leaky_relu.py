@@ -19,6 +19,7 @@ def numbers():
     return to_host(lesson.measure(**SIZES, widths=(8, 16)))
 
 
+@pytest.mark.slow
 def test_claims(numbers):
     assert_claims_hold(lesson, numbers)
 
@@ -100,6 +101,7 @@ def test_noticed_when_nothing_leaks(monkeypatch, numbers):
         assert text in told
 
 
+@pytest.mark.slow
 def test_noticed_when_relu_leaks(monkeypatch, numbers):
     monkeypatch.setattr(ops, "relu", lambda x: jnp.where(x > 0, x, 0.1 * x))
     assert "zero leaky ReLU is ReLU" in broken_claims(lesson, numbers, curves=lesson.measure_curves)

@@ -16,6 +16,7 @@ def numbers():
     return to_host(lesson.measure())
 
 
+@pytest.mark.slow
 def test_claims(numbers):
     assert_claims_hold(lesson, numbers)
 
@@ -43,6 +44,7 @@ def squared_error(logits, target):
     return losses.l2(ops.sigmoid(logits), jnp.full((), target))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "other", "part", "text"),
     [

@@ -16,6 +16,7 @@ def numbers():
     return to_host(lesson.measure(widths=(8, 16)))
 
 
+@pytest.mark.slow
 def test_claims(numbers):
     assert_claims_hold(lesson, numbers)
 

@@ -33,6 +33,7 @@ def held_bytes(devices, state):
     return bytes_per_device(shapes), bytes_per_device(large)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("devices", [2, 4, 8])
 def test_large_arrays_of_a_sharded_state_shrink_with_the_number_of_devices(devices):
     assert held_bytes(devices, "replicated") == held_bytes(1, "replicated")

@@ -64,6 +64,7 @@ def test_commands_that_only_read_leave_a_bucket_unchanged(uploaded, tmp_path, ca
     assert not kept_folders(uploaded.parent)
 
 
+@pytest.mark.slow
 def test_a_report_is_uploaded(uploaded):
     shutil.rmtree(uploaded / "report")
     assert main(["report", url(uploaded)]) == 0
