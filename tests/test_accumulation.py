@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from helpers.cases import tiers
 from helpers.small_step import batch_of, discriminate, initial, make_picture
 
 from p2p_jax import layers, losses
@@ -52,7 +53,7 @@ def assert_close(a, b):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("update", ["sequential", "stale", "simultaneous"])
-@pytest.mark.parametrize("norm", [layers.no_norm, layers.instance_norm, by_picture])
+@pytest.mark.parametrize("norm", tiers([layers.no_norm, layers.instance_norm, by_picture]))
 def test_four_micro_batches_equal_the_batch_at_once_where_pictures_share_no_statistics(norm, update):
     model = build(norm, update=update, ema_decay=0.9)
     with jax.enable_x64(True):

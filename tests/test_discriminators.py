@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers.cases import mostly_slow
+from helpers.cases import tiers
 from helpers.networks import (
     CONTRACT,
     KEY,
@@ -116,9 +116,7 @@ def test_discriminator_computes_the_pytorch_originals_layers_in_order(fn, table,
     np.testing.assert_allclose(y, table(params, x), rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("num_layers", "field"), mostly_slow([(3, 70), (1, 16), (2, 34), (4, 142), (5, 286)], several=True)
-)
+@pytest.mark.parametrize(("num_layers", "field"), tiers([(3, 70), (1, 16), (2, 34), (4, 142), (5, 286)], several=True))
 def test_one_logit_of_the_patchgan_depends_on_exactly_its_receptive_field(num_layers, field):
     size = 2 * field + 2**num_layers
     widths = discriminators.patchgan_widths(num_layers)

@@ -125,7 +125,7 @@ def test_epsilon_after_correction_is_optaxs_adam(rate):
         np.testing.assert_allclose(found, wanted, rtol=1e-13)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("b1", [0.5, 0.9])
 def test_a_cpu_updates_params_and_moments_in_place_before_all_gradients_are_computed(one_device, b1):
     widths, optimizer = (16, 64, 128, 128, 128, 128), adam(1e-3, b1=b1)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers.cases import tiers
 from helpers.small_step import batch_of, build, initial
 
 from p2p_jax.step import discriminator_gradients, generate, generator_gradients, make_train_step
@@ -15,7 +16,7 @@ def batch_with_unknown_pixels():
     return batch_of() | {"known": jnp.asarray(known)}
 
 
-@pytest.mark.parametrize("update", ["sequential", "stale", "simultaneous"])
+@pytest.mark.parametrize("update", tiers(["sequential", "stale", "simultaneous"], slow=2))
 def test_unknown_pixels_give_the_generator_no_gradient(update):
     model, batch = build(update=update), batch_with_unknown_pixels()
     state = initial(model, batch)
@@ -27,6 +28,7 @@ def test_unknown_pixels_give_the_generator_no_gradient(update):
     assert (caught[0][~hidden] != 0).any()
 
 
+@pytest.mark.slow
 def test_the_discriminator_cannot_see_what_the_generator_makes_of_unknown_pixels():
     model, batch = build(), batch_with_unknown_pixels()
     state, key = initial(model, batch), jax.random.key(1)

@@ -91,7 +91,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     return Runs(without, first, second, finish(start(home)), finish(start(home)))
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_results_are_the_same_bit_for_bit(runs):
     assert {run.digest for run in (*runs.first, runs.second, runs.damaged, runs.mended)} == {runs.without.digest}
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.cases import mostly_slow
+from helpers.cases import tiers
 from helpers.runs import NO_REPORT, quick_experiment
 from PIL import Image
 
@@ -103,7 +103,7 @@ def write_pairs(folder: Path, sides: dict[str, str]) -> Path:
 REPORTED = ("two inputs, masked", "own sizes", "classes to heights, both with unknown pixels")
 
 
-@pytest.mark.parametrize("name", mostly_slow(KINDS))
+@pytest.mark.parametrize("name", tiers(KINDS, slow=2))
 def test_every_kind_is_trained_on_and_translated_to_its_own_kind_of_file(tmp_path, monkeypatch, name):
     sides, options, (ending, dtype, channels) = KINDS[name]
     if name not in REPORTED:  # compiling the metrics takes longer than everything else here
@@ -124,6 +124,7 @@ def test_every_kind_is_trained_on_and_translated_to_its_own_kind_of_file(tmp_pat
         assert len(np.unique(pixels)) > 256, "more values than 8 bits can hold"
 
 
+@pytest.mark.slow
 def test_a_translator_of_deep_pictures_has_inputs_and_outputs_of_their_depths(tmp_path, monkeypatch):
     monkeypatch.setattr(trainer, "write_report", NO_REPORT)
     sides, options, _ = KINDS["16 bit to real"]

@@ -5,7 +5,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from helpers.cases import mostly_slow
+from helpers.cases import tiers
 from helpers.file_server import Server
 from helpers.runs import NO_REPORT, quick_experiment, rows_of
 from helpers.small_archives import COUNTS, serve_archives, write_own
@@ -33,7 +33,7 @@ def own_pictures(tmp_path: Path) -> Path:
     return write_own(tmp_path / "my pictures")
 
 
-@pytest.mark.parametrize("name", mostly_slow(PAPER_SETS, keep=2))
+@pytest.mark.parametrize("name", tiers(PAPER_SETS, fast=2, slow=2))
 def test_every_set_is_prepared_and_can_be_trained_on(
     name: str, server: Server, root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,6 +87,7 @@ def test_a_mistake_in_a_lower_room_is_no_unreadable_picture(tmp_path, monkeypatc
     assert "invalid literal for int()" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_unexpected_error_saves_the_state_first(tmp_path, monkeypatch, capsys):
     def failing(state, step):
         int("x")

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from helpers.cases import tiers
 from PIL import Image
 
 from p2p_jax.data import decoded
@@ -125,8 +126,11 @@ def test_large_pictures_of_one_colour_are_read_within_the_budget(tmp_path, make)
     assert peak < MEMORY // MIB + BASE
 
 
+PHOTOS = [{"format": "JPEG", "progressive": True}, {"format": "JPEG"}, {"format": "TIFF"}]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [{"format": "JPEG"}, {"format": "JPEG", "progressive": True}, {"format": "TIFF"}])
+@pytest.mark.parametrize("options", tiers(PHOTOS))
 def test_a_photo_of_a_hundred_megapixels_is_read_within_the_budget(tmp_path, options):
     Image.effect_noise((750, 525), 50).convert("RGB").resize((12000, 8400)).save(tmp_path / "photo", **options)
     peak, said = read(tmp_path / "photo")

@@ -7,7 +7,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from helpers.cases import mostly_slow
+from helpers.cases import tiers
 from helpers.folders import config_of
 from helpers.pairs import resized
 from PIL import Image
@@ -38,7 +38,7 @@ def ids(stream):
 
 
 @pytest.mark.parametrize("threads", [0, 2])
-@pytest.mark.parametrize("batch_size", mostly_slow([1, 2, 4]))
+@pytest.mark.parametrize("batch_size", tiers([1, 2, 4], slow=1))
 def test_a_stream_that_starts_at_batch_k_equals_the_rest_of_a_whole_stream(side_by_side, threads, batch_size):
     reader = reader_of(config_of(side_by_side))
     whole = take(reader, 14, batch_size=batch_size)

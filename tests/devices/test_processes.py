@@ -115,7 +115,7 @@ def test_each_process_translates_its_part_and_skips_existing_pictures(tmp_path, 
     assert main([*line, "--skip-existing"]) == 0
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_killed_process_ends_the_other_and_both_resume_to_the_same_bits(capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["lost_process", "--steps", "12", "--kill-at", "10", "--heartbeat", "10"])
     assert lost_process.main() == 0

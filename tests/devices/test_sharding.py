@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers.cases import mostly_slow
+from helpers.cases import tiers
 from jax.sharding import NamedSharding
 
 from p2p_jax import discriminators, generators, layers
@@ -70,13 +70,14 @@ def train(model, accumulate, devices, steps=3):
     return state.replace(key=jax.random.key_data(state.key)), history, step.as_text()
 
 
-@pytest.fixture(scope="module", params=mostly_slow(MODELS))
+@pytest.fixture(scope="module", params=tiers(MODELS, slow=1))
 def runs(request):
     assert jax.device_count() == 2, "conftest.py simulates two"
     with jax.enable_x64(True):
         return [train(*MODELS[request.param], devices) for devices in (jax.devices()[:1], jax.devices())]
 
 
+@pytest.mark.slow
 def test_two_devices_train_as_one_with_dropout_and_any_statistics(runs):
     one, two = runs
     assert int(two[0].step) == 3

@@ -77,6 +77,7 @@ def test_the_page_has_figures_config_and_versions(page):
         assert f"<td>{package}</td><td>{version}</td>" in page
 
 
+@pytest.mark.slow
 def test_the_command_writes_it_again(finished, capsys):
     shutil.rmtree(finished / "report")
     assert main(["report", str(finished), "--checkpoint", "6"]) == 0

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import reference_values as values
+from helpers.cases import tiers
 
 from p2p_jax import layers, ops
 from p2p_jax.network import network
@@ -63,7 +64,7 @@ def test_every_recorded_network_is_tested():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.parametrize("name", tiers(EXPECTED, 4))
 def test_a_network_of_a_fork_computes_the_same_as_in_pytorch(name, monkeypatch):
     monkeypatch.setattr(convolution, "choose", lambda *_: convolution.NATIVE)  # which compiles fast
     recorded = values.part(stored(), name)
@@ -87,7 +88,7 @@ def test_a_network_of_a_fork_computes_the_same_as_in_pytorch(name, monkeypatch):
             values.assert_agree({key: results[key]}, {key: recorded[key]}, bound)
 
 
-@pytest.mark.parametrize("size", ["4x6", "5x3", "2x2"])
+@pytest.mark.parametrize("size", tiers(["5x3", "4x6", "2x2"], slow=2))
 @pytest.mark.parametrize(("name", "fn"), [("halve", ops.blur_downsample), ("double", ops.upsample_bilinear)])
 def test_antialiasing_equals_cuts_in_value_and_gradient(name, fn, size):
     x = nhwc(values.uniform(f"antialias/{size}", 2, 3, *map(int, size.split("x"))))

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import reference_values as values
-from helpers.cases import mostly_slow
+from helpers.cases import tiers
 
 from p2p_jax import discriminators, generators, layers, ops
 from p2p_jax.network import count_parameters, network
@@ -74,7 +74,7 @@ def float32_bounds(stored, kind):
     return min(10 * noise[0], 1e-5), 10 * noise[1]
 
 
-@pytest.mark.parametrize("name", mostly_slow(values.NETWORKS))
+@pytest.mark.parametrize("name", tiers(values.NETWORKS, slow=11))
 def test_network_equals_pytorchs_in_value_statistics_and_every_gradient(name, stored, monkeypatch, record_property):
     kind, _, dtype, shape, options = values.NETWORKS[name]
     if name not in ("unet_64_batch", "patchgan_3_batch"):

@@ -13,7 +13,7 @@ import numpy as np
 import optax
 import pytest
 from helpers import reference_values as values
-from helpers.cases import mostly_slow
+from helpers.cases import tiers
 
 from p2p_jax import discriminators, generators, layers, ops, pix2pix
 from p2p_jax.config import Optimizer
@@ -152,7 +152,7 @@ def step_without_norm():
     return make_step("none")
 
 
-@pytest.mark.parametrize("norm", mostly_slow(values.STEPS))
+@pytest.mark.parametrize("norm", tiers(values.STEPS, slow=1))
 def test_ten_steps_equal_pytorchs_in_float64(norm, stored, step_without_norm, record_property):
     with jax.enable_x64(True):
         step = step_without_norm if norm == "none" else make_step(norm)
@@ -170,13 +170,14 @@ def test_ten_steps_equal_pytorchs_in_float64(norm, stored, step_without_norm, re
 
 @pytest.mark.parametrize(
     ("changed", "kind"),
-    mostly_slow(
+    tiers(
         [
             ({"discriminator_weight": 1.0}, "discriminator/gradients"),  # the loss is not halved
             ({"epsilon": 1e-7}, "moved"),
             ({"update": "simultaneous"}, "generator/gradients"),
             ({"dropout_level": 3}, "generator/gradients"),
         ],
+        slow=1,
         several=True,
     ),
 )
@@ -193,7 +194,7 @@ def test_the_comparison_detects_a_changed_step(changed, kind, stored, step_witho
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("norm", ["instance", "batch"])
+@pytest.mark.parametrize("norm", tiers(["instance", "batch"]))
 def test_ten_steps_in_float32_round_about_as_much_as_pytorchs(norm, stored, record_property):
     """Bounds: 10 times the error of PyTorch's float32 (losses 1e-7, gradients 6e-6 and 2.5e-4, parameters 3e-7)."""
     found = run(norm, make_step(norm), stored, dtype="float32", count=10)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers.cases import tiers
 from helpers.weights import network_of, random_weights
 
 from p2p_jax.config import Discriminator, Generator
@@ -53,7 +54,7 @@ def same(a, b):
     )
 
 
-@pytest.mark.parametrize(("name", "norm"), ALL)
+@pytest.mark.parametrize(("name", "norm"), tiers(ALL, 22, slow=22, several=True))
 def test_a_network_is_recognised_and_converted_back_bit_for_bit(name, norm):
     options = options_of(name, norm)
     params, state = random_weights(options, in_channels=5, out_channels=2)

@@ -41,6 +41,7 @@ def picture(path: Path, size=(24, 20)) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_imported_networks_translate_at_the_pictures_own_scale(tmp_path):
     source = picture(tmp_path / "x.png")
     assert run("translate", imported(), source, "--output", tmp_path / "out") == 0
@@ -64,6 +65,7 @@ def test_the_modes_are_the_ways_of_testing_of_the_pytorch_original(tmp_path):
             assert abs(np.asarray(y[0] + 1) * 127.5 - result).max() < 0.51
 
 
+@pytest.mark.slow
 def test_evaluation_needs_data_and_then_works(tmp_path, capsys):
     assert "give --data-path" in refused(capsys, "evaluate", imported())
     assert run("evaluate", imported(), "--data-path", folder_of_pairs(tmp_path / "pairs"), "--json") == 0

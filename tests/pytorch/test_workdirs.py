@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from helpers.cases import tiers
 from helpers.runs import ROOT, change_record, finished_run, leaves_of, steps_of
 from helpers.torch_runs import PATCHGAN, RESNET, arrays_of, copy_of_imported, files, imported, refused, run, write
 
@@ -48,7 +49,7 @@ def test_the_files_of_an_import_are_stored_whole(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("depth", "size"), [(2, 256), (7, 128), (8, 256), (9, 512)])
+@pytest.mark.parametrize(("depth", "size"), tiers([(2, 256), (7, 128), (8, 256), (9, 512)], 2, several=True))
 def test_the_size_of_a_unet_follows_its_depth(tmp_path, depth, size):
     (path,) = write(tmp_path, G=arrays_of(Generator("unet", width=1, widths=(1,) * depth, dropout=0.0)))
     assert run("import-torch", path, "--workdir", tmp_path / "run") == 0
@@ -130,6 +131,7 @@ def test_unreadable_files_leave_the_workdir_unchanged(tmp_path, capsys):
     assert leaves_of(workdir) == leaves_of(imported())
 
 
+@pytest.mark.slow
 def test_an_import_may_replace_a_run(tmp_path):
     workdir = shutil.copytree(finished_run(), tmp_path / "run")
     assert run("import-torch", files()[0], "--workdir", workdir, "--image-size", 16, "--overwrite") == 0

@@ -6,7 +6,7 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import pytest
-from helpers.cases import mostly_slow
+from helpers.cases import tiers
 
 from p2p_jax import pix2pix
 from p2p_jax.config import Config, Discriminator, Generator, resolve_length
@@ -37,8 +37,8 @@ def convolutions(text):
     return {re.sub(r".*x|>", "", one) for each in types for one in each}
 
 
-@pytest.mark.parametrize("platform", ["cuda", "tpu"])
-@pytest.mark.parametrize(("dtype", "written"), mostly_slow([("float32", "f32"), ("bfloat16", "bf16")], several=True))
+@pytest.mark.parametrize("platform", tiers(["cuda", "tpu"], slow=1))
+@pytest.mark.parametrize(("dtype", "written"), tiers([("float32", "f32"), ("bfloat16", "bf16")], slow=1, several=True))
 def test_an_accelerator_convolves_natively_in_the_dtype_of_the_activations(platform, dtype, written):
     text, _ = lower(replace(CONFIG, dtype=dtype, steps_per_call=1), platform)
     assert convolutions(text) == {written}

@@ -64,7 +64,7 @@ def test_the_group_size_is_kept_if_a_run_resumes_on_another_number_of_devices(tm
     assert "generator.group_size is 2, not 4" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_micro_batches_with_several_steps_a_call_on_two_devices_equal_the_batch_at_once(tmp_path, capsys):
     assert train(tmp_path / "at_once", *STEADY) == 0
     assert train(tmp_path / "in_parts", *STEADY, "--accumulate", "2", "--steps-per-call", "2") == 0

@@ -3,7 +3,7 @@
 from contextlib import contextmanager
 
 import pytest
-from helpers.cases import mostly_slow
+from helpers.cases import tiers
 from helpers.runs import TINY, folder_of_pairs, leaves_of, rows_of, skip_report, steps_of, train
 
 from p2p_jax.training import loop, trainer
@@ -56,8 +56,9 @@ def test_a_picture_that_is_needed_late_ends_the_run_early(tmp_path, pairs, monke
     assert steps_of(tmp_path / "run")[-1:] == [row["step"] for row in rows][-1:], "what was trained is saved"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_look")
-@pytest.mark.parametrize("damage", mostly_slow(DAMAGES))
+@pytest.mark.parametrize("damage", tiers(DAMAGES, slow=1))
 def test_an_unreadable_picture_of_validation_ends_the_run_once_it_is_saved(tmp_path, pairs, monkeypatch, capsys, damage):
     skip_report(monkeypatch)
     victim = pairs / "val" / "7.png"
@@ -83,7 +84,7 @@ def test_an_unreadable_picture_of_validation_ends_the_run_once_it_is_saved(tmp_p
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 @pytest.mark.usefixtures("no_look")
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", tiers(DAMAGES))
 def test_an_unreadable_picture_of_the_test_split_costs_only_the_report(tmp_path, pairs, capsys, damage):
     victim = pairs / "test" / "7.png"
     DAMAGES[damage](victim)

@@ -4,7 +4,7 @@ import shutil
 import signal
 
 import pytest
-from helpers.cases import mostly_slow
+from helpers.cases import tiers
 from helpers.runs import (
     LINEAR,
     NO_REPORT,
@@ -63,9 +63,10 @@ def _leading(batch):
     return batch["index"].shape if "index" in batch else batch["input"].shape[:-3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "shape"),
-    mostly_slow(
+    tiers(
         [
             (("--batch-size", "2"), (2,)),
             (("--batch-size", "2", "--steps-per-call", "2"), (2, 2)),
@@ -75,7 +76,8 @@ def _leading(batch):
             (("--data.cache", "none", "--batch-size", "4"), (4,)),
             (("--data.input.kind", "labels", "--data.input.palette", "#ffffff", "#000000"), (1,)),
         ],
-        keep=2,
+        fast=1,
+        slow=2,
         several=True,
     ),
 )
@@ -105,6 +107,7 @@ def test_a_resumed_run_creates_no_new_state(tmp_path, events):
     assert events == [("compiled", (1,)), "restored"]
 
 
+@pytest.mark.slow
 def test_a_finished_run_compiles_nothing(tmp_path, events):
     shutil.copytree(finished_run(), tmp_path / "run")
     assert train(tmp_path / "run") == 0
@@ -112,7 +115,7 @@ def test_a_finished_run_compiles_nothing(tmp_path, events):
     assert leaves_of(tmp_path / "run") == leaves_of(finished_run())
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_networks_to_start_from_are_loaded_before_compilation_because_they_may_not_fit(tmp_path, events):
     assert train(tmp_path / "new", *LINEAR, "--init-from", str(finished_run())) == 0
     assert events == ["made", ("compiled", (1,))]

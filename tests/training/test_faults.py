@@ -1,6 +1,7 @@
 """Pictures that are damaged while a run trains on them."""
 
 import pytest
+from helpers.cases import tiers
 from helpers.runs import TINY, folder_of_pairs, leaves_of, skip_report, steps_of, stop_after, train
 
 
@@ -39,7 +40,7 @@ DAMAGES = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", tiers(DAMAGES))
 def test_a_picture_damaged_in_a_later_epoch_ends_the_run_which_resumes_after_the_repair(
     tmp_path, victim, undisturbed, monkeypatch, capsys, damage
 ):

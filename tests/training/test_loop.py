@@ -6,6 +6,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
+from helpers.cases import tiers
 from helpers.runs import (
     DRAWN,
     LINEAR,
@@ -83,7 +84,7 @@ def test_several_steps_in_one_call_are_the_same_steps(tmp_path):
     assert rows[8]["learning_rate"] == single[8]["learning_rate"]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_several_steps_in_one_call_split_batches_over_devices(tmp_path):
     options = (*SMALL, "--steps", "4", "--batch-size", "2")
     assert train(tmp_path / "calls", *options, "--steps-per-call", "2") == 0
@@ -176,7 +177,7 @@ def test_rows_record_the_fractions_of_time_lost_to_waiting():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("at", [4, 8])
+@pytest.mark.parametrize("at", tiers([4, 8]))
 def test_a_sample_grid_that_cannot_be_written_ends_the_run(tmp_path, capsys, monkeypatch, at):
     def full(path, columns):
         if path.name == f"step_{at:08d}.png":

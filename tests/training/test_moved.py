@@ -34,6 +34,7 @@ def restart(monkeypatch, workdir):
     return train(workdir, *LINEAR)
 
 
+@pytest.mark.slow
 @on_linux
 def test_a_renamed_workdir_is_noticed_and_gets_the_last_state(tmp_path, monkeypatch, capsys):
     run, moved = tmp_path / "run", tmp_path / "moved"
@@ -146,6 +147,7 @@ def test_files_of_a_run_without_a_record_are_not_mixed_with_another_run(tmp_path
     assert content_of(tmp_path / "run") == before
 
 
+@pytest.mark.slow
 def test_a_record_that_is_put_back_resumes_the_run(tmp_path):
     without_record(tmp_path / "run")
     assert train(tmp_path / "run", *LINEAR) == 2

@@ -9,7 +9,7 @@ from functools import cache
 import jax
 import numpy as np
 import pytest
-from helpers.cases import mostly_slow
+from helpers.cases import tiers
 from helpers.runs import NO_REPORT, QUICK, ROOT, crash, folder_of_pairs, leaves_of, rows_of, steps_of, stop_after, train
 from PIL import Image
 
@@ -103,8 +103,8 @@ def test_as_many_batches_in_a_row_as_allowed_are_skipped():
     assert int(next_index(np.int32(5), as_array(row))) == 5 + skipped_batches.MAX_SKIPPED == find_index(5, 0, row)
 
 
-@pytest.mark.parametrize("per_call", mostly_slow(["1", "5"]))
-@pytest.mark.parametrize("fault", mostly_slow([VALUE, SLOPE]))
+@pytest.mark.parametrize("per_call", tiers(["1", "5"], slow=1))
+@pytest.mark.parametrize("fault", tiers([VALUE, SLOPE]))
 def test_the_batch_that_caused_a_nan_is_skipped(tmp_path, capsys, fault, per_call):
     assert start(tmp_path, "--steps-per-call", per_call, fault=fault) == 0
     said = capsys.readouterr().out
@@ -122,7 +122,7 @@ def test_the_batch_that_caused_a_nan_is_skipped(tmp_path, capsys, fault, per_cal
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("flags", [(), ("--data.cache", "device")])
+@pytest.mark.parametrize("flags", tiers([("--data.cache", "device"), ()]))
 def test_a_run_with_skipped_batches_equals_a_run_without_them(tmp_path, flags):
     """The other run trains on the remaining batches; the index of a batch determines its pictures and random numbers."""
     assert start(tmp_path, *flags) == 0
@@ -147,7 +147,7 @@ def test_a_run_with_skipped_batches_equals_a_run_without_them(tmp_path, flags):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("taken", [1, 6])
+@pytest.mark.parametrize("taken", tiers([1, 6]))
 def test_an_interrupted_run_skips_the_same_batches(tmp_path, monkeypatch, taken):
     """Resumes from the state that was saved at the crash, or without it from the last checkpoint, with the same rows."""
     with monkeypatch.context() as patch:

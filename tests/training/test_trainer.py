@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.cases import mostly_slow
+from helpers.cases import tiers
 from helpers.runs import (
     DRAWN,
     LINEAR,
@@ -27,7 +27,7 @@ from p2p_jax.training import loop, previews, trainer
 from p2p_jax.training.feed import open_stream
 from p2p_jax.workdir import checkpoint
 
-STOPS = mostly_slow([(signal.SIGHUP, 75), (signal.SIGINT, 130), (signal.SIGTERM, 75)], several=True)
+STOPS = tiers([(signal.SIGHUP, 75), (signal.SIGINT, 130), (signal.SIGTERM, 75)], slow=2, several=True)
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_a_fraction_that_is_split_off_is_used_for_validation(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_report")
-@pytest.mark.parametrize("metric", ["val_ssim", "val_l1"])
+@pytest.mark.parametrize("metric", tiers(["val_ssim", "val_l1"]))
 def test_the_best_checkpoint_is_kept_and_is_the_best_of_the_rows(tmp_path, monkeypatch, metric):
     figures = iter([{"l1": 0.2, "psnr": 1.0, "ssim": 0.4}, {"l1": 0.1, "psnr": 1.0, "ssim": 0.9}] + [
         {"l1": 0.3, "psnr": 1.0, "ssim": 0.5}
@@ -144,6 +144,7 @@ def test_tensorboard_and_a_profile_are_written_when_asked_for(tmp_path):
     assert any(path.stat().st_size for path in (tmp_path / "run" / "profile").rglob("*.xplane.pb"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_report")
 @pytest.mark.parametrize(("number", "code"), STOPS)
 def test_a_signal_ends_the_run_after_its_step_with_a_checkpoint(tmp_path, monkeypatch, capsys, number, code):
@@ -163,7 +164,7 @@ def test_a_signal_ends_the_run_after_its_step_with_a_checkpoint(tmp_path, monkey
         assert leaves_of(tmp_path / "run") == leaves_of(finished_run())
 
 
-@pytest.mark.parametrize("moment", mostly_slow(["read_ahead", "write_report"]))
+@pytest.mark.parametrize("moment", tiers(["read_ahead", "write_report"], slow=1))
 def test_sigterm_outside_of_the_steps_ends_with_the_code_for_a_restart(tmp_path, monkeypatch, capsys, moment):
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(trainer, moment, lambda *_: signal.raise_signal(signal.SIGTERM))
@@ -175,6 +176,7 @@ def test_sigterm_outside_of_the_steps_ends_with_the_code_for_a_restart(tmp_path,
     assert ((tmp_path / "run").exists()) == (moment == "write_report")
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_ends_at_once(tmp_path, monkeypatch, capsys):
     def twice():
         signal.raise_signal(signal.SIGINT)
@@ -203,7 +205,8 @@ def build(config):
 '''
 
 
-@pytest.mark.parametrize("log_every", mostly_slow(["1", "50"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("log_every", tiers(["1", "50"], slow=1))
 def test_a_loss_of_nan_stops_the_run_and_keeps_the_good_checkpoint(tmp_path, capsys, log_every):
     file = tmp_path / "broken.py"
     file.write_text(NAN)

@@ -6,6 +6,7 @@ import warnings
 import jax
 import numpy as np
 import pytest
+from helpers.cases import tiers
 from helpers.checkpoints import damage, make_state, plain, restore, same, save_all
 from helpers.runs import finished_run
 
@@ -36,7 +37,7 @@ def test_the_newest_is_restored(tmp_path):
     assert int(restore(tmp_path, make_state(0)).step) == 10
 
 
-@pytest.mark.parametrize("item", ["generator", "discriminator", "training", "meta"])
+@pytest.mark.parametrize("item", tiers(["generator", "discriminator", "training", "meta"], slow=3))
 def test_a_flipped_byte_is_noticed_and_the_checkpoint_before_it_used(tmp_path, item):
     states = [make_state(step, step) for step in (1, 2)]
     save_all(tmp_path, states)

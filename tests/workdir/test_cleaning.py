@@ -31,7 +31,7 @@ def unfinished_in(workdir):
     return [name for name in names if name.endswith(UNFINISHED) or "orbax-checkpoint-tmp" in name]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_unfinished_files_of_a_killed_run_are_removed_by_the_next_run(tmp_path, capsys):
     with pytest.MonkeyPatch.context() as patch:
         stop_after(patch, 4, crash)

@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 
 import pytest
-from helpers.cases import mostly_slow
+from helpers.cases import tiers
 from helpers.full_disk import assert_full_disk_was_reported, fail_to_write
 from helpers.runs import (
     LINEAR,
@@ -144,7 +144,7 @@ def test_a_record_that_cannot_be_written_leaves_no_folder(tmp_path, monkeypatch,
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("part", mostly_slow(["save", "row", "report", "replaced"]))
+@pytest.mark.parametrize("part", tiers(["save", "row", "report", "replaced"], slow=3))
 def test_a_failed_write_leaves_the_saved_checkpoints(tmp_path, monkeypatch, capsys, part):
     def fail_at(module, name, when=lambda *args: True):
         real = getattr(module, name)

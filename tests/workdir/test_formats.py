@@ -83,6 +83,7 @@ def test_an_old_run_is_evaluated(old, capsys):
     assert_evaluates_as_it_did(old, capsys)
 
 
+@pytest.mark.slow
 def test_an_old_run_is_trained_on(old, capsys):
     before = leaves_of(old, 4)
     assert train(old, "--steps", "6") == 0

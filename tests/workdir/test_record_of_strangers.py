@@ -37,6 +37,7 @@ def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
     [

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers.cases import mostly_slow
+from helpers.cases import tiers
 from helpers.runs import (
     DRAWN,
     LINEAR,
@@ -43,7 +43,7 @@ def finished(tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished_run(), tmp_path / "run"))
 
 
-@pytest.mark.parametrize(("taken", "rescued"), mostly_slow([(5, False), (2, False), (5, True)], several=True))
+@pytest.mark.parametrize(("taken", "rescued"), tiers([(5, False), (2, False), (5, True)], slow=2, several=True))
 def test_a_crashed_run_resumes_bit_for_bit(tmp_path, monkeypatch, capsys, taken, rescued):
     """From the state that was saved at the crash, or without it from the last checkpoint."""
     with monkeypatch.context() as patch:
@@ -207,7 +207,7 @@ def test_changed_pictures_are_refused(tmp_path, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("length", [("--steps", "8"), ("--epochs", "2")])
+@pytest.mark.parametrize("length", tiers([("--steps", "8"), ("--epochs", "2")]))
 @pytest.mark.parametrize("change", ["more", "fewer"])
 def test_changed_pictures_may_be_accepted(tmp_path, capsys, length, change):
     pairs, run = folder_of_pairs(tmp_path / "pairs"), tmp_path / "run"

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from helpers.cases import tiers
 from helpers.checkpoints import make_state, restore, same, save_all
 
 from p2p_jax.errors import UserError
@@ -77,7 +78,7 @@ FAULTS = {
 
 
 @pytest.mark.filterwarnings("ignore:.* was renamed to 4.damaged")
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", tiers(FAULTS, 3, slow=20))
 def test_the_newest_whole_checkpoint_is_used_for_all_purposes(tmp_path, saved, fault):
     FAULTS[fault](saved)
     for names in (("generator", "ema"), ("generator", "discriminator", "ema", "training")):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers.cases import tiers
 from helpers.checked_sets import TRAIN, check, kinds, make_set, options_of, to_ids
 from PIL import Image
 
@@ -33,7 +34,7 @@ def test_drawings_with_noise_are_no_label_maps_in_png(tmp_path, drawn, form):
     assert "#010101" not in describe(findings).plain
 
 
-@pytest.mark.parametrize("quality", [75, 92, 95, 100])
+@pytest.mark.parametrize("quality", tiers([75, 92, 95, 100], slow=3))
 @pytest.mark.parametrize("suffix", [".jpg", ".webp"])
 @pytest.mark.parametrize("kind", ["lines", "thick", "RGB"])
 def test_drawings_saved_with_loss_are_no_label_maps(tmp_path, drawn, quality, suffix, kind):

@@ -43,7 +43,7 @@ def make_shallow_config(*args, **data):
     return replace(make_config(*args, **data), **networks)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_contestant_answers_all_requests(monkeypatch, tmp_path):
     monkeypatch.setattr(jax_side, "make_config", make_shallow_config)
     write_facades(tmp_path, 4, size=24)

@@ -35,7 +35,7 @@ def test_a_file_that_exists_is_told_before_anything_is_trained(monkeypatch, tmp_
     assert (tmp_path / "rows.json").read_text() == "mine"
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_all_cases_train_alike_and_a_repetition_has_the_same_bits():
     rows = compare(Equalities(steps=2, devices=(1, 2), dtypes=("float64",)))
     assert [(row["devices"], row["processes"], row["sharding"], row["model"]) for row in rows] == [

@@ -98,7 +98,7 @@ def test_the_pictures_of_the_validation_are_those_of_the_run(finished):
     assert all(path.is_file() for path in victims)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_killed_runs_end_like_an_undisturbed_run(monkeypatch, capsys):
     short = [word.replace("120", "24") for word in trial.OPTIONS]
     monkeypatch.setattr(trial, "OPTIONS", short)

@@ -27,6 +27,7 @@ def test_claims(numbers):
     assert_claims_hold(lesson, numbers)
 
 
+@pytest.mark.slow
 def test_told(numbers):
     assert_told("backpropagation", numbers)
 

@@ -48,6 +48,7 @@ def test_claims(numbers):
     assert_claims_hold(lesson, numbers)
 
 
+@pytest.mark.slow
 def test_told(numbers):
     assert_told("gradients", numbers)
 
@@ -99,6 +100,7 @@ def test_noticed_when_broken(monkeypatch, numbers, module, name, other, part, te
     assert text in broken(numbers, part)
 
 
+@pytest.mark.slow
 def test_noticed_when_there_is_no_momentum(monkeypatch, numbers):
     sgd = optax.sgd
     monkeypatch.setattr(optax, "sgd", lambda rate, momentum=None: sgd(rate))

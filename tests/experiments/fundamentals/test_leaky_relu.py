@@ -24,6 +24,7 @@ def test_claims(numbers):
     assert_claims_hold(lesson, numbers)
 
 
+@pytest.mark.slow
 def test_told(numbers):
     assert_told("leaky_relu", numbers)
 
@@ -81,7 +82,7 @@ def test_paths_are_counted_as_by_hand():
     np.testing.assert_allclose(open_paths.count_paths(on), spread(paths, 1, 14).mean())
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_noticed_when_nothing_leaks(monkeypatch, numbers):
     monkeypatch.setattr(ops, "leaky_relu", lambda x, _slope=0.2: jnp.where(x > 0, x, 0.0))
     told = broken_claims(
@@ -115,7 +116,7 @@ def test_widget_leaky_slope(slope, x, layers):
     np.testing.assert_allclose((result["output"], result["rise"], result["left"]), (value, rise, rise**layers), rtol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_noticed_when_the_discriminator_ignores_its_slope(monkeypatch, numbers):
     monkeypatch.setattr(ops, "leaky_relu", lambda x, _slope=0.2: ops.relu(x))
     told = broken_claims(lesson, numbers, discriminator=lambda: open_paths.measure_discriminator((4, 8, 8)))

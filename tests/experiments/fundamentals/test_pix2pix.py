@@ -50,6 +50,7 @@ def one_convolution(channels, end):
     return Network(init, apply)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("weighed", [True, False])
 def test_noticed_when_the_gan_is_not_weighed(numbers, monkeypatch, weighed):
     """Without the factor of the GAN, L1 alone learns the same as both together."""

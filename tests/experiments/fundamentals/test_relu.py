@@ -21,6 +21,7 @@ def test_claims(numbers):
     assert_claims_hold(lesson, numbers)
 
 
+@pytest.mark.slow
 def test_told(numbers):
     assert_told("relu", numbers)
 
@@ -69,7 +70,7 @@ def test_gradients_of_two_layers_by_hand(numbers):
     assert (numbers["deep"]["gradient"]["ReLU"][:, 0, 2:] == 0).all()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_noticed_when_the_switch_is_smooth(monkeypatch, numbers):
     monkeypatch.setattr(ops, "relu", jax.nn.softplus)
     told = broken_claims(lesson, numbers, curves=lesson.measure_curves, bends=lesson.measure_bends)

@@ -39,6 +39,7 @@ def test_nothing_cut_is_the_trained_network(numbers):
     assert [result["bridge"] for result in numbers["cut"]] == ["none", "first", "second", "third", "fourth", "all"]
 
 
+@pytest.mark.exhaustive
 def test_noticed_when_the_bridges_are_cut(numbers, monkeypatch):
     monkeypatch.setitem(unet.__kwdefaults__, "merge", layers.no_skip)
     picture = jnp.ones((1, 32, 32, 3))

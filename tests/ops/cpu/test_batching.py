@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers.cases import mostly_slow
+from helpers.cases import tiers
 
 from p2p_jax.ops import convolution
 from p2p_jax.ops.cpu import batching
@@ -37,9 +37,9 @@ def maps_of(name, *, features_first, dtype):
     }
 
 
-@pytest.mark.parametrize("features_first", mostly_slow([False, True]))
-@pytest.mark.parametrize("name", mostly_slow(FORMULATIONS, 3))
-@pytest.mark.parametrize("count", mostly_slow([1, 3]))
+@pytest.mark.parametrize("features_first", tiers([False, True]))
+@pytest.mark.parametrize("name", tiers(FORMULATIONS, 2, slow=3))
+@pytest.mark.parametrize("count", tiers([1, 3], slow=1))
 def test_micro_batches_give_the_result_of_the_batch(name, features_first, count, monkeypatch):
     with jax.enable_x64(True):
         for what, (fn, arrays) in maps_of(name, features_first=features_first, dtype=jnp.float64).items():
@@ -52,8 +52,8 @@ def test_micro_batches_give_the_result_of_the_batch(name, features_first, count,
                 np.testing.assert_allclose(looped(*arrays), expected, rtol=1e-10, atol=1e-10, err_msg=what)
 
 
-@pytest.mark.parametrize("name", mostly_slow(FORMULATIONS))
-@pytest.mark.parametrize("dtype", mostly_slow([jnp.bfloat16, jnp.float16]))
+@pytest.mark.parametrize("name", tiers(FORMULATIONS, slow=4))
+@pytest.mark.parametrize("dtype", tiers([jnp.bfloat16, jnp.float16]))
 def test_micro_batches_of_16_bit_floats_give_the_result_of_the_batch(name, dtype, monkeypatch):
     for what, (fn, arrays) in maps_of(name, features_first=False, dtype=dtype).items():
         expected = jax.jit(fn)(*arrays)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers.cases import mostly_slow, normal
+from helpers.cases import normal, tiers
 from helpers.formulations import CONVOLUTIONS, FORMULATIONS, SQUARE, TRANSPOSED, computed_by, convolution_of
 
 from p2p_jax import ops
@@ -49,7 +49,7 @@ def derivatives(convolve, x, kernel, cotangent):
 
 @pytest.mark.parametrize(
     "setting",
-    mostly_slow(SQUARE[:10] + CONVOLUTIONS[:2] + CONVOLUTIONS[6:7] + TRANSPOSED[:1] + TRANSPOSED[2:3] + TRANSPOSED[5:6]),
+    tiers(SQUARE[:10] + CONVOLUTIONS[:2] + CONVOLUTIONS[6:7] + TRANSPOSED[:1] + TRANSPOSED[2:3] + TRANSPOSED[5:6], slow=4),
 )
 def test_all_formulations_agree_in_float64_to_the_second_derivative(setting):
     """Only the first setting tries both sizes of Winograd's tiles, because the larger ones take long to compile."""
@@ -62,7 +62,7 @@ def test_all_formulations_agree_in_float64_to_the_second_derivative(setting):
         assert_all_agree(partial(derivatives, convolve), formulations, (x, kernel, cotangent), 1e-10)
 
 
-@pytest.mark.parametrize("setting", mostly_slow(SQUARE + CONVOLUTIONS[3:8:4] + TRANSPOSED[4:7:2]))
+@pytest.mark.parametrize("setting", tiers(SQUARE + CONVOLUTIONS[3:8:4] + TRANSPOSED[4:7:2], slow=4))
 def test_all_formulations_agree_in_float32_in_value_and_gradient(setting):
     convolve, shapes, formulations = convolution_of(setting)
     x, kernel = (jnp.asarray(normal(*shape), jnp.float32) for shape in shapes)
@@ -75,7 +75,7 @@ def test_all_formulations_agree_in_float32_in_value_and_gradient(setting):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "setting",
-    [(16, 16, 4, 4, 32, 16, 2, 1), (17, 16, 4, 4, 16, 32, 1, 1), (8, 8, 4, 4, 32, 16, 2, 1, 0)],
+    tiers([(8, 8, 4, 4, 32, 16, 2, 1, 0), (17, 16, 4, 4, 16, 32, 1, 1), (16, 16, 4, 4, 32, 16, 2, 1)]),
 )
 def test_formulations_in_bfloat16_round_about_as_much_as_bfloat16(setting):
     """The RMS error against float32 is at most 3 times that of rounding the exact result to bfloat16."""
