@@ -18,7 +18,7 @@ ROWS = 256  # rows of a picture that are compared
 SMOOTH = 0.6  # neighbouring columns differ by less than this fraction of the difference of far columns
 TEXTURE = 0.25  # the middle columns vary by at least this fraction of the picture's variation
 JUMP = 2.5  # a seam differs from its neighbours by this factor
-MIXED = 0.15  # fraction of single pictures above which a folder is mixed; at most 1 in 100 pairs votes single
+MIXED = 0.15  # a folder is mixed from this fraction on; at most 1 in 100 pairs votes single, and 1 in 50 photos pair
 SEAM, USUAL = 0.97, 0.85  # quantiles of the differences between neighbouring columns
 
 
@@ -44,8 +44,8 @@ class Seams(NamedTuple):
 
     @property
     def are_mixed(self) -> bool:
-        """Whether some pictures are pairs, and too many for a coincidence are single pictures."""
-        return self.pairs > 0 and self.single >= max(2, MIXED * self.looked)
+        """Whether there are both pairs and single pictures, too many of each for a coincidence."""
+        return min(self.pairs, self.single) >= max(2, MIXED * self.looked)
 
     @property
     def are_single(self) -> bool:

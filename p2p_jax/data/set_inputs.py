@@ -5,6 +5,7 @@ from pathlib import Path
 from p2p_jax.data.layout import search
 from p2p_jax.data.names import is_known
 from p2p_jax.data.seams import look_for_seams
+from p2p_jax.data.side_by_side import MixedPictures
 from p2p_jax.errors import UserError
 
 
@@ -17,9 +18,16 @@ def find_set_inputs(folder: Path, letter: str) -> list[tuple[Path, bool]] | None
 
     Returns:
         [(file, whether it is a side-by-side picture)], of all splits; None for any other folder.
+
+    Raises:
+        UserError: the folder mixes side-by-side pairs with single pictures.
     """
     try:
         found = search(folder, unmatched=[])
+    except MixedPictures as error:
+        raise UserError(
+            f"{error.seen}: move these out of the folder, or give --as-is to translate all as they are."
+        ) from None
     except UserError:  # single pictures, or names that do not decide
         return None
     if not all(map(is_known, found.words)):

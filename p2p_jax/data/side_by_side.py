@@ -2,13 +2,26 @@
 
 from pathlib import Path
 
-from p2p_jax.data.matching import files_by_name, report_unmatched
+from p2p_jax.data.listing import list_pictures
+from p2p_jax.data.matching import count_common_names, files_by_name, report_unmatched
 from p2p_jax.data.names import Files, in_nfc, natural_key
 from p2p_jax.data.seams import Seams, look_for_seams
 from p2p_jax.data.split_folders import Place
 from p2p_jax.errors import UserError
 
 Splits = dict[str, list[Files]]
+
+
+class MixedPictures(UserError):
+    """A folder holds side-by-side pairs and single pictures.
+
+    Attributes:
+        seen: the message without its advice.
+    """
+
+    def __init__(self, seen: str, advice: str):
+        super().__init__(f"{seen}: {advice}")
+        self.seen = seen
 
 
 def find_side_by_side(places: dict[str, Place], unmatched: list[str] | None, *, sure: bool) -> tuple[Splits, Splits]:
@@ -30,11 +43,11 @@ def find_side_by_side(places: dict[str, Place], unmatched: list[str] | None, *, 
         pairs = _pairs_of(place.folder, unmatched)
         seams = None if sure else look_for_seams([files["pair"] for _, files in pairs])
         if seams is not None and seams.are_mixed:
-            raise UserError(_describe_mixed(place.folder, seams))
+            raise _mixed(place.folder, seams)
         if seams is None or not seams.are_single:
             splits[split] = pairs
         elif split == "train" or "train" in alone:
-            raise UserError(_describe(place.folder, seams))
+            raise UserError(_describe(place.folder, place.words, seams))
         else:
             alone[split] = [(name, {"single": files["pair"]}) for name, files in pairs]
     return _not_empty(splits), _not_empty(alone)
@@ -55,7 +68,13 @@ def _pairs_of(folder: Path, unmatched: list[str] | None) -> list[Files]:
     return sorted(pairs.items(), key=lambda item: natural_key(item[0]))
 
 
-def _describe(folder: Path, seams: Seams) -> str:
+def _describe(folder: Path, words: dict[str, Path], seams: Seams) -> str:
+    full = {word: inner for word, inner in words.items() if list_pictures(inner)}
+    if len(full) > 2 and count_common_names(full.values()):
+        return (
+            f"the folders {', '.join(full)} in {folder} hold pictures of the same names, and it is not clear which are "
+            "inputs and which are targets: rename two of them to A and B (several inputs to A1, A2, …), or give a list as --data.path."
+        )
     return (
         f"the pictures in {folder} are no side-by-side pairs: {seams.single} of {seams.looked} in a sample, such as "
         f"{seams.example}, continue across their middle: put inputs and targets into folders A and B with the same names, "
@@ -63,11 +82,11 @@ def _describe(folder: Path, seams: Seams) -> str:
     )
 
 
-def _describe_mixed(folder: Path, seams: Seams) -> str:
-    return (
+def _mixed(folder: Path, seams: Seams) -> MixedPictures:
+    return MixedPictures(
         f"the pictures in {folder} are mixed: of {seams.looked} in a sample, {seams.pairs} are side-by-side pairs and "
-        f"{seams.single}, such as {seams.example}, are single pictures: move these out of the folder, or give "
-        "--data.layout side_by_side if all are pairs."
+        f"{seams.single}, such as {seams.example}, are single pictures",
+        "move these out of the folder, or give --data.layout side_by_side if all are pairs.",
     )
 
 

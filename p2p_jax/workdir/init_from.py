@@ -114,7 +114,7 @@ def recorded_source(workdir: Path) -> Path | None:
 
 def has_checkpoint(workdir: Path) -> bool:
     """Whether there is a complete checkpoint of training. The folder of an incomplete one has a suffix after its step."""
-    return any(path.name.isdigit() and path.name != "0" for path in (workdir / "checkpoints").glob("*"))
+    return any(path.name.isdecimal() and path.name != "0" for path in (workdir / "checkpoints").glob("*"))
 
 
 def imported_source(workdir: Path) -> Path | None:

@@ -92,7 +92,7 @@ def find_contents(workdir: Path) -> Contents:
                 _refuse(workdir, f"holds {path.name}, which is {_kind(path)}", "move it away")
             own.append(path)
     for path in others:
-        if path.parent.name == "checkpoints" and path.name.isdigit():
+        if path.parent.name == "checkpoints" and path.name.isdecimal():
             _refuse(workdir, f"holds checkpoints/{path.name}, which this program did not write", "move it away")
     _refuse_own_code(workdir, record)
     return Contents(own, others)

@@ -96,6 +96,13 @@ def test_single_pictures_are_not_taken_for_pairs(tmp_path, kind):
     assert len(find_pairs(tmp_path, layout="side_by_side")["train"]) == 8
 
 
+@pytest.mark.parametrize("under", ["", "train/"])
+def test_three_folders_of_pictures_of_the_same_names_are_named(tmp_path, under):
+    root = write(tmp_path, *(f"labels:{under}{word}/{{}}.png" for word in ("one", "three", "two")))
+    with pytest.raises(UserError, match=r"the folders one, three, two in .* hold pictures of the same names.*: rename two"):
+        search(root)
+
+
 @pytest.mark.parametrize(("pairs", "singles"), [(8, 8), (12, 4), (4, 12)])
 def test_a_folder_that_mixes_pairs_with_single_pictures_is_refused(tmp_path, pairs, singles):
     write(tmp_path, "pair:{}.png", count=pairs)

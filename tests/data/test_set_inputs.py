@@ -4,6 +4,7 @@ import pytest
 from helpers.layouts import write
 
 from p2p_jax.data.set_inputs import find_set_inputs
+from p2p_jax.errors import UserError
 
 SETS = {
     "A and B": (("labels:A/{}.png", "photo:B/{}.png"), {"A": "A/0.png", "B": "B/0.png"}),
@@ -49,3 +50,15 @@ def test_inputs_without_targets_are_found_in_their_split(tmp_path):
 )
 def test_any_other_folder_is_no_set(tmp_path, names):
     assert find_set_inputs(write(tmp_path, *names), "A") is None
+
+
+def test_a_folder_that_mixes_pairs_with_single_pictures_is_refused_with_the_option_that_takes_all(tmp_path):
+    write(tmp_path, "pair:{}.png", "labels:x{}.png", count=3)
+    with pytest.raises(UserError, match=r"3 are side-by-side pairs and 3, such as .*: move these .*, or give --as-is"):
+        find_set_inputs(tmp_path, "A")
+
+
+def test_a_picture_that_looks_like_a_pair_by_coincidence_refuses_no_single_pictures(tmp_path):
+    write(tmp_path, "labels:{}.png", count=9)
+    write(tmp_path, "pair:x{}.png", count=1)
+    assert find_set_inputs(tmp_path, "A") is None

@@ -62,7 +62,7 @@ def read_progress(folder: Path) -> tuple[bytes | None, set[tuple[str, int]]]:
     complete = set()
     for path in (folder / "checkpoints").glob("*"):
         with suppress(FileNotFoundError):  # the run removes old checkpoints
-            if path.name.isdigit():
+            if path.name.isdecimal():
                 complete.add((path.name, path.stat().st_ino))
     return read_record_bytes(folder), complete
 
