@@ -73,7 +73,8 @@ def _describe(folder: Path, words: dict[str, Path], seams: Seams) -> str:
     if len(full) > 2 and count_common_names(full.values()):
         return (
             f"the folders {', '.join(full)} in {folder} hold pictures of the same names, and it is not clear which are "
-            "inputs and which are targets: rename two of them to A and B (several inputs to A1, A2, …), or give a list as --data.path."
+            "inputs and which are targets: rename two of them to A and B (several inputs to A1, A2, …), or give a list as "
+            "--data.path."
         )
     return (
         f"the pictures in {folder} are no side-by-side pairs: {seams.single} of {seams.looked} in a sample, such as "

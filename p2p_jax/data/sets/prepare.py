@@ -140,6 +140,7 @@ def _prepare_paper_set(name: str, source: _Source, root: Path, overwrite: bool, 
     final = root / "pix2pix" / name / VERSION
     downloaded = root / "downloads" / "pix2pix" / f"{name}.tar.gz"
     archive = source.archive or downloaded
+    given = source.archive is not None and source.archive.resolve() == downloaded.resolve()  # not ours to remove
     if is_prepared(final) and not overwrite:
         _refuse_other_archive(final, source.sha256)
     elif source.archive is None:
@@ -154,9 +155,10 @@ def _prepare_paper_set(name: str, source: _Source, root: Path, overwrite: bool, 
             name, archive, data_dir=root, overwrite=overwrite, source=record, on_progress=on_progress
         )
     except Damaged:
-        downloaded.unlink(missing_ok=True)  # otherwise the next call would use it again
+        if not given:
+            downloaded.unlink(missing_ok=True)  # otherwise the next call would use it again
         raise
-    if not read_record(final).get("kept"):
+    if not given and not read_record(final).get("kept"):
         _remove_download(downloaded)
     return prepared
 

@@ -183,6 +183,18 @@ def test_a_damaged_archive_of_the_user_is_kept(root: Path, tmp_path: Path) -> No
     assert not root.exists()
 
 
+def test_an_archive_of_the_user_is_kept_where_downloads_are_stored(server: Server, root: Path) -> None:
+    archive = root / "downloads" / "pix2pix" / "facades.tar.gz"
+    archive.parent.mkdir(parents=True)
+    archive.write_bytes(server.files["/sets/facades.tar.gz"])
+    assert prepare_data("facades", data_dir=root, archive=archive).new
+    assert archive.exists()
+    archive.write_bytes(b"damaged")
+    with pytest.raises(ValueError, match=r"facades\.tar\.gz is damaged"):
+        prepare_data("facades", data_dir=root, archive=archive, overwrite=True)
+    assert archive.exists()
+
+
 def test_missing_files_and_servers_are_named(server: Server, root: Path) -> None:
     with pytest.raises(ValueError, match=r"other/facades\.tar\.gz cannot be downloaded \(the server answers 404"):
         prepare_data("facades", data_dir=root, mirror=server.url("/other"))
