@@ -52,7 +52,12 @@ DISK_SIZE = "12m"
 READING = threading.Lock()
 """Held while a checkpoint is read: catching warnings is not thread-safe."""
 
-PROGRAM = "import sys; from p2p_jax.cli import main; sys.exit(main())"
+PROGRAM = """
+import signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup the check's processes would ignore it
+from p2p_jax.cli import main
+sys.exit(main())
+"""
 
 
 class Cancelled(Exception):
