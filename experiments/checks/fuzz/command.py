@@ -16,6 +16,10 @@ from rich.table import Table
 
 from experiments.checks.fuzz.originals import make_run
 from experiments.checks.fuzz.worker import MIB, Fault, Share, work
+from p2p_jax.console import count_of, progress_bar
+
+LINE_SECONDS = 60.0
+"""Seconds between two lines about the progress where there is no terminal."""
 
 
 @dataclass(frozen=True)
@@ -56,27 +60,37 @@ class Runner:
 
 @dataclass
 class Results:
-    """What went wrong, and the peak memory of the processes in bytes."""
+    """Results so far.
+
+    Attributes:
+        faults: what went wrong.
+        peak: peak memory in bytes of the processes that have ended.
+        done: number of cases.
+    """
 
     faults: list[Fault] = field(default_factory=list)
     peak: int = 0
+    done: int = 0
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the cases and prints the table; returns the exit code."""
     options, console = tyro.cli(Options, args=argv, prog="experiments.checks.fuzz"), Console()
-    began = time.monotonic()
+    began, results = time.monotonic(), Results()
     with tempfile.TemporaryDirectory(prefix="fuzz-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         make_run(folder / "run")
-        results = run(options, folder)
+        try:
+            run(options, folder, results, console)
+        except KeyboardInterrupt:
+            console.print(f"Interrupted after {results.done} of {options.cases} cases; the table shows their results.")
     minutes = (time.monotonic() - began) / 60
     return report(options, results, minutes, console)
 
 
-def run(options: Options, folder: Path) -> Results:
-    """Runs all cases in processes, and starts a new one where one hung or ended."""
-    context, results = multiprocessing.get_context("spawn"), Results()
+def run(options: Options, folder: Path, results: Results, console: Console) -> None:
+    """Runs all cases in processes, and starts a new one where one hung or ended; shows the progress."""
+    context = multiprocessing.get_context("spawn")
     queue, end = context.Queue(), options.first + options.cases
     runners = [
         Runner(Share(folder, f"{index}", options.seed, first, options.processes, end, options.memory_mib * MIB))
@@ -84,14 +98,27 @@ def run(options: Options, folder: Path) -> Results:
     ]
     for runner in runners:
         _start(runner, context, queue)
-    while any(runner.process for runner in runners):
-        _collect(queue, results)
-        for runner in runners:
-            if runner.process and (fault := _look_after(runner, options)):
-                results.faults.append(fault)
-                _start(runner, context, queue)
+    with progress_bar(console) as progress:
+        task, told = progress.add_task("cases", total=options.cases), time.monotonic()
+        while any(runner.process for runner in runners):
+            _collect(queue, results)
+            for runner in runners:
+                if runner.process and (fault := _look_after(runner, options)):
+                    results.faults.append(fault)
+                    _start(runner, context, queue)
+            results.done = sum(_count_done(runner, options.first + index) for index, runner in enumerate(runners))
+            progress.update(task, completed=results.done)
+            if not console.is_terminal and time.monotonic() - told >= LINE_SECONDS:
+                told = time.monotonic()
+                console.print(f"{results.done} of {options.cases} cases, {count_of(len(results.faults), 'fault')}")
     _collect(queue, results)
-    return results
+
+
+def _count_done(runner: Runner, start: int) -> int:
+    """The number of finished cases of all processes of a runner, whose first case has the number `start`."""
+    ended = runner.process is None
+    reached = max(runner.current.value if runner.current else -1, runner.share.first)
+    return (reached - start) // runner.share.step + ended
 
 
 def _start(runner: Runner, context: Any, queue: Any) -> None:

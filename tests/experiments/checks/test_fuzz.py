@@ -123,4 +123,4 @@ def test_the_table_and_the_exit_code_show_faults(capsys):
 
 @pytest.mark.slow
 def test_a_short_fuzz_finds_nothing(capsys):
-    assert command.main(["--cases", "100", "--processes", "1"]) == 0, capsys.readouterr().out
+    assert command.main(["--cases", "100", "--processes", "1", "--seconds", "300"]) == 0, capsys.readouterr().out
