@@ -13,7 +13,7 @@ from p2p_jax.data.fit import Fit
 from p2p_jax.data.loading import open_dataset
 from p2p_jax.data.pictures import write_picture
 from p2p_jax.data.values import to_255
-from p2p_jax.evaluation import evaluate, partial_sums
+from p2p_jax.evaluation import evaluate, partial_sums, scoring
 
 FIT = Fit("resize_and_crop", (32, 32), (32, 32))
 
@@ -34,7 +34,7 @@ def config(tmp_path_factory):
 @pytest.mark.slow
 def test_a_perfect_translator_has_perfect_figures(config):
     pairs = open_dataset(config).splits["train"]
-    figures = evaluate.score(pairs, lambda pictures: 255 - pictures, FIT)
+    figures = scoring.score(pairs, lambda pictures: 255 - pictures, FIT)
     assert figures["l1"] == 0
     assert figures["ssim"] == pytest.approx(1, abs=1e-6)
     assert figures["psnr"] == 100
@@ -42,7 +42,7 @@ def test_a_perfect_translator_has_perfect_figures(config):
 
 def test_figures_are_means_over_the_pictures(config):
     pairs = open_dataset(config).splits["train"]
-    figures = evaluate.score(pairs, lambda pictures: pictures, FIT)
+    figures = scoring.score(pairs, lambda pictures: pictures, FIT)
     differences = [np.abs(np.subtract(*read_both(pairs, i), dtype=np.float64)) for i in range(4)]
     assert figures["l1"] == pytest.approx(np.mean([d.mean() / 127.5 for d in differences]), rel=1e-5)
     assert figures["psnr"] == pytest.approx(np.mean([10 * np.log10(255**2 / (d**2).mean()) for d in differences]), rel=1e-5)
@@ -52,15 +52,15 @@ def test_figures_are_means_over_the_pictures(config):
 @pytest.mark.parametrize("batch_size", [3])
 def test_the_batch_size_does_not_change_the_figures(config, batch_size):
     pairs = open_dataset(config).splits["train"]
-    expected = evaluate.score(pairs, lambda pictures: pictures, FIT)
-    assert evaluate.score(pairs, lambda pictures: pictures, FIT, batch_size=batch_size) == pytest.approx(expected, rel=1e-5)
+    expected = scoring.score(pairs, lambda pictures: pictures, FIT)
+    assert scoring.score(pairs, lambda pictures: pictures, FIT, batch_size=batch_size) == pytest.approx(expected, rel=1e-5)
 
 
 def test_only_the_first_pairs_are_measured_if_asked(config):
     pairs = open_dataset(config).splits["train"]
     l1 = [np.abs(np.subtract(*read_both(pairs, i), dtype=np.float64)).mean() / 127.5 for i in range(4)]
     for count, expected in ((1, l1[0]), (2, np.mean(l1[:2])), (99, np.mean(l1))):
-        figures = evaluate.score(pairs, lambda pictures: pictures, FIT, count=count)
+        figures = scoring.score(pairs, lambda pictures: pictures, FIT, count=count)
         assert figures["l1"] == pytest.approx(expected, rel=1e-5)
 
 
@@ -158,8 +158,8 @@ def test_a_stopped_evaluation_resumes_with_the_same_figures(tmp_path, monkeypatc
     line = ["evaluate", str(finished_run()), "--split", "train", "--json"]
     assert main(line) == 0
     expected = json.loads(capsys.readouterr().out)
-    batches_of = evaluate.batches_of
-    monkeypatch.setattr(evaluate, "batches_of", lambda pairs, fit, indices, _: batches_of(pairs, fit, indices, 2))
+    batches_of = scoring.batches_of
+    monkeypatch.setattr(scoring, "batches_of", lambda pairs, fit, indices, _: batches_of(pairs, fit, indices, 2))
     assert main(line) == 0
     in_small_batches = json.loads(capsys.readouterr().out)
 
@@ -174,7 +174,7 @@ def test_a_stopped_evaluation_resumes_with_the_same_figures(tmp_path, monkeypatc
                     raise code
             yield batch
 
-    monkeypatch.setattr(evaluate, "batches_of", stopping)
+    monkeypatch.setattr(scoring, "batches_of", stopping)
     monkeypatch.setattr(partial_sums, "SAVE_INTERVAL", 0.0)
     partial = tmp_path / "partial"
     line += ["--partial", str(partial)]

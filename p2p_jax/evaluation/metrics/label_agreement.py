@@ -90,5 +90,5 @@ def _counts(confusion: Array) -> tuple[Array, Array, Array]:
 
 
 def _ratio(part: Array, whole: Array) -> Array:
-    """part / whole, and 0 where the whole is 0."""
+    """The quotient, and 0 where the whole is 0."""
     return jnp.where(whole > 0, part / jnp.where(whole > 0, whole, 1), 0)
