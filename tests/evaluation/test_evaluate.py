@@ -152,6 +152,35 @@ def test_the_input_baseline_works_for_every_kind_of_side(tmp_path, kind):
     np.testing.assert_allclose(output[0], to_255(side, train.read(0, FIT)["target"]), rtol=1e-5)
 
 
+def test_a_label_target_has_metrics_of_labels_and_none_of_pictures(tmp_path):
+    random = np.random.default_rng(0)
+    maps = random.integers(0, 3, (4, 16, 16, 1)).astype(np.uint8)
+    for index, numbers in enumerate(maps):
+        write_picture(tmp_path / "A" / f"{index}.png", np.repeat(numbers * 100, 3, -1))
+        write_picture(tmp_path / "B" / f"{index}.png", numbers)
+    side = Side(kind="labels", channels=(1,), classes=3)
+    config = Config(image_size=16, data=Data(path=str(tmp_path), target=side, test_fraction=0.5))
+    figures = evaluate.evaluate_translator(config, lambda pictures: np.uint8(pictures[..., :1] > 50) * 2, step=1)
+    labels = {"pixel_accuracy", "class_accuracy", "iou", "frequency_weighted_iou"}
+    assert set(figures.scores["translator"]) == {"l1", "psnr", "ssim"} | labels
+    assert not labels & set(figures.scores["input itself"])
+    pairs = open_dataset(config).splits["test"]
+    true = np.stack([pairs.read(index, Fit("resize_and_crop", (16, 16), (16, 16)))["target"] for index in range(2)])
+    assert figures.scores["translator"]["pixel_accuracy"] == pytest.approx((true != 1).mean(), rel=1e-6)
+    parts = [(true == 0).sum() / (true == 0).sum(), 0, (true == 2).sum() / (true > 0).sum()]
+    assert figures.scores["translator"]["iou"] == pytest.approx(np.mean(parts), rel=1e-6)
+    assert [row[i] for row in evaluate.figures_table(figures) if row[0] == "IoU" for i in (0, 2)] == ["IoU", "-"]
+
+
+def test_metrics_that_pairs_lack_are_named(config):
+    figures = evaluate.evaluate_translator(config, lambda pictures: 255 - pictures, step=7)
+    assert list(figures.scores["translator"]) == ["l1", "psnr", "ssim", "haarpsi", "sharpness", "colour_distance"]
+    assert figures.scores["translator"]["sharpness"] == pytest.approx(1)
+    assert figures.notes[0].startswith("MS-SSIM: no pair has it, because each side of a picture needs at least 161 pixels")
+    assert figures.notes[0] in evaluate.remark(figures)
+    assert figures.as_json()["notes"] == list(figures.notes)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, lambda: signal.raise_signal(signal.SIGTERM)])
 def test_a_stopped_evaluation_resumes_with_the_same_figures(tmp_path, monkeypatch, capsys, stop):
