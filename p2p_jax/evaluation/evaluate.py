@@ -189,7 +189,7 @@ def _notes(target: Side, pairs: dict[str, int]) -> tuple[str, ...]:
             have = f"only {pairs[name]} of {pairs['l1']} pairs have" if pairs[name] else "no pair has"
             notes.append(f"{metric.title}: {have} it, because {metric.undefined}.")
         elif name not in pairs and target.kind == "image" and "colour" in metric.needs:
-            notes.append(f"{metric.title} needs a {metric.needs}, and a target has {count_channels(target)} channels.")
+            notes.append(f"{metric.title} is not computed: its targets must be {metric.needs}s.")
     return tuple(notes)
 
 

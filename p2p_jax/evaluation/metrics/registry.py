@@ -68,7 +68,7 @@ METRICS: dict[str, Metric] = {
         "picture", undefined="the target is uniform where it is known",
     ),
     "colour_distance": Metric(
-        "colours", metrics.colour_distance, "", "lower", 4,
+        "colour distance", metrics.colour_distance, "", "lower", 4,
         "The part of the histograms of L, a and b (CIE Lab) that is not shared with the target's, wherever the colours "
         "are; from 0 to 1.",
         "colour picture",
