@@ -78,8 +78,8 @@ def _halve(x: Array) -> Array:
 
 def _compare_edges(x: Array, y: Array) -> tuple[Array, Array]:
     """Similarity of the edges of two lumas (n, h, w), and the weights: (n, h, w, 2), across and along the rows."""
-    fine, coarse = [(_wavelets(x, size), _wavelets(y, size)) for size in (2, 4)], (_wavelets(x, 8), _wavelets(y, 8))
-    return sum(_similarity(a, b) for a, b in fine) / 2, jnp.maximum(*coarse)
+    two, four = (_similarity(_wavelets(x, size), _wavelets(y, size)) for size in (2, 4))
+    return (two + four) / 2, jnp.maximum(_wavelets(x, 8), _wavelets(y, 8))
 
 
 def _compare_chroma(x: Array, y: Array) -> Array:
