@@ -1,6 +1,6 @@
 """Measures a translator, and two baselines that need no training, on a split."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,21 +9,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from p2p_jax.config import Config, Side, count_channels
+from p2p_jax.config.derived import named_classes
 from p2p_jax.config.tree import to_dict
 from p2p_jax.data.arriving import expect
 from p2p_jax.data.fit import Fit, fit_of_evaluation
 from p2p_jax.data.loading import describe_data, open_dataset
-from p2p_jax.data.pairs import Example, Pairs, Replacing, read_batch
+from p2p_jax.data.pairs import Example, Pairs
 from p2p_jax.data.resizing import resize
 from p2p_jax.data.sides import show
-from p2p_jax.data.values import needs_scaling, to_255
+from p2p_jax.data.values import to_255
 from p2p_jax.devices import processes
 from p2p_jax.errors import UserError
-from p2p_jax.evaluation import metrics
+from p2p_jax.evaluation.metrics.registry import METRICS
 from p2p_jax.evaluation.partial_sums import PartialSums
-
-Scores = dict[str, float]
-"""{"l1": in the scale [-1, 1], "psnr": in decibels, "ssim": at most 1}."""
+from p2p_jax.evaluation.scoring import Predictor, Scores, Translate, add_scores, columns_for, scaled
 
 
 class Figures(NamedTuple):
@@ -34,8 +33,9 @@ class Figures(NamedTuple):
         split: "train", "val" or "test".
         pairs: number of pairs that were measured.
         replaced: number of unreadable pairs among them, which other pairs replaced.
-        scores: for "translator", "input itself" and "mean training target" the mean L1 (in the scale [-1, 1]), PSNR (dB)
-            and SSIM (at most 1) over all pairs.
+        scores: for "translator", "input itself" and "mean training target" the metrics of `registry.METRICS` that suit the
+            target: "l1" (in the scale [-1, 1]), "psnr" (dB), "ssim" (at most 1) and others. Most are means over all pairs.
+        notes: sentences on metrics that some pairs do not have.
     """
 
     step: int
@@ -43,128 +43,20 @@ class Figures(NamedTuple):
     pairs: int
     replaced: int
     scores: dict[str, Scores]
+    notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The figures in the form of `report/figures.json` and `evaluate --json`."""
         return {
             "step": self.step, "split": self.split, "pairs": self.pairs, "replaced": self.replaced, "figures": self.scores,
+            "notes": list(self.notes),
         }  # fmt: skip
-
-
-Translate = Callable[[np.ndarray], np.ndarray | jax.Array]
-"""A function from stored values of inputs (n, h, w, c) to those of outputs (n, h, w, c')."""
-
-Predictor = Callable[[np.ndarray], Any]
-"""A function from stored values of inputs (n, h, w, c) to outputs on the scale 0 to 255 (n, h, w, c')."""
-
-METRICS = ("l1", "psnr", "ssim")
-
-MAX_PSNR = 100.0
-"""Upper limit of a picture's PSNR in decibels, as the PSNR of a picture equal to its target is infinite."""
-
-
-COLUMNS = len(METRICS) + 1
-"""Columns of the partial sums: one for each metric, and the number of pairs that have a score."""
-
-
-@jax.jit
-def _measure(pictures: jax.Array, targets: jax.Array, known: jax.Array | None) -> dict[str, jax.Array]:
-    return {name: getattr(metrics, name)(pictures, targets, known) for name in METRICS}
-
-
-def score(
-    pairs: Pairs, translate: Translate, fit: Fit, target: Side = Side(), *, count: int | None = None, batch_size: int = 8
-) -> Scores:
-    """Computes the mean L1, PSNR and SSIM of a translator over the first `count` pairs of a split.
-
-    Args:
-        pairs: of the split.
-        translate: the translator.
-        fit: how pictures are brought to size.
-        target: options of the target side.
-        count: number of pairs; by default all.
-        batch_size: pairs per call of the translator; changes the results only by rounding.
-
-    Returns:
-        {"l1": in the scale [-1, 1], "psnr": in decibels, "ssim": at most 1}.
-    """
-    total = pairs.count() if count is None else min(count, pairs.count())
-    indices = processes.own_indices(total)
-    partial = PartialSums((1, COLUMNS))
-    add_scores(partial, pairs, indices, [_scaled(translate, target)], fit, target, batch_size=batch_size)
-    return _as_scores(processes.sum_over_processes(partial.sums[0]))
-
-
-def _scaled(translate: Translate, target: Side) -> Predictor:
-    """The translator with outputs on the scale 0 to 255."""
-    if not needs_scaling(target):
-        return translate
-    return lambda pictures: to_255(target, jnp.asarray(translate(pictures)))
-
-
-def _as_scores(sums: np.ndarray) -> Scores:
-    """The means of one row of sums over all processes. Pairs whose target is not known anywhere do not count."""
-    return dict(zip(METRICS, map(float, sums[:-1] / max(sums[-1], 1)), strict=True))
-
-
-def add_scores(
-    partial: PartialSums,
-    pairs: Pairs,
-    indices: range,
-    predictors: Sequence[Predictor],
-    fit: Fit,
-    target: Side,
-    *,
-    batch_size: int = 8,
-    on_done: Callable[[int], object] = lambda done: None,
-) -> None:
-    """Adds the metrics of several predictors to partial sums, from the first pair on that is not in the sums yet.
-
-    Each pair is read once for all predictors.
-
-    Args:
-        partial: sums of shape (predictors, COLUMNS); changed in place.
-        pairs: of the split.
-        indices: of the pairs to measure.
-        predictors: to compare with the targets.
-        fit: how pictures are brought to size.
-        target: options of the target side.
-        batch_size: pairs per call of a predictor.
-        on_done: called with the number of pairs that are in the sums.
-    """
-    for batch, real in batches_of(pairs, fit, indices[partial.done :], batch_size):
-        targets = to_255(target, jnp.asarray(batch["target"]))
-        known = jnp.asarray(batch["known"], jnp.float32) / 255 if "known" in batch else None
-        scored = np.asarray(known[:real, 5:-5, 5:-5]).any((1, 2, 3)) if known is not None else None
-        for row, predictor in enumerate(predictors):
-            # All outputs have one dtype, so that one compiled program measures all of them.
-            measured = _measure(jnp.asarray(predictor(batch["input"]), jnp.float32), targets, known)
-            for column, name in enumerate(METRICS):
-                scores = np.minimum(np.asarray(measured[name])[:real], MAX_PSNR)
-                partial.sums[row, column] += float(scores.sum() if scored is None else scores[scored].sum())
-            partial.sums[row, -1] += real if scored is None else scored.sum()
-        partial.done += real
-        if isinstance(pairs, Replacing):
-            partial.replaced |= pairs.skipped.keys() & set(indices)
-        partial.save()
-        on_done(partial.done)
-    partial.save(now=True)
-
-
-def batches_of(pairs: Pairs, fit: Fit, indices: range, batch_size: int) -> Iterator[tuple[Example, int]]:
-    """Yields (batch, number of real pairs in it). All batches have one size: the last one is padded with copies."""
-    batch_size = batch_size if fit.fixed else 1
-    expect(pairs, indices)
-    for start in range(0, len(indices), batch_size):
-        chosen = list(indices[start : start + batch_size])
-        real = len(chosen)
-        yield read_batch(pairs, chosen + [chosen[-1]] * (batch_size - real), fit), real
 
 
 def translate_all(translate: Translate, examples: Sequence[Example], *, batch_size: int = 8) -> list[Any]:
     """Translates the inputs of some examples, in batches if they have one size, otherwise one by one.
 
-    The last batch is padded with copies, so that the program compiled for `score` can be used again.
+    The last batch is padded with copies, so that the program compiled for `scoring.score` can be used again.
     """
     inputs = [example["input"] for example in examples]
     if len({picture.shape for picture in inputs}) > 1:
@@ -270,27 +162,57 @@ def evaluate_translator(
     dataset = open_dataset(config)
     split = choose_split(dataset.splits, dataset.alone, split, describe_data(config.data))
     pairs, target = dataset.splits[split], config.data.target
-    predictors = {"translator": _scaled(translate, target), **baselines(dataset.splits["train"], config)}
+    predictors = {"translator": scaled(translate, target), **baselines(dataset.splits["train"], config)}
     indices, fit = processes.own_indices(pairs.count()), fit_of_evaluation(config)
     key = [identity, to_dict(config.data), config.image_size, dataset.fingerprint, split, indices.start, indices.stop]
     key.append(jax.process_index())  # because several processes may have the same empty range of indices
-    sums = PartialSums((len(predictors), COLUMNS), partial, key)
+    columns = columns_for(target)
+    sums = PartialSums((len(predictors), columns.count), partial, key, columns.titles)
     report_done = lambda done: on_done(done, len(indices))
     report_done(sums.done)
-    add_scores(sums, pairs, indices, [*predictors.values()], fit, target, on_done=report_done)
+    unlabelled = [] if named_classes(config.data.input) == named_classes(target) else [1]  # the input itself
+    add_scores(
+        sums, columns, pairs, indices, [*predictors.values()], fit, target, without_labels=unlabelled, on_done=report_done
+    )
     total = processes.sum_over_processes(sums.sums)
     replaced = int(processes.sum_over_processes(np.array([len(sums.replaced)], np.float64))[0])
     sums.remove()  # only now, when all processes have finished
-    scores = {name: _as_scores(row) for name, row in zip(predictors, total, strict=True)}
-    return Figures(step, split, pairs.count(), replaced, scores)
+    scores = {name: columns.scores(row) for name, row in zip(predictors, total, strict=True)}
+    return Figures(step, split, pairs.count(), replaced, scores, _notes(target, columns.pairs(total[0])))
+
+
+def _notes(target: Side, pairs: dict[str, int]) -> tuple[str, ...]:
+    """Sentences on the metrics that fewer pairs have than L1, and on those that do not suit the channels."""
+    notes = []
+    for name, metric in METRICS.items():
+        if name in pairs and pairs[name] < pairs["l1"]:
+            have = f"only {pairs[name]} of {pairs['l1']} pairs have" if pairs[name] else "no pair has"
+            notes.append(f"{metric.title}: {have} it, because {metric.undefined}.")
+        elif name not in pairs and target.kind == "image" and "colour" in metric.needs:
+            notes.append(f"{metric.title} is not computed: its targets must be {metric.needs}s.")
+    return tuple(notes)
 
 
 def remark(figures: Figures) -> str:
     """Explains how to read the figures."""
     replaced = f" ({figures.replaced} of them unreadable and replaced by others)" if figures.replaced else ""
+    used = [METRICS[name] for name in figures.scores["translator"] if name in METRICS]
+    meanings = " ".join(f"{metric.title}{f' ({metric.unit})' if metric.unit else ''}: {metric.meaning}" for metric in used)
+    notes = "".join(f" {note}" for note in figures.notes)
     return (
-        f"Means over {figures.pairs} pairs of the split '{figures.split}'{replaced}. For L1 (in the scale [-1, 1]) lower "
-        "is better; for PSNR (dB) and SSIM higher is better. If the input does not determine the colours of the target "
-        "(labels to photos), L1 and PSNR hardly distinguish a translator from the mean picture: rely on SSIM and on your "
-        "eyes."
+        f"Figures of {figures.pairs} pairs of the split '{figures.split}'{replaced}. {meanings}{notes} If the input does "
+        "not determine the colours of the target (labels to photos), L1 and PSNR hardly distinguish a translator from the "
+        "mean picture: rely on the others and on your eyes."
     )
+
+
+def figures_table(figures: Figures) -> list[list[str]]:
+    """The figures as a table: a row of titles, then a row for each metric, with a column that says what is better."""
+    names = list(dict.fromkeys(name for scores in figures.scores.values() for name in scores))
+    rows = [["", *figures.scores, "better"]]
+    for name in names:
+        metric = METRICS[name]
+        values = [scores.get(name) for scores in figures.scores.values()]
+        cells = ["-" if value is None else f"{value:.{metric.digits}f}" for value in values]
+        rows.append([metric.title, *cells, metric.best])
+    return rows

@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +29,20 @@ class PartialSums:
         replaced: indices of those pairs that could not be read and were replaced.
     """
 
-    def __init__(self, shape: tuple[int, ...], folder: Path | None = None, key: Any = None):
+    def __init__(self, shape: tuple[int, ...], folder: Path | None = None, key: Any = None, columns: Sequence[str] = ()):
         """Loads the sums that were saved under the same key, or starts with zeros.
 
         Args:
             shape: of the sums.
             folder: for the file; None saves nothing.
             key: everything that the sums depend on, as JSON.
+            columns: what the sums are of; saved sums of other metrics, as of another version, are dropped with a warning.
 
         Raises:
             UserError: the folder cannot be made.
         """
         self.done, self.sums, self.replaced = 0, np.zeros(shape), set[int]()
-        self.path, self.saved_at = None, time.monotonic()
+        self.path, self.saved_at, self.columns = None, time.monotonic(), list(columns)
         if folder is None:
             return
         try:
@@ -52,7 +54,11 @@ class PartialSums:
         if not self.path.exists():
             return
         try:
-            saved = decode_fields(FIELDS, parse_json(self.path.read_bytes()))
+            found = parse_json(self.path.read_bytes())
+            if isinstance(found, dict) and found.get("columns", []) != self.columns:
+                warnings.warn(f"{self.path} holds other metrics than these: its pairs are measured again.", stacklevel=2)
+                return
+            saved = decode_fields(FIELDS, found)
             sums = np.reshape(np.array(saved["sums"], np.float64), shape)
             if not (np.isfinite(sums).all() and 0 <= len(saved["replaced"]) <= saved["done"]):
                 raise Mismatch("a number is impossible")
@@ -65,6 +71,7 @@ class PartialSums:
         if self.path is None or (time.monotonic() - self.saved_at < SAVE_INTERVAL and not now):
             return
         saved = {"done": self.done, "sums": self.sums.tolist(), "replaced": sorted(self.replaced)}
+        saved["columns"] = self.columns
         write_text(self.path, json.dumps(saved))
         self.saved_at = time.monotonic()
 

@@ -18,7 +18,7 @@ from p2p_jax.config.tree import to_dict
 from p2p_jax.data.fit import fit_of_evaluation
 from p2p_jax.data.loading import describe_data, open_dataset
 from p2p_jax.devices import processes
-from p2p_jax.evaluation import evaluate
+from p2p_jax.evaluation import evaluate, scoring
 from p2p_jax.evaluation.samples import sample_columns, save_grid
 from p2p_jax.experiment import Experiment
 from p2p_jax.files.names import printable
@@ -57,7 +57,7 @@ LARGEST_SAMPLE = 2**26  # bytes of a sample grid that the page shows
 
 
 def write_report(
-    workdir: Path, experiment: Experiment, translate: evaluate.Translate, step: int
+    workdir: Path, experiment: Experiment, translate: scoring.Translate, step: int
 ) -> tuple[Path, evaluate.Figures]:
     """Evaluates a run and writes WORKDIR/report: index.html, curves.png, test.png and figures.json.
 
@@ -167,15 +167,15 @@ def _size(config: configs.Config) -> str:
 
 
 def _figures_table(figures: evaluate.Figures) -> str:
-    rows = [
+    titles, *rows = evaluate.figures_table(figures)
+    lines = [
         f"<tr><td>{_escape(name)}</td>"
-        + "".join(
-            f'<td class="number">{value:.{digits}f}</td>' for value, digits in zip(scores.values(), (4, 2, 4), strict=True)
-        )
-        + "</tr>"
-        for name, scores in figures.scores.items()
+        + "".join(f'<td class="number">{_escape(value)}</td>' for value in values)
+        + f"<td>{best}</td></tr>"
+        for name, *values, best in rows
     ]
-    return f"<table><tr><th></th><th>L1</th><th>PSNR</th><th>SSIM</th></tr>{''.join(rows)}</table>"
+    heads = "".join(f"<th>{_escape(title)}</th>" for title in titles)
+    return f'<div class="wide"><table><tr>{heads}</tr>{"".join(lines)}</table></div>'
 
 
 def _time_table(rows: list[dict[str, float]]) -> list[str]:

@@ -56,7 +56,7 @@ def evaluate(
         >>> figures.pairs
         1
         >>> sorted(figures.scores["translator"])
-        ['l1', 'psnr', 'ssim']
+        ['colour_distance', 'haarpsi', 'l1', 'psnr', 'sharpness', 'ssim']
     """
     with local_folder(workdir) as folder:
         config = find_data(load_experiment(folder, trust=trust, build=build), folder, data_path).config

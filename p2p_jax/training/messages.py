@@ -15,7 +15,7 @@ from p2p_jax.data.loading import Reader, batches
 from p2p_jax.data.pairs import Replacing
 from p2p_jax.devices import processes
 from p2p_jax.errors import PROGRAM, NotFinite, Stopped, UserError
-from p2p_jax.evaluation.evaluate import Figures, remark
+from p2p_jax.evaluation.evaluate import Figures, figures_table, remark
 from p2p_jax.files.names import printable
 from p2p_jax.files.writing import write_text
 from p2p_jax.training.run import Run
@@ -99,11 +99,10 @@ def announce_stop() -> None:
 
 def print_figures(console: Console, figures: Figures) -> None:
     """Prints the figures of the translator and of the baselines as a table."""
-    table = Table(
-        "", "L1", "PSNR", "SSIM", title=f"{figures.pairs} pairs of the split '{figures.split}', step {figures.step}"
-    )
-    for name, scores in figures.scores.items():
-        table.add_row(name, f"{scores['l1']:.4f}", f"{scores['psnr']:.2f}", f"{scores['ssim']:.4f}")
+    titles, *rows = figures_table(figures)
+    table = Table(*titles, title=f"{figures.pairs} pairs of the split '{figures.split}', step {figures.step}")
+    for row in rows:
+        table.add_row(*row)
     console.print(table)
     console.print(remark(figures))
 

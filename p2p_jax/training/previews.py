@@ -7,7 +7,7 @@ from p2p_jax.data.fit import Fit, fit_of_evaluation
 from p2p_jax.data.pairs import MIDDLE, Example, Pairs
 from p2p_jax.devices import processes
 from p2p_jax.errors import UserError
-from p2p_jax.evaluation import evaluate
+from p2p_jax.evaluation import evaluate, scoring
 from p2p_jax.evaluation.samples import sample_columns, save_grid
 from p2p_jax.state import TrainState
 from p2p_jax.training.run import Run, Submit, translate_with
@@ -56,7 +56,7 @@ def validate(run: Run, state: TrainState) -> dict[str, float]:
     config = run.experiment.config
     translate = translate_with(run, state)
     pairs = _Noting(splits["val"], splits["train"], [])
-    figures = evaluate.score(pairs, translate, fit_of_evaluation(config), config.data.target, count=config.val_pictures)
+    figures = scoring.score(pairs, translate, fit_of_evaluation(config), config.data.target, count=config.val_pictures)
     if not processes.all_agree(not pairs.faults):
         raise pairs.faults[0] if pairs.faults else UserError("another process could not read a pair, and names it.")
     return {f"val_{name}": value for name, value in figures.items()}

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from p2p_jax.data.loading import Dataset
 from p2p_jax.devices.sharding import on_one_device
-from p2p_jax.evaluation import evaluate
+from p2p_jax.evaluation import scoring
 from p2p_jax.experiment import Experiment
 from p2p_jax.state import TrainState
 from p2p_jax.step import Pix2Pix
@@ -85,7 +85,7 @@ class Run(NamedTuple):
     skipped: tuple[int, ...] = ()
 
 
-def translate_with(run: Run, state: TrainState) -> evaluate.Translate:
+def translate_with(run: Run, state: TrainState) -> scoring.Translate:
     """Returns the state's generator, or its moving average, as a function of pictures that does not wait for results.
 
     With several processes, all must call this at the same point.

@@ -17,7 +17,7 @@ from p2p_jax.data.fit import fit_of_evaluation
 from p2p_jax.data.loading import batches, open_dataset, open_reader
 from p2p_jax.devices import processes
 from p2p_jax.errors import NotFetched
-from p2p_jax.evaluation.evaluate import batches_of
+from p2p_jax.evaluation.scoring import batches_of
 from p2p_jax.storage import shards
 
 

@@ -13,7 +13,7 @@ from p2p_jax.data.fit import Fit
 from p2p_jax.data.loading import open_dataset
 from p2p_jax.data.pictures import write_picture
 from p2p_jax.data.values import to_255
-from p2p_jax.evaluation import evaluate, partial_sums
+from p2p_jax.evaluation import evaluate, partial_sums, scoring
 
 FIT = Fit("resize_and_crop", (32, 32), (32, 32))
 
@@ -34,7 +34,7 @@ def config(tmp_path_factory):
 @pytest.mark.slow
 def test_a_perfect_translator_has_perfect_figures(config):
     pairs = open_dataset(config).splits["train"]
-    figures = evaluate.score(pairs, lambda pictures: 255 - pictures, FIT)
+    figures = scoring.score(pairs, lambda pictures: 255 - pictures, FIT)
     assert figures["l1"] == 0
     assert figures["ssim"] == pytest.approx(1, abs=1e-6)
     assert figures["psnr"] == 100
@@ -42,7 +42,7 @@ def test_a_perfect_translator_has_perfect_figures(config):
 
 def test_figures_are_means_over_the_pictures(config):
     pairs = open_dataset(config).splits["train"]
-    figures = evaluate.score(pairs, lambda pictures: pictures, FIT)
+    figures = scoring.score(pairs, lambda pictures: pictures, FIT)
     differences = [np.abs(np.subtract(*read_both(pairs, i), dtype=np.float64)) for i in range(4)]
     assert figures["l1"] == pytest.approx(np.mean([d.mean() / 127.5 for d in differences]), rel=1e-5)
     assert figures["psnr"] == pytest.approx(np.mean([10 * np.log10(255**2 / (d**2).mean()) for d in differences]), rel=1e-5)
@@ -52,15 +52,15 @@ def test_figures_are_means_over_the_pictures(config):
 @pytest.mark.parametrize("batch_size", [3])
 def test_the_batch_size_does_not_change_the_figures(config, batch_size):
     pairs = open_dataset(config).splits["train"]
-    expected = evaluate.score(pairs, lambda pictures: pictures, FIT)
-    assert evaluate.score(pairs, lambda pictures: pictures, FIT, batch_size=batch_size) == pytest.approx(expected, rel=1e-5)
+    expected = scoring.score(pairs, lambda pictures: pictures, FIT)
+    assert scoring.score(pairs, lambda pictures: pictures, FIT, batch_size=batch_size) == pytest.approx(expected, rel=1e-5)
 
 
 def test_only_the_first_pairs_are_measured_if_asked(config):
     pairs = open_dataset(config).splits["train"]
     l1 = [np.abs(np.subtract(*read_both(pairs, i), dtype=np.float64)).mean() / 127.5 for i in range(4)]
     for count, expected in ((1, l1[0]), (2, np.mean(l1[:2])), (99, np.mean(l1))):
-        figures = evaluate.score(pairs, lambda pictures: pictures, FIT, count=count)
+        figures = scoring.score(pairs, lambda pictures: pictures, FIT, count=count)
         assert figures["l1"] == pytest.approx(expected, rel=1e-5)
 
 
@@ -152,14 +152,43 @@ def test_the_input_baseline_works_for_every_kind_of_side(tmp_path, kind):
     np.testing.assert_allclose(output[0], to_255(side, train.read(0, FIT)["target"]), rtol=1e-5)
 
 
+def test_a_label_target_has_metrics_of_labels_and_none_of_pictures(tmp_path):
+    random = np.random.default_rng(0)
+    maps = random.integers(0, 3, (4, 16, 16, 1)).astype(np.uint8)
+    for index, numbers in enumerate(maps):
+        write_picture(tmp_path / "A" / f"{index}.png", np.repeat(numbers * 100, 3, -1))
+        write_picture(tmp_path / "B" / f"{index}.png", numbers)
+    side = Side(kind="labels", channels=(1,), classes=3)
+    config = Config(image_size=16, data=Data(path=str(tmp_path), target=side, test_fraction=0.5))
+    figures = evaluate.evaluate_translator(config, lambda pictures: np.uint8(pictures[..., :1] > 50) * 2, step=1)
+    labels = {"pixel_accuracy", "class_accuracy", "iou", "frequency_weighted_iou"}
+    assert set(figures.scores["translator"]) == {"l1", "psnr", "ssim"} | labels
+    assert not labels & set(figures.scores["input itself"])
+    pairs = open_dataset(config).splits["test"]
+    true = np.stack([pairs.read(index, Fit("resize_and_crop", (16, 16), (16, 16)))["target"] for index in range(2)])
+    assert figures.scores["translator"]["pixel_accuracy"] == pytest.approx((true != 1).mean(), rel=1e-6)
+    parts = [(true == 0).sum() / (true == 0).sum(), 0, (true == 2).sum() / (true > 0).sum()]
+    assert figures.scores["translator"]["iou"] == pytest.approx(np.mean(parts), rel=1e-6)
+    assert [row[i] for row in evaluate.figures_table(figures) if row[0] == "IoU" for i in (0, 2)] == ["IoU", "-"]
+
+
+def test_metrics_that_pairs_lack_are_named(config):
+    figures = evaluate.evaluate_translator(config, lambda pictures: 255 - pictures, step=7)
+    assert list(figures.scores["translator"]) == ["l1", "psnr", "ssim", "haarpsi", "sharpness", "colour_distance"]
+    assert figures.scores["translator"]["sharpness"] == pytest.approx(1)
+    assert figures.notes[0].startswith("MS-SSIM: no pair has it, because each side of a picture needs at least 161 pixels")
+    assert figures.notes[0] in evaluate.remark(figures)
+    assert figures.as_json()["notes"] == list(figures.notes)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, lambda: signal.raise_signal(signal.SIGTERM)])
 def test_a_stopped_evaluation_resumes_with_the_same_figures(tmp_path, monkeypatch, capsys, stop):
     line = ["evaluate", str(finished_run()), "--split", "train", "--json"]
     assert main(line) == 0
     expected = json.loads(capsys.readouterr().out)
-    batches_of = evaluate.batches_of
-    monkeypatch.setattr(evaluate, "batches_of", lambda pairs, fit, indices, _: batches_of(pairs, fit, indices, 2))
+    batches_of = scoring.batches_of
+    monkeypatch.setattr(scoring, "batches_of", lambda pairs, fit, indices, _: batches_of(pairs, fit, indices, 2))
     assert main(line) == 0
     in_small_batches = json.loads(capsys.readouterr().out)
 
@@ -174,7 +203,7 @@ def test_a_stopped_evaluation_resumes_with_the_same_figures(tmp_path, monkeypatc
                     raise code
             yield batch
 
-    monkeypatch.setattr(evaluate, "batches_of", stopping)
+    monkeypatch.setattr(scoring, "batches_of", stopping)
     monkeypatch.setattr(partial_sums, "SAVE_INTERVAL", 0.0)
     partial = tmp_path / "partial"
     line += ["--partial", str(partial)]

@@ -31,3 +31,14 @@ def test_a_damaged_file_causes_a_warning_and_starts_with_zeros(tmp_path, text):
     with pytest.warns(UserWarning, match="is damaged: its pairs are measured again"):
         found = PartialSums((1, 2), tmp_path, ["a"])
     assert (found.done, found.sums.tolist(), found.replaced) == (0, [[0, 0]], set())
+
+
+def test_sums_of_other_metrics_are_dropped(tmp_path):
+    for columns in ([], ["a", "b"]):
+        old = PartialSums((1, 2), tmp_path, "key", columns)
+        old.done = 3
+        old.save(now=True)
+        with pytest.warns(UserWarning, match="holds other metrics than these: its pairs are measured again"):
+            assert PartialSums((1, 2), tmp_path, "key", ["a", "c"]).done == 0
+        assert PartialSums((1, 2), tmp_path, "key", columns).done == 3
+        old.remove()

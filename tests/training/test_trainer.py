@@ -125,7 +125,7 @@ def test_the_best_checkpoint_is_kept_and_is_the_best_of_the_rows(tmp_path, monke
     figures = iter([{"l1": 0.2, "psnr": 1.0, "ssim": 0.4}, {"l1": 0.1, "psnr": 1.0, "ssim": 0.9}] + [
         {"l1": 0.3, "psnr": 1.0, "ssim": 0.5}
     ] * 3)  # fmt: skip
-    monkeypatch.setattr(previews.evaluate, "score", lambda *_, **__: next(figures))
+    monkeypatch.setattr(previews.scoring, "score", lambda *_, **__: next(figures))
     options = (*DRAWN, "--steps", "5", "--checkpoint-every", "1", "--keep", "1")
     assert train(tmp_path / "run", *options, "--best-metric", metric) == 0
     assert steps_of(tmp_path / "run") == [2, 5]

@@ -1,0 +1,117 @@
+"""The metrics of pairs by their names: what each is, and on which data it can be computed."""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+from jax import Array
+
+from p2p_jax.config import Side
+from p2p_jax.config.derived import named_classes
+from p2p_jax.evaluation import metrics
+from p2p_jax.evaluation.metrics import haar_similarity, multiscale_similarity
+
+
+class Metric(NamedTuple):
+    """A metric of pairs.
+
+    Attributes:
+        title: for tables.
+        function: `(pictures, targets, known) -> (n,)` on the scale 0 to 255; of label maps `(confusion matrix) -> scalar`.
+        unit: of its values; "" if they have none.
+        best: which values are better; "near 1" if both lower and higher ones are worse.
+        digits: after the decimal point, in tables.
+        meaning: one sentence.
+        needs: kind of target: "any", "picture", "grey or colour picture", "colour picture" or "label map".
+        smallest: pixels that each side needs.
+        undefined: when a pair of the right kind has no score, as the end of a sentence.
+    """
+
+    title: str
+    function: Callable[..., Array]
+    unit: str
+    best: Literal["higher", "lower", "near 1"]
+    digits: int
+    meaning: str
+    needs: Literal["any", "picture", "grey or colour picture", "colour picture", "label map"] = "any"
+    smallest: int = 1
+    undefined: str = "no pixel of the target is known"
+
+
+METRICS: dict[str, Metric] = {
+    "l1": Metric(
+        "L1", metrics.l1, "in the scale [-1, 1]", "lower", 4,
+        "The mean absolute difference of all values; a blurred mean of all possible pictures is best by it.",
+    ),
+    "psnr": Metric(
+        "PSNR", metrics.psnr, "dB", "higher", 2,
+        "The mean squared difference on a logarithmic scale; it, too, prefers a blurred mean.",
+    ),
+    "ssim": Metric(
+        "SSIM", metrics.ssim, "", "higher", 4,
+        "Brightness, contrast and structure compared in windows of 11 pixels; at most 1.", smallest=11,
+    ),
+    "ms_ssim": Metric(
+        "MS-SSIM", metrics.ms_ssim, "", "higher", 4,
+        "SSIM at five scales, so that coarse layout counts beside fine structure; at most 1.",
+        "picture", multiscale_similarity.SMALLEST,
+        "each side of a picture needs at least 161 pixels, and known ones away from its border",
+    ),
+    "haarpsi": Metric(
+        "HaarPSI", metrics.haarpsi, "", "higher", 4,
+        "Edges compared at three scales where they are strong; of the metrics without weights one of those closest to "
+        "people's judgement; at most 1.",
+        "grey or colour picture", haar_similarity.SMALLEST,
+    ),
+    "sharpness": Metric(
+        "sharpness", metrics.sharpness, "", "near 1", 3,
+        "The gradient energy as a fraction of the target's: below 1 is blurred, above 1 is too noisy.",
+        "picture", undefined="the target is uniform where it is known",
+    ),
+    "colour_distance": Metric(
+        "colour distance", metrics.colour_distance, "", "lower", 4,
+        "The part of the histograms of L, a and b (CIE Lab) that is not shared with the target's, wherever the colours "
+        "are; from 0 to 1.",
+        "colour picture",
+    ),
+    "pixel_accuracy": Metric(
+        "pixels right", metrics.pixel_accuracy, "", "higher", 4,
+        "The fraction of all pixels whose class is right.", "label map",
+    ),
+    "class_accuracy": Metric(
+        "classes right", metrics.class_accuracy, "", "higher", 4,
+        "The fraction of right pixels of each class, as mean over the classes.", "label map",
+    ),
+    "iou": Metric(
+        "IoU", metrics.iou, "", "higher", 4,
+        "Intersection over union of the result's and the target's area of each class, as mean over the classes.",
+        "label map",
+    ),
+    "frequency_weighted_iou": Metric(
+        "weighted IoU", metrics.frequency_weighted_iou, "", "higher", 4,
+        "The same, with classes weighted by their number of pixels in the targets.", "label map",
+    ),
+}  # fmt: skip
+"""All metrics in the order of tables. Those of label maps come from one confusion matrix of all pairs; the others are means
+over the pairs."""
+
+
+def suits(metric: Metric, target: Side) -> bool:
+    """Whether a metric is meant for this kind of target, at any size."""
+    labels = bool(named_classes(target))
+    picture = not labels and target.kind == "image"
+    return {
+        "any": True,
+        "picture": picture,
+        "grey or colour picture": picture and target.channels in ((1,), (3,)),
+        "colour picture": picture and target.channels == (3,),
+        "label map": labels,
+    }[metric.needs]
+
+
+def names_for(target: Side) -> tuple[str, ...]:
+    """The metrics that are means over pairs and suit a kind of target."""
+    return tuple(name for name, metric in METRICS.items() if metric.needs != "label map" and suits(metric, target))
+
+
+LABEL_METRICS = tuple(name for name, metric in METRICS.items() if metric.needs == "label map")
+"""The metrics that are computed from a confusion matrix."""

@@ -1,0 +1,200 @@
+"""Sums of metrics over the pairs of a split, for one or several predictors, and the scores that they give."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from p2p_jax.config import Side
+from p2p_jax.config.derived import named_classes
+from p2p_jax.data.arriving import expect
+from p2p_jax.data.fit import Fit
+from p2p_jax.data.pairs import Example, Pairs, Replacing, read_batch
+from p2p_jax.data.values import needs_scaling, to_255
+from p2p_jax.devices import processes
+from p2p_jax.evaluation import metrics
+from p2p_jax.evaluation.metrics.registry import LABEL_METRICS, METRICS, names_for
+from p2p_jax.evaluation.partial_sums import PartialSums
+
+Scores = dict[str, float]
+"""{name of a metric: its value}, in the order of `registry.METRICS`."""
+
+Translate = Callable[[np.ndarray], np.ndarray | jax.Array]
+"""A function from stored values of inputs (n, h, w, c) to those of outputs (n, h, w, c')."""
+
+Predictor = Callable[[np.ndarray], Any]
+"""A function from stored values of inputs (n, h, w, c) to outputs on the scale 0 to 255 (n, h, w, c')."""
+
+VALIDATION = ("l1", "psnr", "ssim")
+"""The metrics of the validation during training."""
+
+MAX_PSNR = 100.0
+"""Upper limit of a picture's PSNR in decibels, as the PSNR of a picture equal to its target is infinite."""
+
+
+class Columns(NamedTuple):
+    """The columns of the partial sums: the sum of each metric, the number of pairs that have it, and a confusion matrix.
+
+    Attributes:
+        names: of the metrics that are means over pairs.
+        classes: of the confusion matrix, row by row; 0 if there is none.
+    """
+
+    names: tuple[str, ...] = VALIDATION
+    classes: int = 0
+
+    @property
+    def count(self) -> int:
+        """The number of columns."""
+        return 2 * len(self.names) + self.classes**2
+
+    @property
+    def titles(self) -> list[str]:
+        """What the columns hold, for the file of partial sums."""
+        return [*self.names, *(f"pairs with {name}" for name in self.names), f"confusion of {self.classes} classes"]
+
+    def scores(self, sums: np.ndarray) -> Scores:
+        """The scores of one predictor from its sums (columns,) over all processes; a metric that no pair has is missing."""
+        number = len(self.names)
+        means = zip(self.names, sums[:number], sums[number : 2 * number], strict=True)
+        found = {name: float(total / max(pairs, 1)) for name, total, pairs in means if pairs or name in VALIDATION}
+        confusion = sums[2 * number :].reshape(self.classes, self.classes)
+        if confusion.any():
+            found |= {name: float(METRICS[name].function(confusion)) for name in LABEL_METRICS}
+        return found
+
+    def pairs(self, sums: np.ndarray) -> dict[str, int]:
+        """{name of a metric: number of pairs that have it}."""
+        return dict(zip(self.names, map(int, sums[len(self.names) : 2 * len(self.names)]), strict=True))
+
+
+def columns_for(target: Side) -> Columns:
+    """The columns of all metrics that suit a target."""
+    return Columns(names_for(target), named_classes(target) or 0)
+
+
+def score(
+    pairs: Pairs, translate: Translate, fit: Fit, target: Side = Side(), *, count: int | None = None, batch_size: int = 8
+) -> Scores:
+    """Computes the mean L1, PSNR and SSIM of a translator over the first `count` pairs of a split.
+
+    Args:
+        pairs: of the split.
+        translate: the translator.
+        fit: how pictures are brought to size.
+        target: options of the target side.
+        count: number of pairs; by default all.
+        batch_size: pairs per call of the translator; changes the results only by rounding.
+
+    Returns:
+        {"l1": in the scale [-1, 1], "psnr": in decibels, "ssim": at most 1}.
+    """
+    total = pairs.count() if count is None else min(count, pairs.count())
+    indices, columns = processes.own_indices(total), Columns()
+    sums = PartialSums((1, columns.count))
+    add_scores(sums, columns, pairs, indices, [scaled(translate, target)], fit, target, batch_size=batch_size)
+    return columns.scores(processes.sum_over_processes(sums.sums[0]))
+
+
+def scaled(translate: Translate, target: Side) -> Predictor:
+    """The translator with outputs on the scale 0 to 255."""
+    if not needs_scaling(target):
+        return translate
+    return lambda pictures: to_255(target, jnp.asarray(translate(pictures)))
+
+
+def add_scores(
+    sums: PartialSums,
+    columns: Columns,
+    pairs: Pairs,
+    indices: range,
+    predictors: Sequence[Predictor],
+    fit: Fit,
+    target: Side,
+    *,
+    without_labels: Collection[int] = (),
+    batch_size: int = 8,
+    on_done: Callable[[int], object] = lambda done: None,
+) -> None:
+    """Adds the metrics of several predictors to partial sums, from the first pair on that is not in the sums yet.
+
+    Each pair is read once for all predictors.
+
+    Args:
+        sums: of shape (predictors, columns); changed in place.
+        columns: of the sums.
+        pairs: of the split.
+        indices: of the pairs to measure.
+        predictors: to compare with the targets.
+        fit: how pictures are brought to size.
+        target: options of the target side.
+        without_labels: the numbers of the predictors whose outputs are no label maps.
+        batch_size: pairs per call of a predictor.
+        on_done: called with the number of pairs that are in the sums.
+    """
+    for batch, real in batches_of(pairs, fit, indices[sums.done :], batch_size):
+        for row, predictor in enumerate(predictors):
+            used = columns._replace(classes=0) if row in without_labels else columns
+            sums.sums[row] += _measure_batch(used, predictor, batch, real, target, columns.count)
+        sums.done += real
+        if isinstance(pairs, Replacing):
+            sums.replaced |= pairs.skipped.keys() & set(indices)
+        sums.save()
+        on_done(sums.done)
+    sums.save(now=True)
+
+
+def _measure_batch(
+    columns: Columns, predictor: Predictor, batch: Example, real: int, target: Side, count: int
+) -> np.ndarray:
+    """The sums of one predictor over the real pairs of a batch: (count,) float64, 0 after the given columns."""
+    # All outputs have one dtype, so that one compiled program measures all of them.
+    pictures = jnp.asarray(predictor(batch["input"]), jnp.float32)
+    targets = to_255(target, jnp.asarray(batch["target"]))
+    known = jnp.asarray(batch["known"], jnp.float32) / 255 if "known" in batch else None
+    # A pair that is known nowhere but at its border counts in no metric, because it has no SSIM.
+    scored = np.asarray(known[:real, 5:-5, 5:-5]).any((1, 2, 3)) if known is not None else np.ones(real, bool)
+    side = min(targets.shape[1:3])
+    names = tuple(name for name in columns.names if name in VALIDATION or METRICS[name].smallest <= side)
+    measured, finite = _measure(pictures, targets, known, names)
+    found, number = np.zeros(count), len(columns.names)
+    for name, values in measured.items():
+        values = np.minimum(values[:real], MAX_PSNR) if name == "psnr" else np.asarray(values[:real])
+        # A metric may be undefined for a target; NaN from a network must not pass for that.
+        counted = scored & ~(np.isnan(values) & np.asarray(finite[:real])) if name not in VALIDATION else scored
+        column = columns.names.index(name)
+        found[column], found[number + column] = float(values[counted].sum()), counted.sum()
+    if columns.classes:
+        confusion = np.asarray(_confuse(pictures, jnp.asarray(batch["target"]), known, columns.classes), np.float64)
+        found[2 * number :] = confusion[:real][scored].sum(0).ravel()
+    return found
+
+
+@partial(jax.jit, static_argnames="names")
+def _measure(
+    pictures: jax.Array, targets: jax.Array, known: jax.Array | None, names: tuple[str, ...]
+) -> tuple[dict[str, jax.Array], jax.Array]:
+    """{name: (n,)}, and whether all values of a picture are finite, (n,)."""
+    return (
+        {name: METRICS[name].function(pictures, targets, known) for name in names},
+        jnp.isfinite(pictures).all((1, 2, 3)),
+    )
+
+
+@partial(jax.jit, static_argnames="classes")
+def _confuse(pictures: jax.Array, targets: jax.Array, known: jax.Array | None, classes: int) -> jax.Array:
+    given = jnp.argmax(pictures[..., :classes], axis=-1, keepdims=True)
+    return metrics.confusion(given, targets, known, classes=classes)
+
+
+def batches_of(pairs: Pairs, fit: Fit, indices: range, batch_size: int) -> Iterator[tuple[Example, int]]:
+    """Yields (batch, number of real pairs in it). All batches have one size: the last one is padded with copies."""
+    batch_size = batch_size if fit.fixed else 1
+    expect(pairs, indices)
+    for start in range(0, len(indices), batch_size):
+        chosen = list(indices[start : start + batch_size])
+        real = len(chosen)
+        yield read_batch(pairs, chosen + [chosen[-1]] * (batch_size - real), fit), real
