@@ -115,5 +115,3 @@ def _vgg16(layers: Sequence[Layer], x: Array) -> list[Array]:
             x = jax.nn.relu(convolve(x, next(rest)))
         found.append(x)
     return found
-
-

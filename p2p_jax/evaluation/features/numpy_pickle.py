@@ -92,7 +92,5 @@ def _build(target: Any, state: Any) -> None:
     target.shape, target.content = shape, content
 
 
-ARRAYS = Vocabulary(
-    frozenset(RECONSTRUCT | {"numpy.ndarray", "numpy.dtype"}), _call, _build, "arrays of numbers", ADVICE
-)
+ARRAYS = Vocabulary(frozenset(RECONSTRUCT | {"numpy.ndarray", "numpy.dtype"}), _call, _build, "arrays of numbers", ADVICE)
 """The vocabulary of pickled arrays."""
