@@ -18,7 +18,11 @@ FeatureNetwork = Literal["vgg16", "lite0", "inception"]
 Extract = Callable[[np.ndarray], Array]
 """A function from pictures (n, h, w, 3) or (n, h, w, 1), from 0 to 255, to features (n, d) float32."""
 
-NO_FILE = f"Inception's weights come with no package: give the path of {inception.NAME}, from the releases of mseitzer/pytorch-fid"
+NO_FILE = (
+    f"Inception's weights come with no package: give the path of {inception.NAME}, from the releases of "
+    "mseitzer/pytorch-fid"
+)
+"""What is missing for Inception."""
 
 
 def vgg16_features(weights: LpipsWeights, pictures: Array | np.ndarray) -> Array:

@@ -45,10 +45,8 @@ def convolve_depthwise(x: Array, layer: Layer, stride: int = 1) -> Array:
     """
     height, width = layer.kernel.shape[:2]
     sizes = [-(-side // stride) for side in x.shape[1:3]]
-    pads = [
-        max((size - 1) * stride + k - side, 0) for size, k, side in zip(sizes, (height, width), x.shape[1:3], strict=True)
-    ]
-    x = jnp.pad(x, ((0, 0), *((pad // 2, pad - pad // 2) for pad in pads), (0, 0)))
+    pads = lax.padtype_to_pads(x.shape[1:3], (height, width), (stride, stride), "SAME")
+    x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
     ends = [(size - 1) * stride + 1 for size in sizes]
     total = jnp.zeros((), x.dtype)
     for i in range(height):

@@ -50,9 +50,8 @@ def kernel_distance(made: np.ndarray, real: np.ndarray, *, paired: bool = False)
 
 def _of_pairs(within_x: np.ndarray, within_y: np.ndarray, between: np.ndarray) -> KernelDistance:
     if between.shape[0] != between.shape[1]:
-        raise UserError(
-            f"{between.shape[0]} made and {between.shape[1]} real pictures are not paired: give as many of each."
-        )
+        made, real = between.shape
+        raise UserError(f"{made} made and {real} real pictures are not paired: give as many of each.")
     n = len(between)
     h = within_x + within_y - between - between.T
     np.fill_diagonal(h, 0.0)

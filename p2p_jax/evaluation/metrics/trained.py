@@ -49,8 +49,8 @@ class TrainedMetric(NamedTuple):
 
 
 MEANINGS = {
-    "alex": "LPIPS says how different two pictures look by AlexNet's features; 0 is equal, and it notices blur.",
-    "vgg": "LPIPS says how different two pictures look by VGG16's features; 0 is equal, and it partly forgives blur.",
+    "alex": "LPIPS says how different two pictures look by AlexNet's features; 0 is equal.",
+    "vgg": "LPIPS says how different two pictures look by VGG16's features; 0 is equal.",
     "kid": "The kernel distance says how far the made pictures as a set are from the real ones by {}'s features; it has no "
     "bias for few pictures and may fall below 0.",
     "frechet": "The Fréchet distance says how far the made pictures as a set are from the real ones by {}'s features; it "
