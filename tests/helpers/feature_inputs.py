@@ -1,4 +1,4 @@
-"""Pictures and shapes of small networks for the tests of trained features, and for their recording. It imports NumPy only."""
+"""Pictures and shapes of small networks for the tests of trained features, and for their recording. It needs only NumPy."""
 
 import numpy as np
 

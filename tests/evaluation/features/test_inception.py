@@ -44,7 +44,7 @@ def test_a_file_of_another_hash_is_refused(tmp_path):
 
 
 def test_a_missing_file_is_told():
-    with pytest.raises(UserError, match="nowhere.pth is not a file: give the path of pt_inception"):
+    with pytest.raises(UserError, match=r"nowhere\.pth is not a file: give the path of pt_inception"):
         open_features("inception", "nowhere.pth")
     with pytest.raises(UserError, match="come with no package: give the path of pt_inception"):
         open_features("inception")
