@@ -29,7 +29,7 @@ def convolve(x: Array, layer: Layer, stride: int = 1, padding: Padding = "SAME")
     """A convolution with bias: (n, h, w, in) to (n, h', w', out)."""
     y = lax.conv_general_dilated(
         x,
-        layer.kernel,
+        jnp.asarray(layer.kernel),
         (stride, stride),
         padding,
         dimension_numbers=("NHWC", "HWIO", "NHWC"),

@@ -58,4 +58,4 @@ def frechet_distance(made: np.ndarray, real: np.ndarray) -> Frechet:
 def _root_of_covariance(x: np.ndarray) -> np.ndarray:
     """Returns R with R^T R = covariance of (n, d): (min(n, d), d)."""
     centred = (x - x.mean(0)) / np.sqrt(len(x) - 1)
-    return np.linalg.qr(centred, mode="r") if len(x) > x.shape[1] else centred
+    return np.asarray(np.linalg.qr(centred, mode="r")) if len(x) > x.shape[1] else centred

@@ -81,11 +81,13 @@ def available_metrics(inception_file: str | Path | None = None) -> dict[str, Tra
         >>> available_metrics()["lpips_alex"].higher_is_better
         False
     """
-    found = {}
-    for network, shipped in (("alex", packages.LPIPS_ALEX), ("vgg", packages.LPIPS_VGG)):
+    found: dict[str, TrainedMetric] = {}
+    backbones: dict[Network, packages.Shipped] = {"alex": packages.LPIPS_ALEX, "vgg": packages.LPIPS_VGG}
+    for network, shipped in backbones.items():
         name, lacking = f"lpips_{network}", packages.missing(shipped)
         found[name] = TrainedMetric(name, "pair", "", False, MEANINGS[network], lacking, network)
-    for network in get_args(FeatureNetwork):
+    networks: tuple[FeatureNetwork, ...] = get_args(FeatureNetwork)
+    for network in networks:
         lacking = missing(network, inception_file)
         for kind, compare in COMPARISONS.items():
             name = "fid" if (kind, network) == ("frechet", "inception") else f"{kind}_{network}"
