@@ -41,7 +41,7 @@ def convolve(x: Array, layer: Layer, stride: int = 1, padding: Padding = "SAME")
 def convolve_depthwise(x: Array, layer: Layer, stride: int = 1) -> Array:
     """A convolution of each channel by itself, with bias and TensorFlow's padding: (n, h, w, c) to (n, h', w', c).
 
-    It is a sum over the kernel's places, which XLA joins into one loop.
+    It is a sum over the kernel's places.
     """
     height, width = layer.kernel.shape[:2]
     sizes = [-(-side // stride) for side in x.shape[1:3]]
