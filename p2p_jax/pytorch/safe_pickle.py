@@ -1,8 +1,8 @@
-"""Reads the pickles inside torch.save's files without running them.
+"""Reads the pickles inside torch.save's files, and others of arrays, without running them.
 
 A pickle is a program. It is never passed to Python's unpickler: a small stack machine interprets its opcodes instead. The
-machine supports plain values, dicts and tensors. Functions that the pickle names are never imported or called. Every name
-or opcode that tensors do not need is refused.
+machine supports plain values, dicts, and the objects of one vocabulary, by default tensors. Functions that the pickle names
+are never imported or called. Every name or opcode that the vocabulary lacks is refused.
 """
 
 import io
@@ -10,7 +10,7 @@ import itertools
 import pickletools
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from p2p_jax.pytorch.torch_objects import (
     ADVICE,
@@ -38,17 +38,51 @@ MAX_BITS = 128
 """Limit on the bits of an integer. The longest one in files of torch.save, the magic number, has 80 bits."""
 
 
+class Vocabulary(NamedTuple):
+    """What the pickles of one kind of file may ask for.
+
+    Attributes:
+        names: the functions and classes that a pickle may name.
+        call: `(name, arguments) -> result` of a call of one of the names.
+        build: `(target, state)` sets the state of an object that `call` made.
+        things: the content of the file, for messages.
+        advice: the end of a message that refuses a file.
+    """
+
+    names: frozenset[str]
+    call: Callable[[str, tuple[Any, ...]], Any]
+    build: Callable[[Any, Any], None]
+    things: str = "tensors"
+    advice: str = ADVICE
+
+    def refuse(self, name: str) -> Refused:
+        """Returns the error that refuses a name or an opcode."""
+        return Refused(unneeded(name, self.things, self.advice))
+
+
+def _ignore_metadata(target: Any, _state: Any) -> None:
+    """Accepts the _metadata of a state_dict, and ignores it."""
+    if type(target) is not dict:
+        raise Refused(unneeded("the pickle opcode BUILD"))
+
+
+TENSORS = Vocabulary(frozenset(FUNCTIONS | DTYPES.keys()), call, _ignore_metadata)
+"""The vocabulary of torch.save."""
+
+
 class _Machine:
     """The state of the stack machine.
 
     Attributes:
+        vocabulary: the objects that it supports.
         stack: values since the last mark.
         outer: the stacks below each open mark.
         memo: stored values to which the pickle may refer again.
         storages: storages that the pickle names, by their keys.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
         self.stack: list[Any] = []
         self.outer: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
@@ -76,21 +110,23 @@ class _Machine:
         return items
 
 
-def unpickle(source: Any) -> tuple[Any, dict[str, Storage]]:
+def unpickle(source: Any, vocabulary: Vocabulary = TENSORS) -> tuple[Any, dict[str, Storage]]:
     """Reads one pickle.
 
     Args:
         source: bytes, or a file whose position is the beginning of the pickle; afterwards it is the end of the pickle.
+        vocabulary: what the pickle may ask for.
 
     Returns:
         the value, and the storages that it names, by their keys.
 
     Raises:
-        Refused: the pickle is damaged, too long, or asks for more than tensors need.
+        Refused: the pickle is damaged, too long, or asks for more than the vocabulary has.
     """
-    machine, start = _Machine(), 0 if isinstance(source, bytes) else source.tell()
+    things, advice = vocabulary.things, vocabulary.advice
+    machine, start = _Machine(vocabulary), 0 if isinstance(source, bytes) else source.tell()
     if isinstance(source, bytes) and len(source) > MAX_BYTES:
-        raise Refused(f"holds a pickle of over {MAX_BYTES} bytes, far more than tensors need: {ADVICE}")
+        raise Refused(f"holds a pickle of over {MAX_BYTES} bytes, far more than {things} need: {advice}")
     pickle = io.BytesIO(source if isinstance(source, bytes) else source.read(MAX_BYTES))
     try:
         for name, argument in _opcodes(pickle):
@@ -99,11 +135,11 @@ def unpickle(source: Any) -> tuple[Any, dict[str, Storage]]:
                     source.seek(start + pickle.tell())
                 return machine.pop(), machine.storages
             if name not in OPCODES:
-                raise Refused(unneeded(f"the pickle opcode {name}"))
+                raise vocabulary.refuse(f"the pickle opcode {name}")
             OPCODES[name](machine, argument)
     except Malformed:
         raise Refused(DAMAGED) from None
-    raise Refused(f"holds a pickle of over {MAX_OPCODES} opcodes, far more than tensors need: {ADVICE}")
+    raise Refused(f"holds a pickle of over {MAX_OPCODES} opcodes, far more than {things} need: {advice}")
 
 
 def _opcodes(source: Any) -> Iterator[tuple[str, Any]]:
@@ -163,8 +199,8 @@ def _get(machine: _Machine, argument: int) -> None:
 
 def _global(machine: _Machine, argument: str) -> None:
     name = argument.replace(" ", ".", 1)
-    if name not in FUNCTIONS and name not in DTYPES:
-        raise Refused(unneeded(name))
+    if name not in machine.vocabulary.names:
+        raise machine.vocabulary.refuse(name)
     machine.stack.append(Global(name))
 
 
@@ -173,8 +209,8 @@ def _stack_global(machine: _Machine, _argument: Any) -> None:
     _global(machine, f"{module} {name}")
 
 
-def _refuse_instance(_machine: _Machine, argument: str) -> None:
-    raise Refused(unneeded(argument.replace(" ", ".", 1)))
+def _refuse_instance(machine: _Machine, argument: str) -> None:
+    raise machine.vocabulary.refuse(argument.replace(" ", ".", 1))
 
 
 def _persistent(machine: _Machine, _argument: Any) -> None:
@@ -185,13 +221,12 @@ def _persistent(machine: _Machine, _argument: Any) -> None:
 
 def _reduce(machine: _Machine, _argument: Any) -> None:
     arguments, function = expect(tuple, machine.pop()), expect(Global, machine.pop())
-    machine.stack.append(call(function.name, arguments))
+    machine.stack.append(machine.vocabulary.call(function.name, arguments))
 
 
 def _build(machine: _Machine, _argument: Any) -> None:
-    machine.pop()  # the _metadata of a state_dict, which is ignored
-    if type(machine.top()) is not dict:
-        raise Refused(unneeded("the pickle opcode BUILD"))
+    state = machine.pop()
+    machine.vocabulary.build(machine.top(), state)
 
 
 def _ignore(_machine: _Machine, _argument: Any) -> None:

@@ -151,9 +151,9 @@ def call(function: str, arguments: tuple[Any, ...]) -> Any:
     raise Refused(unneeded(f"{function} of {len(arguments)} arguments"))
 
 
-def unneeded(name: str) -> str:
-    """Returns the rest of the sentence that refuses a name or an opcode."""
-    return f"asks for {show(name)}, which is not needed for tensors: it was not run; {ADVICE}"
+def unneeded(name: str, things: str = "tensors", advice: str = ADVICE) -> str:
+    """Returns the rest of the sentence that refuses a name or an opcode in a file of `things`."""
+    return f"asks for {show(name)}, which is not needed for {things}: it was not run; {advice}"
 
 
 def show(name: Any) -> str:

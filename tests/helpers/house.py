@@ -47,11 +47,11 @@ ROOMS: dict[str, set[str]] = {
         "config", "console", "devices", "errors", "experiment", "files", "generators", "signals", "state", "storage",
     },
     "inference": {"config", "data", "errors", "files", "network", "workdir"},
-    "evaluation": {"config", "data", "devices", "errors", "experiment", "files", "inference", "workdir"},
     "pytorch": {
         "config", "discriminators", "errors", "experiment", "files", "generators", "limits", "network", "pix2pix",
         "workdir",
     },
+    "evaluation": {"config", "data", "devices", "errors", "experiment", "files", "inference", "pytorch", "workdir"},
     "training": {
         "config", "console", "data", "devices", "errors", "evaluation", "experiment", "files", "inference", "signals",
         "state", "step", "storage", "workdir",

@@ -1,0 +1,33 @@
+"""Weights of small networks for the tests of trained features, and marks for tests that need the trained ones."""
+
+import numpy as np
+import pytest
+
+from helpers import feature_inputs as inputs
+from helpers import reference_values as values
+from p2p_jax.evaluation.features import packages
+from p2p_jax.evaluation.features.backbones import LpipsWeights
+from p2p_jax.evaluation.features.layers import Layer
+from p2p_jax.evaluation.features.lite0 import Lite0Weights, lite0_weights
+
+NEEDS_LPIPS = pytest.mark.skipif(packages.find(packages.LPIPS_ALEX) is None, reason="needs the extra lpips")
+
+NEEDS_LITE0 = pytest.mark.skipif(packages.find(packages.LITE0) is None, reason="needs the extra lite0")
+
+
+def small_lpips(network: str) -> LpipsWeights:
+    """Returns the random weights with which `record_features.py` recorded a small LPIPS."""
+    drawn = values.weights(f"features/{network}", inputs.lpips_shapes(network))
+    count = len(inputs.SMALL_WIDTHS[network])
+    layers = [Layer(drawn[f"{i}.weight"].transpose(2, 3, 1, 0), drawn[f"{i}.bias"]) for i in range(count)]
+    return LpipsWeights(layers, [drawn[f"head.{i}"] for i in range(5)])
+
+
+def small_lite0() -> Lite0Weights:
+    """Returns the random weights with which `record_features.py` recorded a small Lite0."""
+    return lite0_weights(values.weights("features/lite0", inputs.lite0_shapes()), len(inputs.LITE0_BLOCKS))
+
+
+def difference(found, expected) -> float:
+    """Returns the largest difference, relative to the largest expected value."""
+    return float(np.abs(np.asarray(found, np.float64) - expected).max() / np.abs(expected).max())
