@@ -193,17 +193,17 @@ def _notes(target: Side, pairs: dict[str, int]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def remark(figures: Figures) -> str:
-    """Explains how to read the figures."""
+def remarks(figures: Figures) -> list[str]:
+    """Explains how to read the figures, in paragraphs: what was measured, each metric, and what to rely on."""
     replaced = f" ({figures.replaced} of them unreadable and replaced by others)" if figures.replaced else ""
     used = [METRICS[name] for name in figures.scores["translator"] if name in METRICS]
-    meanings = " ".join(f"{metric.title}{f' ({metric.unit})' if metric.unit else ''}: {metric.meaning}" for metric in used)
-    notes = "".join(f" {note}" for note in figures.notes)
-    return (
-        f"Figures of {figures.pairs} pairs of the split '{figures.split}'{replaced}. {meanings}{notes} If the input does "
-        "not determine the colours of the target (labels to photos), L1 and PSNR hardly distinguish a translator from the "
-        "mean picture: rely on the others and on your eyes."
-    )
+    return [
+        f"Figures of {figures.pairs} pairs of the split '{figures.split}'{replaced}.",
+        *(f"{metric.title}{f' ({metric.unit})' if metric.unit else ''}: {metric.meaning}" for metric in used),
+        *figures.notes,
+        "If the input does not determine the colours of the target (labels to photos), L1 and PSNR hardly distinguish a "
+        "translator from the mean picture: rely on the others and on your eyes.",
+    ]
 
 
 def figures_table(figures: Figures) -> list[list[str]]:

@@ -123,7 +123,7 @@ def _page(workdir: Path, experiment: Experiment, figures: evaluate.Figures, rows
         f"{_escape(describe_data(config.data))}, direction {_escape(config.data.direction)}{speed}.</p>",
         "<h2>Figures</h2>",
         _figures_table(figures),
-        f"<p>{_escape(evaluate.remark(figures))}</p>",
+        *(f"<p>{_escape(remark)}</p>" for remark in evaluate.remarks(figures)),
         f"<h2>Pictures of the split '{figures.split}'</h2>",
         _picture(workdir / "report" / "test.png", "Columns: input, output of the translator, target."),
         "<h2>Curves</h2>",

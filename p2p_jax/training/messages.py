@@ -15,7 +15,7 @@ from p2p_jax.data.loading import Reader, batches
 from p2p_jax.data.pairs import Replacing
 from p2p_jax.devices import processes
 from p2p_jax.errors import PROGRAM, NotFinite, Stopped, UserError
-from p2p_jax.evaluation.evaluate import Figures, figures_table, remark
+from p2p_jax.evaluation.evaluate import Figures, figures_table, remarks
 from p2p_jax.files.names import printable
 from p2p_jax.files.writing import write_text
 from p2p_jax.training.run import Run
@@ -104,7 +104,7 @@ def print_figures(console: Console, figures: Figures) -> None:
     for row in rows:
         table.add_row(*row)
     console.print(table)
-    console.print(remark(figures))
+    console.print("\n".join(remarks(figures)))
 
 
 def warn_of_report(run: Run, error: Exception) -> None:

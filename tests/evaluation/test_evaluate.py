@@ -177,7 +177,7 @@ def test_metrics_that_pairs_lack_are_named(config):
     assert list(figures.scores["translator"]) == ["l1", "psnr", "ssim", "haarpsi", "sharpness", "colour_distance"]
     assert figures.scores["translator"]["sharpness"] == pytest.approx(1)
     assert figures.notes[0].startswith("MS-SSIM: no pair has it, because each side of a picture needs at least 161 pixels")
-    assert figures.notes[0] in evaluate.remark(figures)
+    assert figures.notes[0] in evaluate.remarks(figures)
     assert figures.as_json()["notes"] == list(figures.notes)
 
 
