@@ -104,7 +104,8 @@ def print_figures(console: Console, figures: Figures) -> None:
     for row in rows:
         table.add_row(*row)
     console.print(table)
-    console.print("\n".join(remarks(figures)))
+    for remark in remarks(figures):
+        console.print(remark)
 
 
 def warn_of_report(run: Run, error: Exception) -> None:
