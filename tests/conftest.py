@@ -11,6 +11,8 @@ from importlib.metadata import version
 
 with suppress(ValueError):  # not in the main thread
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell makes jobs in the background ignore Ctrl-C
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup makes a program ignore a closed terminal
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Compiling takes nearly all the time of a tiny network, so the compiler optimizes little, and all processes of the tests
 # share a cache of compiled programs. These variables must be set before JAX is imported.

@@ -75,7 +75,7 @@ def decode_row(line: str) -> dict[str, float]:
         Mismatch: it is something else.
     """
     row = parse_json(line)
-    if not isinstance(row, dict) or not all(type(value) in (int, float) for value in row.values()):
+    if not isinstance(row, dict) or not all(type(value) is float or _is_whole(value) for value in row.values()):
         raise Mismatch("it is not an object of numbers")
     if not 0 <= row.get("step", -1) < LARGEST or row["step"] % 1:
         raise Mismatch("its step is not a whole number from 0 on")

@@ -1,6 +1,7 @@
 """Opens the checkpoints of a workdir with orbax."""
 
 import logging
+import math
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy
 from p2p_jax.devices import processes
 from p2p_jax.workdir.bucket.paths import is_local_copy
 from p2p_jax.workdir.held import HeldFolder, hold_folder, refuse_misread
+from p2p_jax.workdir.steps import Steps
 
 ITEMS = ("generator", "discriminator", "ema", "training")
 """The items of a checkpoint that hold arrays."""
@@ -48,6 +50,8 @@ class Manager(ocp.CheckpointManager):
         # With named handlers the shapes of a checkpoint can be read before it is restored.
         handlers: dict[str, Any] = {name: ocp.StandardCheckpointHandler() for name in ITEMS}
         handlers["meta"] = ocp.JsonCheckpointHandler()
+        options.step_name_format = Steps()
+        self._score = options.best_fn or (lambda metrics: 0.0)
         with ExitStack() as opened:
             if alone:
                 self.held = opened.enter_context(hold_folder(folder.absolute()))
@@ -63,6 +67,14 @@ class Manager(ocp.CheckpointManager):
         """Waits for unfinished saves, and closes the folder."""
         with self._open:
             super().close()
+
+    def metrics(self, step: int) -> dict[str, float] | None:
+        """Returns the metrics of a checkpoint; None if it has none, or if they are damaged."""
+        try:
+            found = super().metrics(step)
+            return found if math.isfinite(self._score(found)) else None
+        except Exception:  # damaged JSON raises many types of errors
+            return None
 
     def path_of(self, step: int) -> Path:
         """Returns the folder of a checkpoint, which need not exist; it stays right when the workdir is renamed."""

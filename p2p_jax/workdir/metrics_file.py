@@ -70,7 +70,8 @@ def describe(row: dict[str, float]) -> str:
     """Formats a row of metrics as a short text for the console."""
     short = {"generator_l1": "L1", "generator_gan": "GAN", "discriminator_loss": "D", "val_ssim": "val SSIM"}
     parts = [f"{label} {row[name]:.3f}" for name, label in short.items() if name in row]
-    return " ".join([*parts, f"{row['pictures_per_second']:.1f} pictures/s"])
+    parts += [f"{row['pictures_per_second']:.1f} pictures/s"] if "pictures_per_second" in row else []
+    return " ".join(parts)
 
 
 @contextmanager

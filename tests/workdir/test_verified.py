@@ -66,8 +66,20 @@ def without(*names):
     return remove
 
 
+def with_metadata(content):
+    def write(folder):
+        copy_to_4(folder)
+        (folder / "4" / "_CHECKPOINT_METADATA").write_bytes(content)
+
+    return write
+
+
 FAULTS = {
     "copied": copy_to_4,
+    "metadata is a list": with_metadata(b"[]"),
+    "metadata is no UTF-8": with_metadata(b"\xff"),
+    "metadata is cut off": with_metadata(b"{"),
+    "metadata is nested": with_metadata(b"[" * 100_000),
     "copied, older version": copy_of_an_older_version,
     "renamed": swap,
     "imported networks": copy_of_0,
@@ -86,6 +98,27 @@ def test_the_newest_whole_checkpoint_is_used_for_all_purposes(tmp_path, saved, f
             assert checkpoint.restore_items(tmp_path, names)[1] == 2
     with pytest.warns(UserWarning, match=r"checkpoint 4 in .* is damaged"):
         assert same(restore(tmp_path, make_state(0, ema=True)), make_state(2, 2, ema=True))
+
+
+@pytest.mark.parametrize("field", ["init_timestamp_nsecs", "commit_timestamp_nsecs"])
+@pytest.mark.parametrize("value", [10**30, -(10**30), 2**70])
+def test_a_wrong_time_in_its_metadata_damages_no_checkpoint(tmp_path, saved, field, value):
+    path = saved / "2" / "_CHECKPOINT_METADATA"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
+    assert checkpoint.restore_params(tmp_path, "latest")[2] == 2
+
+
+@pytest.mark.parametrize("content", [b"[]", b"\xff", b"{", b'{"val_ssim": "high"}', b'{"val_l1": 1}', b"[" * 100_000])
+def test_damaged_metrics_of_one_checkpoint_do_not_matter_to_the_others(tmp_path, content):
+    metrics = [{"val_ssim": value} for value in (0.9, 0.1, 0.2)]
+    save_all(tmp_path, [make_state(step, step) for step in (1, 2, 3)], metrics, keep=9, best_metric="val_ssim")
+    (path,) = (file for file in (tmp_path / "checkpoints" / "2" / "metrics").rglob("*") if file.is_file())
+    path.write_bytes(content)
+    assert checkpoint.restore_params(tmp_path, "best", best_metric="val_ssim")[2] == 1
+    with checkpoint.open_manager(tmp_path, keep=1, best_metric="val_ssim") as manager:
+        checkpoint.save(manager, make_state(4, 4), {"val_ssim": 0.3})
+        checkpoint.finish_saving(manager)
+    assert sorted(each.name for each in (tmp_path / "checkpoints").glob("[0-9]*")) == ["1", "4"]
 
 
 @pytest.mark.parametrize("fault", ["copied", "empty", "without training"])

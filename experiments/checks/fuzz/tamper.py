@@ -103,7 +103,7 @@ def tamper_json(data: bytes, rng: random.Random) -> bytes:
     """Replaces, removes, adds or renames some values of a JSON text, or some of its bytes."""
     try:
         value = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return tamper_bytes(data, rng)
     if rng.random() < 0.15:
         return tamper_bytes(data, rng, data)

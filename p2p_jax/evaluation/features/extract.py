@@ -59,12 +59,6 @@ def open_features(network: FeatureNetwork, inception_file: str | Path | None = N
 
     Raises:
         UserError: there is no such network, or its weights are missing or have changed.
-
-    Example:
-        >>> from p2p_jax.evaluation.features.extract import open_features
-        >>> extract = open_features("lite0")
-        >>> extract(pictures).shape
-        (8, 1280)
     """
     if network not in get_args(FeatureNetwork):
         raise UserError(f"there is no network {network} for features: give {', '.join(get_args(FeatureNetwork))}.")
