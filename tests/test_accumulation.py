@@ -61,7 +61,7 @@ def test_four_micro_batches_equal_the_batch_at_once_where_pictures_share_no_stat
     assert_close(run(model, batch, accumulate=4), run(model, batch))
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_weight_a_penalty_and_other_losses_are_means_over_the_micro_batches():
     even = lambda discriminate, _key, input, real, fake: jnp.square(discriminate(input, (real + fake) / 2)).mean()
     model = build(by_picture, penalty=even, adversarial=losses.least_squares, reconstruction=losses.l2)
@@ -73,7 +73,7 @@ def test_a_weight_a_penalty_and_other_losses_are_means_over_the_micro_batches():
     assert abs(accumulated[1]["generator_l1"] - run(model, batch_of(4), accumulate=2)[1]["generator_l1"]) > 0.01
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_batch_statistics_are_those_of_a_micro_batch_of_every_second_picture():
     """If nothing depends on an update in between, gradient descent on two micro-batches is the mean of both."""
     model = build(layers.batch_norm, optax.sgd, update="simultaneous")

@@ -15,6 +15,8 @@ from helpers.torch_runs import RESNET, arrays_of
 import p2p_jax
 from p2p_jax import losses, ops
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(p2p_jax.__file__).parent
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers.cases import tiers
 from helpers.networks import (
     CONTRACT,
     TALL,
@@ -111,7 +112,7 @@ def test_a_merge_determines_the_input_channels_of_the_next_layer(merge, skip):
         (generators.resnet, pictures(20, 2, 2, width=28), (2, 20, 28, 4), {"width": 4, "out_channels": 4}),
     ],
 )
-@pytest.mark.parametrize("dtype", [None, jnp.bfloat16])
+@pytest.mark.parametrize("dtype", tiers([jnp.bfloat16, None], slow=1))
 def test_output_has_the_documented_shape_and_is_float32_in_any_compute_dtype(fn, x, shape, config, dtype):
     y = output_of(fn, x, dtype=dtype, **config)
     assert y.shape == shape
@@ -128,7 +129,7 @@ def test_a_compute_dtype_applies_to_the_layers_but_not_to_the_parameters(fn, con
 
 
 @pytest.mark.parametrize("fn", [generators.unet, generators.encoder_decoder, generators.resnet])
-@pytest.mark.parametrize("size", [(16, 16), (20, 17), (25, 41)])
+@pytest.mark.parametrize("size", tiers([(20, 17), (16, 16), (25, 41)], slow=2))
 def test_generators_accept_pictures_of_any_size(fn, size):
     config = {"width": 2, "num_blocks": 1} if fn is generators.resnet else TINY
     y = output_of(fn, pictures(size[0], width=size[1], count=2), out_channels=4, **config)

@@ -138,6 +138,7 @@ def test_the_value_equals_the_old_networks_bit_for_bit(patchgan):
     np.testing.assert_allclose(found["value"], by_modules(norm, old, new, PICTURES)[0], rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_with_the_same_params_the_gradient_is_the_ordinary_one(patchgan):
     norm, old, _, found = patchgan
     np.testing.assert_allclose(found["same"], found["ordinary"]["old"], rtol=1e-12, atol=1e-15)

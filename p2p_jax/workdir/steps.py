@@ -1,4 +1,4 @@
-"""The checkpoints in a folder for orbax, which otherwise opens no checkpoint where the metadata of a single one is damaged."""
+"""Finds checkpoints for orbax. Its own way opens none of them if the metadata of a single one is damaged."""
 
 import datetime
 import os
@@ -11,7 +11,7 @@ step = ocp_path.step
 
 
 class StepMetadata(step.Metadata):
-    """What orbax reads of a checkpoint when it opens the folder; never an error, as damage is found where it is restored."""
+    """What orbax reads of each checkpoint when it opens the folder. Damage raises no error: restoring notices it."""
 
     @property
     def commit_timestamp(self) -> datetime.datetime:

@@ -136,6 +136,7 @@ def test_a_size_that_the_network_cannot_halve_is_refused(capsys, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_the_summary_of_the_papers_network_has_its_parameters(capsys):
     assert main(["summary", "facades"]) == 0
     output = capsys.readouterr().out

@@ -111,7 +111,7 @@ REFUSED = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", REFUSED)
+@pytest.mark.parametrize("kind", tiers(REFUSED, 5))
 def test_bombs_are_refused_without_taking_memory(tmp_path, kind):
     peak, said = read(REFUSED[kind](tmp_path / "bomb"))
     assert said.startswith("UserError: ")

@@ -152,7 +152,7 @@ def test_processes_and_threads_read_the_same(with_bad_ones):
     assert "4.png" in reader.pairs.skipped[4]
 
 
-@pytest.mark.parametrize("cache", ["none", "memory"])
+@pytest.mark.parametrize("cache", tiers(["none", "memory"], slow=1))
 @pytest.mark.parametrize("preprocess", ["crop", "scale_width_and_crop"])
 def test_crops_are_a_pure_function_of_seed_and_index(side_by_side, preprocess, cache):
     def stream(seed=0, start=0, threads=0, cache=cache):

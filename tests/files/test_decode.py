@@ -105,7 +105,8 @@ def test_fields_may_be_missing_only_where_they_may_be_none():
 
 @pytest.mark.parametrize(
     "line", ["{}", "[]", "1", '{"step": -1}', '{"step": 1.5}', '{"step": "1"}', '{"step": 1, "a": "b"}', '{"step": NaN}',
-             '{"step": 1, "a": 1' + "0" * 400 + "}", '{"step": 1, "a": true}', '{"step": 1, "a": [1]}', '{"step": 1, "a": {}}', '{"step": 1, "a": null}', '{"step"']
+             '{"step": 1, "a": 1' + "0" * 400 + "}",
+             '{"step": 1, "a": true}', '{"step": 1, "a": [1]}', '{"step": 1, "a": {}}', '{"step": 1, "a": null}', '{"step"']
 )  # fmt: skip
 def test_wrong_rows_are_refused(line):
     with pytest.raises(Mismatch):

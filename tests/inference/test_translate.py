@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers.cases import tiers
 from helpers.runs import finished_run
 from PIL import Image
 
@@ -73,7 +74,7 @@ def test_two_results_of_one_name_are_refused(tmp_path):
         find_pictures([save(tmp_path / "a" / "2.png"), save(tmp_path / "b" / "2.png")])
 
 
-@pytest.mark.parametrize("native", [(), ("--native",)])
+@pytest.mark.parametrize("native", tiers([("--native",), ()], slow=1))
 def test_names_folders_and_sizes_are_kept(tmp_path, capsys, native):
     sizes = {"1": (16, 16), "deep/er/2": (37, 21), "deep/3": (8, 50)}
     for seed, (name, size) in enumerate(sizes.items()):

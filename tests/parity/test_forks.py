@@ -64,7 +64,7 @@ def test_every_recorded_network_is_tested():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", tiers(EXPECTED, 4))
+@pytest.mark.parametrize("name", tiers(EXPECTED, 2))
 def test_a_network_of_a_fork_computes_the_same_as_in_pytorch(name, monkeypatch):
     monkeypatch.setattr(convolution, "choose", lambda *_: convolution.NATIVE)  # which compiles fast
     recorded = values.part(stored(), name)

@@ -74,7 +74,7 @@ def float32_bounds(stored, kind):
     return min(10 * noise[0], 1e-5), 10 * noise[1]
 
 
-@pytest.mark.parametrize("name", tiers(values.NETWORKS, slow=11))
+@pytest.mark.parametrize("name", tiers(values.NETWORKS, slow=6))
 def test_network_equals_pytorchs_in_value_statistics_and_every_gradient(name, stored, monkeypatch, record_property):
     kind, _, dtype, shape, options = values.NETWORKS[name]
     if name not in ("unet_64_batch", "patchgan_3_batch"):

@@ -212,7 +212,7 @@ def read_or_refuse(path: Path) -> bool:
 
 
 @pytest.mark.parametrize(
-    "name", tiers(["zip", "zip's pickle", "protocol4's pickle", "legacy", "kinds_legacy", "shared_legacy"], fast=2, slow=1)
+    "name", tiers(["zip", "zip's pickle", "protocol4's pickle", "legacy", "kinds_legacy", "shared_legacy"], slow=2)
 )
 def test_random_damage_ends_in_a_sentence_or_a_dict(tmp_path, name):
     """Reading damaged files is quick and needs little memory. A damaged pickle in a zip file gets its right CRC."""

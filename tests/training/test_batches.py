@@ -45,7 +45,7 @@ def assert_close(run, other):
         np.testing.assert_allclose(np.asarray(a, np.float64), np.asarray(b, np.float64), rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_group_size_is_kept_if_a_run_resumes_on_another_number_of_devices(tmp_path, monkeypatch, capsys):
     """Four steps on two devices equal three steps on two devices and the fourth on one."""
     assert train(tmp_path / "whole", *FOUR, *BY_GROUP) == 0

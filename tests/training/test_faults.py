@@ -59,7 +59,7 @@ def test_a_picture_damaged_in_a_later_epoch_ends_the_run_which_resumes_after_the
     assert leaves_of(tmp_path / "run") == leaves_of(undisturbed)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_run_ended_by_a_damaged_picture_can_resume_without_the_picture(tmp_path, victim, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         stop_after(patch, 13, lambda: DAMAGES["overwritten"](victim))

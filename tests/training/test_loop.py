@@ -70,7 +70,7 @@ def assert_close(run, other):
         np.testing.assert_allclose(np.asarray(a, np.float64), np.asarray(b, np.float64), rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_several_steps_in_one_call_are_the_same_steps(tmp_path):
     assert train(tmp_path, *IN_CALLS) == 0
     assert_close(tmp_path, finished_run())

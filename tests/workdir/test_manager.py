@@ -17,7 +17,7 @@ NAMES = ["run[1]", "back\\slash", "[0-9]*", "a**b", "[!x]", "what?", "gs:/x", "a
 on_linux = pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="only Linux gives an open folder a path")
 
 
-@pytest.mark.parametrize("name", tiers(NAMES, fast=3, slow=2), ids=repr)
+@pytest.mark.parametrize("name", tiers(NAMES, slow=3), ids=repr)
 def test_a_checkpoint_is_restored_whatever_its_path_is(tmp_path, name):
     state, workdir = make_state(3, ema=True), tmp_path / name / "run"
     save_all(workdir, [make_state(1, 1), state])
@@ -25,7 +25,7 @@ def test_a_checkpoint_is_restored_whatever_its_path_is(tmp_path, name):
     assert checkpoint.restore_params(workdir)[2] == 5
 
 
-@pytest.mark.parametrize("name", tiers(NAMES, fast=2, slow=2), ids=repr)
+@pytest.mark.parametrize("name", tiers(NAMES, slow=3), ids=repr)
 def test_a_checkpoint_is_restored_where_no_folder_has_a_second_path(tmp_path, monkeypatch, name):
     """As on systems other than Linux."""
     monkeypatch.setattr(held, "_path_of", lambda descriptor: None)

@@ -231,7 +231,7 @@ def test_changed_pictures_may_be_accepted(tmp_path, capsys, length, change):
     assert "have changed" not in capsys.readouterr().out, "its fingerprint is that of now"
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_resumed_run_of_epochs_keeps_its_length(tmp_path, monkeypatch, capsys):
     pairs, run = folder_of_pairs(tmp_path / "pairs"), tmp_path / "run"
     options = (*TINY, "--data.source", "folder", "--data.path", str(pairs), "--epochs", "2", "--checkpoint-every", "2")
@@ -244,7 +244,7 @@ def test_a_resumed_run_of_epochs_keeps_its_length(tmp_path, monkeypatch, capsys)
     assert steps_of(run)[-1] == 12
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_moved_pictures_count_as_unchanged(tmp_path):
     pairs, run = run_of_pairs(tmp_path)
     moved = pairs.rename(tmp_path / "elsewhere")

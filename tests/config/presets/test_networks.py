@@ -5,6 +5,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from helpers.cases import tiers
 from helpers.presets import (
     BY_HAND,
     KEY,
@@ -85,7 +86,7 @@ WITH_BIAS = {
 
 
 @pytest.mark.parametrize("architecture", CONVOLUTIONS)
-@pytest.mark.parametrize("bias", ["reference", "all", "last", "none"])
+@pytest.mark.parametrize("bias", tiers(["reference", "all", "last", "none"], slow=3))
 def test_bias_selects_the_convolutions_that_have_one(architecture, bias):
     expected = {**WITH_BIAS[architecture], "all": CONVOLUTIONS[architecture], "none": []}[bias]
     which, x = ("generator", PICTURES) if architecture == "unet" else ("discriminator", PAIRS)

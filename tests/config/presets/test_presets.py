@@ -104,7 +104,7 @@ def test_no_preset_leaves_the_config_alone_and_an_unknown_one_is_refused():
     assert all(name in str(caught.value) for name in ORIGINALS)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_every_preset_trains_and_each_in_its_own_way():
     tiny = changed(replace(SMALL, dtype="float32"), generator__widths=(2, 3), discriminator__widths=(2, 3))
     random = np.random.default_rng(1)

@@ -63,7 +63,7 @@ def with_void(index: int, kind: str):
     return np.repeat(ids[..., None], 3, -1) if kind == "RGB" else ids[..., None]
 
 
-@pytest.mark.parametrize("kind", ["grey", "RGB", "palette"])
+@pytest.mark.parametrize("kind", tiers(["grey", "RGB", "palette"], slow=2))
 def test_255_above_class_numbers_is_advised_as_ignored(tmp_path, drawn, kind):
     folder = make_set(tmp_path, lambda i: drawn[i][1], lambda i: with_void(i, kind), count=TRAIN)
     findings = check(folder)
@@ -77,7 +77,7 @@ def test_black_and_white_is_no_class_with_unknown_pixels(tmp_path, drawn):
     assert not [option for option in options_of(folder, check(folder)) if "ignore" in option]
 
 
-@pytest.mark.parametrize("orientation", [3, 6, 8])
+@pytest.mark.parametrize("orientation", tiers([6, 3, 8], slow=2))
 @pytest.mark.parametrize("ending", ["jpg", "tiff", "png"])
 def test_an_orientation_on_one_side_only_is_told(good, drawn, orientation, ending):
     (good / "trainB" / "4.png").unlink()

@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from helpers.cases import tiers
 from helpers.checked_sets import TRAIN, check, kinds, options_of
 
 from p2p_jax.config import Config
@@ -125,7 +126,7 @@ def mask_of(pixels, kind):
     }[kind]
 
 
-@pytest.mark.parametrize("kind", ["255", "photo", "16 bits", "12 bits"])
+@pytest.mark.parametrize("kind", tiers(["255", "photo", "16 bits", "12 bits"], slow=3))
 def test_masks_that_training_reads_are_no_problem(good, drawn, kind):
     for i in range(TRAIN):
         made = mask_of(drawn[i][1], kind)
@@ -136,7 +137,7 @@ def test_masks_that_training_reads_are_no_problem(good, drawn, kind):
     options_of(good, findings)  # reads every pair
 
 
-@pytest.mark.parametrize("kind", ["0 and 1", "0 and 1 in 16 bits", "8 of 16 bits", "real", "five channels"])
+@pytest.mark.parametrize("kind", tiers(["0 and 1", "0 and 1 in 16 bits", "8 of 16 bits", "real", "five channels"], slow=4))
 def test_masks_that_training_refuses_are_problems_in_the_same_words(good, drawn, kind):
     for i in range(TRAIN):
         write_picture(good / "trainmask" / f"{i}.png", mask_of(drawn[i][1], "255"))

@@ -31,6 +31,7 @@ def test_histograms_are_numpys():
             assert found[picture, channel].tolist() == expected.tolist()
 
 
+@pytest.mark.slow
 def test_the_distance_is_zero_for_the_same_colours_elsewhere_and_one_for_others():
     black, white = np.zeros((1, 4, 4, 3), np.uint8), np.full((1, 4, 4, 3), 255, np.uint8)
     np.testing.assert_allclose(metrics.colour_distance(draw(), draw()[:, ::-1]), [0, 0], atol=1e-6)

@@ -22,6 +22,7 @@ def test_it_equals_piq_with_the_matrix_of_the_authors_and_nearly_with_piqs_own(n
             assert abs(found - recorded[f"haarpsi_piq/{name}/{change}"]) < 3e-4, change
 
 
+@pytest.mark.slow
 def test_pictures_without_edges_are_equal():
     black = np.zeros((1, 16, 16, 1), np.uint8)
     assert metrics.haarpsi(black, black).tolist() == [1]

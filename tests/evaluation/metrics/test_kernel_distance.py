@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers.cases import tiers
 
 from p2p_jax.errors import UserError
 from p2p_jax.evaluation.metrics.kernel_distance import kernel_distance
@@ -61,7 +62,7 @@ def true_distance(shift: float) -> float:
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.5])
-@pytest.mark.parametrize("paired", [False, True])
+@pytest.mark.parametrize("paired", tiers([False, True], slow=1))
 def test_the_mean_over_many_small_sets_has_no_bias(shift, paired):
     random = np.random.default_rng(1)
     found = []

@@ -45,6 +45,7 @@ def test_values_of_unknown_pixels_change_no_metric(metric, size):
     assert not np.allclose(metric(wrong, target), metric(picture, target), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_picture_without_known_pixels_has_no_score():
     pictures, known = np.zeros((1, 16, 16, 3), np.float32), np.zeros((1, 16, 16, 1), np.float32)
     assert all(np.isnan(metric(pictures, pictures, known)[0]) for metric in SMALL)

@@ -121,6 +121,6 @@ def test_the_table_and_the_exit_code_show_faults(capsys):
     assert report(Options(), Results(peak=2**32), 1.0, Console(width=200)) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_short_fuzz_finds_nothing(capsys):
     assert command.main(["--cases", "100", "--processes", "1", "--seconds", "300"]) == 0, capsys.readouterr().out

@@ -14,6 +14,8 @@ from experiments.fundamentals.lesson import Slider
 from experiments.fundamentals.text import backpropagation as told
 from p2p_jax import losses, ops, step
 
+pytestmark = pytest.mark.slow
+
 WIDTHS = (4, 64)  # fewer than the page shows, for speed
 
 

@@ -11,6 +11,8 @@ from experiments.fundamentals import gradients as lesson
 from experiments.fundamentals.descents import METHODS, SURFACES, descend, make_optimizer
 from p2p_jax import losses
 
+pytestmark = pytest.mark.slow
+
 DATA = {
     "starts": {name: list(surface.start) for name, surface in SURFACES.items()},
     "levels": {name: list(surface.levels) for name, surface in SURFACES.items()},

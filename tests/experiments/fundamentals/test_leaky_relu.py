@@ -11,6 +11,8 @@ from experiments.fundamentals import open_paths
 from experiments.fundamentals.course import to_host
 from p2p_jax import ops
 
+pytestmark = pytest.mark.slow
+
 SIZES = {"networks": 8, "steps": 300}
 
 

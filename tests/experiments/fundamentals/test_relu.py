@@ -10,6 +10,8 @@ from experiments.fundamentals import relu as lesson
 from experiments.fundamentals.course import to_host
 from p2p_jax import ops
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def numbers():

@@ -41,7 +41,7 @@ def test_large_arrays_of_a_sharded_state_shrink_with_the_number_of_devices(devic
     assert held_bytes(devices, "sharded") == (total - large + large // devices, large // devices)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_program_has_the_described_state_as_its_argument(rows):
     for state, row in rows.items():
         assert row["state_bytes"] == held_bytes(2, state)[0]

@@ -52,7 +52,7 @@ def test_micro_batches_give_the_result_of_the_batch(name, features_first, count,
                 np.testing.assert_allclose(looped(*arrays), expected, rtol=1e-10, atol=1e-10, err_msg=what)
 
 
-@pytest.mark.parametrize("name", tiers(FORMULATIONS, slow=4))
+@pytest.mark.parametrize("name", tiers(FORMULATIONS, slow=2))
 @pytest.mark.parametrize("dtype", tiers([jnp.bfloat16, jnp.float16]))
 def test_micro_batches_of_16_bit_floats_give_the_result_of_the_batch(name, dtype, monkeypatch):
     for what, (fn, arrays) in maps_of(name, features_first=False, dtype=dtype).items():

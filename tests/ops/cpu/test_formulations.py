@@ -49,7 +49,7 @@ def derivatives(convolve, x, kernel, cotangent):
 
 @pytest.mark.parametrize(
     "setting",
-    tiers(SQUARE[:10] + CONVOLUTIONS[:2] + CONVOLUTIONS[6:7] + TRANSPOSED[:1] + TRANSPOSED[2:3] + TRANSPOSED[5:6], slow=4),
+    tiers(SQUARE[:10] + CONVOLUTIONS[:2] + CONVOLUTIONS[6:7] + TRANSPOSED[:1] + TRANSPOSED[2:3] + TRANSPOSED[5:6], slow=2),
 )
 def test_all_formulations_agree_in_float64_to_the_second_derivative(setting):
     """Only the first setting tries both sizes of Winograd's tiles, because the larger ones take long to compile."""
@@ -62,7 +62,7 @@ def test_all_formulations_agree_in_float64_to_the_second_derivative(setting):
         assert_all_agree(partial(derivatives, convolve), formulations, (x, kernel, cotangent), 1e-10)
 
 
-@pytest.mark.parametrize("setting", tiers(SQUARE + CONVOLUTIONS[3:8:4] + TRANSPOSED[4:7:2], slow=4))
+@pytest.mark.parametrize("setting", tiers(SQUARE + CONVOLUTIONS[3:8:4] + TRANSPOSED[4:7:2], slow=2))
 def test_all_formulations_agree_in_float32_in_value_and_gradient(setting):
     convolve, shapes, formulations = convolution_of(setting)
     x, kernel = (jnp.asarray(normal(*shape), jnp.float32) for shape in shapes)
@@ -72,7 +72,7 @@ def test_all_formulations_agree_in_float32_in_value_and_gradient(setting):
     assert_all_agree(partial(value_and_gradients, convolve), formulations, arrays, 1e-5, im2col_tolerance=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "setting",
     tiers([(8, 8, 4, 4, 32, 16, 2, 1, 0), (17, 16, 4, 4, 16, 32, 1, 1), (16, 16, 4, 4, 32, 16, 2, 1)]),
