@@ -5,12 +5,10 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from orbax.checkpoint import path as ocp_path
-
-step = ocp_path.step
+from orbax.checkpoint import path as orbax_path
 
 
-class StepMetadata(step.Metadata):
+class StepMetadata(orbax_path.step.Metadata):
     """What orbax reads of each checkpoint when it opens the folder. Damage raises no error: restoring notices it."""
 
     @property
@@ -22,22 +20,21 @@ class StepMetadata(step.Metadata):
             return datetime.datetime.fromtimestamp(os.stat(self.path).st_mtime, tz=datetime.UTC)
 
 
-class Steps(step.NameFormat[StepMetadata]):
+class Steps(orbax_path.step.NameFormat[orbax_path.step.Metadata]):
     """Orbax's standard names of checkpoints, which are their steps."""
 
     def __init__(self) -> None:
-        self._standard = step.standard_name_format()
+        self._standard = orbax_path.step.standard_name_format()
 
     def build_name(self, step: int) -> str:
         """Returns the name of a checkpoint's folder."""
         return self._standard.build_name(step)
 
-    def find_all(self, base_path: Any) -> Iterator[StepMetadata]:
+    def find_all(self, base_path: Any) -> Iterator[orbax_path.step.Metadata]:
         """Finds all complete checkpoints in a folder."""
         for found in self._standard.find_all(base_path):
             yield StepMetadata(found.step, found.path)
 
     def find_step(self, base_path: Any, step: int) -> StepMetadata:
-        """Finds a complete checkpoint; raises ValueError if there is none."""
-        found = self._standard.find_step(base_path, step)
-        return StepMetadata(found.step, found.path)
+        """Names the folder of a checkpoint, which need not exist."""
+        return StepMetadata(step, base_path / self.build_name(step))
