@@ -104,7 +104,9 @@ def test_only_networks_know_scopes_of_flax(modules):
 
 
 def test_only_checkpoints_import_orbax(modules):
-    assert set(outside(modules, "orbax")) == {f"p2p_jax.workdir.{name}" for name in ("checkpoint", "manager", "verified")}
+    assert set(outside(modules, "orbax")) == {
+        f"p2p_jax.workdir.{name}" for name in ("checkpoint", "manager", "steps", "verified")
+    }
 
 
 def test_config_errors_and_the_public_face_import_no_jax(modules):

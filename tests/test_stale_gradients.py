@@ -145,6 +145,7 @@ def test_with_the_same_params_the_gradient_is_the_ordinary_one(patchgan):
     np.testing.assert_allclose(found["same"], by_modules(norm, old, old, PICTURES)[1], rtol=1e-11, atol=1e-13)
 
 
+@pytest.mark.slow
 def test_the_gradient_goes_through_new_weights_at_old_values_as_in_torchs_modules(patchgan):
     norm, old, new, found = patchgan
     _, gradient = by_modules(norm, old, new, PICTURES)

@@ -226,6 +226,7 @@ def test_a_step_depends_only_on_its_arguments_bit_for_bit(unet_run):
         jax.tree.map(np.testing.assert_array_equal, getattr(first, name), getattr(second, name))
 
 
+@pytest.mark.slow
 def test_dropout_depends_on_the_step_and_on_the_key_but_not_on_the_batch_index(unet_run):
     step, state, batch = unet_run
     l1 = lambda **changed: float(step(state.replace(**changed), batch)[1]["generator_l1"])

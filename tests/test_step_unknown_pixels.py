@@ -16,6 +16,7 @@ def batch_with_unknown_pixels():
     return batch_of() | {"known": jnp.asarray(known)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("update", tiers(["sequential", "stale", "simultaneous"], slow=2))
 def test_unknown_pixels_give_the_generator_no_gradient(update):
     model, batch = build(update=update), batch_with_unknown_pixels()

@@ -87,6 +87,7 @@ def test_two_devices_train_as_one_with_dropout_and_any_statistics(runs):
         np.testing.assert_allclose(b, a, rtol=1e-8, atol=1e-8, err_msg=jax.tree_util.keystr(path))
 
 
+@pytest.mark.slow
 def test_the_state_stays_replicated(runs):
     state, history, _ = runs[1]
     for leaf in jax.tree.leaves((state.replace(key=None), history)):

@@ -37,6 +37,7 @@ def convolutions(text):
     return {re.sub(r".*x|>", "", one) for each in types for one in each}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("platform", tiers(["cuda", "tpu"], slow=1))
 @pytest.mark.parametrize(("dtype", "written"), tiers([("float32", "f32"), ("bfloat16", "bf16")], slow=1, several=True))
 def test_an_accelerator_convolves_natively_in_the_dtype_of_the_activations(platform, dtype, written):

@@ -29,6 +29,7 @@ def spoil(folder):
     file.write_bytes(file.read_bytes()[:100])
 
 
+@pytest.mark.slow
 def test_missing_and_damaged_checkpoints_are_lost(finished):
     assert lost_checkpoints(finished) == []
     shutil.rmtree(checkpoint_of(finished, 6))
