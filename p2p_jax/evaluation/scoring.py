@@ -136,9 +136,10 @@ def add_scores(
         on_done: called with the number of pairs that are in the sums.
     """
     for batch, real in batches_of(pairs, fit, indices[sums.done :], batch_size):
+        truth = _truth_of(batch, real, target)
         for row, predictor in enumerate(predictors):
             used = columns._replace(classes=0) if row in without_labels else columns
-            sums.sums[row] += _measure_batch(used, predictor, batch, real, target, columns.count)
+            sums.sums[row] += _measure_batch(used, predictor(batch["input"]), truth, columns.count)
         sums.done += real
         if isinstance(pairs, Replacing):
             sums.replaced |= pairs.skipped.keys() & set(indices)
@@ -147,16 +148,36 @@ def add_scores(
     sums.save(now=True)
 
 
-def _measure_batch(
-    columns: Columns, predictor: Predictor, batch: Example, real: int, target: Side, count: int
-) -> np.ndarray:
-    """The sums of one predictor over the real pairs of a batch: (count,) float64, 0 after the given columns."""
-    # All outputs have one dtype, so that one compiled program measures all of them.
-    pictures = jnp.asarray(predictor(batch["input"]), jnp.float32)
-    targets = to_255(target, jnp.asarray(batch["target"]))
+class _Truth(NamedTuple):
+    """The targets of a batch of n pairs, of which the first ones are real.
+
+    Attributes:
+        targets: (n, h, w, c) on the scale 0 to 255.
+        stored: (n, h, w, c), as they are stored; of label maps the numbers of the classes.
+        known: (n, h, w, 1) float32, 0 where nothing is known; None if all pixels are known.
+        scored: (real pairs,) bool, the pairs that count.
+    """
+
+    targets: jax.Array
+    stored: jax.Array
+    known: jax.Array | None
+    scored: np.ndarray
+
+
+def _truth_of(batch: Example, real: int, target: Side) -> _Truth:
+    stored = jnp.asarray(batch["target"])
     known = jnp.asarray(batch["known"], jnp.float32) / 255 if "known" in batch else None
     # A pair that is known nowhere but at its border counts in no metric, because it has no SSIM.
     scored = np.asarray(known[:real, 5:-5, 5:-5]).any((1, 2, 3)) if known is not None else np.ones(real, bool)
+    return _Truth(to_255(target, stored), stored, known, scored)
+
+
+def _measure_batch(columns: Columns, outputs: Any, truth: _Truth, count: int) -> np.ndarray:
+    """The sums of one predictor over the real pairs of a batch: (count,) float64, 0 after the given columns."""
+    # All outputs have one dtype, so that one compiled program measures all of them.
+    pictures = jnp.asarray(outputs, jnp.float32)
+    targets, stored, known, scored = truth
+    real = len(scored)
     side = min(targets.shape[1:3])
     names = tuple(name for name in columns.names if name in VALIDATION or METRICS[name].smallest <= side)
     measured, finite = _measure(pictures, targets, known, names)
@@ -168,7 +189,7 @@ def _measure_batch(
         column = columns.names.index(name)
         found[column], found[number + column] = float(values[counted].sum()), counted.sum()
     if columns.classes:
-        confusion = np.asarray(_confuse(pictures, jnp.asarray(batch["target"]), known, columns.classes), np.float64)
+        confusion = np.asarray(_confuse(pictures, stored, known, columns.classes), np.float64)
         found[2 * number :] = confusion[:real][scored].sum(0).ravel()
     return found
 
