@@ -168,7 +168,7 @@ def _truth_of(batch: Example, real: int, target: Side) -> _Truth:
     stored = jnp.asarray(batch["target"])
     known = jnp.asarray(batch["known"], jnp.float32) / 255 if "known" in batch else None
     # A pair that is known nowhere but at its border counts in no metric, because it has no SSIM.
-    scored = np.asarray(known[:real, 5:-5, 5:-5]).any((1, 2, 3)) if known is not None else np.ones(real, bool)
+    scored = np.ones(real, bool) if known is None else np.asarray(np.asarray(known[:real, 5:-5, 5:-5]).any((1, 2, 3)))
     return _Truth(to_255(target, stored), stored, known, scored)
 
 
