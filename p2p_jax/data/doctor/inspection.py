@@ -216,7 +216,7 @@ def measure_picture(
     depth = DEPTHS.get(pixels.dtype, "float")
     nodata, all_low, all_high = find_nodata(values, tags), float(np.nanmin(values)), float(np.nanmax(values))
     values = without_nodata(values, nodata)
-    low, high = float(values.min()), float(values.max())
+    low, high = (all_low, all_high) if nodata is None else (float(values.min()), float(values.max()))
     planes, grey = np.moveaxis(values, -1, 0), to_grey_levels(values)
     levels = grey if pixels.dtype == np.uint8 else (grey - low) * (255 / max(high - low, 1e-12))
     packed = pack_colours(sample_rows(values))

@@ -1,5 +1,6 @@
 """What the header of a picture's file says: EXIF orientation, compression, and the value that GDAL marks as unknown."""
 
+import mmap
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +32,8 @@ def read_tags(file: Path) -> Tags:
         if file.suffix.lower() in (".npy", ".npz", ".bmp"):
             return Tags()
         with Image.open(file) as opened:
+            if opened.format == "PNG" and not _mentions_exif(file):
+                return Tags()  # Pillow would decode the whole picture to look for EXIF behind its pixels
             lossy = opened.format == "JPEG" or (opened.format == "WEBP" and not _is_lossless_webp(file))
             return Tags(_as_orientation(opened.getexif().get(ORIENTATION)), lossy=lossy)
     except Exception:
@@ -44,6 +47,12 @@ def _read_tiff_tags(file: Path) -> Tags:
         tags: Any = tiff.pages.first.tags
         nodata = _as_number(tags.valueof(GDAL_NODATA))
         return Tags(_as_orientation(tags.valueof(ORIENTATION)), nodata, tags.valueof(COMPRESSION) in LOSSY)
+
+
+def _mentions_exif(png: Path) -> bool:
+    """Whether a PNG may hold an orientation: its chunk of EXIF, or a text with EXIF or XMP."""
+    with png.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return any(content.find(mark) >= 0 for mark in (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp"))
 
 
 def _is_lossless_webp(file: Path) -> bool:
