@@ -33,7 +33,9 @@ def train_line(path: str | Path, findings: Findings) -> str:
     if any(advice.drop for advice in sides.values()):
         words += ["--data.transparency", "drop"]
     words += _choose_size(findings)
-    if any(pair.problems for pair in findings.pairs) or any(finding.kind in SKIPPABLE for finding in findings.problems):
+    found = {finding.kind for finding in findings.problems}
+    unusable = any(pair.problems for pair in findings.pairs) or bool(found & set(SKIPPABLE))
+    if unusable and "no_training_pairs" not in found:  # otherwise there is nothing to train on after skipping
         words += ["--data.on-error", "skip"]
     return shlex.join(words)
 

@@ -55,8 +55,8 @@ MEANINGS = {
     "bias for few pictures and may fall below 0.",
     "frechet": "The Fréchet distance says how far the made pictures as a set are from the real ones by {}'s features; it "
     "grows if there are few pictures, so compare it only for equal numbers.",
-    "precision": "Precision is the share of made pictures that lie among the real ones by {}'s features: quality.",
-    "recall": "Recall is the share of real pictures that lie among the made ones by {}'s features: variety.",
+    "precision": "Precision is the fraction of made pictures that lie among the real ones by {}'s features: quality.",
+    "recall": "Recall is the fraction of real pictures that lie among the made ones by {}'s features: variety.",
 }
 """What each metric says; {} is the name of a network."""
 
