@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from p2p_jax.files.names import printable
 from p2p_jax.limits.budget import DECODING, OverBudget
 
 
@@ -27,13 +28,14 @@ class Unreadable(Exception):
     """A file cannot be decoded.
 
     Attributes:
-        problem: what is wrong, in words that follow the file's name.
+        problem: what is wrong, in words that follow the file's name. Libraries quote bytes of the file in their messages, so
+            control characters are escaped.
         advice: what the user can do about it.
     """
 
     def __init__(self, problem: str, advice: str):
         super().__init__(problem, advice)
-        self.problem, self.advice = problem, advice
+        self.problem, self.advice = printable(problem), advice
 
 
 @contextmanager

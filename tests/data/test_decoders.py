@@ -11,6 +11,7 @@ from helpers.drawing import pixels_of, smooth
 from PIL import Image
 
 from p2p_jax.data import decode_numpy, decode_pil, decode_tiff
+from p2p_jax.data.decoded import Unreadable, library_errors
 from p2p_jax.data.pictures import Encoded, decode, is_picture, of_file, write_picture
 from p2p_jax.errors import UserError
 from p2p_jax.limits import budget
@@ -242,3 +243,10 @@ def test_a_mistake_of_the_program_is_no_unreadable_picture(tmp_path, monkeypatch
     with pytest.raises(ValueError, match="invalid literal") as caught:
         decode(of_file(tmp_path / f"1.{content}"))
     assert not isinstance(caught.value, UserError)
+
+
+def test_bytes_of_a_file_that_a_library_quotes_are_escaped():
+    with pytest.raises(Unreadable) as caught, library_errors():
+        raise SyntaxError("broken PNG file (chunk b'px\x05\x1b[2J\udcff')")
+    assert caught.value.problem.isprintable()
+    assert r"px\x05\x1b" in caught.value.problem
