@@ -28,8 +28,8 @@ class Unreadable(Exception):
     """A file cannot be decoded.
 
     Attributes:
-        problem: what is wrong, in words that follow the file's name. Libraries quote bytes of the file in their messages, so
-            control characters are escaped.
+        problem: what is wrong, in words that follow the file's name. Libraries quote bytes of the file in their messages,
+            so control characters are escaped.
         advice: what the user can do about it.
     """
 
