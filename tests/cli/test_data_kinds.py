@@ -103,7 +103,7 @@ def write_pairs(folder: Path, sides: dict[str, str]) -> Path:
 REPORTED = ("two inputs, masked", "own sizes", "classes to heights, both with unknown pixels")
 
 
-@pytest.mark.parametrize("name", tiers(KINDS, slow=2))
+@pytest.mark.parametrize("name", tiers(KINDS, 0, slow=3))
 def test_every_kind_is_trained_on_and_translated_to_its_own_kind_of_file(tmp_path, monkeypatch, name):
     sides, options, (ending, dtype, channels) = KINDS[name]
     if name not in REPORTED:  # compiling the metrics takes longer than everything else here

@@ -33,7 +33,7 @@ def own_pictures(tmp_path: Path) -> Path:
     return write_own(tmp_path / "my pictures")
 
 
-@pytest.mark.parametrize("name", tiers(PAPER_SETS, slow=2))
+@pytest.mark.parametrize("name", tiers(PAPER_SETS, 0, slow=3))
 def test_every_set_is_prepared_and_can_be_trained_on(
     name: str, server: Server, root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -168,6 +168,7 @@ def test_ten_steps_equal_pytorchs_in_float64(norm, stored, step_without_norm, re
         record_property(kind or "losses", f"{difference:.1e}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changed", "kind"),
     tiers(

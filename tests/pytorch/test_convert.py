@@ -54,7 +54,7 @@ def same(a, b):
     )
 
 
-@pytest.mark.parametrize(("name", "norm"), tiers(ALL, 10, slow=20, several=True))
+@pytest.mark.parametrize(("name", "norm"), tiers(ALL, 5, slow=20, several=True))
 def test_a_network_is_recognised_and_converted_back_bit_for_bit(name, norm):
     options = options_of(name, norm)
     params, state = random_weights(options, in_channels=5, out_channels=2)

@@ -144,7 +144,7 @@ def test_a_record_that_cannot_be_written_leaves_no_folder(tmp_path, monkeypatch,
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("part", tiers(["save", "row", "report", "replaced"], slow=3))
+@pytest.mark.parametrize("part", tiers(["save", "row", "report", "replaced"], 0, slow=4))
 def test_a_failed_write_leaves_the_saved_checkpoints(tmp_path, monkeypatch, capsys, part):
     def fail_at(module, name, when=lambda *args: True):
         real = getattr(module, name)

@@ -118,6 +118,7 @@ def test_a_finished_run_is_not_changed(finished, capsys):
     assert (leaves_of(finished), rows_of(finished)) == before
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_a_damaged_checkpoint_is_skipped_and_the_result_is_the_same(finished, capsys):
     for path in (finished / "checkpoints" / "8").rglob("*"):
@@ -198,6 +199,7 @@ def run_of_pairs(tmp_path: Path) -> tuple[Path, Path]:
     return pairs, run
 
 
+@pytest.mark.slow
 def test_changed_pictures_are_refused(tmp_path, capsys):
     pairs, run = run_of_pairs(tmp_path)
     (pairs / "7.png").write_bytes((pairs / "0.png").read_bytes())
