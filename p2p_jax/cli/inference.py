@@ -97,6 +97,8 @@ def evaluate(argv: list[str]) -> int:
             split=options.split,
             mode=options.mode,
             checkpoint_step=options.checkpoint,
+            metrics=options.metrics,
+            inception=options.inception,
             data_path=options.data_path,
             partial=options.partial,
             trust=options.trust,

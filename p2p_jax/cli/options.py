@@ -142,6 +142,11 @@ class EvaluateOptions:
     """How batch norm and dropout work, as for p2p-jax translate."""
     checkpoint: str = "latest"
     """latest, best, or a step number."""
+    metrics: tuple[str, ...] | None = None
+    """Metrics of trained networks to compute beside the others: all, or names such as lpips_alex lpips_vgg kid_vgg16 fid.
+    By default lpips_alex and those of EfficientNet-Lite0, if their weights are installed."""
+    inception: Path | None = None
+    """File with Inception's weights, pt_inception-2015-12-05-6726825d.pth, which FID needs."""
     data_path: Path | None = None
     """Where the pictures are now, if they were moved."""
     json: bool = False

@@ -1,28 +1,23 @@
-"""Measures a translator, and two baselines that need no training, on a split."""
+"""Measures a translator, and baselines that need no network, on a split."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from p2p_jax.config import Config, Side, count_channels
-from p2p_jax.config.derived import named_classes
+from p2p_jax.config import Config, Side
 from p2p_jax.config.tree import to_dict
-from p2p_jax.data.arriving import expect
-from p2p_jax.data.fit import Fit, fit_of_evaluation
 from p2p_jax.data.loading import describe_data, open_dataset
-from p2p_jax.data.pairs import Example, Pairs
-from p2p_jax.data.resizing import resize
-from p2p_jax.data.sides import show
-from p2p_jax.data.values import to_255
-from p2p_jax.devices import processes
+from p2p_jax.data.pairs import Example
 from p2p_jax.errors import UserError
-from p2p_jax.evaluation.metrics.registry import METRICS
-from p2p_jax.evaluation.partial_sums import PartialSums
-from p2p_jax.evaluation.scoring import Predictor, Scores, Translate, add_scores, columns_for, scaled
+from p2p_jax.evaluation.baselines import baselines
+from p2p_jax.evaluation.columns import Columns, Scores, add_up
+from p2p_jax.evaluation.intervals import Difference, Interval, differences, intervals
+from p2p_jax.evaluation.metrics.registry import METRICS, Metric
+from p2p_jax.evaluation.metrics.trained import find_metric
+from p2p_jax.evaluation.scoring import Translate, scaled
+from p2p_jax.evaluation.subject import Subject, choose_metrics, score_pairs, score_sets
 
 
 class Figures(NamedTuple):
@@ -33,9 +28,13 @@ class Figures(NamedTuple):
         split: "train", "val" or "test".
         pairs: number of pairs that were measured.
         replaced: number of unreadable pairs among them, which other pairs replaced.
-        scores: for "translator", "input itself" and "mean training target" the metrics of `registry.METRICS` that suit the
-            target: "l1" (in the scale [-1, 1]), "psnr" (dB), "ssim" (at most 1) and others. Most are means over all pairs.
-        notes: sentences on metrics that some pairs do not have.
+        scores: for "translator" and each baseline the metrics that suit the target: "l1" (in the scale [-1, 1]), "psnr"
+            (dB), "ssim" (at most 1) and others. Most are means over all pairs.
+        intervals: in the same form, 95 % intervals over pictures; a figure of too few pairs has none.
+        advantages: {baseline: {metric: difference}}, the translator's figures less the baseline's, on the same pairs.
+        names: of the pairs.
+        of_pairs: {metric: the translator's value of each pair}, None where a pair has none.
+        notes: sentences on metrics that some pairs do not have, or that are not computed.
     """
 
     step: int
@@ -43,14 +42,34 @@ class Figures(NamedTuple):
     pairs: int
     replaced: int
     scores: dict[str, Scores]
+    intervals: dict[str, dict[str, Interval]]
+    advantages: dict[str, dict[str, Difference]]
+    names: tuple[str, ...]
+    of_pairs: dict[str, tuple[float | None, ...]]
     notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The figures in the form of `report/figures.json` and `evaluate --json`."""
-        return {
+        advantages = {
+            baseline: {
+                name: {"difference": each.value, "interval": each.interval, "won": each.won} for name, each in found.items()
+            }
+            for baseline, found in self.advantages.items()
+        }
+        return finite({
             "step": self.step, "split": self.split, "pairs": self.pairs, "replaced": self.replaced, "figures": self.scores,
-            "notes": list(self.notes),
-        }  # fmt: skip
+            "intervals": self.intervals, "advantages": advantages,
+            "pictures": {"names": self.names, **self.of_pairs}, "notes": self.notes,
+        })  # fmt: skip
+
+
+def finite(value: Any) -> Any:
+    """A value of JSON with null in place of numbers that are not finite, which JSON does not know."""
+    if isinstance(value, dict):
+        return {name: finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(each) for each in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def translate_all(translate: Translate, examples: Sequence[Example], *, batch_size: int = 8) -> list[Any]:
@@ -66,39 +85,6 @@ def translate_all(translate: Translate, examples: Sequence[Example], *, batch_si
         chosen = inputs[start : start + batch_size]
         outputs += list(translate(np.stack(chosen + [chosen[-1]] * (batch_size - len(chosen))))[: len(chosen)])
     return outputs
-
-
-def mean_target(pairs: Pairs, fit: Fit, target: Side, *, count: int = 1000) -> np.ndarray:
-    """The rounded mean of the first `count` targets of a split on the scale 0 to 255: float32 (height, width, c')."""
-    number = min(count, pairs.count())
-    total: Any = 0.0
-    indices = processes.own_indices(number)
-    expect(pairs, indices)
-    for index in indices or (0,):  # a process without a pair reads one for its shape, and adds 0
-        picture = np.asarray(to_255(target, jnp.asarray(pairs.read(index, fit)["target"])))
-        picture = picture if fit.fixed else resize(picture, fit.size, "bilinear")
-        total = total + (index in indices) * picture.astype(np.float64)
-    return np.round(processes.sum_over_processes(total) / number).astype(np.float32)
-
-
-def baselines(train: Pairs, config: Config) -> dict[str, Predictor]:
-    """Two predictors that a translator has to beat: the input itself, and the mean target of training."""
-    fit, source, target = fit_of_evaluation(config), config.data.input, config.data.target
-    mean = mean_target(train, fit, target)
-    channels = mean.shape[-1]
-
-    def input_itself(pictures: np.ndarray) -> Any:
-        if count_channels(source) == channels:
-            return to_255(source, jnp.asarray(pictures))
-        seen = np.stack([show(source, picture)[0] for picture in pictures])
-        grey = np.round(seen.mean(-1, keepdims=True)).astype(np.uint8)
-        return np.repeat(grey, channels, axis=-1)
-
-    def mean_of_training(pictures: np.ndarray) -> np.ndarray:
-        fitting = resize(mean, pictures.shape[1:3], "bilinear")
-        return np.broadcast_to(fitting, (len(pictures), *fitting.shape))
-
-    return {"input itself": input_itself, "mean training target": mean_of_training}
 
 
 def choose_split(splits: Mapping[str, Any], alone: Mapping[str, int], split: str | None, path: str) -> str:
@@ -136,11 +122,13 @@ def evaluate_translator(
     split: str | None = None,
     *,
     step: int,
+    metrics: Sequence[str] | None = None,
+    inception: Path | None = None,
     partial: Path | None = None,
     identity: Any = None,
     on_done: Callable[[int, int], object] = lambda done, total: None,
 ) -> Figures:
-    """Evaluates a translator and both baselines on a split of an experiment's data, at the picture size of training.
+    """Evaluates a translator and the baselines on a split of an experiment's data, at the picture size of training.
 
     With several processes, each measures some of the pairs, and every process must call this function.
 
@@ -149,70 +137,59 @@ def evaluate_translator(
         translate: the translator.
         split: "train", "val" or "test"; by default the first that exists of test, val and train.
         step: of the checkpoint from which the translator was loaded.
-        partial: folder for partial sums, from which the same evaluation resumes; it is empty at the end.
-        identity: of the translator, as JSON; partial sums of another translator are not used.
+        metrics: names of `trained.available_metrics` to compute beside those that need no trained network; by default those
+            of `trained.STANDARD` whose weights are there.
+        inception: the file with Inception's weights.
+        partial: folder for partial scores, from which the same evaluation resumes; it is empty at the end.
+        identity: of the translator, as JSON; partial scores of another translator are not used.
         on_done: called with the number of pairs that this process has measured, and the number that it has to measure.
 
     Returns:
-        the figures of the translator and of both baselines.
+        the figures of the translator and of the baselines.
 
     Raises:
-        UserError: the data do not exist, or lack the split.
+        UserError: the data do not exist, or lack the split, or a metric cannot be computed.
     """
     dataset = open_dataset(config)
     split = choose_split(dataset.splits, dataset.alone, split, describe_data(config.data))
-    pairs, target = dataset.splits[split], config.data.target
-    predictors = {"translator": scaled(translate, target), **baselines(dataset.splits["train"], config)}
-    indices, fit = processes.own_indices(pairs.count()), fit_of_evaluation(config)
-    key = [identity, to_dict(config.data), config.image_size, dataset.fingerprint, split, indices.start, indices.stop]
-    key.append(jax.process_index())  # because several processes may have the same empty range of indices
-    columns = columns_for(target)
-    sums = PartialSums((len(predictors), columns.count), partial, key, columns.titles)
-    report_done = lambda done: on_done(done, len(indices))
-    report_done(sums.done)
-    unlabelled = [] if named_classes(config.data.input) == named_classes(target) else [1]  # the input itself
-    add_scores(
-        sums, columns, pairs, indices, [*predictors.values()], fit, target, without_labels=unlabelled, on_done=report_done
-    )
-    total = processes.sum_over_processes(sums.sums)
-    replaced = int(processes.sum_over_processes(np.array([len(sums.replaced)], np.float64))[0])
-    sums.remove()  # only now, when all processes have finished
-    scores = {name: columns.scores(row) for name, row in zip(predictors, total, strict=True)}
-    return Figures(step, split, pairs.count(), replaced, scores, _notes(target, columns.pairs(total[0])))
+    chosen, missing = choose_metrics(config.data.target, metrics, inception)
+    key = [identity, to_dict(config.data), config.image_size, dataset.fingerprint, split, str(inception)]
+    predictors = {
+        "translator": scaled(translate, config.data.target),
+        **baselines(dataset.splits["train"], config, other=split == "train"),
+    }
+    subject = Subject(config, dataset.splits[split], dataset.splits["train"], predictors, partial, key)
+    columns, rows, replaced = score_pairs(subject, [each for each in chosen if each.of == "pair"], on_done)
+    sets, notes = score_sets(subject, [each for each in chosen if each.of == "set"], inception)
+    table = dict(zip(predictors, np.moveaxis(rows, 1, 0), strict=True))
+    scores = {name: columns.scores(*add_up(each)) for name, each in table.items()}
+    ends = {name: intervals(columns, each) for name, each in table.items()}
+    for name, found in sets.items():
+        scores.setdefault(name, {}).update({metric: each.value for metric, each in found.items()})
+        ends.setdefault(name, {}).update({metric: Interval(each.low, each.high) for metric, each in found.items()})
+    own = table.pop("translator")
+    return Figures(
+        step=step, split=split, pairs=len(rows), replaced=replaced, scores=scores, intervals=ends,
+        advantages={name: differences(columns, each, own) for name, each in table.items()},
+        names=tuple(map(subject.pairs.name, range(len(rows)))),
+        of_pairs={name: _values(own[:, column]) for column, name in enumerate(columns.names)},
+        notes=(*_notes(config.data.target, columns, own), *notes, *missing),
+    )  # fmt: skip
 
 
-def _notes(target: Side, pairs: dict[str, int]) -> tuple[str, ...]:
+def _values(column: np.ndarray) -> tuple[float | None, ...]:
+    return tuple(float(value) if np.isfinite(value) else None for value in column)
+
+
+def _notes(target: Side, columns: Columns, rows: np.ndarray) -> list[str]:
     """Sentences on the metrics that fewer pairs have than L1, and on those that do not suit the channels."""
-    notes = []
-    for name, metric in METRICS.items():
-        if name in pairs and pairs[name] < pairs["l1"]:
-            have = f"only {pairs[name]} of {pairs['l1']} pairs have" if pairs[name] else "no pair has"
-            notes.append(f"{metric.title}: {have} it, because {metric.undefined}.")
-        elif name not in pairs and target.kind == "image" and "colour" in metric.needs:
+    notes, has = [], dict(zip(columns.names, map(int, (~np.isnan(rows)).sum(0)), strict=False))
+    for name in dict.fromkeys((*METRICS, *columns.names)):
+        metric = find_metric(name)
+        if name in has and has[name] < has["l1"]:
+            have = f"only {has[name]} of {has['l1']} pairs have" if has[name] else "no pair has"
+            small = f"each side of a picture needs at least {metric.smallest} pixels"
+            notes.append(f"{metric.title}: {have} it, because {metric.undefined if isinstance(metric, Metric) else small}.")
+        elif name not in has and target.kind == "image" and isinstance(metric, Metric) and "colour" in metric.needs:
             notes.append(f"{metric.title} is not computed: its targets must be {metric.needs}s.")
-    return tuple(notes)
-
-
-def remarks(figures: Figures) -> list[str]:
-    """Explains how to read the figures, in paragraphs: what was measured, each metric, and what to rely on."""
-    replaced = f" ({figures.replaced} of them unreadable and replaced by others)" if figures.replaced else ""
-    used = [METRICS[name] for name in figures.scores["translator"] if name in METRICS]
-    return [
-        f"Figures of {figures.pairs} pairs of the split '{figures.split}'{replaced}.",
-        *(f"{metric.title}{f' ({metric.unit})' if metric.unit else ''}: {metric.meaning}" for metric in used),
-        *figures.notes,
-        "If the input does not determine the colours of the target (labels to photos), L1 and PSNR hardly distinguish a "
-        "translator from the mean picture: rely on the others and on your eyes.",
-    ]
-
-
-def figures_table(figures: Figures) -> list[list[str]]:
-    """The figures as a table: a row of titles, then a row for each metric, with a column that says what is better."""
-    names = list(dict.fromkeys(name for scores in figures.scores.values() for name in scores))
-    rows = [["", *figures.scores, "better"]]
-    for name in names:
-        metric = METRICS[name]
-        values = [scores.get(name) for scores in figures.scores.values()]
-        cells = ["-" if value is None else f"{value:.{metric.digits}f}" for value in values]
-        rows.append([metric.title, *cells, metric.best])
-    return rows
+    return notes

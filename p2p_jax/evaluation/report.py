@@ -18,7 +18,7 @@ from p2p_jax.config.tree import to_dict
 from p2p_jax.data.fit import fit_of_evaluation
 from p2p_jax.data.loading import describe_data, open_dataset
 from p2p_jax.devices import processes
-from p2p_jax.evaluation import evaluate, scoring
+from p2p_jax.evaluation import evaluate, explain, scoring
 from p2p_jax.evaluation.samples import sample_columns, save_grid
 from p2p_jax.experiment import Experiment
 from p2p_jax.files.names import printable
@@ -123,7 +123,7 @@ def _page(workdir: Path, experiment: Experiment, figures: evaluate.Figures, rows
         f"{_escape(describe_data(config.data))}, direction {_escape(config.data.direction)}{speed}.</p>",
         "<h2>Figures</h2>",
         _figures_table(figures),
-        *(f"<p>{_escape(remark)}</p>" for remark in evaluate.remarks(figures)),
+        *(f"<p>{_escape(remark)}</p>" for remark in explain.remarks(figures)),
         f"<h2>Pictures of the split '{figures.split}'</h2>",
         _picture(workdir / "report" / "test.png", "Columns: input, output of the translator, target."),
         "<h2>Curves</h2>",
@@ -167,7 +167,7 @@ def _size(config: configs.Config) -> str:
 
 
 def _figures_table(figures: evaluate.Figures) -> str:
-    titles, *rows = evaluate.figures_table(figures)
+    titles, *rows = explain.figures_table(figures)
     lines = [
         f"<tr><td>{_escape(name)}</td>"
         + "".join(f'<td class="number">{_escape(value)}</td>' for value in values)

@@ -1,6 +1,6 @@
 """Evaluates the run in a workdir, and writes its report."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -23,13 +23,15 @@ def evaluate(
     split: Literal["train", "val", "test"] | None = None,
     mode: Mode = "picture",
     checkpoint_step: int | str = "latest",
+    metrics: Sequence[str] | None = None,
+    inception: str | Path | None = None,
     data_path: str | Path | None = None,
     partial: str | Path | None = None,
     trust: bool = False,
     build: Callable[[Any], Any] | None = None,
     on_done: Callable[[int, int], object] = lambda done, total: None,
 ) -> Figures:
-    """Measures a trained run, and two baselines that need no training, on a split of its data.
+    """Measures a trained run, and baselines that need no network, on a split of its data.
 
     With several processes, each measures some of the pairs, and every process must call this function.
 
@@ -38,6 +40,9 @@ def evaluate(
         split: by default the first that exists of test, val and train.
         mode: as for `load`.
         checkpoint_step: "latest", "best" or a step number.
+        metrics: of trained networks, to compute beside the others: "all", or names such as "lpips_alex", "kid_vgg16". By
+            default "lpips_alex" and those of EfficientNet-Lite0, if their weights are installed.
+        inception: the file with Inception's weights, which the metric "fid" needs.
         data_path: where the pictures are now, if they were moved.
         partial: folder for partial results, from which the same evaluation resumes; it is empty once all is done.
         trust: run the experiment file in the workdir although somebody else put it there.
@@ -45,7 +50,7 @@ def evaluate(
         on_done: called with the number of pairs that this process has measured, and the number that it has to measure.
 
     Returns:
-        the figures of the translator and of both baselines.
+        the figures of the translator and of the baselines, with intervals.
 
     Raises:
         UserError: the folder is no workdir, has no such checkpoint or split, or its pictures cannot be read.
@@ -67,6 +72,8 @@ def evaluate(
             translator,
             split,
             step=translator.step,
+            metrics=metrics,
+            inception=None if inception is None else as_path(inception, "--inception"),
             partial=None if partial is None else as_path(partial, "--partial"),
             identity=identity,
             on_done=on_done,

@@ -1,7 +1,8 @@
-"""Sums of metrics over the pairs of a split, for one or several predictors, and the scores that they give."""
+"""The scores of one or several predictors on the pairs of a split."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -9,18 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from p2p_jax.config import Side
-from p2p_jax.config.derived import named_classes
 from p2p_jax.data.arriving import expect
 from p2p_jax.data.fit import Fit
 from p2p_jax.data.pairs import Example, Pairs, Replacing, read_batch
 from p2p_jax.data.values import needs_scaling, to_255
 from p2p_jax.devices import processes
 from p2p_jax.evaluation import metrics
-from p2p_jax.evaluation.metrics.registry import LABEL_METRICS, METRICS, names_for
-from p2p_jax.evaluation.partial_sums import PartialSums
-
-Scores = dict[str, float]
-"""{name of a metric: its value}, in the order of `registry.METRICS`."""
+from p2p_jax.evaluation.columns import VALIDATION, Columns, Scores, add_up
+from p2p_jax.evaluation.metrics.label_agreement import counts
+from p2p_jax.evaluation.metrics.registry import METRICS
+from p2p_jax.evaluation.partial_scores import PartialScores
 
 Translate = Callable[[np.ndarray], np.ndarray | jax.Array]
 """A function from stored values of inputs (n, h, w, c) to those of outputs (n, h, w, c')."""
@@ -28,52 +27,11 @@ Translate = Callable[[np.ndarray], np.ndarray | jax.Array]
 Predictor = Callable[[np.ndarray], Any]
 """A function from stored values of inputs (n, h, w, c) to outputs on the scale 0 to 255 (n, h, w, c')."""
 
-VALIDATION = ("l1", "psnr", "ssim")
-"""The metrics of the validation during training."""
+Compare = Callable[[jax.Array, jax.Array, jax.Array | None], jax.Array]
+"""A metric: a function `(pictures, targets, known) -> (n,)`, of pictures (n, h, w, c) on the scale 0 to 255."""
 
 MAX_PSNR = 100.0
 """Upper limit of a picture's PSNR in decibels, as the PSNR of a picture equal to its target is infinite."""
-
-
-class Columns(NamedTuple):
-    """The columns of the partial sums: the sum of each metric, the number of pairs that have it, and a confusion matrix.
-
-    Attributes:
-        names: of the metrics that are means over pairs.
-        classes: of the confusion matrix, row by row; 0 if there is none.
-    """
-
-    names: tuple[str, ...] = VALIDATION
-    classes: int = 0
-
-    @property
-    def count(self) -> int:
-        """The number of columns."""
-        return 2 * len(self.names) + self.classes**2
-
-    @property
-    def titles(self) -> list[str]:
-        """What the columns hold, for the file of partial sums."""
-        return [*self.names, *(f"pairs with {name}" for name in self.names), f"confusion of {self.classes} classes"]
-
-    def scores(self, sums: np.ndarray) -> Scores:
-        """The scores of one predictor from its sums (columns,) over all processes; a metric that no pair has is missing."""
-        number = len(self.names)
-        means = zip(self.names, sums[:number], sums[number : 2 * number], strict=True)
-        found = {name: float(total / max(pairs, 1)) for name, total, pairs in means if pairs or name in VALIDATION}
-        confusion = sums[2 * number :].reshape(self.classes, self.classes)
-        if confusion.any():
-            found |= {name: float(METRICS[name].function(confusion)) for name in LABEL_METRICS}
-        return found
-
-    def pairs(self, sums: np.ndarray) -> dict[str, int]:
-        """{name of a metric: number of pairs that have it}."""
-        return dict(zip(self.names, map(int, sums[len(self.names) : 2 * len(self.names)]), strict=True))
-
-
-def columns_for(target: Side) -> Columns:
-    """The columns of all metrics that suit a target."""
-    return Columns(names_for(target), named_classes(target) or 0)
 
 
 def score(
@@ -94,9 +52,10 @@ def score(
     """
     total = pairs.count() if count is None else min(count, pairs.count())
     indices, columns = processes.own_indices(total), Columns()
-    sums = PartialSums((1, columns.count))
-    add_scores(sums, columns, pairs, indices, [scaled(translate, target)], fit, target, batch_size=batch_size)
-    return columns.scores(processes.sum_over_processes(sums.sums[0]))
+    scores = PartialScores((len(indices), 1, columns.count))
+    add_scores(scores, columns, pairs, indices, [scaled(translate, target)], fit, target, batch_size=batch_size)
+    sums, number = processes.sum_over_processes(np.stack(add_up(scores.rows[:, 0])))
+    return columns.scores(sums, number)
 
 
 def scaled(translate: Translate, target: Side) -> Predictor:
@@ -107,7 +66,7 @@ def scaled(translate: Translate, target: Side) -> Predictor:
 
 
 def add_scores(
-    sums: PartialSums,
+    scores: PartialScores,
     columns: Columns,
     pairs: Pairs,
     indices: range,
@@ -115,37 +74,41 @@ def add_scores(
     fit: Fit,
     target: Side,
     *,
+    others: Mapping[str, Compare] = MappingProxyType({}),
     without_labels: Collection[int] = (),
     batch_size: int = 8,
     on_done: Callable[[int], object] = lambda done: None,
 ) -> None:
-    """Adds the metrics of several predictors to partial sums, from the first pair on that is not in the sums yet.
+    """Adds the scores of several predictors to a table, from the first pair on that is not in it yet.
 
     Each pair is read once for all predictors.
 
     Args:
-        sums: of shape (predictors, columns); changed in place.
-        columns: of the sums.
+        scores: with rows of shape (predictors, columns) for each of the indices; changed in place.
+        columns: of the rows.
         pairs: of the split.
         indices: of the pairs to measure.
         predictors: to compare with the targets.
         fit: how pictures are brought to size.
         target: options of the target side.
+        others: functions of the columns that are not in `registry.METRICS`.
         without_labels: the numbers of the predictors whose outputs are no label maps.
         batch_size: pairs per call of a predictor.
-        on_done: called with the number of pairs that are in the sums.
+        on_done: called with the number of pairs that have scores.
     """
-    for batch, real in batches_of(pairs, fit, indices[sums.done :], batch_size):
+    for batch, real in batches_of(pairs, fit, indices[scores.done :], batch_size):
         truth = _truth_of(batch, real, target)
-        for row, predictor in enumerate(predictors):
-            used = columns._replace(classes=0) if row in without_labels else columns
-            sums.sums[row] += _measure_batch(used, predictor(batch["input"]), truth, columns.count)
-        sums.done += real
+        for number, predictor in enumerate(predictors):
+            used = columns._replace(classes=0) if number in without_labels else columns
+            rows = _measure_batch(used, predictor(batch["input"]), truth, others)
+            scores.rows[scores.done : scores.done + real, number] = np.nan
+            scores.rows[scores.done : scores.done + real, number, : used.count] = rows
+        scores.done += real
         if isinstance(pairs, Replacing):
-            sums.replaced |= pairs.skipped.keys() & set(indices)
-        sums.save()
-        on_done(sums.done)
-    sums.save(now=True)
+            scores.replaced |= pairs.skipped.keys() & set(indices)
+        scores.save()
+        on_done(scores.done)
+    scores.save(now=True)
 
 
 class _Truth(NamedTuple):
@@ -172,26 +135,29 @@ def _truth_of(batch: Example, real: int, target: Side) -> _Truth:
     return _Truth(to_255(target, stored), stored, known, scored)
 
 
-def _measure_batch(columns: Columns, outputs: Any, truth: _Truth, count: int) -> np.ndarray:
-    """The sums of one predictor over the real pairs of a batch: (count,) float64, 0 after the given columns."""
+def _measure_batch(columns: Columns, outputs: Any, truth: _Truth, others: Mapping[str, Compare]) -> np.ndarray:
+    """The rows of one predictor for the real pairs of a batch: (real pairs, columns) float64, see `Columns`."""
     # All outputs have one dtype, so that one compiled program measures all of them.
     pictures = jnp.asarray(outputs, jnp.float32)
     targets, stored, known, scored = truth
     real = len(scored)
     side = min(targets.shape[1:3])
-    names = tuple(name for name in columns.names if name in VALIDATION or METRICS[name].smallest <= side)
+    own = [name for name in columns.names if name not in others]
+    names = tuple(name for name in own if name in VALIDATION or METRICS[name].smallest <= side)
     measured, finite = _measure(pictures, targets, known, names)
-    found, number = np.zeros(count), len(columns.names)
+    measured |= {name: compare(pictures, targets, known) for name, compare in others.items() if name in columns.names}
+    finite = np.asarray(finite[:real])
+    rows = np.full((real, columns.count), np.nan)
     for name, values in measured.items():
-        values = np.minimum(values[:real], MAX_PSNR) if name == "psnr" else np.asarray(values[:real])
+        values = np.asarray(values[:real], np.float64)
+        values = np.minimum(values, MAX_PSNR) if name == "psnr" else values
         # A metric may be undefined for a target; NaN from a network must not pass for that.
-        counted = scored & ~(np.isnan(values) & np.asarray(finite[:real])) if name not in VALIDATION else scored
-        column = columns.names.index(name)
-        found[column], found[number + column] = float(values[counted].sum()), counted.sum()
+        rows[:, columns.names.index(name)] = np.where(finite, values, np.inf)
     if columns.classes:
-        confusion = np.asarray(_confuse(pictures, stored, known, columns.classes), np.float64)
-        found[2 * number :] = confusion[:real][scored].sum(0).ravel()
-    return found
+        of_classes = np.stack(counts(_confuse(pictures, stored, known, columns.classes)), 1)
+        rows[:, len(columns.names) :] = of_classes[:real].reshape(real, -1)
+    rows[~scored] = np.nan
+    return rows
 
 
 @partial(jax.jit, static_argnames="names")

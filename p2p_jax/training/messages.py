@@ -15,7 +15,8 @@ from p2p_jax.data.loading import Reader, batches
 from p2p_jax.data.pairs import Replacing
 from p2p_jax.devices import processes
 from p2p_jax.errors import PROGRAM, NotFinite, Stopped, UserError
-from p2p_jax.evaluation.evaluate import Figures, figures_table, remarks
+from p2p_jax.evaluation.evaluate import Figures
+from p2p_jax.evaluation.explain import figures_table, remarks
 from p2p_jax.files.names import printable
 from p2p_jax.files.writing import write_text
 from p2p_jax.training.run import Run

@@ -13,7 +13,8 @@ from p2p_jax.data.fit import Fit
 from p2p_jax.data.loading import open_dataset
 from p2p_jax.data.pictures import write_picture
 from p2p_jax.data.values import to_255
-from p2p_jax.evaluation import evaluate, partial_sums, scoring
+from p2p_jax.evaluation import evaluate, explain, partial_scores, scoring
+from p2p_jax.evaluation.baselines import baselines
 
 FIT = Fit("resize_and_crop", (32, 32), (32, 32))
 
@@ -70,7 +71,7 @@ def test_the_baselines_are_the_input_and_the_mean_target_of_training(config):
     mean = np.round(np.mean(targets, axis=0)).astype(np.uint8)
     figures = evaluate.evaluate_translator(config, lambda pictures: 255 - pictures, step=7)
     assert (figures.step, figures.split, figures.pairs, figures.replaced) == (7, "test", 2, 0)
-    assert set(figures.scores) == {"translator", "input itself", "mean training target"}
+    assert set(figures.scores) == {"translator", "input itself", "mean training target", "nearest input's target"}
     tests = [read_both(splits["test"], i) for i in range(2)]
     by_hand = {
         "translator": 0,
@@ -86,7 +87,7 @@ def test_the_input_baseline_converts_grey_to_colour_and_colour_to_grey(config):
         data = Data(path=config.data.path, input=Side(channels=(inputs,)), target=Side(channels=(targets,)))
         changed = Config(image_size=32, data=data)
         splits = open_dataset(changed).splits
-        outputs = evaluate.baselines(splits["train"], changed)["input itself"](np.full((2, 32, 32, inputs), 7, np.uint8))
+        outputs = baselines(splits["train"], changed)["input itself"](np.full((2, 32, 32, inputs), 7, np.uint8))
         assert outputs.shape == (2, 32, 32, targets)
         assert (outputs == 7).all()
 
@@ -148,7 +149,7 @@ def test_the_input_baseline_works_for_every_kind_of_side(tmp_path, kind):
         write_picture(tmp_path / part / "1.png", pixels)
     config = Config(image_size=32, data=Data(path=str(tmp_path), input=side, target=side))
     train = open_dataset(config).splits["train"]
-    output = evaluate.baselines(train, config)["input itself"](train.read(0, FIT)["input"][None])
+    output = baselines(train, config)["input itself"](train.read(0, FIT)["input"][None])
     np.testing.assert_allclose(output[0], to_255(side, train.read(0, FIT)["target"]), rtol=1e-5)
 
 
@@ -169,7 +170,7 @@ def test_a_label_target_has_metrics_of_labels_and_none_of_pictures(tmp_path):
     assert figures.scores["translator"]["pixel_accuracy"] == pytest.approx((true != 1).mean(), rel=1e-6)
     parts = [(true == 0).sum() / (true == 0).sum(), 0, (true == 2).sum() / (true > 0).sum()]
     assert figures.scores["translator"]["iou"] == pytest.approx(np.mean(parts), rel=1e-6)
-    assert [row[i] for row in evaluate.figures_table(figures) if row[0] == "IoU" for i in (0, 2)] == ["IoU", "-"]
+    assert [row[i] for row in explain.figures_table(figures) if row[0] == "IoU" for i in (0, 3)] == ["IoU", "-"]
 
 
 def test_metrics_that_pairs_lack_are_named(config):
@@ -177,7 +178,7 @@ def test_metrics_that_pairs_lack_are_named(config):
     assert list(figures.scores["translator"]) == ["l1", "psnr", "ssim", "haarpsi", "sharpness", "colour_distance"]
     assert figures.scores["translator"]["sharpness"] == pytest.approx(1)
     assert figures.notes[0].startswith("MS-SSIM: no pair has it, because each side of a picture needs at least 161 pixels")
-    assert figures.notes[0] in evaluate.remarks(figures)
+    assert figures.notes[0] in explain.remarks(figures)
     assert figures.as_json()["notes"] == list(figures.notes)
 
 
@@ -205,7 +206,7 @@ def test_a_stopped_evaluation_resumes_with_the_same_figures(tmp_path, monkeypatc
             yield batch
 
     monkeypatch.setattr(scoring, "batches_of", stopping)
-    monkeypatch.setattr(partial_sums, "SAVE_INTERVAL", 0.0)
+    monkeypatch.setattr(partial_scores, "SAVE_INTERVAL", 0.0)
     partial = tmp_path / "partial"
     line += ["--partial", str(partial)]
     assert [main(line), main(line)] == [130 if stop is KeyboardInterrupt else 75, 0]

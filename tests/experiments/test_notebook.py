@@ -75,7 +75,12 @@ def test_the_runs_differ_only_in_their_loss(finished):
 @pytest.mark.slow
 def test_both_runs_are_evaluated_beside_baselines(finished):
     _, variables = finished
-    assert set(variables["figures"].scores) == {"translator", "input itself", "mean training target"}
+    assert set(variables["figures"].scores) == {
+        "translator",
+        "input itself",
+        "mean training target",
+        "nearest input's target",
+    }
     assert variables["figures"].split == "test"
     assert set(variables["scores"]) == {"first", "edges"}
     assert variables["scores"]["first"] != variables["scores"]["edges"]

@@ -9,7 +9,7 @@ from helpers.runs import finished_run, quick_experiment, train
 
 from p2p_jax.cli import main
 from p2p_jax.errors import UserError
-from p2p_jax.evaluation.partial_sums import PartialSums
+from p2p_jax.evaluation.partial_scores import PartialScores
 from p2p_jax.experiment import find
 from p2p_jax.workdir import lock
 from p2p_jax.workdir.metrics_file import metrics_writer
@@ -87,10 +87,10 @@ def test_rows_are_not_appended_through_a_link(tmp_path, victim):
     assert victim.read_text() == "precious"
 
 
-def test_partial_sums_are_not_written_through_a_link(tmp_path, victim):
-    sums = PartialSums((1, 2), tmp_path / "partial", ["a"])
-    for name in (sums.path.name, f"{sums.path.name}.tmp"):
+def test_partial_scores_are_not_written_through_a_link(tmp_path, victim):
+    scores = PartialScores((1, 2), tmp_path / "partial", ["a"])
+    for name in (scores.path.name, f"{scores.path.name}.tmp"):
         (tmp_path / "partial" / name).symlink_to(victim)
-    sums.save(now=True)
+    scores.save(now=True)
     assert victim.read_text() == "precious"
-    assert not sums.path.is_symlink()
+    assert not scores.path.is_symlink()

@@ -15,6 +15,9 @@ from p2p_jax.evaluation.features.lite0 import lite0_features, read_lite0_weights
 
 FeatureNetwork = Literal["vgg16", "lite0", "inception"]
 
+FEATURES: dict[FeatureNetwork, int] = {"vgg16": 512, "lite0": 1280, "inception": 2048}
+"""The number of features of each network, with the trained weights."""
+
 Extract = Callable[[np.ndarray], Array]
 """A function from pictures (n, h, w, 3) or (n, h, w, 1), from 0 to 255, to features (n, d) float32."""
 

@@ -4,6 +4,9 @@ Source: Long, Shelhamer and Darrell, Fully Convolutional Networks for Semantic S
 authors' code, a class without pixels does not count in means over classes.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import jax.numpy as jnp
 from jax import Array
 
@@ -39,8 +42,7 @@ def pixel_accuracy(confusion: Array) -> Array:
     Returns:
         (...) float in [0, 1]; NaN if no pixel is known.
     """
-    right, true, _ = _counts(confusion)
-    return right.sum(-1) / true.sum(-1)
+    return _pixel_accuracy(*counts(confusion))
 
 
 def class_accuracy(confusion: Array) -> Array:
@@ -52,8 +54,7 @@ def class_accuracy(confusion: Array) -> Array:
     Returns:
         (...) float in [0, 1]; NaN if no pixel is known.
     """
-    right, true, _ = _counts(confusion)
-    return _ratio(right, true).sum(-1) / (true > 0).sum(-1)
+    return _class_accuracy(*counts(confusion))
 
 
 def iou(confusion: Array) -> Array:
@@ -65,9 +66,7 @@ def iou(confusion: Array) -> Array:
     Returns:
         (...) float in [0, 1]; NaN if no pixel is known.
     """
-    right, true, given = _counts(confusion)
-    union = true + given - right
-    return _ratio(right, union).sum(-1) / (union > 0).sum(-1)
+    return _iou(*counts(confusion))
 
 
 def frequency_weighted_iou(confusion: Array) -> Array:
@@ -79,16 +78,41 @@ def frequency_weighted_iou(confusion: Array) -> Array:
     Returns:
         (...) float in [0, 1]; NaN if no pixel is known.
     """
-    right, true, given = _counts(confusion)
-    return (true * _ratio(right, true + given - right)).sum(-1) / true.sum(-1)
+    return _frequency_weighted_iou(*counts(confusion))
 
 
-def _counts(confusion: Array) -> tuple[Array, Array, Array]:
+def counts(confusion: Array) -> tuple[Array, Array, Array]:
     """For every class the pixels that are right, those of the targets, and those of the results: (..., classes) each."""
     confusion = jnp.asarray(confusion)
     return jnp.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(-1), confusion.sum(-2)
 
 
-def _ratio(part: Array, whole: Array) -> Array:
-    """The quotient, and 0 where the whole is 0."""
-    return jnp.where(whole > 0, part / jnp.where(whole > 0, whole, 1), 0)
+def _pixel_accuracy(right: Any, true: Any, given: Any) -> Any:
+    return right.sum(-1) / true.sum(-1)
+
+
+def _class_accuracy(right: Any, true: Any, given: Any) -> Any:
+    return _ratio(right, true).sum(-1) / (true > 0).sum(-1)
+
+
+def _iou(right: Any, true: Any, given: Any) -> Any:
+    union = true + given - right
+    return _ratio(right, union).sum(-1) / (union > 0).sum(-1)
+
+
+def _frequency_weighted_iou(right: Any, true: Any, given: Any) -> Any:
+    return (true * _ratio(right, true + given - right)).sum(-1) / true.sum(-1)
+
+
+def _ratio(part: Any, whole: Any) -> Any:
+    """The quotient, and 0 where the whole is 0, where the part is 0 too."""
+    return part / (whole + (whole == 0))
+
+
+FROM_COUNTS: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "pixel_accuracy": _pixel_accuracy,
+    "class_accuracy": _class_accuracy,
+    "iou": _iou,
+    "frequency_weighted_iou": _frequency_weighted_iou,
+}
+"""The same metrics of the three results of `counts`, for arrays of JAX or NumPy."""

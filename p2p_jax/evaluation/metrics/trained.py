@@ -15,13 +15,18 @@ from p2p_jax.errors import UserError, suggest
 from p2p_jax.evaluation.features import packages
 from p2p_jax.evaluation.features.backbones import Network, read_lpips_weights
 from p2p_jax.evaluation.features.extract import FeatureNetwork, missing
-from p2p_jax.evaluation.metrics.frechet import frechet_distance
-from p2p_jax.evaluation.metrics.kernel_distance import kernel_distance
 from p2p_jax.evaluation.metrics.lpips import lpips
-from p2p_jax.evaluation.metrics.precision_recall import precision_recall
+from p2p_jax.evaluation.metrics.registry import METRICS, Metric
+from p2p_jax.evaluation.metrics.set_figures import (
+    SetFigure,
+    frechet_figure,
+    kernel_figure,
+    precision_figure,
+    recall_figure,
+)
 
-Compare = Callable[[np.ndarray, np.ndarray], float]
-"""A function from the features of made pictures (n, d) and of real ones (m, d) to a figure."""
+Compare = Callable[[np.ndarray, np.ndarray, bool], SetFigure]
+"""A function from the features of made pictures (n, d) and of real ones (m, d), and whether they are pairs, to a figure."""
 
 
 class TrainedMetric(NamedTuple):
@@ -29,45 +34,56 @@ class TrainedMetric(NamedTuple):
 
     Attributes:
         name: such as "kid_vgg16".
+        title: for tables.
         of: "pair" if each picture has a score, "set" if all pictures together have one.
-        unit: of the figure; "" if it has none.
-        higher_is_better: whether larger figures are better.
+        best: which values are better.
         meaning: a sentence.
         missing: what is missing and the command that installs it; None if the metric can be computed.
         network: for pairs the network of `lpips`, for sets the one of `features.extract.open_features`.
-        compare: of a set: `(made, real) -> figure`, of features.
+        compare: of a set: `(made, real, seed) -> figure with its interval`, of features.
+        smallest: pixels that each side of a picture needs.
+        digits: after the decimal point, in tables.
+        unit: of the figure; "" as it has none.
     """
 
     name: str
+    title: str
     of: Literal["pair", "set"]
-    unit: str
-    higher_is_better: bool
+    best: Literal["higher", "lower"]
     meaning: str
     missing: str | None
     network: Network | FeatureNetwork
     compare: Compare | None = None
+    smallest: int = 1
+    digits: int = 4
+    unit: str = ""
 
+
+TITLES = {"kid": "kernel distance", "frechet": "Fréchet distance", "precision": "precision", "recall": "recall"}
+"""Titles of the metrics of sets; the network of the features is added."""
 
 MEANINGS = {
-    "alex": "LPIPS says how different two pictures look by AlexNet's features; 0 is equal.",
-    "vgg": "LPIPS says how different two pictures look by VGG16's features; 0 is equal.",
-    "kid": "The kernel distance says how far the made pictures as a set are from the real ones by {}'s features; it has no "
-    "bias for few pictures and may fall below 0.",
-    "frechet": "The Fréchet distance says how far the made pictures as a set are from the real ones by {}'s features; it "
-    "grows if there are few pictures, so compare it only for equal numbers.",
-    "precision": "Precision is the fraction of made pictures that lie among the real ones by {}'s features: quality.",
-    "recall": "Recall is the fraction of real pictures that lie among the made ones by {}'s features: variety.",
+    "lpips": "How different two pictures look, by {}'s features; 0 is equal.",
+    "kid": "How far the outputs as a set are from the targets, by {}'s features; without bias for few pictures, so that it "
+    "may fall below 0.",
+    "frechet": "How far the outputs as a set are from the targets, by {}'s features; it grows if there are few pictures, "
+    "so compare it only for equal numbers.",
+    "precision": "The fraction of outputs that lie among the targets, by {}'s features: quality.",
+    "recall": "The fraction of targets that lie among the outputs, by {}'s features: variety.",
 }
 """What each metric says; {} is the name of a network."""
 
-NAMES = {"vgg16": "VGG16", "lite0": "EfficientNet-Lite0", "inception": "Inception"}
+NETWORKS = {"alex": "AlexNet", "vgg": "VGG16", "vgg16": "VGG16", "lite0": "EfficientNet-Lite0", "inception": "Inception"}
+
+SMALLEST = {"alex": 31, "vgg": 16, "vgg16": 16, "lite0": 1, "inception": 1}
+"""Pixels that each side of a picture needs for the networks; the last two resize pictures."""
 
 COMPARISONS: dict[str, Compare] = {
-    "kid": lambda made, real: kernel_distance(made, real).value,
-    "frechet": lambda made, real: frechet_distance(made, real).value,
-    "precision": lambda made, real: precision_recall(made, real).precision,
-    "recall": lambda made, real: precision_recall(made, real).recall,
-}
+    "kid": kernel_figure, "frechet": frechet_figure, "precision": precision_figure, "recall": recall_figure,
+}  # fmt: skip
+
+STANDARD = ("lpips_alex", "kid_lite0", "frechet_lite0", "precision_lite0", "recall_lite0")
+"""The metrics that are computed if their weights are there; the others are computed on demand."""
 
 
 def available_metrics(inception_file: str | Path | None = None) -> dict[str, TrainedMetric]:
@@ -84,16 +100,30 @@ def available_metrics(inception_file: str | Path | None = None) -> dict[str, Tra
     found: dict[str, TrainedMetric] = {}
     backbones: dict[Network, packages.Shipped] = {"alex": packages.LPIPS_ALEX, "vgg": packages.LPIPS_VGG}
     for network, shipped in backbones.items():
-        name, lacking = f"lpips_{network}", packages.missing(shipped)
-        found[name] = TrainedMetric(name, "pair", "", False, MEANINGS[network], lacking, network)
+        name, title, meaning = (
+            f"lpips_{network}",
+            f"LPIPS ({NETWORKS[network]})",
+            MEANINGS["lpips"].format(NETWORKS[network]),
+        )
+        lacking, smallest = packages.missing(shipped), SMALLEST[network]
+        found[name] = TrainedMetric(name, title, "pair", "lower", meaning, lacking, network, smallest=smallest)
     networks: tuple[FeatureNetwork, ...] = get_args(FeatureNetwork)
     for network in networks:
-        lacking = missing(network, inception_file)
+        lacking, smallest = missing(network, inception_file), SMALLEST[network]
         for kind, compare in COMPARISONS.items():
-            name = "fid" if (kind, network) == ("frechet", "inception") else f"{kind}_{network}"
-            meaning, higher = MEANINGS[kind].format(NAMES[network]), kind in ("precision", "recall")
-            found[name] = TrainedMetric(name, "set", "", higher, meaning, lacking, network, compare)
+            is_fid = (kind, network) == ("frechet", "inception")
+            name, title = ("fid", "FID") if is_fid else (f"{kind}_{network}", f"{TITLES[kind]} ({NETWORKS[network]})")
+            best, meaning = (
+                "higher" if kind in ("precision", "recall") else "lower",
+                MEANINGS[kind].format(NETWORKS[network]),
+            )
+            found[name] = TrainedMetric(name, title, "set", best, meaning, lacking, network, compare, smallest)
     return found
+
+
+def find_metric(name: str) -> Metric | TrainedMetric:
+    """Returns the description of any metric by its name."""
+    return METRICS[name] if name in METRICS else available_metrics()[name]
 
 
 def require(name: str, metrics: Mapping[str, TrainedMetric]) -> TrainedMetric:

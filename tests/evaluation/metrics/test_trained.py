@@ -29,7 +29,7 @@ def test_names_bear_their_features_and_only_inceptions_distance_is_called_fid():
 
 
 def test_only_precision_and_recall_are_better_if_higher():
-    higher = {name.partition("_")[0] for name, metric in available_metrics().items() if metric.higher_is_better}
+    higher = {name.partition("_")[0] for name, metric in available_metrics().items() if metric.best == "higher"}
     assert higher == {"precision", "recall"}
 
 
@@ -57,11 +57,12 @@ def test_an_unknown_name_is_refused_with_the_most_similar_one():
         require("lpips_alec", available_metrics())
 
 
-def test_each_comparison_takes_features_and_returns_a_number():
-    made, real = np.random.default_rng(0).normal(size=(2, 20, 4))
+def test_each_comparison_takes_features_and_returns_a_figure_with_an_interval():
+    made, real = np.random.default_rng(0).normal(size=(2, 60, 4))
     real = real + 1
-    figures = {name: compare(made, real) for name, compare in trained.COMPARISONS.items()}
-    assert all(type(figure) is float for figure in figures.values())
-    assert figures["kid"] > 0
-    assert figures["frechet"] > 1
-    assert 0 <= figures["precision"] < 1
+    for paired in (False, True):
+        figures = {name: compare(made, real, paired) for name, compare in trained.COMPARISONS.items()}
+        assert all(figure.low <= figure.value <= figure.high for figure in figures.values())
+        assert figures["kid"].low > 0
+        assert figures["frechet"].low > 1
+        assert 0 <= figures["precision"].value < 1

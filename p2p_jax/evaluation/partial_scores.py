@@ -1,5 +1,6 @@
-"""Partial sums over many pictures, saved to a file from which a stopped evaluation resumes."""
+"""Scores of many pictures, saved to a file from which a stopped evaluation resumes."""
 
+import base64
 import hashlib
 import json
 import time
@@ -14,34 +15,34 @@ from p2p_jax.errors import UserError
 from p2p_jax.files.decode import Mismatch, decode_fields, parse_json
 from p2p_jax.files.writing import write_text
 
-FIELDS = {"done": int, "sums": list[Any], "replaced": list[int]}
-"""The fields of a file of partial sums."""
+FIELDS = {"rows": str, "replaced": list[int]}
+"""The fields of a file of partial scores; the rows are 64-bit floats as Base64."""
 
 SAVE_INTERVAL = 10.0  # seconds between two saves
 
 
-class PartialSums:
-    """Sums of metrics over the first pairs of a range.
+class PartialScores:
+    """Rows of scores of the first pairs of a range.
 
     Attributes:
-        done: number of pairs in the sums.
-        sums: float64.
+        done: number of pairs that have rows.
+        rows: float64 (pairs of the range, ...); 0 for the pairs that are not done.
         replaced: indices of those pairs that could not be read and were replaced.
     """
 
     def __init__(self, shape: tuple[int, ...], folder: Path | None = None, key: Any = None, columns: Sequence[str] = ()):
-        """Loads the sums that were saved under the same key, or starts with zeros.
+        """Loads the rows that were saved under the same key, or starts with none.
 
         Args:
-            shape: of the sums.
+            shape: of the rows; the first number is that of the pairs.
             folder: for the file; None saves nothing.
-            key: everything that the sums depend on, as JSON.
-            columns: what the sums are of; saved sums of other metrics, as of another version, are dropped with a warning.
+            key: everything that the scores depend on, as JSON.
+            columns: what a row holds; saved rows of other metrics, as of another version, are dropped with a warning.
 
         Raises:
             UserError: the folder cannot be made.
         """
-        self.done, self.sums, self.replaced = 0, np.zeros(shape), set[int]()
+        self.done, self.rows, self.replaced = 0, np.zeros(shape), set[int]()
         self.path, self.saved_at, self.columns = None, time.monotonic(), list(columns)
         if folder is None:
             return
@@ -51,31 +52,33 @@ class PartialSums:
             reason = str(error.strerror).lower()
             raise UserError(f"the folder {folder} cannot be made ({reason}): give another --partial.") from None
         self.path = folder / f"{hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]}.json"
-        if not self.path.exists():
-            return
+        if self.path.exists():
+            self._load(self.path)
+
+    def _load(self, path: Path) -> None:
         try:
-            found = parse_json(self.path.read_bytes())
+            found = parse_json(path.read_bytes())
             if isinstance(found, dict) and found.get("columns", []) != self.columns:
-                warnings.warn(f"{self.path} holds other metrics than these: its pairs are measured again.", stacklevel=2)
+                warnings.warn(f"{path} holds other metrics than these: its pairs are measured again.", stacklevel=3)
                 return
             saved = decode_fields(FIELDS, found)
-            sums = np.reshape(np.array(saved["sums"], np.float64), shape)
-            if not (np.isfinite(sums).all() and 0 <= len(saved["replaced"]) <= saved["done"]):
+            rows = np.frombuffer(base64.b64decode(saved["rows"], validate=True), "<f8").reshape(-1, *self.rows.shape[1:])
+            if len(rows) > len(self.rows) or len(saved["replaced"]) > len(rows):
                 raise Mismatch("a number is impossible")
-            self.done, self.sums, self.replaced = saved["done"], sums, set(saved["replaced"])
+            self.rows[: len(rows)], self.done, self.replaced = rows, len(rows), set(saved["replaced"])
         except (ValueError, TypeError):
-            warnings.warn(f"{self.path} is damaged: its pairs are measured again.", stacklevel=2)
+            warnings.warn(f"{path} is damaged: its pairs are measured again.", stacklevel=3)
 
     def save(self, *, now: bool = False) -> None:
-        """Saves the sums if the last save is long enough ago, or if `now` is set."""
+        """Saves the rows if the last save is long enough ago, or if `now` is set."""
         if self.path is None or (time.monotonic() - self.saved_at < SAVE_INTERVAL and not now):
             return
-        saved = {"done": self.done, "sums": self.sums.tolist(), "replaced": sorted(self.replaced)}
-        saved["columns"] = self.columns
+        rows = base64.b64encode(self.rows[: self.done].astype("<f8").tobytes()).decode()
+        saved = {"columns": self.columns, "rows": rows, "replaced": sorted(self.replaced)}
         write_text(self.path, json.dumps(saved))
         self.saved_at = time.monotonic()
 
     def remove(self) -> None:
-        """Removes the file after the sums were used."""
+        """Removes the file after the scores were used."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)
