@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+import html
 import json
 import re
 import shutil
@@ -68,7 +69,7 @@ def test_the_page_has_figures_config_and_versions(page):
     figures = json.loads((finished_run() / "report" / "figures.json").read_text())
     assert figures["step"] == 8
     for name, values in figures["figures"].items():
-        assert f"<th>{name}</th>" in page
+        assert f"<th>{html.escape(name)}</th>" in page
         assert f'<td class="number">{values["l1"]:.4f}</td>' in page
     record = json.loads((finished_run() / "experiment.json").read_text())
     assert "<td>generator.widths</td><td>" in page
