@@ -38,15 +38,23 @@ def verdict(name: str, difference: Difference) -> Verdict | None:
     return "better" if (difference.value > 0) == (best == "higher") else "worse"
 
 
-def remarks(figures: Figures) -> list[str]:
-    """Explains how to read the figures, in paragraphs: what was measured, each metric, and what to rely on."""
+def remarks(figures: Figures, *, brief: bool = False) -> list[str]:
+    """Explains how to read the figures, in paragraphs: what was measured, each metric, and what to rely on.
+
+    Args:
+        figures: of a translator.
+        brief: omit what each metric and each baseline means.
+    """
     replaced = f" ({figures.replaced} of them unreadable and replaced by others)" if figures.replaced else ""
     used = [find_metric(name) for name in figures.scores["translator"]]
+    meanings = [] if brief else [
+        *(f"{name.capitalize()}: {meaning}." for name, meaning in MEANINGS.items() if name in figures.scores),
+        *(f"{metric.title}{f' ({metric.unit})' if metric.unit else ''}: {metric.meaning}" for metric in used),
+    ]  # fmt: skip
     return [
         f"Figures of {figures.pairs} pairs of the split '{figures.split}'{replaced}, with 95 % intervals over pictures: "
         "another training run may differ by more.",
-        *(f"{name.capitalize()}: {meaning}." for name, meaning in MEANINGS.items() if name in figures.scores),
-        *(f"{metric.title}{f' ({metric.unit})' if metric.unit else ''}: {metric.meaning}" for metric in used),
+        *meanings,
         *_comparisons(figures),
         *figures.notes,
         _advice(figures),
@@ -110,4 +118,5 @@ def _number(value: float | None, digits: int) -> str:
 
 
 def _ends(interval: Interval | None, digits: int) -> str:
-    return "-" if interval is None else f"{interval.low:.{digits}f} to {interval.high:.{digits}f}"
+    # An en dash, because a hyphen would be read as a minus.
+    return "-" if interval is None else f"{interval.low:.{digits}f}–{interval.high:.{digits}f}"

@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 import jax
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -27,6 +28,10 @@ from p2p_jax.workdir.own_files import REPLACED
 STOPPING = "stopping after this step and saving (during compilation: after the first step); press Ctrl-C again to end now."
 
 MAX_NAMED = 10  # most pairs that a message names
+
+
+ARROWS = {"lower": "↓", "higher": "↑", "near 1": "→ 1"}
+"""What is better, in the table of figures."""
 
 
 def explain_not_finite(run: Run, fault: NotFinite) -> Stopped:
@@ -98,14 +103,25 @@ def announce_stop() -> None:
     print(f"{PROGRAM}: {STOPPING}", file=sys.stderr, flush=True)
 
 
-def print_figures(console: Console, figures: Figures) -> None:
-    """Prints the figures of the translator and of the baselines as a table."""
+def print_figures(console: Console, figures: Figures, *, brief: bool = False) -> None:
+    """Prints the figures of the translator and of the baselines as a table, and sentences on them.
+
+    Args:
+        console: to print on.
+        figures: of the translator.
+        brief: omit what each metric and each baseline means.
+    """
     titles, *rows = figures_table(figures)
-    table = Table(*titles, title=f"{figures.pairs} pairs of the split '{figures.split}', step {figures.step}")
-    for row in rows:
-        table.add_row(*row)
+    # The better values are shown by an arrow after the title, because the table shall fit into 80 columns.
+    title = f"{figures.pairs} pairs of the split '{figures.split}', step {figures.step}"
+    table = Table(titles[0], box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title=title)
+    for column, name in enumerate(titles[1:-1], start=1):  # the titles are broken into lines, but no number is
+        widest = max(len(row[column]) for row in rows)
+        table.add_column(name, min_width=widest, max_width=max(widest, 10 if column == 1 else 8))
+    for title, *cells, best in rows:
+        table.add_row(f"{title} {ARROWS[best]}", *cells)
     console.print(table)
-    for remark in remarks(figures):
+    for remark in remarks(figures, brief=brief):
         console.print(remark)
 
 

@@ -217,7 +217,7 @@ def _finish(run: Run, state: TrainState) -> None:
         numbers = ", ".join(map(str, sorted(run.skipped)))
         run.console.print(f"{count_of(len(run.skipped), 'batch')} skipped: {numbers}.", style="yellow")
     if figures is not None:
-        print_figures(run.console, figures)
+        print_figures(run.console, figures, brief=True)
     print_next_commands(run, page)
 
 

@@ -59,13 +59,13 @@ class TrainedMetric(NamedTuple):
     unit: str = ""
 
 
-TITLES = {"kid": "kernel distance", "frechet": "Fréchet distance", "precision": "precision", "recall": "recall"}
+TITLES = {"kid": "KID", "frechet": "Fréchet distance", "precision": "precision", "recall": "recall"}
 """Titles of the metrics of sets; the network of the features is added."""
 
 MEANINGS = {
     "lpips": "How different two pictures look, by {}'s features; 0 is equal.",
-    "kid": "How far the outputs as a set are from the targets, by {}'s features; without bias for few pictures, so that it "
-    "may fall below 0.",
+    "kid": "The kernel distance: how far the outputs as a set are from the targets, by {}'s features; without bias for few "
+    "pictures, so that it may fall below 0.",
     "frechet": "How far the outputs as a set are from the targets, by {}'s features; it grows if there are few pictures, "
     "so compare it only for equal numbers.",
     "precision": "The fraction of outputs that lie among the targets, by {}'s features: quality.",
@@ -74,6 +74,9 @@ MEANINGS = {
 """What each metric says; {} is the name of a network."""
 
 NETWORKS = {"alex": "AlexNet", "vgg": "VGG16", "vgg16": "VGG16", "lite0": "EfficientNet-Lite0", "inception": "Inception"}
+
+SHORT = {**NETWORKS, "lite0": "Lite0"}
+"""Names of the networks in titles."""
 
 SMALLEST = {"alex": 31, "vgg": 16, "vgg16": 16, "lite0": 1, "inception": 1}
 """Pixels that each side of a picture needs for the networks; the last two resize pictures."""
@@ -102,7 +105,7 @@ def available_metrics(inception_file: str | Path | None = None) -> dict[str, Tra
     for network, shipped in backbones.items():
         name, title, meaning = (
             f"lpips_{network}",
-            f"LPIPS ({NETWORKS[network]})",
+            f"LPIPS ({SHORT[network]})",
             MEANINGS["lpips"].format(NETWORKS[network]),
         )
         lacking, smallest = packages.missing(shipped), SMALLEST[network]
@@ -112,12 +115,13 @@ def available_metrics(inception_file: str | Path | None = None) -> dict[str, Tra
         lacking, smallest = missing(network, inception_file), SMALLEST[network]
         for kind, compare in COMPARISONS.items():
             is_fid = (kind, network) == ("frechet", "inception")
-            name, title = ("fid", "FID") if is_fid else (f"{kind}_{network}", f"{TITLES[kind]} ({NETWORKS[network]})")
+            name, title = ("fid", "FID") if is_fid else (f"{kind}_{network}", f"{TITLES[kind]} ({SHORT[network]})")
             best, meaning = (
                 "higher" if kind in ("precision", "recall") else "lower",
                 MEANINGS[kind].format(NETWORKS[network]),
             )
-            found[name] = TrainedMetric(name, title, "set", best, meaning, lacking, network, compare, smallest)
+            digits = 2 if kind == "frechet" else 4
+            found[name] = TrainedMetric(name, title, "set", best, meaning, lacking, network, compare, smallest, digits)
     return found
 
 
