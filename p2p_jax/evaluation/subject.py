@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import numpy as np
@@ -15,6 +15,7 @@ from p2p_jax.devices import processes
 from p2p_jax.errors import UserError
 from p2p_jax.evaluation.baselines import INPUT
 from p2p_jax.evaluation.columns import Columns, columns_for
+from p2p_jax.evaluation.features.backbones import Network
 from p2p_jax.evaluation.features.extract import FEATURES, FeatureNetwork, open_features
 from p2p_jax.evaluation.metrics.set_figures import SMALLEST
 from p2p_jax.evaluation.metrics.trained import STANDARD, TrainedMetric, available_metrics, open_lpips, require
@@ -91,7 +92,7 @@ def score_pairs(
     report_done(table.done)
     same_classes = named_classes(config.data.input) == named_classes(target)
     without_labels = [] if same_classes else [list(subject.predictors).index(INPUT)]
-    others = {metric.name: open_lpips(metric.network) for metric in metrics}
+    others = {metric.name: open_lpips(cast(Network, metric.network)) for metric in metrics}
     add_scores(
         table, columns, subject.pairs, indices, [*subject.predictors.values()], fit_of_evaluation(config), target,
         others=others, without_labels=without_labels, on_done=report_done,
@@ -123,7 +124,7 @@ def score_sets(subject: Subject, metrics: Sequence[TrainedMetric], inception: Pa
     if total < SMALLEST:
         return {}, [f"Figures of sets are not computed, because they need at least {SMALLEST} pairs."]
     found: Found = {}
-    networks: list[FeatureNetwork] = list(dict.fromkeys(metric.network for metric in metrics))
+    networks = dict.fromkeys(cast(FeatureNetwork, metric.network) for metric in metrics)
     for network in networks:
         of_network = set_figures(
             [metric for metric in metrics if metric.network == network], open_features(network, inception),
