@@ -96,7 +96,7 @@ def test_results_are_the_same_bit_for_bit(runs):
     assert {run.digest for run in (*runs.first, runs.second, runs.damaged, runs.mended)} == {runs.without.digest}
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_second_start_compiles_nothing(runs):
     assert runs.without[1:3] == (0, 0)
     assert all(run.found + run.written == runs.second.found for run in runs.first)

@@ -79,7 +79,7 @@ def test_values_of_a_record_are_shown_without_harm(tmp_path, capsys):
         assert assert_harmless(capsys).count("\n") == 1
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_run_ends_well_in_an_ascii_locale(pairs, tmp_path):
     experiment = quick_experiment(tmp_path)
     (pairs / os.fsdecode(b"caf\xe9.png")).write_bytes(b"broken")

@@ -58,7 +58,7 @@ def test_a_picture_that_is_needed_late_ends_the_run_early(tmp_path, pairs, monke
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_look")
-@pytest.mark.parametrize("damage", tiers(DAMAGES, slow=1))
+@pytest.mark.parametrize("damage", tiers(DAMAGES))
 def test_an_unreadable_picture_of_validation_ends_the_run_once_it_is_saved(tmp_path, pairs, monkeypatch, capsys, damage):
     skip_report(monkeypatch)
     victim = pairs / "val" / "7.png"
@@ -102,7 +102,7 @@ def test_an_unreadable_picture_of_the_test_split_costs_only_the_report(tmp_path,
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("a bug"), MemoryError()])
+@pytest.mark.parametrize("error", tiers([OSError(28, "No space left on device"), ValueError("a bug"), MemoryError()]))
 def test_a_report_that_fails_does_not_change_the_exit_code(tmp_path, monkeypatch, capsys, error):
     def fail(*_):
         raise error

@@ -52,7 +52,7 @@ def test_a_renamed_workdir_is_noticed_and_gets_the_last_state(tmp_path, monkeypa
     assert sorted(path.name for path in (moved / "samples").iterdir()) == ["step_00000004.png", "step_00000008.png"]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @on_linux
 def test_a_run_that_takes_the_place_of_a_renamed_workdir_is_not_touched(tmp_path, monkeypatch, capsys):
     run, moved = tmp_path / "run", tmp_path / "moved"
@@ -156,7 +156,7 @@ def test_a_record_that_is_put_back_resumes_the_run(tmp_path):
     assert leaves_of(tmp_path / "run") == leaves_of(finished_run())
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_other_files_in_the_folder_do_not_matter(tmp_path):
     for name in ("samples/mine.png", "report/mine.txt", "notes.txt", "experiment.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

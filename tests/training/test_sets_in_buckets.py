@@ -75,7 +75,7 @@ def train_command(tmp_path: Path, workdir: Path, place: str | Path) -> list[str]
     return [*command, "--seed", "3", "--data.cache", "none"]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("scheme", ["file", "s3", "gs"])
 def test_a_run_whose_process_is_killed_while_it_fetches_ends_with_the_numbers_of_a_folder(
     scheme, folder, expected, tmp_path, monkeypatch

@@ -109,7 +109,7 @@ def test_a_run_is_locked_until_it_ends(tmp_path, monkeypatch, capsys):
         pass
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_overwriting_keeps_the_lock(tmp_path, monkeypatch):
     assert train(tmp_path, *SMALL, "--steps", "1") == 0
     inode = (tmp_path / "lock").stat().st_ino
@@ -168,7 +168,7 @@ def test_a_workdir_that_cannot_be_written_is_refused(tmp_path, monkeypatch, caps
     assert message.count("\n") == 1
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_clock_that_runs_backwards_changes_nothing(tmp_path, monkeypatch):
     """The same checkpoints are kept, and times are measured with a monotonic clock."""
     started, now, options = time.monotonic(), [2e9], (*SMALL, "--keep", "2", "--optimizer.schedule", "linear")

@@ -22,6 +22,7 @@ def numbers():
     return to_host(lesson.measure(**SMALL, steps=400))
 
 
+@pytest.mark.exhaustive
 def test_claims(numbers):
     assert_claims_hold(lesson, numbers)
 

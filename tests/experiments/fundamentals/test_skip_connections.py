@@ -21,6 +21,7 @@ def numbers():
     return to_host(lesson.measure(size=32, width=8, steps=200, pairs=60))
 
 
+@pytest.mark.exhaustive
 def test_claims(numbers):
     assert_claims_hold(lesson, numbers)
 

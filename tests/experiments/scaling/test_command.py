@@ -17,7 +17,7 @@ def test_a_file_that_exists_is_told_before_anything_is_counted(monkeypatch, tmp_
     assert (tmp_path / "mine").read_text() == "mine"
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_plan_is_written(monkeypatch, tmp_path):
     (tmp_path / "plan.json").write_text("mine")
     line = ["scaling", "--devices", "--output", str(tmp_path / "plan.json"), "--overwrite"]

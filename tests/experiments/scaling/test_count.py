@@ -50,7 +50,7 @@ def test_the_program_has_the_described_state_as_its_argument(rows):
         assert row["alias_bytes"] == pytest.approx(row["state_bytes"], abs=64), "all of the state's memory is donated"
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_replicated_step_reduces_every_gradient_and_gathers_nothing(rows):
     row = rows["replicated"]
     # The discriminator's gradient is reduced twice, for fakes and for targets, before the two are added.
