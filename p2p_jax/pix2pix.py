@@ -52,12 +52,15 @@ def build(config: Config) -> Pix2Pix:
     penalty = loss.gradient_penalty
     if penalty is None:
         penalty = 10.0 if loss.adversarial == "wasserstein" else 0.0
+    discriminator = build_discriminator(config.discriminator, config.dtype)
+    if not config.discriminator.conditional:
+        discriminator = without_input(discriminator, count_channels(config.data.input))
     d_rate = config.optimizer.discriminator_learning_rate
     schedule = build_schedule(config, rate)
     d_schedule = schedule if d_rate is None else build_schedule(config, d_rate)
     return Pix2Pix(
         generator=build_generator(config),
-        discriminator=build_discriminator(config.discriminator, config.dtype),
+        discriminator=discriminator,
         generator_optimizer=build_optimizer(config.optimizer, schedule),
         discriminator_optimizer=build_optimizer(config.optimizer, d_schedule),
         adversarial=adversarial,
@@ -141,6 +144,21 @@ def build_discriminator(options: Discriminator, dtype: str) -> Network:
     widths = options.widths or discriminators.patchgan_widths(options.num_layers, options.width)
     halve = {"downsample": ops.blur_downsample} if options.antialias else {}
     return network(discriminators.patchgan, widths=widths, **halve, **shared)
+
+
+def without_input(discriminator: Network, channels: int) -> Network:
+    """Returns a discriminator of an unconditional GAN, which does not see the input.
+
+    Args:
+        discriminator: of pictures alone (n, h, w, c').
+        channels: of the input, the first ones of the (n, h, w, c + c') that the result is given.
+
+    Source: Isola et al. 2017, section 3.1: "an unconditional variant in which the discriminator does not observe x".
+    """
+    return Network(
+        lambda key, pair: discriminator.init(key, pair[..., channels:]),
+        lambda params, state, pair, **options: discriminator.apply(params, state, pair[..., channels:], **options),
+    )
 
 
 def _build_antialiasing(options: Generator) -> dict[str, Any]:

@@ -97,5 +97,8 @@ class Discriminator:
     norm, otherwise the first and the last (of the pixelgan only the first)."""
     leaky_slope: float = 0.2
     """Slope of leaky ReLU for negative values."""
+    conditional: bool = True
+    """Show the discriminator the input beside the picture. Without the input the GAN is unconditional: it judges whether a
+    picture looks real, and not whether it belongs to its input."""
     antialias: bool = False
     """Blur, then keep every second pixel, as CUT does, instead of convolutions of stride 2 in the patchgan."""

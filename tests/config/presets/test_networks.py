@@ -249,3 +249,16 @@ def test_the_networks_of_a_preset_are_those_by_hand(which, preset):
     by_hand, x = BY_HAND[which]
     _, params, _, y, _ = computed(which, apply_preset(SMALL, preset))
     np.testing.assert_allclose(y, by_hand(params, x, **WHOLE[preset][which]), rtol=1e-9, atol=1e-11)
+
+
+def test_an_unconditional_discriminator_does_not_see_the_input():
+    model = pix2pix.build(changed(SMALL, discriminator__conditional=False))
+    pair = np.random.default_rng(0).uniform(-1, 1, (1, 32, 32, 6)).astype(np.float32)
+    params, state = model.discriminator.init(KEY, pair)
+    alone = pix2pix.build_discriminator(SMALL.discriminator, "float32")
+    judged, _ = model.discriminator.apply(params, state, pair, train=True)
+    np.testing.assert_array_equal(judged, alone.apply(params, state, pair[..., 3:], train=True)[0])
+    pair[..., :3] *= -1
+    np.testing.assert_array_equal(judged, model.discriminator.apply(params, state, pair, train=True)[0])
+    with_input = pix2pix.build(SMALL).discriminator.init(KEY, pair)[0]
+    assert params["conv0"]["kernel"].shape[2] == with_input["conv0"]["kernel"].shape[2] - 3
