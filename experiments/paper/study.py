@@ -1,0 +1,189 @@
+"""Trains the settings of a table with several seeds each, compares them, and says which of the paper's findings hold."""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+import p2p_jax
+from experiments.paper.settings import Setting, base_config
+from p2p_jax.config import Config
+from p2p_jax.console import open_console
+from p2p_jax.errors import UserError
+from p2p_jax.evaluation.columns import Columns
+from p2p_jax.evaluation.comparison.statistics import Contrast, Measured, contrast, measure_runs
+from p2p_jax.evaluation.explain import verdict
+from p2p_jax.evaluation.metrics.trained import find_metric
+
+
+@dataclass(frozen=True)
+class Options:
+    """Train the settings of one of the paper's tables with several seeds, and compare them."""
+
+    output: Path = Path("runs/paper")
+    """Folder of all runs. Tables share it, so that no setting is trained twice; the same command goes on where it stopped."""
+    set: str | None = None
+    """An installed experiment, such as facades or maps, in its paper's size; by default the built-in facades at 64 pixels."""
+    data_path: Path | None = None
+    """The pictures of the set, if they are not a prepared one."""
+    seeds: int = 3
+    """Training runs of each setting, at least 2."""
+    steps: int | None = None
+    """Steps of each run; by default 2,500 on the built-in facades, otherwise those of the experiment."""
+    segmenter: Path | None = None
+    """The run that finds labels in the pictures; by default one is trained if the inputs are label maps that it can learn."""
+
+
+class Finding(NamedTuple):
+    """What the paper says about two settings.
+
+    Attributes:
+        better, worse: their places in the table.
+        said: the paper's sentence and figures.
+    """
+
+    better: int
+    worse: int
+    said: str
+
+
+class Study(NamedTuple):
+    """One table of the paper.
+
+    Attributes:
+        name: of its results.
+        title: what is compared, with the place in the paper.
+        settings: from the base config to the rows; the first one is that which the others are compared with.
+        findings: of the paper.
+        metrics: by which findings are judged; the first one decides, if it was measured.
+    """
+
+    name: str
+    title: str
+    settings: Callable[[Config], Sequence[Setting]]
+    findings: Sequence[Finding]
+    metrics: Sequence[str]
+
+
+def run_study(study: Study, options: Options) -> int:
+    """Trains what is missing, prints the table and the findings, and writes OUTPUT/NAME.json and NAME.html.
+
+    Raises:
+        UserError: an option is not possible, or a run cannot be trained.
+    """
+    if options.seeds < 2:
+        raise UserError(f"--seeds was given {options.seeds}: give at least 2, because one run says nothing about another one.")
+    console = open_console()
+    config = base_config(options.set, options.steps)
+    if options.data_path is not None:
+        config = replace(config, data=replace(config.data, source="folder", path=str(options.data_path), tfds=None))
+    settings = study.settings(config)
+    folders = train_all(settings, config, options, console)
+    found = measure(folders, options)
+    console.print(_table(study, settings, options.seeds, found))
+    sentences = [_judge(study, finding, settings, options.seeds, found) for finding in study.findings]
+    for sentence in sentences:
+        console.print(sentence)
+    page = options.output / f"{study.name}.html"
+    p2p_jax.compare([folder for group in folders for folder in group], output=page, overwrite=True)
+    results = options.output / f"{study.name}.json"
+    results.write_text(json.dumps(_as_json(settings, options.seeds, found, sentences), indent=2) + "\n")
+    console.print(f"Written: {results}, {page}.")
+    return 0
+
+
+def train_all(settings: Sequence[Setting], config: Config, options: Options, console: Console) -> list[list[Path]]:
+    """Trains every setting with every seed; a finished run is not trained again. Returns the workdirs of each setting."""
+    folders = []
+    total = len(settings) * options.seeds
+    for place, setting in enumerate(settings):
+        group = []
+        for seed in range(options.seeds):
+            number = place * options.seeds + seed + 1
+            console.rule(f"{number} of {total}: {setting.title}, seed {seed}")
+            folder = options.output / setting.name / f"seed_{seed}"
+            p2p_jax.train(replace(setting.change(config), seed=seed), folder, console=console)
+            group.append(folder)
+        folders.append(group)
+    return folders
+
+
+def measure(folders: Sequence[Sequence[Path]], segmenter: Path | None) -> dict[str, Measured]:
+    """Evaluates all runs, and returns each figure of all of them on the same pictures."""
+    figures = [p2p_jax.evaluate(folder, segmenter=segmenter) for group in folders for folder in group]
+    columns = figures[0].columns
+    return measure_runs(columns, [each.rows() for each in figures])[0]
+
+
+def _groups(settings: Sequence[Setting], seeds: int) -> list[list[int]]:
+    """The indices of each setting's runs."""
+    return [list(range(place * seeds, (place + 1) * seeds)) for place in range(len(settings))]
+
+
+def _table(study: Study, settings: Sequence[Setting], seeds: int, found: dict[str, Measured]) -> Table:
+    """Means over the seeds, with the difference to the first setting and its 95 % interval over pictures and seeds."""
+    first, *others = _groups(settings, seeds)
+    table = Table("", "better", *(setting.title for setting in settings), title=study.title)
+    for name, figure in found.items():
+        metric = find_metric(name)
+        cells = [f"{figure.values[first].mean():.{metric.digits}f}"]
+        for group in others:
+            cells.append(_cell(figure.values[group].mean(), contrast(figure, first, group), metric.digits))
+        table.add_row(metric.title, metric.best, *cells)
+    return table
+
+
+def _cell(value: float, found: Contrast, digits: int) -> str:
+    interval = found.difference.interval
+    if interval is None:
+        return f"{value:.{digits}f}"
+    return f"{value:.{digits}f}\n{interval.low:+.{digits}f} to {interval.high:+.{digits}f}"
+
+
+def _judge(
+    study: Study, finding: Finding, settings: Sequence[Setting], seeds: int, found: dict[str, Measured]
+) -> str:
+    """Says by which metrics a finding holds here."""
+    groups = _groups(settings, seeds)
+    verdicts: dict[str, list[str]] = {}
+    for name in study.metrics:
+        if name not in found:
+            continue
+        each = contrast(found[name], groups[finding.worse], groups[finding.better])
+        word = verdict(name, each.difference)
+        verdicts.setdefault(str(word), []).append(find_metric(name).title)
+    deciding = next(name for name in study.metrics if name in found)
+    title = find_metric(deciding).title
+    holds = next(word for word, titles in verdicts.items() if title in titles)
+    answer = {"better": "holds here", "worse": "does not hold here: it is the other way round"}.get(
+        holds, f"cannot be told from {seeds} seeds"
+    )
+    parts = "; ".join(f"{word} by {', '.join(titles)}" for word, titles in verdicts.items())
+    return f"The paper: {finding.said} By {title} this {answer} ({parts}; 95 % intervals over pictures and seeds)."
+
+
+def _as_json(
+    settings: Sequence[Setting], seeds: int, found: dict[str, Measured], sentences: Sequence[str]
+) -> dict[str, object]:
+    groups = _groups(settings, seeds)
+    rows = {
+        setting.name: {
+            name: {
+                "of_seeds": [float(value) for value in figure.values[group]],
+                "difference_to_first": contrast(figure, groups[0], group).difference._asdict() if group != groups[0] else None,
+            }
+            for name, figure in found.items()
+        }
+        for setting, group in zip(settings, groups, strict=True)
+    }
+    return {"settings": rows, "findings": list(sentences)}
+
+
+def run(study: Study) -> int:
+    """Runs a study as a command; returns the exit code."""
+    return run_command(lambda argv: run_study(study, parse(Options, argv, f"python -m experiments.paper.{study.name}")))
