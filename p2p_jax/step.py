@@ -37,6 +37,7 @@ class Pix2Pix(NamedTuple):
         adversarial: the losses of the GAN.
         reconstruction: `(fake, target) -> scalar`.
         reconstruction_weight: factor of the reconstruction loss; 100 in the paper.
+        weigh: `(fake, target, weight) -> (fake, target)`, the arguments of the reconstruction with the batch's "weight".
         discriminator_weight: factor of the discriminator's total loss; 0.5 slows it relative to the generator.
         penalty: `(discriminate, key, input, real, fake) -> scalar`, added to the discriminator's loss, or None.
         ema_decay: fraction of the old moving average that is kept per step, or None for no average.
@@ -53,6 +54,7 @@ class Pix2Pix(NamedTuple):
     adversarial: losses.Adversarial = losses.bce
     reconstruction: Callable[[Array, Array], Array] = losses.l1
     reconstruction_weight: float = 100.0
+    weigh: Callable[[Array, Array, Array | None], tuple[Array, Array]] = losses.weigh_difference
     discriminator_weight: float = 0.5
     penalty: Callable[..., Array] | None = None
     ema_decay: float | None = None
@@ -93,7 +95,7 @@ def make_train_step(model: Pix2Pix, *, accumulate: int = 1) -> Callable[[TrainSt
     it is updated. Then the generator is updated with gradients through the updated discriminator.
 
     The batch's optional "weight" scales each pixel's difference in the reconstruction loss and in `generator_l1`: it
-    multiplies L1, and its square multiplies L2. The means are still over all pixels.
+    multiplies L1 and cross-entropy, and its square multiplies L2. The means are still over all pixels.
 
     Where the batch's optional "known" is 0, the fake is replaced by the target in all losses. Such pixels give neither
     network a gradient.
@@ -245,9 +247,10 @@ def generator_gradients(
         picture = losses.keep_known(picture, batch["target"], batch.get("known"))
         logits, d_state = _logits_for_generator(model, before, updated, batch["input"], picture)
         gan = model.adversarial.generator(logits)
-        weighed = losses.weigh(picture, batch["target"], batch.get("weight"))
-        total = gan + model.reconstruction_weight * model.reconstruction(weighed, batch["target"])
-        return total, (d_state, {"generator_gan": gan, "generator_l1": losses.l1(weighed, batch["target"])})
+        target, weight = batch["target"], batch.get("weight")
+        total = gan + model.reconstruction_weight * model.reconstruction(*model.weigh(picture, target, weight))
+        l1 = losses.l1(losses.weigh(picture, target, weight), target)
+        return total, (d_state, {"generator_gan": gan, "generator_l1": l1})
 
     # First the gradient of the fake's pixels, then from it the gradients of the generator's params.
     (value, (d_state, metrics)), gradient = jax.value_and_grad(loss, has_aux=True)(fake.picture)
