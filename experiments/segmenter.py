@@ -14,12 +14,14 @@ photo to labels a reconstruction loss alone is better than a GAN.
 """
 
 from p2p_jax.cli import run_experiment
-from p2p_jax.config import Augment, Config, Data, Generator, Loss, Optimizer, Side
+from p2p_jax.config import Augment, Config, Data, Discriminator, Generator, Loss, Optimizer, Side
 
 CONFIG = Config(
     image_size=64,
-    steps=2000,
+    batch_size=4,
+    steps=1200,
     generator=Generator(width=16),
+    discriminator=Discriminator("pixelgan", width=1),  # trains nothing, so it is as small as possible
     loss=Loss(reconstruction="cross_entropy", adversarial_weight=0.0),
     optimizer=Optimizer(learning_rate=1e-3),
     data=Data(source="procedural", direction="BtoA", load_size=64, target=Side(kind="labels", palette=("cmp",))),

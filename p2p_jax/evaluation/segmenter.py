@@ -196,9 +196,10 @@ _confusion = jax.jit(
 def _describe_pictures(side: Side) -> str:
     """The kind of the pictures of a side that is not one-hot, for messages: equal words mean equal kinds."""
     low, high = value_range(side)
-    channels = " and ".join(map(str, side.channels))
+    channels = " + ".join(map(str, side.channels)) + (" channel" if side.channels == (1,) else " channels")
     kind = "label maps without classes" if side.kind == "labels" else "images"
-    return f"{kind} with {channels} channels of {side.depth} bits from {low:g} to {high:g}"
+    values = "floating-point numbers" if side.depth == "float" else f"{side.depth} bits"
+    return f"{kind} with {channels} of {values} from {low:g} to {high:g}"
 
 
 def _describe_classes(side: Side) -> str:
