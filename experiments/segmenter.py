@@ -1,16 +1,16 @@
 """Drawn photos of facades to their labels: a U-Net trained with cross-entropy alone, without a GAN.
 
-`p2p-jax evaluate RUN --segmenter runs/segmenter` finds the labels in the pictures that a run from labels to photos made:
-the more of them it finds, the better is the run. The defaults suit runs of `quickstart`; for other runs give the same
-pictures, sides swapped, and the same size:
+It judges runs in the other direction: the better their pictures, the more of the labels it finds again in them. See
+`p2p_jax/evaluation/segmenter.py`. The defaults suit runs of `quickstart`. For other runs take their pictures and their size,
+with the labels as targets.
+
+Data: the built-in facades, whose labels are exact. Label maps of other sets have the colours of `--data.target.palette`, or
+hold class numbers (`--data.target.palette None --data.target.classes 19`).
+Source: Isola et al. 2017, section 4.1, the FCN score. The part on semantic segmentation there finds that for photos to
+labels a reconstruction loss alone is better than a GAN.
 
     p2p-jax train segmenter
-    p2p-jax train segmenter --data.source folder --data.path FOLDER --data.direction BtoA --image-size 128
-
-Data: the built-in facades, whose labels are exact. Label maps of a folder are in the colours of `--data.target.palette`, or
-hold class numbers (`--data.target.palette None --data.target.classes 19`).
-Source: Isola et al. 2017, section 4.1: the FCN score, with a U-Net in place of the FCN. The paper's table 6 finds that for
-photo to labels a reconstruction loss alone is better than a GAN.
+    p2p-jax train segmenter --data.source folder --data.path FOLDER --image-size 128 --data.load-size 143
 """
 
 from p2p_jax.cli import run_experiment
@@ -19,7 +19,7 @@ from p2p_jax.config import Augment, Config, Data, Discriminator, Generator, Loss
 CONFIG = Config(
     image_size=64,
     batch_size=4,
-    steps=1200,
+    steps=2000,
     generator=Generator(width=16),
     discriminator=Discriminator("pixelgan", width=1),  # trains nothing, so it is as small as possible
     loss=Loss(reconstruction="cross_entropy", adversarial_weight=0.0),

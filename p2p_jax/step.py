@@ -37,7 +37,6 @@ class Pix2Pix(NamedTuple):
         adversarial: the losses of the GAN.
         reconstruction: `(fake, target) -> scalar`.
         reconstruction_weight: factor of the reconstruction loss; 100 in the paper.
-        weigh: `(fake, target, weight) -> (fake, target)`, the arguments of the reconstruction with the batch's "weight".
         discriminator_weight: factor of the discriminator's total loss; 0.5 slows it relative to the generator.
         penalty: `(discriminate, key, input, real, fake) -> scalar`, added to the discriminator's loss, or None.
         ema_decay: fraction of the old moving average that is kept per step, or None for no average.
@@ -45,6 +44,7 @@ class Pix2Pix(NamedTuple):
             "stale": the old one's logits with gradients through the updated weights, as in Torch (see
             `stale_gradients.apply_stale`); "simultaneous": the old one, as in the TensorFlow tutorial.
         learning_rates: {name in the logs: schedule}; used for the logs only.
+        weigh: `(fake, target, weight) -> (fake, target)`, the arguments of the reconstruction with the batch's "weight".
     """
 
     generator: Network
@@ -54,12 +54,12 @@ class Pix2Pix(NamedTuple):
     adversarial: losses.Adversarial = losses.bce
     reconstruction: Callable[[Array, Array], Array] = losses.l1
     reconstruction_weight: float = 100.0
-    weigh: Callable[[Array, Array, Array | None], tuple[Array, Array]] = losses.weigh_difference
     discriminator_weight: float = 0.5
     penalty: Callable[..., Array] | None = None
     ema_decay: float | None = None
     update: Literal["sequential", "stale", "simultaneous"] = "sequential"
     learning_rates: Mapping[str, optax.Schedule] = MappingProxyType({})
+    weigh: Callable[[Array, Array, Array | None], tuple[Array, Array]] = losses.weigh_difference
 
 
 def init_train_state(key: Array, model: Pix2Pix, batch: Batch) -> TrainState:
