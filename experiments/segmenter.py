@@ -1,8 +1,8 @@
 """Drawn photos of facades to their labels: a U-Net trained with cross-entropy alone, without a GAN.
 
 It judges runs in the other direction: the better their pictures, the more of the labels it finds again in them. See
-`p2p_jax/evaluation/segmenter.py`. The defaults suit runs of `quickstart`. For other runs take their pictures and their size,
-with the labels as targets.
+`p2p_jax/evaluation/segmenter.py`. The defaults suit runs of `quickstart`. For other runs take their pictures and size, and
+make the labels the target.
 
 Data: the built-in facades, whose labels are exact. Label maps of other sets have the colours of `--data.target.palette`, or
 hold class numbers (`--data.target.palette None --data.target.classes 19`).
