@@ -66,6 +66,7 @@ def build(config: Config) -> Pix2Pix:
         adversarial=adversarial,
         reconstruction=getattr(losses, loss.reconstruction),
         reconstruction_weight=loss.reconstruction_weight,
+        weigh=losses.weigh_classes if loss.reconstruction == "cross_entropy" else losses.weigh_difference,
         discriminator_weight=loss.discriminator_weight,
         penalty=partial(losses.gradient_penalty, weight=penalty) if penalty else None,
         ema_decay=config.ema_decay,

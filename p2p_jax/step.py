@@ -44,6 +44,7 @@ class Pix2Pix(NamedTuple):
             "stale": the old one's logits with gradients through the updated weights, as in Torch (see
             `stale_gradients.apply_stale`); "simultaneous": the old one, as in the TensorFlow tutorial.
         learning_rates: {name in the logs: schedule}; used for the logs only.
+        weigh: `(fake, target, weight) -> (fake, target)`, the arguments of the reconstruction with the batch's "weight".
     """
 
     generator: Network
@@ -58,6 +59,7 @@ class Pix2Pix(NamedTuple):
     ema_decay: float | None = None
     update: Literal["sequential", "stale", "simultaneous"] = "sequential"
     learning_rates: Mapping[str, optax.Schedule] = MappingProxyType({})
+    weigh: Callable[[Array, Array, Array | None], tuple[Array, Array]] = losses.weigh_difference
 
 
 def init_train_state(key: Array, model: Pix2Pix, batch: Batch) -> TrainState:
@@ -93,7 +95,7 @@ def make_train_step(model: Pix2Pix, *, accumulate: int = 1) -> Callable[[TrainSt
     it is updated. Then the generator is updated with gradients through the updated discriminator.
 
     The batch's optional "weight" scales each pixel's difference in the reconstruction loss and in `generator_l1`: it
-    multiplies L1, and its square multiplies L2. The means are still over all pixels.
+    multiplies L1 and cross-entropy, and its square multiplies L2. The means are still over all pixels.
 
     Where the batch's optional "known" is 0, the fake is replaced by the target in all losses. Such pixels give neither
     network a gradient.
@@ -245,9 +247,10 @@ def generator_gradients(
         picture = losses.keep_known(picture, batch["target"], batch.get("known"))
         logits, d_state = _logits_for_generator(model, before, updated, batch["input"], picture)
         gan = model.adversarial.generator(logits)
-        weighed = losses.weigh(picture, batch["target"], batch.get("weight"))
-        total = gan + model.reconstruction_weight * model.reconstruction(weighed, batch["target"])
-        return total, (d_state, {"generator_gan": gan, "generator_l1": losses.l1(weighed, batch["target"])})
+        target, weight = batch["target"], batch.get("weight")
+        total = gan + model.reconstruction_weight * model.reconstruction(*model.weigh(picture, target, weight))
+        l1 = losses.l1(losses.weigh(picture, target, weight), target)
+        return total, (d_state, {"generator_gan": gan, "generator_l1": l1})
 
     # First the gradient of the fake's pixels, then from it the gradients of the generator's params.
     (value, (d_state, metrics)), gradient = jax.value_and_grad(loss, has_aux=True)(fake.picture)

@@ -28,6 +28,7 @@ INSTALLED = [
     "maps",
     "night2day",
     "quickstart",
+    "segmenter",
 ]
 
 

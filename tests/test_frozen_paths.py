@@ -20,8 +20,8 @@ FROZEN = {
         "instance_norm needs_bias no_norm no_skip normal remat resize_conv scan self_attention zeros"
     ),
     "p2p_jax.losses": (
-        "Adversarial Logits bce bce_with_epsilon binary_cross_entropy gradient_penalty hinge l1 l2 least_squares "
-        "smooth_labels wasserstein weigh_generator"
+        "Adversarial Logits bce bce_with_epsilon binary_cross_entropy cross_entropy gradient_penalty hinge l1 l2 "
+        "least_squares smooth_labels wasserstein weigh_classes weigh_generator"
     ),
     "p2p_jax.network": "Network Params State count_parameters network",
     "p2p_jax.ops": (

@@ -117,6 +117,49 @@ def test_weigh_generator_multiplies_the_generators_loss_only():
     assert not gradient.any()
 
 
+def label_maps():
+    """Fakes in [-1, 1] and one-hot targets of five classes, in float64."""
+    random = np.random.default_rng(2)
+    return random.uniform(-1, 1, (2, 3, 4, 5)), np.eye(5)[random.integers(0, 5, (2, 3, 4))] * 2 - 1
+
+
+def test_cross_entropy_is_that_of_a_softmax_of_scaled_fakes():
+    fake, target = label_maps()
+    softmax = np.exp(10 * fake) / np.exp(10 * fake).sum(-1, keepdims=True)
+    right = (target + 1) / 2
+    with jax.enable_x64(True):
+        found, gradient = jax.value_and_grad(losses.cross_entropy)(jnp.array(fake), jnp.array(target))
+    assert float(found) == pytest.approx(-np.log(softmax[right == 1]).mean(), rel=1e-12)
+    np.testing.assert_allclose(gradient, 10 * (softmax - right) / 24, rtol=1e-10, atol=1e-14)
+
+
+def test_cross_entropy_of_a_right_or_wrong_label_map_is_zero_or_twice_the_scale():
+    target = jnp.asarray(label_maps()[1], jnp.float32)
+    assert float(losses.cross_entropy(target, target)) == 0
+    assert float(losses.cross_entropy(-target, target, scale=1e3)) == pytest.approx(2e3 + np.log(4))
+
+
+def test_a_weight_multiplies_the_cross_entropy_of_its_pixel():
+    fake, target = label_maps()
+    weight = np.random.default_rng(3).uniform(0, 1, (2, 3, 4, 1))
+    softmax = np.exp(10 * fake) / np.exp(10 * fake).sum(-1, keepdims=True)
+    with jax.enable_x64(True):
+        loss = lambda fake, weight: losses.cross_entropy(*losses.weigh_classes(fake, jnp.array(target), weight))
+        value, slope = jax.value_and_grad(loss)(jnp.array(fake), jnp.array(weight))
+    assert float(value) == pytest.approx(-(weight[..., 0] * np.log(softmax[target > 0].reshape(2, 3, 4))).mean(), rel=1e-12)
+    np.testing.assert_allclose(slope, weight * 10 * (softmax - (target > 0)) / 24, rtol=1e-10, atol=1e-14)
+    assert losses.weigh_classes(fake, target, None)[1] is target
+
+
+def test_unknown_pixels_have_no_cross_entropy():
+    fake, target = (jnp.asarray(each, jnp.float32) for each in label_maps())
+    known = jnp.zeros((2, 3, 4, 1)).at[0].set(1)
+    loss = lambda fake: losses.cross_entropy(losses.keep_known(fake, target, known), target)
+    value, slope = jax.value_and_grad(loss)(fake)
+    assert float(value) == pytest.approx(float(losses.cross_entropy(fake[:1], target[:1])) / 2, rel=1e-6)
+    assert not slope[1].any()
+
+
 def test_l1_and_l2_are_means_over_everything():
     fake, target = np.random.default_rng(1).uniform(-1, 1, (2, 2, 3, 4, 3))
     with jax.enable_x64(True):

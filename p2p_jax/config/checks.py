@@ -81,6 +81,11 @@ def check_config(config: Config) -> None:
     _check_sizes(config)
     _check_side(config.data.input, "data.input")
     _check_side(config.data.target, "data.target")
+    if config.loss.reconstruction == "cross_entropy" and not count_classes(config.data.target):
+        raise UserError(
+            "--loss.reconstruction was given cross_entropy, but the target is no label map with classes: give "
+            "--data.target.kind labels with --data.target.palette or .classes, or another reconstruction."
+        )
 
 
 def _check_batch(config: Config) -> None:

@@ -20,8 +20,8 @@ class Loss:
 
     adversarial: Literal["bce", "least_squares", "hinge", "wasserstein"] = "bce"
     """The adversarial loss of both networks."""
-    reconstruction: Literal["l1", "l2"] = "l1"
-    """The distance between the output and the target."""
+    reconstruction: Literal["l1", "l2", "cross_entropy"] = "l1"
+    """The distance between the output and the target. cross_entropy: of the classes, for targets that are label maps."""
     reconstruction_weight: float = 100.0
     """Factor of the reconstruction loss."""
     adversarial_weight: float = 1.0

@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from p2p_jax.config import Config, Data, count_classes
+from p2p_jax.data.cmp import COLOURS
 from p2p_jax.data.fit import Fit, fit_of_training, plan, to_canvas
 from p2p_jax.data.layout import search
 from p2p_jax.data.names import Files
 from p2p_jax.data.pairs import Example, Pairs, ProceduralPairs, RecordedPairs, Replacing
+from p2p_jax.data.palettes import read_palette
 from p2p_jax.data.prepared import open_prepared
 from p2p_jax.data.records import FileRecords, PreparedRecords, Records, Subset
 from p2p_jax.errors import UserError
@@ -82,16 +84,21 @@ def _open_procedural(config: Config) -> Dataset:
             raise UserError(
                 f"{option} was given {given}, but this experiment draws its own pictures: add --data.source folder."
             )
-    for side in (data.input, data.target):
+    role, labels, photo = (
+        ("input", data.input, data.target) if data.direction == "AtoB" else ("target", data.target, data.input)
+    )
+    one_hot = labels.palette is not None and np.array_equal(read_palette(labels.palette), COLOURS)
+    for side in (replace(labels, palette=None) if one_hot else labels, photo):
         if side.channels != (3,) or side.depth != "8" or side.range or count_classes(side) or side.ignore is not None:
             raise UserError(
-                "the built-in facades have 3 channels of 8 bits on both sides: do not change the options of a side."
+                "the built-in facades have 3 channels of 8 bits on both sides: do not change the options of a side, "
+                f"except for --data.{role}.kind labels with --data.{role}.palette cmp."
             )
     held_out = max(data.count // 8, 1)
     numbers = {"train": data.count, "val": held_out, "test": held_out}
     splits, first = {}, 0
     for split, number in numbers.items():
-        splits[split] = ProceduralPairs(config.seed, first, number, data.direction)
+        splits[split] = ProceduralPairs(config.seed, first, number, data.direction, one_hot)
         first += number
     return Dataset(splits, f"procedural {config.seed} {data.count}")
 

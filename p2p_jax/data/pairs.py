@@ -7,9 +7,11 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from p2p_jax.config import Data, Side
+from p2p_jax.data.cmp import COLOURS
 from p2p_jax.data.fit import Fit, plan, to_canvas
 from p2p_jax.data.ignored import fill_unknown, known_pixels
 from p2p_jax.data.names import sides_of
+from p2p_jax.data.palettes import nearest_class
 from p2p_jax.data.pictures import Encoded, Picture, decode
 from p2p_jax.data.procedural import facade
 from p2p_jax.data.records import Records
@@ -44,12 +46,21 @@ class Pairs(Protocol):
 
 
 class ProceduralPairs(NamedTuple):
-    """Facades that the program draws: labels to photo, or with "BtoA" photo to labels."""
+    """Facades that the program draws: labels to photo, or with "BtoA" photo to labels.
+
+    Attributes:
+        seed: of the set.
+        first: the number of the first building.
+        number: of buildings.
+        direction: "AtoB" or "BtoA".
+        one_hot: whether labels are read as class numbers (height, width, 1) instead of the colours of the classes.
+    """
 
     seed: int
     first: int
     number: int
     direction: str = "AtoB"
+    one_hot: bool = False
 
     def count(self) -> int:
         """The number of pairs."""
@@ -60,8 +71,9 @@ class ProceduralPairs(NamedTuple):
         return f"facade_{self.first + index}"
 
     def read(self, index: int, fit: Fit, position: tuple[float, float] = MIDDLE) -> Example:
-        """Draws a pair at the load size: uint8 (height, width, 3) twice."""
+        """Draws a pair at the load size: uint8 (height, width, 3) twice, or labels as (height, width, 1)."""
         photo, labels = facade(self.seed, self.first + index, size=fit.load)
+        labels = nearest_class(labels, COLOURS)[0][..., None] if self.one_hot else labels
         source, target = (labels, photo) if self.direction == "AtoB" else (photo, labels)
         canvas = plan(fit, fit.load, self.name(index)).canvas
         return {"input": to_canvas(source, canvas, position), "target": to_canvas(target, canvas, position)}

@@ -7,8 +7,9 @@ import sys
 import pytest
 from helpers.configs import change
 
-from p2p_jax.config import Config, Data, Generator, Side
+from p2p_jax.config import Config, Data, Generator, Loss, Side
 from p2p_jax.config.checks import check_config
+from p2p_jax.errors import UserError
 
 WRONG = {
     "image_size": 8,
@@ -131,3 +132,14 @@ def test_a_width_below_that_of_the_crop_is_refused():
         check_config(Config(image_size=64, data=Data(preprocess="scale_width_and_crop", load_size=48)))
     with pytest.raises(ValueError, match=r"--data\.load-size was given 0"):
         check_config(Config(image_size=64, data=Data(load_size=0)))
+
+
+@pytest.mark.parametrize("target", [Side(), Side(kind="labels"), Side(channels=(1,))])
+def test_cross_entropy_is_refused_for_targets_without_classes(target):
+    with pytest.raises(UserError, match=r"^--loss\.reconstruction was given cross_entropy, but the target is no label map"):
+        check_config(Config(loss=Loss(reconstruction="cross_entropy"), data=Data(target=target)))
+
+
+@pytest.mark.parametrize("target", [Side(kind="labels", classes=2), Side(kind="labels", palette=("#000000", "#ffffff"))])
+def test_cross_entropy_is_accepted_for_label_maps(target):
+    check_config(Config(loss=Loss(reconstruction="cross_entropy"), data=Data(target=target)))

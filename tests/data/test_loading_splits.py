@@ -8,9 +8,11 @@ from helpers.folders import config_of, picture
 from helpers.pairs import resized
 from PIL import Image
 
-from p2p_jax.config import Config, Data, load_size
+from p2p_jax.config import Config, Data, Side, load_size
+from p2p_jax.data.cmp import COLOURS
 from p2p_jax.data.loading import open_dataset
 from p2p_jax.data.prepared import Opened
+from p2p_jax.errors import UserError
 
 
 def test_a_folder_without_training_pairs_is_refused(tmp_path):
@@ -122,6 +124,33 @@ def test_drawn_splits_have_the_right_sizes_and_no_common_facade():
     assert {name: pairs.count() for name, pairs in splits.items()} == {"train": 17, "val": 2, "test": 2}
     names = [pairs.name(i) for pairs in splits.values() for i in range(pairs.count())]
     assert len(set(names)) == 21
+
+
+@pytest.mark.parametrize(("direction", "labels"), [("AtoB", "input"), ("BtoA", "target")])
+def test_drawn_labels_may_be_read_as_classes(direction, labels):
+    of_colours = Data(source="procedural", count=8, direction=direction)
+    of_classes = replace(of_colours, **{labels: Side(kind="labels", palette=("cmp",))})
+    colours, classes = (
+        open_dataset(Config(data=data)).splits["test"].read(0, resized(32, 24)) for data in (of_colours, of_classes)
+    )
+    assert classes[labels].shape == (32, 24, 1)
+    np.testing.assert_array_equal(COLOURS[classes[labels][..., 0]], colours[labels])
+    photo = "target" if labels == "input" else "input"
+    np.testing.assert_array_equal(classes[photo], colours[photo])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"target": Side(kind="labels", palette=("cmp",))},
+        {"input": Side(kind="labels", palette=("#0000de", "#0030ff"))},
+        {"input": Side(kind="labels", classes=12)},
+        {"input": Side(kind="labels", palette=("cmp",), ignore=0)},
+    ],
+)
+def test_other_options_of_a_drawn_side_are_refused(changed):
+    with pytest.raises(UserError, match=r"except for --data\.input\.kind labels with --data\.input\.palette cmp"):
+        open_dataset(Config(data=Data(source="procedural", **changed)))
 
 
 def test_the_load_size_has_the_papers_ratio_to_the_image_size():

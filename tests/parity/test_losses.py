@@ -77,6 +77,15 @@ def test_reconstruction_loss_has_no_gradient_where_pictures_are_equal(name, stor
         np.testing.assert_array_equal(found[gradient][0, 0], 0)
 
 
+def test_cross_entropy_equals_pytorchs_of_ten_times_the_fake(stored):
+    fake, target = (values.uniform(f"pictures/{name}", 2, 3, 4, 5).transpose(0, 2, 3, 1) for name in ("fake", "target"))
+    target[0, :, :, 0] = fake[0, :, :, 0]  # as for the other losses
+    one_hot = jax.nn.one_hot(target.argmax(-1), 3) * 2 - 1
+    y, gradient = jax.value_and_grad(losses.cross_entropy)(jnp.asarray(fake), one_hot)
+    found = {"y": y, "d_input": np.asarray(gradient).transpose(0, 3, 1, 2)}
+    values.assert_agree(found, values.part(stored, "cross_entropy"), 1e-6)
+
+
 def test_gradient_penalty_equals_pytorchs_at_the_same_interpolations(stored, monkeypatch):
     monkeypatch.setattr(convolution, "choose", lambda *_: convolution.NATIVE)
     fractions = values.uniform("gradient_penalty/share", 2, 1, 1, 1, low=0)

@@ -2,8 +2,7 @@
 
 It needs only PyTorch and NumPy and runs for a few seconds on a CPU. Run it again only if `torch_pix2pix.py`,
 `tests/helpers/reference_values.py` or the recordings here change. Everything is computed in float64. Networks and steps are
-computed in float32 too, to measure PyTorch's own rounding error, which is printed and stored as `noise`. The stored files
-were recorded with torch 2.13.0 on a CPU.
+computed in float32 too, to measure PyTorch's own rounding error, printed and stored as `noise`. Recorded with torch 2.13.0.
 """
 
 import sys
@@ -135,6 +134,8 @@ def record_losses() -> Arrays:
     target[0, 0] = fake[0, 0]  # here the gradient of l1 is a convention
     found |= under("l1", with_gradients(functional.l1_loss, "loss", input=fake, target=target))
     found |= under("l2", with_gradients(functional.mse_loss, "loss", input=fake, target=target))
+    classes = lambda input: functional.cross_entropy(10 * input, target.argmax(1))
+    found |= under("cross_entropy", with_gradients(classes, "loss", input=fake))
     found |= under("gradient_penalty", gradient_penalty())
 
     policies = {

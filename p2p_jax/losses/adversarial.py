@@ -1,4 +1,4 @@
-"""Losses: pure functions of float arrays to a scalar that training minimises."""
+"""Losses of a GAN: those of both networks, label smoothing, and the gradient penalty."""
 
 from collections.abc import Callable
 from functools import partial
@@ -164,77 +164,6 @@ def weigh_generator(adversarial: Adversarial, weight: float) -> Adversarial:
         0.5
     """
     return adversarial._replace(generator=lambda logits: weight * adversarial.generator(logits))
-
-
-def l1(fake: Array, target: Array) -> Array:
-    """Mean absolute difference over all pixels and channels. The median minimises it, so edges stay sharp.
-
-    Where both are equal, the gradient is 0, as in PyTorch; the gradient of `jnp.abs` would be 1.
-
-    Args:
-        fake, target: (n, h, w, c), in [-1, 1].
-
-    Returns:
-        a scalar, at least 0.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> from p2p_jax import losses
-        >>> float(losses.l1(jnp.array([0.0, 0.5]), jnp.array([0.0, 0.0])))
-        0.25
-    """
-    difference = fake - target
-    return (difference * jnp.sign(difference)).mean()
-
-
-def l2(fake: Array, target: Array) -> Array:
-    """Mean squared difference (MSE) over all pixels and channels. The mean minimises it, so outputs are blurred.
-
-    Args:
-        fake, target: (n, h, w, c), in [-1, 1].
-
-    Returns:
-        a scalar, at least 0.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> from p2p_jax import losses
-        >>> float(losses.l2(jnp.array([0.0, 0.5]), jnp.array([0.0, 0.0])))
-        0.125
-    """
-    return jnp.square(fake - target).mean()
-
-
-def weigh(fake: Array, target: Array, weight: Array | None) -> Array:
-    """Moves the fake towards the target where the weight is below 1, which scales their difference in any loss.
-
-    Args:
-        fake, target: (n, h, w, c), in [-1, 1].
-        weight: (n, h, w, 1), in [0, 1]; None returns the fake.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> from p2p_jax import losses
-        >>> losses.weigh(jnp.array([1.0, 1.0]), jnp.array([0.0, 0.0]), jnp.array([1.0, 0.25])).tolist()
-        [1.0, 0.25]
-    """
-    return fake if weight is None else target + weight * (fake - target)
-
-
-def keep_known(fake: Array, target: Array, known: Array | None) -> Array:
-    """Replaces the fake by the target where the target is not known, so that such pixels have no loss and no gradient.
-
-    Args:
-        fake, target: (n, h, w, c), in [-1, 1].
-        known: (n, h, w, 1), 0 where the target is not known and 1 elsewhere; None returns the fake.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> from p2p_jax import losses
-        >>> losses.keep_known(jnp.array([1.0, 1.0]), jnp.array([0.5, 0.5]), jnp.array([1.0, 0.0])).tolist()
-        [1.0, 0.5]
-    """
-    return fake if known is None else jnp.where(known > 0, fake, target).astype(fake.dtype)
 
 
 def gradient_penalty(
