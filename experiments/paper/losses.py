@@ -8,7 +8,7 @@ Source: Isola et al. 2017, table 1: FCN scores of Cityscapes, labels to photos.
 import sys
 
 from experiments.paper.settings import CGAN, GAN, L1, L1_CGAN, L1_GAN
-from experiments.paper.study import METRICS, Finding, Study, run
+from experiments.paper.study import METRICS, Finding, Study, main
 
 STUDY = Study(
     name="losses",
@@ -24,4 +24,4 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    sys.exit(run(STUDY))
+    sys.exit(main(STUDY))

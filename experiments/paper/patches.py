@@ -8,7 +8,7 @@ Source: Isola et al. 2017, table 3: FCN scores of Cityscapes, labels to photos.
 import sys
 
 from experiments.paper.settings import PATCHES_16, PIXELS, own_patches, whole_pictures
-from experiments.paper.study import METRICS, Finding, Study, run
+from experiments.paper.study import METRICS, Finding, Study, main
 
 STUDY = Study(
     name="patches",
@@ -23,4 +23,4 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    sys.exit(run(STUDY))
+    sys.exit(main(STUDY))

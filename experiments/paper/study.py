@@ -5,20 +5,24 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from p2p_jax.evaluation.comparison.statistics import Contrast, Measured, contrast, measure_runs
 from rich.console import Console
 from rich.table import Table
 
 import p2p_jax
 from experiments.paper.settings import Setting, base_config
+from p2p_jax.cli import run_command
+from p2p_jax.cli.parsing import parse
 from p2p_jax.config import Config
-from p2p_jax.console import open_console
+from p2p_jax.console import open_console, waiting
 from p2p_jax.errors import UserError
-from p2p_jax.evaluation.columns import Columns
-from p2p_jax.evaluation.comparison.statistics import Contrast, Measured, contrast, measure_runs
 from p2p_jax.evaluation.explain import verdict
 from p2p_jax.evaluation.metrics.trained import find_metric
+
+METRICS = ("found_pixel_accuracy", "found_iou", "lpips_alex", "haarpsi", "ssim", "colour_distance", "l1")
+"""The metrics by which findings are judged: that of the paper first, if there is a segmenter."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +30,11 @@ class Options:
     """Train the settings of one of the paper's tables with several seeds, and compare them."""
 
     output: Path = Path("runs/paper")
-    """Folder of all runs. Tables share it, so that no setting is trained twice; the same command goes on where it stopped."""
+    """Folder of all runs. Tables share it, so that no setting is trained twice; the same command goes on where it
+    stopped."""
     set: str | None = None
-    """An installed experiment, such as facades or maps, in its paper's size; by default the built-in facades at 64 pixels."""
+    """An installed experiment, such as facades or maps, at the paper's size; by default the built-in facades at 64
+    pixels."""
     data_path: Path | None = None
     """The pictures of the set, if they are not a prepared one."""
     seeds: int = 3
@@ -36,7 +42,7 @@ class Options:
     steps: int | None = None
     """Steps of each run; by default 2,500 on the built-in facades, otherwise those of the experiment."""
     segmenter: Path | None = None
-    """The run that finds labels in the pictures; by default one is trained if the inputs are label maps that it can learn."""
+    """A run that finds labels in the pictures. By default one is trained on the built-in facades; other sets have none."""
 
 
 class Finding(NamedTuple):
@@ -77,14 +83,22 @@ def run_study(study: Study, options: Options) -> int:
         UserError: an option is not possible, or a run cannot be trained.
     """
     if options.seeds < 2:
-        raise UserError(f"--seeds was given {options.seeds}: give at least 2, because one run says nothing about another one.")
+        raise UserError(
+            f"--seeds was given {options.seeds}: give at least 2, because one run says nothing about another one."
+        )
     console = open_console()
     config = base_config(options.set, options.steps)
     if options.data_path is not None:
         config = replace(config, data=replace(config.data, source="folder", path=str(options.data_path), tfds=None))
     settings = study.settings(config)
     folders = train_all(settings, config, options, console)
-    found = measure(folders, options)
+    segmenter = options.segmenter
+    if segmenter is None and options.set is None:
+        console.rule("the segmenter")
+        segmenter = options.output / "segmenter"
+        p2p_jax.train("segmenter", segmenter, console=console)
+    with waiting(console, "evaluating all runs"):
+        found = measure(folders, segmenter)
     console.print(_table(study, settings, options.seeds, found))
     sentences = [_judge(study, finding, settings, options.seeds, found) for finding in study.findings]
     for sentence in sentences:
@@ -145,9 +159,7 @@ def _cell(value: float, found: Contrast, digits: int) -> str:
     return f"{value:.{digits}f}\n{interval.low:+.{digits}f} to {interval.high:+.{digits}f}"
 
 
-def _judge(
-    study: Study, finding: Finding, settings: Sequence[Setting], seeds: int, found: dict[str, Measured]
-) -> str:
+def _judge(study: Study, finding: Finding, settings: Sequence[Setting], seeds: int, found: dict[str, Measured]) -> str:
     """Says by which metrics a finding holds here."""
     groups = _groups(settings, seeds)
     verdicts: dict[str, list[str]] = {}
@@ -170,20 +182,19 @@ def _judge(
 def _as_json(
     settings: Sequence[Setting], seeds: int, found: dict[str, Measured], sentences: Sequence[str]
 ) -> dict[str, object]:
-    groups = _groups(settings, seeds)
-    rows = {
-        setting.name: {
-            name: {
-                "of_seeds": [float(value) for value in figure.values[group]],
-                "difference_to_first": contrast(figure, groups[0], group).difference._asdict() if group != groups[0] else None,
-            }
-            for name, figure in found.items()
-        }
-        for setting, group in zip(settings, groups, strict=True)
-    }
+    """The figures of each run, the differences to the first setting, and the findings."""
+    first, *others = _groups(settings, seeds)
+    rows: dict[str, Any] = {}
+    for setting, group in zip(settings, (first, *others), strict=True):
+        rows[setting.name] = {}
+        for name, figure in found.items():
+            rows[setting.name][name] = {"of_seeds": figure.values[group].tolist()}
+            if group != first:
+                rows[setting.name][name] |= contrast(figure, first, group).difference._asdict()
     return {"settings": rows, "findings": list(sentences)}
 
 
-def run(study: Study) -> int:
+def main(study: Study) -> int:
     """Runs a study as a command; returns the exit code."""
-    return run_command(lambda argv: run_study(study, parse(Options, argv, f"python -m experiments.paper.{study.name}")))
+    name = f"python -m experiments.paper.{study.name}"
+    return run_command(lambda argv: run_study(study, parse(Options, argv, name)), sys.argv[1:], name)

@@ -99,6 +99,7 @@ def evaluate(argv: list[str]) -> int:
             checkpoint_step=options.checkpoint,
             metrics=options.metrics,
             inception=options.inception,
+            segmenter=options.segmenter,
             data_path=options.data_path,
             partial=options.partial,
             trust=options.trust,

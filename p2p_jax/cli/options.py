@@ -147,6 +147,9 @@ class EvaluateOptions:
     By default lpips_alex and those of EfficientNet-Lite0, if their weights are installed."""
     inception: Path | None = None
     """File with Inception's weights, pt_inception-2015-12-05-6726825d.pth, which FID needs."""
+    segmenter: Path | None = None
+    """Run that finds labels in pictures, such as one of p2p-jax train segmenter: how many of the input's labels can be
+    recognised in the outputs, and in the real targets."""
     data_path: Path | None = None
     """Where the pictures are now, if they were moved."""
     json: bool = False

@@ -7,7 +7,7 @@ import numpy as np
 from p2p_jax.config import Side
 from p2p_jax.config.derived import named_classes
 from p2p_jax.evaluation.metrics.label_agreement import FROM_COUNTS
-from p2p_jax.evaluation.metrics.registry import names_for
+from p2p_jax.evaluation.metrics.registry import FOUND, names_for
 
 Scores = dict[str, float]
 """{name of a metric: its value}, in the order of `registry.METRICS`."""
@@ -24,11 +24,13 @@ class Columns(NamedTuple):
 
     Attributes:
         names: of the metrics that are means over pairs.
-        classes: of label maps; 0 if the targets are none.
+        classes: of label maps; 0 if there are none.
+        found: whether the label maps are inputs, whose labels a segmenter finds in the outputs, and not targets.
     """
 
     names: tuple[str, ...] = VALIDATION
     classes: int = 0
+    found: bool = False
 
     @property
     def count(self) -> int:
@@ -38,7 +40,7 @@ class Columns(NamedTuple):
     @property
     def titles(self) -> list[str]:
         """What the columns hold, for the file of partial scores."""
-        return [*self.names, f"right, true and given pixels of {self.classes} classes"]
+        return [*self.names, f"right, true and {'found' if self.found else 'given'} pixels of {self.classes} classes"]
 
     def figures(self, sums: np.ndarray, pairs: np.ndarray) -> dict[str, np.ndarray]:
         """The figures that follow from sums of rows.
@@ -57,7 +59,8 @@ class Columns(NamedTuple):
             if self.classes:
                 counts = sums[..., number:].reshape(*sums.shape[:-1], 3, self.classes)
                 right, true, given = (counts[..., part, :] for part in range(3))
-                found |= {name: function(right, true, given) for name, function in FROM_COUNTS.items()}
+                prefix = FOUND if self.found else ""
+                found |= {f"{prefix}{name}": function(right, true, given) for name, function in FROM_COUNTS.items()}
         return {name: np.where(np.isinf(values), np.nan, values) for name, values in found.items()}
 
     def scores(self, sums: np.ndarray, pairs: np.ndarray) -> Scores:

@@ -13,11 +13,16 @@ from p2p_jax.data.pairs import Example
 from p2p_jax.errors import UserError
 from p2p_jax.evaluation.baselines import baselines
 from p2p_jax.evaluation.columns import Columns, Scores, add_up
+from p2p_jax.evaluation.found_labels import count_found
 from p2p_jax.evaluation.intervals import Difference, Interval, differences, intervals
 from p2p_jax.evaluation.metrics.registry import METRICS, Metric
 from p2p_jax.evaluation.metrics.trained import find_metric
 from p2p_jax.evaluation.scoring import Translate, scaled
+from p2p_jax.evaluation.segmenter import Segmenter
 from p2p_jax.evaluation.subject import Subject, choose_metrics, score_pairs, score_sets
+
+TARGETS = "targets themselves"
+"""The row of the real targets, in which a segmenter finds labels, too."""
 
 
 class Figures(NamedTuple):
@@ -124,6 +129,7 @@ def evaluate_translator(
     step: int,
     metrics: Sequence[str] | None = None,
     inception: Path | None = None,
+    segmenter: Segmenter | None = None,
     partial: Path | None = None,
     identity: Any = None,
     on_done: Callable[[int, int], object] = lambda done, total: None,
@@ -140,6 +146,7 @@ def evaluate_translator(
         metrics: names of `trained.available_metrics` to compute beside those that need no trained network; by default those
             of `trained.STANDARD` whose weights are there.
         inception: the file with Inception's weights.
+        segmenter: finds the labels of the inputs in the outputs; it must fit the run, see `segmenter.check_fit`.
         partial: folder for partial scores, from which the same evaluation resumes; it is empty at the end.
         identity: of the translator, as JSON; partial scores of another translator are not used.
         on_done: called with the number of pairs that this process has measured, and the number that it has to measure.
@@ -161,9 +168,17 @@ def evaluate_translator(
     subject = Subject(config, dataset.splits[split], dataset.splits["train"], predictors, partial, key)
     columns, rows, replaced = score_pairs(subject, [each for each in chosen if each.of == "pair"], on_done)
     sets, notes = score_sets(subject, [each for each in chosen if each.of == "set"], inception)
+    real = np.zeros((len(rows), 0))
+    if segmenter is not None:
+        of_labels, found = count_found(subject, segmenter)
+        real = found[:, -1]
+        columns, rows = of_labels._replace(names=columns.names), np.concatenate([rows, found[:, :-1]], -1)
     table = dict(zip(predictors, np.moveaxis(rows, 1, 0), strict=True))
     scores = {name: columns.scores(*add_up(each)) for name, each in table.items()}
     ends = {name: intervals(columns, each) for name, each in table.items()}
+    if real.size:
+        scores[TARGETS] = columns._replace(names=()).scores(*add_up(real))
+        ends[TARGETS] = intervals(columns._replace(names=()), real)
     for name, found in sets.items():
         scores.setdefault(name, {}).update({metric: each.value for metric, each in found.items()})
         ends.setdefault(name, {}).update({metric: Interval(each.low, each.high) for metric, each in found.items()})

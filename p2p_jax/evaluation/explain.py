@@ -3,7 +3,7 @@
 from typing import Literal
 
 from p2p_jax.evaluation.baselines import INPUT, MEAN, NEAREST
-from p2p_jax.evaluation.evaluate import Figures
+from p2p_jax.evaluation.evaluate import TARGETS, Figures
 from p2p_jax.evaluation.intervals import Difference, Interval
 from p2p_jax.evaluation.metrics.trained import find_metric
 from p2p_jax.evaluation.set_scores import REAL
@@ -15,6 +15,7 @@ MEANINGS = {
     MEAN: "the mean of the training targets, the same for every input",
     NEAREST: "the target of the training input that is most similar; a translator that only remembers does not beat it",
     REAL: "real pictures in place of outputs, so that a translator can hardly be better",
+    TARGETS: "the labels that the segmenter finds in the real targets, which is the ceiling",
 }
 """What each baseline is."""
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from p2p_jax.errors import UserError
 from p2p_jax.evaluation.evaluate import Figures, evaluate_translator
 from p2p_jax.evaluation.report import write_report
+from p2p_jax.evaluation.segmenter import load_segmenter
 from p2p_jax.experiment import Experiment
 from p2p_jax.files.outputs import as_path
 from p2p_jax.inference.translate import Mode, load
@@ -25,6 +26,7 @@ def evaluate(
     checkpoint_step: int | str = "latest",
     metrics: Sequence[str] | None = None,
     inception: str | Path | None = None,
+    segmenter: str | Path | None = None,
     data_path: str | Path | None = None,
     partial: str | Path | None = None,
     trust: bool = False,
@@ -43,6 +45,8 @@ def evaluate(
         metrics: of trained networks, to compute beside the others: "all", or names such as "lpips_alex", "kid_vgg16". By
             default "lpips_alex" and those of EfficientNet-Lite0, if their weights are installed.
         inception: the file with Inception's weights, which the metric "fid" needs.
+        segmenter: workdir of a run that finds labels in pictures, such as one of the experiment `segmenter`: it tells how
+            many of the input's labels can be recognised in the outputs, and in the real targets.
         data_path: where the pictures are now, if they were moved.
         partial: folder for partial results, from which the same evaluation resumes; it is empty once all is done.
         trust: run the experiment file in the workdir although somebody else put it there.
@@ -74,6 +78,7 @@ def evaluate(
             step=translator.step,
             metrics=metrics,
             inception=None if inception is None else as_path(inception, "--inception"),
+            segmenter=None if segmenter is None else load_segmenter(segmenter, config),
             partial=None if partial is None else as_path(partial, "--partial"),
             identity=identity,
             on_done=on_done,

@@ -124,8 +124,8 @@ def score_sets(subject: Subject, metrics: Sequence[TrainedMetric], inception: Pa
     if total < SMALLEST:
         return {}, [f"Figures of sets are not computed, because they need at least {SMALLEST} pairs."]
     found: Found = {}
-    networks = dict.fromkeys(cast(FeatureNetwork, metric.network) for metric in metrics)
-    for network in networks:
+    networks: list[FeatureNetwork] = [cast(FeatureNetwork, metric.network) for metric in metrics]
+    for network in dict.fromkeys(networks):
         of_network = set_figures(
             [metric for metric in metrics if metric.network == network], open_features(network, inception),
             FEATURES[network], (subject.pairs, subject.train), subject.predictors, fit_of_evaluation(config),

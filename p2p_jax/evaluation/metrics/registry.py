@@ -21,7 +21,8 @@ class Metric(NamedTuple):
         best: which values are better; "near 1" if both lower and higher ones are worse.
         digits: after the decimal point, in tables.
         meaning: one sentence.
-        needs: kind of target: "any", "picture", "grey or colour picture", "colour picture" or "label map".
+        needs: kind of target: "any", "picture", "grey or colour picture", "colour picture" or "label map"; "label input" if
+            a segmenter must find the labels of the input in the output.
         smallest: pixels that each side needs.
         undefined: when a pair of the right kind has no score, as the end of a sentence.
     """
@@ -32,7 +33,7 @@ class Metric(NamedTuple):
     best: Literal["higher", "lower", "near 1"]
     digits: int
     meaning: str
-    needs: Literal["any", "picture", "grey or colour picture", "colour picture", "label map"] = "any"
+    needs: Literal["any", "picture", "grey or colour picture", "colour picture", "label map", "label input"] = "any"
     smallest: int = 1
     undefined: str = "no pixel of the target is known"
 
@@ -90,9 +91,26 @@ METRICS: dict[str, Metric] = {
         "weighted IoU", metrics.frequency_weighted_iou, "", "higher", 4,
         "The same, with classes weighted by their number of pixels in the targets.", "label map",
     ),
+    "found_pixel_accuracy": Metric(
+        "pixels recognised", metrics.pixel_accuracy, "", "higher", 4,
+        "The fraction of pixels in which the segmenter finds the label of the input.", "label input",
+    ),
+    "found_class_accuracy": Metric(
+        "classes recognised", metrics.class_accuracy, "", "higher", 4,
+        "The fraction of recognised pixels of each class, as mean over the classes.", "label input",
+    ),
+    "found_iou": Metric(
+        "recognised IoU", metrics.iou, "", "higher", 4,
+        "Intersection over union of the labels of the input and those that the segmenter finds, as mean over the classes.",
+        "label input",
+    ),
+    "found_frequency_weighted_iou": Metric(
+        "recognised weighted IoU", metrics.frequency_weighted_iou, "", "higher", 4,
+        "The same, with classes weighted by their number of pixels in the inputs.", "label input",
+    ),
 }  # fmt: skip
-"""All metrics in the order of tables. Those of label maps come from one confusion matrix of all pairs; the others are means
-over the pairs."""
+"""All metrics in the order of tables. Those of label maps and label inputs come from one confusion matrix of all pairs; the
+others are means over the pairs."""
 
 
 def suits(metric: Metric, target: Side) -> bool:
@@ -105,13 +123,17 @@ def suits(metric: Metric, target: Side) -> bool:
         "grey or colour picture": picture and target.channels in ((1,), (3,)),
         "colour picture": picture and target.channels == (3,),
         "label map": labels,
+        "label input": False,
     }[metric.needs]
 
 
 def names_for(target: Side) -> tuple[str, ...]:
     """The metrics that are means over pairs and suit a kind of target."""
-    return tuple(name for name, metric in METRICS.items() if metric.needs != "label map" and suits(metric, target))
+    return tuple(name for name, metric in METRICS.items() if not metric.needs.startswith("label") and suits(metric, target))
 
 
 LABEL_METRICS = tuple(name for name, metric in METRICS.items() if metric.needs == "label map")
-"""The metrics that are computed from a confusion matrix."""
+"""The metrics that are computed from a confusion matrix with the target."""
+
+FOUND = "found_"
+"""The beginning of the names of the same metrics for the labels that a segmenter finds."""
