@@ -133,7 +133,8 @@ def true_labels(segmenter: Segmenter, side: Side, inputs: ArrayLike) -> np.ndarr
 
     Args:
         segmenter: which fits that run.
-        side: the run's input. If it is no one-hot side, the colours of its pictures are those of the segmenter's palette.
+        side: the run's input. If it is no one-hot side, the colours of its pictures are those of the segmenter's palette,
+            and a pixel of another colour, as at an edge that resizing blurred, has the class of the nearest one.
         inputs: (n, h, w, c) stored values of that side.
 
     Returns:
@@ -171,7 +172,7 @@ def confusion_of(labels: ArrayLike, truth: ArrayLike, known: Any = None, *, clas
         class (columns). Sums over pictures are exact.
     """
     given, true = jnp.asarray(labels, jnp.int32), jnp.asarray(truth, jnp.int32)
-    return np.asarray(_confusion(given, true, known, classes), np.float64)
+    return np.asarray(_confusion(given, true, known, classes=classes), np.float64)
 
 
 def label_scores(confusion: np.ndarray) -> dict[str, float]:
@@ -188,9 +189,7 @@ def label_scores(confusion: np.ndarray) -> dict[str, float]:
     return {name: float(METRICS[name].function(confusion)) for name in LABEL_METRICS}
 
 
-_confusion = jax.jit(
-    lambda given, true, known, classes: metrics.confusion(given, true, known, classes=classes), static_argnums=3
-)
+_confusion = jax.jit(metrics.confusion, static_argnames="classes")
 
 
 def _describe_pictures(side: Side) -> str:
