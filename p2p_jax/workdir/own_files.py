@@ -25,10 +25,14 @@ RUN_FOLDERS = {
     "report": re.compile(r"index\.html|curves\.png|test\.png|figures\.json"),
     "profile": re.compile(r"plugins"),
     "tensorboard": re.compile(r"events.*tfevents.*"),
+    "tracking": re.compile(r"(tensorboard|wandb|trackio|mlflow)(\.run\.json|\.log)?"),
 }
 """{folder of a run: the names of the files and folders that a run writes into it}."""
 
-MADE = {"samples": "step_*.png", "report": "index.html", "tensorboard": "events*", "profile": "plugins"}
+MADE = {
+    "samples": "step_*.png", "report": "index.html", "tensorboard": "events*", "profile": "plugins",
+    "tracking": "*.run.json",
+}  # fmt: skip
 """Patterns of the files by which the folders of a run are recognised where there is no record."""
 
 RUN_FILES = ("metrics.jsonl", EXPERIMENT_FILE, REPLACED, IMPORTED, RECORD)
@@ -44,6 +48,14 @@ OF_THE_SYSTEM = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 
 TRACE = re.compile(r"plugins(/profile(/[^/]+(/[^/]+\.(pb|gz|json))?)?)?")
 """Files and folders that JAX's profiler writes, relative to the folder `profile`."""
+
+TRACKED = re.compile(
+    r"wandb(/(offline-)?run-\d{8}_\d{6}-\w+(/.*)?)?"
+    r"|trackio(/(p2p-jax\.(db|lock)(-\w+)?|media(/.*)?))?"
+    r"|mlflow(/(mlflow\.db(-\w+)?|artifacts(/.*)?))?",
+    re.DOTALL,
+)
+"""Files and folders that the packages of trackers write, relative to the folder `tracking`."""
 
 HELD = re.compile(r"(process \d+ on .*\n?)?")
 """The content of the lock file."""
@@ -132,6 +144,11 @@ def _is_own(path: Path) -> bool:
     if path.parent.name == "profile":
         inside = [path, *path.rglob("*")]
         return all(TRACE.fullmatch(each.relative_to(path.parent).as_posix()) for each in inside)
+    if path.parent.name == "tracking" and path.is_dir():
+        inside = [path, *path.rglob("*")]
+        return all(TRACKED.fullmatch(each.relative_to(path.parent).as_posix()) for each in inside) and not any(
+            each.is_symlink() for each in inside
+        )
     return path.is_file() and (names.fullmatch(path.name) is not None or is_unfinished(path, names))
 
 
