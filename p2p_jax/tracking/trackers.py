@@ -135,7 +135,9 @@ class Tracker:
                 pipe.flush()  # pyright: ignore
 
     def wait(self, seconds: float) -> None:
-        """Waits some seconds for the end of the process; later it finishes alone."""
+        """Waits some seconds for the end of the process; later it finishes alone. A lost one is not waited for."""
+        if self.is_lost:
+            return
         try:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -206,10 +208,7 @@ def _open(name: str, workdir: Path, settings: dict[str, Any]) -> Tracker:
     own = workdir / name if name == "tensorboard" else folder / name
     for each in (folder, own):
         make_own_folder(each)
-    for place, folders, files in os.walk(own):
-        for each in (Path(place, each) for each in (*folders, *files)):
-            if each.is_symlink():
-                raise UserError(f"{each} is a link, and files must not be written through it: remove the link.")
+    _refuse_links(own)
     start = {
         "tracker": name,
         "run_name": workdir.name,
@@ -235,6 +234,16 @@ def _open(name: str, workdir: Path, settings: dict[str, Any]) -> Tracker:
     tracker.send(start)
     threading.Thread(target=tracker.feed, name=f"p2p_jax tracker {name}", daemon=True).start()
     return tracker
+
+
+def _refuse_links(folder: Path) -> None:
+    """Refuses links through which a package would write. Below folders of wandb's runs it makes links itself."""
+    for place, folders, files in os.walk(folder):
+        for each in (Path(place, name) for name in (*folders, *files)):
+            if each.is_symlink():
+                raise UserError(f"{each} is a link, and files must not be written through it: remove the link.")
+        if folder.name == "wandb":  # it never writes into the folder of an earlier start again
+            return
 
 
 def _last_line(log: Path) -> str:

@@ -57,6 +57,9 @@ TRACKED = re.compile(
 )
 """Files and folders that the packages of trackers write, relative to the folder `tracking`."""
 
+LINKED = re.compile(r"wandb/[^/]+/logs/debug-core\.log")
+"""The link that wandb makes."""
+
 HELD = re.compile(r"(process \d+ on .*\n?)?")
 """The content of the lock file."""
 
@@ -145,11 +148,14 @@ def _is_own(path: Path) -> bool:
         inside = [path, *path.rglob("*")]
         return all(TRACE.fullmatch(each.relative_to(path.parent).as_posix()) for each in inside)
     if path.parent.name == "tracking" and path.is_dir():
-        inside = [path, *path.rglob("*")]
-        return all(TRACKED.fullmatch(each.relative_to(path.parent).as_posix()) for each in inside) and not any(
-            each.is_symlink() for each in inside
-        )
+        return all(_is_tracked(each, path.parent) for each in (path, *path.rglob("*")))
     return path.is_file() and (names.fullmatch(path.name) is not None or is_unfinished(path, names))
+
+
+def _is_tracked(path: Path, folder: Path) -> bool:
+    """Whether the package of a tracker wrote a file or folder in the folder `tracking` of a run."""
+    name = path.relative_to(folder).as_posix()
+    return TRACKED.fullmatch(name) is not None and (not path.is_symlink() or LINKED.fullmatch(name) is not None)
 
 
 def _is_own_checkpoint(folder: Path) -> bool:
