@@ -27,7 +27,7 @@ from p2p_jax.console import waiting
 from p2p_jax.errors import UserError
 from p2p_jax.files.writing import make_own_folder, open_no_link
 
-CLOSE_TIMEOUT = 60.0  # seconds for which the end of a run waits for all its trackers
+CLOSE_TIMEOUT = 120.0  # seconds for which the end of a run waits for all its trackers
 LIMIT = 10_000  # messages that wait for a tracker; then it hangs, and is given up
 
 
