@@ -1,6 +1,10 @@
 """Real packages write into a folder, without a network, and continue the run of an earlier start."""
 
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +13,7 @@ from PIL import Image
 
 from p2p_jax.config import Config
 from p2p_jax.console import open_console
+from p2p_jax.tracking.child import read_progress
 from p2p_jax.tracking.trackers import open_trackers
 
 NOWHERE = "http://127.0.0.1:9"
@@ -102,3 +107,31 @@ def test_mlflow(workdir):
     assert ("seed", "2") in query(folder / "mlflow.db", "SELECT key, value FROM tags"), "a parameter cannot change"
     assert len(list((folder / "artifacts").rglob("*.png"))) == 3
     assert not workdir.exists()
+
+
+KILLED = """
+import os, pathlib, signal, time
+from p2p_jax.config import Config
+from p2p_jax.console import open_console
+from p2p_jax.tracking.child import read_progress
+from p2p_jax.tracking.trackers import open_trackers
+
+with open_trackers(Config(track=("tensorboard",)), "facades", pathlib.Path(), open_console(quiet=True)) as trackers:
+    trackers.send(rewind=0)
+    trackers.log_row({"step": 2, "l1": 0.5})
+    time.sleep(0.5)  # the thread writes the messages into the pipe
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+def test_a_tracker_logs_what_it_has_received_before_the_run_was_killed(workdir):
+    pytest.importorskip("tensorboardX")
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    assert subprocess.run([sys.executable, "-c", KILLED], cwd=workdir, env=environment).returncode == -signal.SIGKILL
+    end = time.monotonic() + 60
+    path = workdir / "tracking" / "tensorboard.run.json"
+    while time.monotonic() < end and ((progress := read_progress(path)) is None or progress.row < 2):
+        time.sleep(0.1)
+    events = tensorboard_events(workdir / "tensorboard")
+    assert [event.step for event in events for value in event.summary.value if value.tag == "l1"] == [2]
