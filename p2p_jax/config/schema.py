@@ -133,7 +133,7 @@ class Config:
     """What to do when a loss or a network is no longer finite. stop: end the run; skip: restore the last checkpoint and
     skip the batch, at most 20 times."""
     track: tuple[Tracker, ...] = runtime(())
-    """Trackers that log the settings, metrics, sample grids and figures of the run, such as tensorboard mlflow. They write
-    below the workdir; wandb uploads if you have logged in to it."""
+    """Trackers that log the settings, metrics, sample grids and figures of the run: one name or several, such as
+    tensorboard mlflow. They write below the workdir; wandb uploads if you have logged in to it."""
     tensorboard: bool = runtime(False)
     """The same as --track tensorboard."""
