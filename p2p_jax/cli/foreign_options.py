@@ -48,7 +48,7 @@ ANSWERS = {
     "--print_freq": "give --log-every STEPS",
     "--save_latest_freq": "give --checkpoint-every STEPS",
     "--save_epoch_freq": "give --checkpoint-every STEPS",
-    "--use_wandb": "omit it; metrics.jsonl holds all metrics, and --tensorboard writes them for TensorBoard",
+    "--use_wandb": "give --track wandb",
     "--phase": "omit it; train uses the training pairs, and evaluate has --split",
     "--results_dir": "give translate --output DIR",
     "--aspect_ratio": "omit it; translate keeps the size of each picture",

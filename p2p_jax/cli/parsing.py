@@ -85,7 +85,7 @@ def _explain(printed: str, known: list[Option], argv: list[str], program: str) -
         typed = _typed_words(argv, option)
         given = f"{option.name} was given {' '.join(typed) or 'no value'}"
         if "|" in option.values and " " not in option.values:
-            choices = option.values.split("|")
+            choices = option.values.removesuffix("…").split("|")
             return f"{given}: it must be one of {', '.join(choices)}{suggest(typed[0], choices) if typed else ''}."
         return f"{given}: it accepts {_in_words(option.values)}; see {program} --help."
     if "Missing from" in text or "equired" in text:

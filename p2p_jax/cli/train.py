@@ -99,10 +99,10 @@ def _typed_experiment(found: Any, stored: Any, options: Any, argv: list[str]) ->
 
 def _show_config(config: Any) -> None:
     """Prints a config: first the values that differ from the defaults, then all others."""
-    from p2p_jax.config import Config
-    from p2p_jax.config.tree import differences, to_dict
+    from p2p_jax.config.derived import changed_settings
+    from p2p_jax.config.tree import to_dict
 
-    changed = {name: new for name, (_, new, _) in differences(Config(), config).items()}
+    changed = changed_settings(config)
     rest = {name: value for name, value in _flatten(to_dict(config)).items() if name not in changed}
     for title, values in (("Changed from the defaults:", changed), ("Unchanged:", rest)):
         print(title)

@@ -1,11 +1,18 @@
 """Values that follow from a config: sizes, channels, length in steps."""
 
 import dataclasses
+from typing import Any
 
 from p2p_jax.config.data_schema import Side, Size
 from p2p_jax.config.numbers import LARGEST_INT
 from p2p_jax.config.schema import Config
+from p2p_jax.config.tree import differences
 from p2p_jax.errors import UserError
+
+
+def changed_settings(config: Config) -> dict[str, Any]:
+    """Returns the settings that differ from the defaults: {dotted name: value}."""
+    return {name: new for name, (_, new, _) in differences(Config(), config).items()}
 
 
 def replace_default_epochs(config: Config) -> Config:

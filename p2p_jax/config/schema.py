@@ -13,6 +13,8 @@ import tyro
 from p2p_jax.config.data_schema import Augment, Data, Size, runtime
 from p2p_jax.config.network_schema import Discriminator, Generator
 
+Tracker = Literal["tensorboard", "wandb", "trackio", "mlflow"]
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -130,5 +132,8 @@ class Config:
     on_nan: Literal["stop", "skip"] = runtime("stop")
     """What to do when a loss or a network is no longer finite. stop: end the run; skip: restore the last checkpoint and
     skip the batch, at most 20 times."""
+    track: tuple[Tracker, ...] = runtime(())
+    """Trackers that log the settings, metrics, sample grids and figures of the run: one name or several, such as
+    tensorboard mlflow. They write below the workdir; wandb uploads if you have logged in to it."""
     tensorboard: bool = runtime(False)
-    """Write TensorBoard events too."""
+    """The same as --track tensorboard."""

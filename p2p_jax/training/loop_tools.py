@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ class Tools(NamedTuple):
     """Tools that are open as long as the loop runs.
 
     Attributes:
-        write_row: appends a row to metrics.jsonl.
+        write_row: appends a row to metrics.jsonl, and sends it to the trackers.
         show: updates the progress bar: `(step, text, seconds per step or None)`.
         draw_samples: draws the sample grid of a step: `(state, step)`.
         reset_watchdog: resets the watchdog.
@@ -75,11 +75,19 @@ def profiler(folder: Path, config: Config, done: int, *, wanted: bool) -> Iterat
             jax.profiler.stop_trace()
 
 
-def _row_writer(run: Run) -> AbstractContextManager[Callable[[dict[str, float]], None]]:
-    """Returns the writer of rows, which does nothing in all processes but the first."""
-    if processes.is_first():
-        return metrics_writer(run.workdir, tensorboard=run.experiment.config.tensorboard)
-    return nullcontext(lambda row: None)
+@contextmanager
+def _row_writer(run: Run) -> Iterator[Callable[[dict[str, float]], None]]:
+    """Yields a function that writes and tracks a row, which does nothing in all processes but the first."""
+    if not processes.is_first():
+        yield lambda row: None
+        return
+    with metrics_writer(run.workdir) as append:
+
+        def write(row: dict[str, float]) -> None:
+            append(row)
+            run.trackers.log_row(row)
+
+        yield write
 
 
 @contextmanager

@@ -74,7 +74,12 @@ def make_sampler(run: Run, submit: Submit) -> Callable[[TrainState, int], None]:
         if not processes.is_first():
             return
         made = evaluate.translate_all(translate, examples)
-        path = run.held.path / "samples" / f"step_{step:08d}.png"
-        submit(lambda: save_grid(path, sample_columns(examples, made, config.data)))
+        name = f"samples/step_{step:08d}.png"
+
+        def save() -> None:
+            save_grid(run.held.path / name, sample_columns(examples, made, config.data))
+            run.trackers.send(picture=str(run.workdir.absolute() / name), step=step)
+
+        submit(save)
 
     return draw_samples

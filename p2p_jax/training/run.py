@@ -14,6 +14,7 @@ from p2p_jax.evaluation import scoring
 from p2p_jax.experiment import Experiment
 from p2p_jax.state import TrainState
 from p2p_jax.step import Pix2Pix
+from p2p_jax.tracking.trackers import Trackers
 from p2p_jax.training.early_look import EarlyLook
 from p2p_jax.workdir import checkpoint
 from p2p_jax.workdir.held import HeldFolder
@@ -67,6 +68,7 @@ class Run(NamedTuple):
         look: reads the pictures that are needed late.
         step_timeout: with several processes, seconds without a finished step after which this process ends.
         on_step: called after every step.
+        trackers: log the run elsewhere; none in all processes but the first.
         skipped: indices of the batches that have been skipped so far.
     """
 
@@ -82,6 +84,7 @@ class Run(NamedTuple):
     look: EarlyLook
     step_timeout: float = math.inf
     on_step: OnStep | None = None
+    trackers: Trackers = Trackers()
     skipped: tuple[int, ...] = ()
 
 

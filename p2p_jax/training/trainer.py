@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +25,7 @@ from p2p_jax.inference.translate import make_translate
 from p2p_jax.signals import caught_signals, ended_by_sigterm, interruptible
 from p2p_jax.state import TrainState
 from p2p_jax.step import Pix2Pix
+from p2p_jax.tracking.trackers import Trackers, open_trackers, refuse_missing
 from p2p_jax.training.arrivals import expect_run
 from p2p_jax.training.early_look import look_early
 from p2p_jax.training.engine import Engine, compile_ahead, open_engine
@@ -91,6 +92,8 @@ def run_training(request: Request) -> TrainState:
     """
     first = processes.is_first()
     refuse_unrecorded(request.workdir, request.experiment.file)
+    if first:
+        refuse_missing(request.experiment.config)
     with ended_by_sigterm(STOPPED), _locked(request.workdir) if first else nullcontext():
         if request.overwrite:
             refuse_to_overwrite(request.workdir)
@@ -170,10 +173,11 @@ def _train(
         look_early(dataset, config) as look,
         hold_folder(workdir) as held,
         checkpoint.open_manager(workdir, keep=config.keep, best_metric=best) as manager,
+        _open_trackers(request, experiment) as trackers,
     ):
         record = (workdir / RECORD).read_bytes() if processes.is_first() else b""
         fixed = (workdir, experiment, dataset, model, translate, manager, console, held, record, look)
-        run = Run(*fixed, timeout, request.on_step)
+        run = Run(*fixed, timeout, request.on_step, trackers)
         announce_run(run, mesh.size)
         with caught_signals(announce_stop) as caught:
             engine, interval = open_engine(model, config, mesh, reader, start.like), Interval()
@@ -192,6 +196,12 @@ def _train(
         fetch.upload_before_exit(workdir)
         _finish(run, state)
     return state
+
+
+def _open_trackers(request: Request, experiment: Experiment) -> AbstractContextManager[Trackers]:
+    if processes.is_first():
+        return open_trackers(experiment.config, experiment.name, request.workdir, request.console)
+    return nullcontext(Trackers())
 
 
 def _finish(run: Run, state: TrainState) -> None:
@@ -218,6 +228,7 @@ def _finish(run: Run, state: TrainState) -> None:
         run.console.print(f"{count_of(len(run.skipped), 'batch')} skipped: {numbers}.", style="yellow")
     if figures is not None:
         print_figures(run.console, figures, brief=True)
+        run.trackers.log_figures(figures.split, figures.scores, figures.step)
     print_next_commands(run, page)
 
 
@@ -257,6 +268,7 @@ def _first_state(run: Run, start: Start) -> tuple[Run, TrainState]:
         run.console.print(f"Resuming from step {step} of {run.experiment.config.steps}.")
     if processes.is_first():
         drop_later(run.workdir, step)
+    run.trackers.send(rewind=step)
     skipped = {*run.skipped, *checkpoint.read_skipped(run.manager, step)}
     return run._replace(skipped=tuple(sorted(skipped))), state
 

@@ -1,21 +1,16 @@
-"""The metrics of a run: metrics.jsonl, TensorBoard, and how the run spent its time."""
+"""The metrics of a run: metrics.jsonl, and how the run spent its time."""
 
 import json
 import os
-import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
-from p2p_jax.errors import UserError
 from p2p_jax.files.decode import decode_row
 from p2p_jax.files.writing import atomic_file, open_no_link
 
 MAX_NAMED = 10  # most damaged lines that a message names
-
-FLUSH_INTERVAL = 30.0  # seconds between two flushes of TensorBoard's events
-
 
 Row = dict[str, float]
 """The metrics of some steps by name; "step" is the last of these steps."""
@@ -75,59 +70,16 @@ def describe(row: dict[str, float]) -> str:
 
 
 @contextmanager
-def metrics_writer(workdir: Path, *, tensorboard: bool) -> Iterator[Callable[[dict[str, float]], None]]:
-    """Yields a function that appends a row to metrics.jsonl, and to TensorBoard's events if `tensorboard` is set.
-
-    Raises:
-        UserError: tensorboardX is needed and not installed.
-    """
-    board = _events_writer(workdir / "tensorboard") if tensorboard else nullcontext(lambda row: None)
+def metrics_writer(workdir: Path) -> Iterator[Callable[[dict[str, float]], None]]:
+    """Yields a function that appends a row to metrics.jsonl."""
     path, flags = workdir / "metrics.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT
-    with board as write_event, open(open_no_link(path, flags), "a", encoding="utf-8") as file:
+    with open(open_no_link(path, flags), "a", encoding="utf-8") as file:
 
         def write(row: dict[str, float]) -> None:
             file.write(json.dumps(row) + "\n")
             file.flush()
-            write_event(row)
 
         yield write
-
-
-@contextmanager
-def _events_writer(folder: Path) -> Iterator[Callable[[dict[str, float]], None]]:
-    """Yields a function that writes a row as an event of TensorBoard.
-
-    Events are written directly: the package's SummaryWriter writes in a thread, and blocks forever once that thread has
-    failed on a full disk.
-
-    Raises:
-        UserError: tensorboardX is not installed.
-    """
-    try:
-        from tensorboardX.event_file_writer import EventsWriter
-        from tensorboardX.proto.event_pb2 import Event  # pyright: ignore
-        from tensorboardX.proto.summary_pb2 import Summary  # pyright: ignore
-    except ImportError:
-        raise UserError(
-            "--tensorboard needs the package tensorboardX: install p2p-jax[tensorboard], or omit --tensorboard."
-        ) from None
-    folder.mkdir(parents=True, exist_ok=True)
-    # Numbered, because the package names files by the time in seconds: two files of one second would have the same name.
-    events = EventsWriter(str(folder / "events"), f".{len(list(folder.iterdir()))}")
-    flushed = time.monotonic()
-
-    def write(row: dict[str, float]) -> None:
-        nonlocal flushed
-        values = [Summary.Value(tag=name, simple_value=value) for name, value in row.items()]
-        events.write_event(Event(wall_time=time.time(), step=int(row["step"]), summary=Summary(value=values)))
-        if time.monotonic() - flushed > FLUSH_INTERVAL:
-            events.flush()
-            flushed = time.monotonic()
-
-    try:
-        yield write
-    finally:
-        events.close()
 
 
 WAITS = {

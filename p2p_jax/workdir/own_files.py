@@ -25,10 +25,14 @@ RUN_FOLDERS = {
     "report": re.compile(r"index\.html|curves\.png|test\.png|figures\.json"),
     "profile": re.compile(r"plugins"),
     "tensorboard": re.compile(r"events.*tfevents.*"),
+    "tracking": re.compile(r"(tensorboard|wandb|trackio|mlflow)(\.run\.json|\.log)?"),
 }
 """{folder of a run: the names of the files and folders that a run writes into it}."""
 
-MADE = {"samples": "step_*.png", "report": "index.html", "tensorboard": "events*", "profile": "plugins"}
+MADE = {
+    "samples": "step_*.png", "report": "index.html", "tensorboard": "events*", "profile": "plugins",
+    "tracking": "*.run.json",
+}  # fmt: skip
 """Patterns of the files by which the folders of a run are recognised where there is no record."""
 
 RUN_FILES = ("metrics.jsonl", EXPERIMENT_FILE, REPLACED, IMPORTED, RECORD)
@@ -44,6 +48,17 @@ OF_THE_SYSTEM = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 
 TRACE = re.compile(r"plugins(/profile(/[^/]+(/[^/]+\.(pb|gz|json))?)?)?")
 """Files and folders that JAX's profiler writes, relative to the folder `profile`."""
+
+TRACKED = re.compile(
+    r"wandb(/(offline-)?run-\d{8}_\d{6}-\w+(/.*)?)?"
+    r"|trackio(/(p2p-jax\.(db|lock)(-\w+)?|media(/.*)?))?"
+    r"|mlflow(/(mlflow\.db(-\w+)?|artifacts(/.*)?))?",
+    re.DOTALL,
+)
+"""Files and folders that the packages of trackers write, relative to the folder `tracking`."""
+
+LINKED = re.compile(r"wandb/[^/]+/logs/debug-core\.log")
+"""The link that wandb makes."""
 
 HELD = re.compile(r"(process \d+ on .*\n?)?")
 """The content of the lock file."""
@@ -132,7 +147,15 @@ def _is_own(path: Path) -> bool:
     if path.parent.name == "profile":
         inside = [path, *path.rglob("*")]
         return all(TRACE.fullmatch(each.relative_to(path.parent).as_posix()) for each in inside)
+    if path.parent.name == "tracking" and path.is_dir():
+        return all(_is_tracked(each, path.parent) for each in (path, *path.rglob("*")))
     return path.is_file() and (names.fullmatch(path.name) is not None or is_unfinished(path, names))
+
+
+def _is_tracked(path: Path, folder: Path) -> bool:
+    """Whether the package of a tracker wrote a file or folder in the folder `tracking` of a run."""
+    name = path.relative_to(folder).as_posix()
+    return TRACKED.fullmatch(name) is not None and (not path.is_symlink() or LINKED.fullmatch(name) is not None)
 
 
 def _is_own_checkpoint(folder: Path) -> bool:

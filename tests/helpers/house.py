@@ -46,6 +46,7 @@ ROOMS: dict[str, set[str]] = {
     "workdir": {
         "config", "console", "devices", "errors", "experiment", "files", "generators", "signals", "state", "storage",
     },
+    "tracking": {"config", "console", "errors", "files"},
     "inference": {"config", "data", "errors", "files", "network", "workdir"},
     "pytorch": {
         "config", "discriminators", "errors", "experiment", "files", "generators", "limits", "network", "pix2pix",
@@ -54,7 +55,7 @@ ROOMS: dict[str, set[str]] = {
     "evaluation": {"config", "data", "devices", "errors", "experiment", "files", "inference", "pytorch", "workdir"},
     "training": {
         "config", "console", "data", "devices", "errors", "evaluation", "experiment", "files", "inference", "signals",
-        "state", "step", "storage", "workdir",
+        "state", "step", "storage", "tracking", "workdir",
     },
     "cli": {
         "config", "console", "data", "data/doctor", "data/sets", "data/tools", "devices", "errors", "evaluation",

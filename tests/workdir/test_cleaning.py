@@ -135,6 +135,7 @@ MIXED = {
     "checkpoints/model.pt": "holds checkpoints, but no experiment.json",
     "samples/step_1.png": "holds samples/, but no experiment.json",
     "profile/plugins/a": "holds profile/, but no experiment.json",
+    "tracking/wandb.run.json": "holds tracking/, but no experiment.json",
     "tensorboard/events.out.tfevents.1": "holds tensorboard/, but no experiment.json",
     "metrics.jsonl": "holds metrics.jsonl, but no experiment.json",
     "report": "holds report, but no experiment.json",
@@ -162,6 +163,25 @@ def test_clearing_removes_what_the_run_wrote_and_keeps_the_rest(finished):
         cleaning.clear_workdir(finished)
     files = {name for name, content in contents(finished).items() if content != "folder"}
     assert files == {"thesis.tex", "report/thesis.tex", "samples/mine.png", "checkpoints/model.pt", "profile/mine/a.pb"}
+
+
+def test_clearing_removes_what_trackers_wrote(finished):
+    run = "tracking/wandb/offline-run-20261130_201627-8e4f9538"
+    written = [f"{run}/run-8e4f9538.wandb", "tracking/wandb.run.json", "tracking/wandb.log", "tracking/mlflow/mlflow.db"]
+    fill(finished, None, *written, "tracking/mlflow/artifacts/1/a.png", "tracking/trackio/p2p-jax.db-wal")
+    fill(finished, None, "tracking/trackio/media/p2p-jax/a.png", f"{run}/logs/debug.log")
+    (finished / run / "logs" / "debug-core.log").symlink_to("/nowhere")
+    cleaning.clear_workdir(finished)
+    assert not (finished / "tracking").exists()
+
+
+@pytest.mark.parametrize("name", ["tracking/mine.csv", "tracking/wandb/notes.txt", "tracking/mlflow/mine/a.png"])
+def test_clearing_keeps_what_no_tracker_wrote(finished, name):
+    fill(finished, None, "tracking/trackio/p2p-jax.db", name)
+    with pytest.warns(UserWarning, match="keeps tracking/"):
+        cleaning.clear_workdir(finished)
+    assert (finished / name).exists()
+    assert not (finished / "tracking" / "trackio").exists()
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_links_beside_a_record_are_not_followed(tmp_path, victim, name):
 
 def test_rows_are_not_appended_through_a_link(tmp_path, victim):
     (tmp_path / "metrics.jsonl").symlink_to(victim)
-    with pytest.raises(UserError, match=r"metrics\.jsonl is a link"), metrics_writer(tmp_path, tensorboard=False):
+    with pytest.raises(UserError, match=r"metrics\.jsonl is a link"), metrics_writer(tmp_path):
         pass
     assert victim.read_text() == "precious"
 

@@ -19,10 +19,12 @@ MARKER = "_CHECKPOINT_METADATA"
 DESCRIPTIONS = ("meta", "metrics")
 """The items of a checkpoint that hold no arrays."""
 
-PICTURES = re.compile(r"(samples|report|profile)/.*")
+PICTURES = re.compile(r"(samples|report|profile|tracking)/.*")
 """Names of files that are not needed to load a run."""
 
-LOCAL_ONLY = re.compile(rf"{re.escape(URL_FILE)}|{LOCK_FILE}|.*{re.escape(UNFINISHED)}|.*\.orbax-checkpoint-tmp.*")
+LOCAL_ONLY = re.compile(
+    rf"{re.escape(URL_FILE)}|{LOCK_FILE}|.*{re.escape(UNFINISHED)}|.*\.orbax-checkpoint-tmp.*|.*\.db-(journal|shm|wal)"
+)
 """Names of files and folders that are never uploaded."""
 
 
