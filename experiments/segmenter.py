@@ -10,6 +10,7 @@ Source: Isola et al. 2017, section 4.1, the FCN score. The part on semantic segm
 labels a reconstruction loss alone is better than a GAN.
 
     p2p-jax train segmenter
+    p2p-jax evaluate runs/quickstart --segmenter runs/segmenter
     p2p-jax train segmenter --data.source folder --data.path FOLDER --image-size 128 --data.load-size 143
 """
 
