@@ -1,7 +1,8 @@
 """Sums of metrics over the pairs of a split, for one or several predictors, and the scores that they give."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -29,7 +30,10 @@ Predictor = Callable[[np.ndarray], Any]
 """A function from stored values of inputs (n, h, w, c) to outputs on the scale 0 to 255 (n, h, w, c')."""
 
 VALIDATION = ("l1", "psnr", "ssim")
-"""The metrics of the validation during training."""
+"""The metrics that every validation during training computes."""
+
+PairMetrics = Mapping[str, Callable[..., jax.Array]]
+"""{name of a metric that the registry lacks: `(pictures, targets, known) -> (n,)` on the scale 0 to 255}."""
 
 MAX_PSNR = 100.0
 """Upper limit of a picture's PSNR in decibels, as the PSNR of a picture equal to its target is infinite."""
@@ -41,10 +45,12 @@ class Columns(NamedTuple):
     Attributes:
         names: of the metrics that are means over pairs.
         classes: of the confusion matrix, row by row; 0 if there is none.
+        functions: of those names that the registry lacks.
     """
 
     names: tuple[str, ...] = VALIDATION
     classes: int = 0
+    functions: PairMetrics = MappingProxyType({})
 
     @property
     def count(self) -> int:
@@ -77,9 +83,17 @@ def columns_for(target: Side) -> Columns:
 
 
 def score(
-    pairs: Pairs, translate: Translate, fit: Fit, target: Side = Side(), *, count: int | None = None, batch_size: int = 8
+    pairs: Pairs,
+    translate: Translate,
+    fit: Fit,
+    target: Side = Side(),
+    *,
+    count: int | None = None,
+    batch_size: int = 8,
+    names: tuple[str, ...] = VALIDATION,
+    functions: PairMetrics = MappingProxyType({}),
 ) -> Scores:
-    """Computes the mean L1, PSNR and SSIM of a translator over the first `count` pairs of a split.
+    """Computes the mean L1, PSNR and SSIM of a translator, or other metrics, over the first `count` pairs of a split.
 
     Args:
         pairs: of the split.
@@ -88,15 +102,21 @@ def score(
         target: options of the target side.
         count: number of pairs; by default all.
         batch_size: pairs per call of the translator; changes the results only by rounding.
+        names: of the metrics; all suit the target.
+        functions: of those names that the registry lacks.
 
     Returns:
-        {"l1": in the scale [-1, 1], "psnr": in decibels, "ssim": at most 1}.
+        {"l1": in the scale [-1, 1], "psnr": in decibels, "ssim": at most 1}, or the other metrics by their names; those
+        that no pair has are missing.
     """
     total = pairs.count() if count is None else min(count, pairs.count())
-    indices, columns = processes.own_indices(total), Columns()
+    means = tuple(name for name in names if name not in LABEL_METRICS)
+    columns = Columns(means, (named_classes(target) or 0) if len(means) < len(names) else 0, functions)
+    indices = processes.own_indices(total)
     sums = PartialSums((1, columns.count))
     add_scores(sums, columns, pairs, indices, [scaled(translate, target)], fit, target, batch_size=batch_size)
-    return columns.scores(processes.sum_over_processes(sums.sums[0]))
+    found = columns.scores(processes.sum_over_processes(sums.sums[0]))
+    return {name: found[name] for name in names if name in found}
 
 
 def scaled(translate: Translate, target: Side) -> Predictor:
@@ -179,8 +199,10 @@ def _measure_batch(columns: Columns, outputs: Any, truth: _Truth, count: int) ->
     targets, stored, known, scored = truth
     real = len(scored)
     side = min(targets.shape[1:3])
-    names = tuple(name for name in columns.names if name in VALIDATION or METRICS[name].smallest <= side)
+    own = [name for name in columns.names if name not in columns.functions]
+    names = tuple(name for name in own if name in VALIDATION or METRICS[name].smallest <= side)
     measured, finite = _measure(pictures, targets, known, names)
+    measured |= {name: function(pictures, targets, known) for name, function in columns.functions.items()}
     found, number = np.zeros(count), len(columns.names)
     for name, values in measured.items():
         values = np.minimum(values[:real], MAX_PSNR) if name == "psnr" else np.asarray(values[:real])

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -68,6 +69,7 @@ class Run(NamedTuple):
         step_timeout: with several processes, seconds without a finished step after which this process ends.
         on_step: called after every step.
         skipped: indices of the batches that have been skipped so far.
+        functions: of those metrics of the validation that need trained networks.
     """
 
     workdir: Path
@@ -83,6 +85,7 @@ class Run(NamedTuple):
     step_timeout: float = math.inf
     on_step: OnStep | None = None
     skipped: tuple[int, ...] = ()
+    functions: scoring.PairMetrics = MappingProxyType({})
 
 
 def translate_with(run: Run, state: TrainState) -> scoring.Translate:

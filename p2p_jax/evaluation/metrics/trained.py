@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple, get_args
 import jax
 import numpy as np
 
+from p2p_jax.config.metric_names import BETTER
 from p2p_jax.errors import UserError, suggest
 from p2p_jax.evaluation.features import packages
 from p2p_jax.evaluation.features.backbones import Network, read_lpips_weights
@@ -85,7 +86,7 @@ def available_metrics(inception_file: str | Path | None = None) -> dict[str, Tra
     backbones: dict[Network, packages.Shipped] = {"alex": packages.LPIPS_ALEX, "vgg": packages.LPIPS_VGG}
     for network, shipped in backbones.items():
         name, lacking = f"lpips_{network}", packages.missing(shipped)
-        found[name] = TrainedMetric(name, "pair", "", False, MEANINGS[network], lacking, network)
+        found[name] = TrainedMetric(name, "pair", "", BETTER[name] == "higher", MEANINGS[network], lacking, network)
     networks: tuple[FeatureNetwork, ...] = get_args(FeatureNetwork)
     for network in networks:
         lacking = missing(network, inception_file)

@@ -1,0 +1,121 @@
+"""What a run knows of itself from its rows of metrics: whether it still improves, and what seems to be wrong.
+
+Nothing else is stored for this: a resumed run reads the rows again that were written up to its checkpoint.
+"""
+
+import shlex
+import warnings
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from p2p_jax.config import Config
+from p2p_jax.config.metric_names import figure_name, score_of
+from p2p_jax.devices import processes
+from p2p_jax.errors import PROGRAM
+from p2p_jax.evaluation.diagnoses import FIGURES, diagnose
+from p2p_jax.training.run import Run
+from p2p_jax.workdir.bucket.paths import display_name
+from p2p_jax.workdir.metrics_file import Row, read_rows
+
+
+class Best(NamedTuple):
+    """The best validation so far.
+
+    Attributes:
+        step: of the validation.
+        value: of the chosen metric.
+        since: number of validations after it, none of which was better.
+        last: value of the last validation.
+    """
+
+    step: int
+    value: float
+    since: int
+    last: float
+
+
+def find_best(metric: str, figures: list[Row]) -> Best | None:
+    """Finds the best of some validations, the first one of equal ones; None if none has the metric.
+
+    Args:
+        metric: its name.
+        figures: of the validations in their order, each with its step; those without the metric, or where it is not
+            finite, do not count.
+    """
+    name = figure_name(metric)
+    scores = [(score, row) for row in figures if (score := score_of(metric, row)) is not None]
+    if not scores:
+        return None
+    index = max(range(len(scores)), key=lambda place: scores[place][0])
+    row = scores[index][1]
+    return Best(int(row["step"]), row[name], len(scores) - 1 - index, scores[-1][1][name])
+
+
+@dataclass
+class Watch:
+    """The rows of a run so far, and what was said about them.
+
+    Attributes:
+        config: of the run.
+        validations: the step and the chosen metric of every validation; the same in all processes.
+        rows: the figures that diagnoses need, in the first process only.
+        said: kinds of diagnoses that were printed.
+        over: the best validation if the run is to end because too many after it were no better, else None.
+    """
+
+    config: Config
+    validations: list[Row] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    said: set[str] = field(default_factory=set)
+    over: Best | None = None
+
+    def note(self, row: Row) -> None:
+        """Adds a row."""
+        name = figure_name(self.config.best_metric)
+        if name in row:
+            self.add_validation({"step": row["step"], name: row[name]})
+        if processes.is_first():
+            self.rows.append({each: value for each, value in row.items() if each in FIGURES or each == name})
+
+    def add_validation(self, figures: Row) -> None:
+        """Adds the chosen metric of a validation."""
+        self.validations.append(figures)
+        best, patience = find_best(self.config.best_metric, self.validations), self.config.patience
+        self.over = best if best is not None and patience is not None and best.since >= patience else None
+
+    def new_sentences(self) -> list[str]:
+        """The diagnoses of the rows so far whose kinds have not been returned yet."""
+        found = {each.kind: each.sentence for each in diagnose(self.rows, self.config)}
+        new = [sentence for kind, sentence in found.items() if kind not in self.said]
+        self.said |= set(found)
+        return new
+
+
+def open_watch(run: Run) -> Watch:
+    """Makes the watch of a run that begins or resumes; all processes must call it. Later rows have been removed already."""
+    config = run.experiment.config
+    watch, name = Watch(config), figure_name(config.best_metric)
+    if processes.is_first():
+        with warnings.catch_warnings(action="ignore"):  # removing later rows has warned of damaged lines
+            rows = read_rows(run.workdir / "metrics.jsonl")
+        for row in rows:
+            watch.note(row)
+        watch.new_sentences()  # were printed before the run was stopped
+    shared = processes.gather_lines([f"{row['step']:.0f} {row[name]!r}" for row in watch.validations])
+    if not processes.is_first():
+        for step, value in map(str.split, shared):
+            watch.add_validation({"step": int(step), name: float(value)})
+    return watch
+
+
+def explain_end(run: Run, best: Best, step: int) -> str:
+    """Says in a sentence why a run ended early, what was best, and what to do next."""
+    config = run.experiment.config
+    count = "the last validation was" if best.since == 1 else f"the last {best.since} validations were"
+    return (
+        f"The run ended at step {step} of {config.steps} by --patience {config.patience}: {count} no better than that of "
+        f"step {best.step}, whose checkpoint is kept ({figure_name(config.best_metric)} {best.value:.4g}, and "
+        f"{best.last:.4g} at the end); to translate with it: {PROGRAM} translate "
+        f"{shlex.quote(display_name(run.workdir))} PICTURES --output translated --checkpoint best; to train longer, give a "
+        "higher --patience."
+    )
