@@ -87,7 +87,7 @@ def diagnose(rows: Sequence[Row], config: Config) -> list[Diagnosis]:
 
 def find_overfitting(rows: Sequence[Row], config: Config) -> Diagnosis | None:
     """Finds where the validation has turned while the training's L1 goes on down."""
-    seen = _at_validations(rows, config.best_metric)
+    seen = at_validations(rows, config.best_metric)
     best = chosen = 0
     for index, now in enumerate(seen):
         best = index if now["val_l1"] < seen[best]["val_l1"] else best
@@ -111,7 +111,7 @@ def find_winner(rows: Sequence[Row], config: Config) -> Diagnosis | None:
     guessing = guessing_loss(config)
     if guessing is None:
         return None
-    for mean in _long_means(rows, config):
+    for mean in long_means(rows, config):
         real, fake, loss = _discriminator(mean)
         if min(real, fake) > WINS_ACCURACY and loss < WINS_LOSS * guessing:
             step = int(mean["step"])
@@ -131,7 +131,7 @@ def find_loser(rows: Sequence[Row], config: Config) -> Diagnosis | None:
     guessing = guessing_loss(config)
     if guessing is None:
         return None
-    for mean in _long_means(rows, config):
+    for mean in long_means(rows, config):
         real, fake, loss = _discriminator(mean)
         if (real + fake) / 2 < LOSES_ACCURACY and loss > LOSES_LOSS * guessing:
             step = int(mean["step"])
@@ -210,7 +210,7 @@ def _long(config: Config) -> int:
     return max(LONG_STEPS, round(LONG_FRACTION * (config.steps or 0)))
 
 
-def _long_means(rows: Sequence[Row], config: Config) -> list[Row]:
+def long_means(rows: Sequence[Row], config: Config) -> list[Row]:
     """The means of the discriminator's figures over the last `_long` steps, for each row from that number of steps on."""
     names = ("discriminator_real_accuracy", "discriminator_fake_accuracy", "discriminator_loss", "generator_gan")
     used = [row for row in rows if all(name in row for name in names)]
@@ -225,7 +225,7 @@ def _long_means(rows: Sequence[Row], config: Config) -> list[Row]:
     return [{"step": step} | dict(zip(names, mean, strict=True)) for step, mean in zip(ends[last], means, strict=True)]
 
 
-def _at_validations(rows: Sequence[Row], metric: str) -> list[Row]:
+def at_validations(rows: Sequence[Row], metric: str) -> list[Row]:
     """The L1 of each validation, that of training since the last one, and the score of the chosen metric."""
     found, since = [], []
     for row in rows:

@@ -95,14 +95,7 @@ def run_steps(
                 due = {name: _is_due(config, name, at.done, at.done + count) for name in ("log", "sample", "checkpoint")}
                 at.done += count
                 at.waiting.append(Call(at.done, metrics, due["log"], vote(bool(caught))))
-                # With several processes only the votes decide, so that all stop after the same call.
-                stop = bool(caught) and processes.count() == 1
-                stop = (
-                    _read_metrics(run, at, tools, down_to=0 if due["sample"] or due["checkpoint"] or stop else AHEAD)
-                    or stop
-                )
-                if due["sample"] or due["checkpoint"] or stop:
-                    _pause(run, state, at, tools, sample=due["sample"], validation=due["checkpoint"], stop=stop)
+                stop = _after_call(run, state, at, tools, due, caught)
             except (NotFinite, Stopped):
                 raise
             except Exception:
@@ -113,6 +106,17 @@ def run_steps(
         if tools.watch.over and at.done < (config.steps or 0):
             run.console.print(explain_end(run, tools.watch.over, at.done))
     return state
+
+
+def _after_call(run: Run, state: TrainState, at: Position, tools: Tools, due: dict[str, bool], caught: list[int]) -> bool:
+    """Reads the metrics of earlier calls, and does what is due after a call; returns whether the run is to stop."""
+    # With several processes only the votes decide, so that all stop after the same call.
+    stop = bool(caught) and processes.count() == 1
+    pause = due["sample"] or due["checkpoint"]
+    stop = _read_metrics(run, at, tools, down_to=0 if pause or stop else AHEAD) or stop
+    if pause or stop:
+        _pause(run, state, at, tools, sample=due["sample"], validation=due["checkpoint"], stop=stop)
+    return stop
 
 
 def _read_metrics(run: Run, at: Position, tools: Tools, *, down_to: int) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from p2p_jax.config import Config
-from p2p_jax.config.metric_names import figure_name, score_of
+from p2p_jax.config.metric_names import figure_name, plain_name, score_of
 from p2p_jax.devices import processes
 from p2p_jax.errors import PROGRAM
 from p2p_jax.evaluation.diagnoses import FIGURES, diagnose
@@ -60,6 +60,7 @@ class Watch:
         validations: the step and the chosen metric of every validation; the same in all processes.
         rows: the figures that diagnoses need, in the first process only.
         said: kinds of diagnoses that were printed.
+        lacks_metric: whether no pair of the last validation had the chosen metric.
         over: the best validation if the run is to end because too many after it were no better, else None.
     """
 
@@ -67,6 +68,7 @@ class Watch:
     validations: list[Row] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     said: set[str] = field(default_factory=set)
+    lacks_metric: bool = False
     over: Best | None = None
 
     def note(self, row: Row) -> None:
@@ -74,6 +76,7 @@ class Watch:
         name = figure_name(self.config.best_metric)
         if name in row:
             self.add_validation({"step": row["step"], name: row[name]})
+        self.lacks_metric = name not in row and "val_l1" in row
         if processes.is_first():
             self.rows.append({each: value for each, value in row.items() if each in FIGURES or each == name})
 
@@ -84,8 +87,14 @@ class Watch:
         self.over = best if best is not None and patience is not None and best.since >= patience else None
 
     def new_sentences(self) -> list[str]:
-        """The diagnoses of the rows so far whose kinds have not been returned yet."""
+        """What the rows so far say, without the kinds of sentences that have been returned before."""
         found = {each.kind: each.sentence for each in diagnose(self.rows, self.config)}
+        if self.lacks_metric:
+            metric = plain_name(self.config.best_metric)
+            found["metric"] = (
+                f"No validation pair has a value of {metric}, so no checkpoint can be the best by it: give another "
+                "--best-metric."
+            )
         new = [sentence for kind, sentence in found.items() if kind not in self.said]
         self.said |= set(found)
         return new
