@@ -25,6 +25,7 @@ from rich.table import Table
 
 import p2p_jax
 from experiments import quickstart
+from p2p_jax.cli import compilation_cache
 from p2p_jax.config import Config, Data, Discriminator, Generator, Optimizer
 from p2p_jax.config.presets import apply_preset
 from p2p_jax.data.procedural import facade
@@ -64,13 +65,13 @@ def cases() -> dict[str, Case]:
     """All runs by name."""
     often = {"log_every": 25, "sample_every": 100, "checkpoint_every": 100, "keep": 1}
     tiny = replace(
-        quickstart.CONFIG, image_size=SIZE, steps=1000, generator=Generator(widths=(16, 32, 64)),
+        quickstart.CONFIG, image_size=SIZE, steps=700, generator=Generator(widths=(16, 32, 64)),
         discriminator=Discriminator(width=16, num_layers=2), data=Data(source="procedural", load_size=SIZE), **often,
     )  # fmt: skip
-    healthy = replace(quickstart.CONFIG, steps=1000, **often)
+    healthy = replace(quickstart.CONFIG, steps=700, **often)
     frozen, learning = 1e-6, 2e-4
     return {
-        "few pairs": Case("overfitting", replace(tiny, steps=2500, data=replace(tiny.data, count=16))),
+        "few pairs": Case("overfitting", replace(tiny, steps=1500, data=replace(tiny.data, count=16))),
         "frozen generator": Case("discriminator wins", replace(tiny, optimizer=Optimizer(frozen, learning))),
         "frozen discriminator": Case("discriminator loses", replace(tiny, optimizer=Optimizer(learning, frozen))),
         "equal inputs": Case("outputs alike", tiny, lambda labels, index: np.full_like(labels[index], 128)),
@@ -133,6 +134,7 @@ def main() -> int:
     """Trains all runs and prints both tables; returns the exit code."""
     options = tyro.cli(Diagnoses, prog="experiments.checks.diagnoses")
     console = Console(soft_wrap=True)
+    compilation_cache.turn_on()  # some runs share their programs
     said = Table("run", "fault", "said, at step", "right", "seconds", title="What was said")
     compared = Table(
         "run", "val L1 after its best", "training L1 meanwhile", "D's loss / guessing's", "D's accuracy", "variation",

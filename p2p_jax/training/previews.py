@@ -22,6 +22,10 @@ from p2p_jax.training.run import Run, Submit, translate_with
 from p2p_jax.workdir.metrics_file import Row
 
 SAMPLES = 6
+"""Pairs of a sample grid."""
+
+COMPARED = 24
+"""Pairs of the figures that come with a grid: with fewer, the agreement of unrelated pictures is often not near 0."""
 
 
 class _Noting(NamedTuple):
@@ -77,11 +81,11 @@ def validate(run: Run, state: TrainState) -> dict[str, float]:
 def make_sampler(run: Run, submit: Submit) -> Callable[[TrainState, int], Row]:
     """Returns a function that draws the sample grid of a step from fixed pairs and writes it in the background.
 
-    It returns the figures of `diagnoses.variation_figures` for these pairs; {} in all processes but the first.
+    It returns the figures of `diagnoses.variation_figures` for these and more pairs; {} in all processes but the first.
     """
     config = run.experiment.config
     pairs = run.dataset.splits[evaluate.sample_split(run.dataset.splits)]
-    number = min(SAMPLES, pairs.count()) if processes.is_first() else 0
+    number = min(COMPARED, pairs.count()) if processes.is_first() else 0
     examples = [pairs.read(index, fit_of_evaluation(config)) for index in range(number)]
 
     def draw_samples(state: TrainState, step: int) -> Row:
@@ -90,7 +94,7 @@ def make_sampler(run: Run, submit: Submit) -> Callable[[TrainState, int], Row]:
             return {}
         made = [np.asarray(picture) for picture in evaluate.translate_all(translate, examples)]
         path = run.held.path / "samples" / f"step_{step:08d}.png"
-        submit(lambda: save_grid(path, sample_columns(examples, made, config.data)))
+        submit(lambda: save_grid(path, sample_columns(examples[:SAMPLES], made[:SAMPLES], config.data)))
         on_scale = lambda pictures: [np.asarray(to_255(config.data.target, jnp.asarray(each))) for each in pictures]
         return variation_figures(on_scale(made), on_scale([example["target"] for example in examples]))
 

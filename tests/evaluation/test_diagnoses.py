@@ -106,16 +106,21 @@ def test_long_means_weigh_rows_by_their_steps():
 
 
 def test_variation_is_compared_with_that_of_the_targets():
-    targets = list(normal(4, 8, 8, 3))
+    targets = list(normal(8, 8, 8, 3))
     mean = np.mean(targets, axis=0)
     half = [mean + (target - mean) / 2 for target in targets]
     assert variation_figures(half, targets) == {
         "sample_variation": pytest.approx(0.5), "sample_agreement": pytest.approx(1.0),
     }  # fmt: skip
-    assert variation_figures([mean] * 4, targets) == {"sample_variation": 0.0}
-    others = variation_figures(list(normal(4, 8, 8, 3, seed=1)), targets)
+    assert variation_figures([mean] * 8, targets) == {"sample_variation": 0.0}
+    others = variation_figures(list(normal(8, 8, 8, 3, seed=1)), targets)
     assert others["sample_variation"] == pytest.approx(1, abs=0.2)
     assert others["sample_agreement"] == pytest.approx(0, abs=0.15)
+
+
+def test_the_agreement_of_few_pairs_says_nothing_and_is_missing():
+    targets = list(normal(7, 8, 8, 3))
+    assert variation_figures(targets, targets) == {"sample_variation": 1.0}
 
 
 def test_pictures_that_cannot_be_compared_have_no_figures():
