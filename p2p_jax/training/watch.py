@@ -34,21 +34,22 @@ class Best(NamedTuple):
     last: float
 
 
-def find_best(metric: str, figures: list[Row]) -> Best | None:
-    """Finds the best of some validations, the first one of equal ones; None if none has the metric.
+def next_best(metric: str, best: Best | None, figures: Row) -> Best | None:
+    """Returns the best validation after one more; of equal ones the first is the best.
 
     Args:
         metric: its name.
-        figures: of the validations in their order, each with its step; those without the metric, or where it is not
-            finite, do not count.
+        best: of the validations before, or None.
+        figures: of the validation, with its step. One without the metric, or where it is not finite, does not count.
     """
     name = figure_name(metric)
-    scores = [(score, row) for row in figures if (score := score_of(metric, row)) is not None]
-    if not scores:
-        return None
-    index = max(range(len(scores)), key=lambda place: scores[place][0])
-    row = scores[index][1]
-    return Best(int(row["step"]), row[name], len(scores) - 1 - index, scores[-1][1][name])
+    score = score_of(metric, figures)
+    if score is None:
+        return best
+    value, before = figures[name], score_of(metric, {name: best.value}) if best else None
+    if best is None or before is None or score > before:
+        return Best(int(figures["step"]), value, 0, value)
+    return best._replace(since=best.since + 1, last=value)
 
 
 @dataclass
@@ -57,19 +58,25 @@ class Watch:
 
     Attributes:
         config: of the run.
-        validations: the step and the chosen metric of every validation; the same in all processes.
+        best: the best validation so far; the same in all processes, as `validations`.
+        validations: the step and the chosen metric of every validation.
         rows: the figures that diagnoses need, in the first process only.
         said: kinds of diagnoses that were printed.
         lacks_metric: whether no pair of the last validation had the chosen metric.
-        over: the best validation if the run is to end because too many after it were no better, else None.
     """
 
     config: Config
+    best: Best | None = None
     validations: list[Row] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     said: set[str] = field(default_factory=set)
     lacks_metric: bool = False
-    over: Best | None = None
+
+    @property
+    def over(self) -> Best | None:
+        """The best validation if the run is to end because too many after it were no better, else None."""
+        best, patience = self.best, self.config.patience
+        return best if best is not None and patience is not None and best.since >= patience else None
 
     def note(self, row: Row) -> None:
         """Adds a row."""
@@ -83,8 +90,7 @@ class Watch:
     def add_validation(self, figures: Row) -> None:
         """Adds the chosen metric of a validation."""
         self.validations.append(figures)
-        best, patience = find_best(self.config.best_metric, self.validations), self.config.patience
-        self.over = best if best is not None and patience is not None and best.since >= patience else None
+        self.best = next_best(self.config.best_metric, self.best, figures)
 
     def new_sentences(self) -> list[str]:
         """What the rows so far say, without the kinds of sentences that have been returned before."""

@@ -1,5 +1,6 @@
 """What a run says of itself: when its patience ends, across resumes, and each diagnosis once."""
 
+import functools
 import shutil
 
 import pytest
@@ -7,7 +8,7 @@ from helpers.runs import DRAWN, NO_REPORT, crash, finished_run, leaves_of, rows_
 
 from p2p_jax.config import Config
 from p2p_jax.training import previews, trainer
-from p2p_jax.training.watch import Best, Watch, find_best
+from p2p_jax.training.watch import Best, Watch, next_best
 from p2p_jax.workdir import checkpoint
 
 OPTIONS = (*DRAWN, "--steps", "12", "--checkpoint-every", "1", "--sample-every", "50", "--log-every", "50", "--keep", "1")
@@ -17,6 +18,10 @@ VALUES = {1: 0.2, 2: 0.9, 3: 0.1, 4: 0.95, 5: 0.3, 6: 0.2, 7: 0.9, 8: 0.99}
 
 def validations(*values, name="val_ssim"):
     return [{"step": float(step), name: value} for step, value in enumerate(values, start=1)]
+
+
+def find_best(metric, figures):
+    return functools.reduce(functools.partial(next_best, metric), figures, None)
 
 
 def test_the_best_validation_is_the_first_of_equal_ones():
