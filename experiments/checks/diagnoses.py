@@ -68,7 +68,7 @@ def cases() -> dict[str, Case]:
         quickstart.CONFIG, image_size=SIZE, steps=700, generator=Generator(widths=(16, 32, 64)),
         discriminator=Discriminator(width=16, num_layers=2), data=Data(source="procedural", load_size=SIZE), **often,
     )  # fmt: skip
-    healthy = replace(quickstart.CONFIG, steps=700, **often)
+    healthy = replace(quickstart.CONFIG, steps=600, **often)
     frozen, learning = 1e-6, 2e-4
     return {
         "few pairs": Case("overfitting", replace(tiny, steps=1500, data=replace(tiny.data, count=16))),

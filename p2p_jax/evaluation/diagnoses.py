@@ -205,8 +205,10 @@ def guessing_loss(config: Config) -> float | None:
 
 
 def _deviations(pictures: Sequence[np.ndarray]) -> NDArray[np.float64]:
-    stacked = np.stack([np.asarray(picture, np.float64) for picture in pictures])
-    return stacked - stacked.mean(0)
+    from_first = np.stack(
+        [np.subtract(picture, pictures[0], dtype=np.float64) for picture in pictures]
+    )  # 0 if all are equal
+    return from_first - from_first.mean(0)
 
 
 def _discriminator(row: Row) -> tuple[float, float, float]:
