@@ -4,6 +4,7 @@ import math
 
 from p2p_jax.config.data_schema import Side, Size
 from p2p_jax.config.derived import as_size, count_classes, load_size
+from p2p_jax.config.metric_names import check_metric
 from p2p_jax.config.numbers import check_numbers
 from p2p_jax.config.schema import Config
 from p2p_jax.config.tree import get_field
@@ -11,7 +12,7 @@ from p2p_jax.errors import UserError
 
 LOWER_BOUNDS = {
     "batch_size": 1, "model_parallel": 1, "epochs": 1, "steps": 1, "steps_per_call": 1, "seed": 0,
-    "log_every": 1, "sample_every": 1, "checkpoint_every": 1, "keep": 1, "val_pictures": 1,
+    "log_every": 1, "sample_every": 1, "checkpoint_every": 1, "keep": 1, "val_pictures": 1, "patience": 1,
     "generator.width": 1, "generator.num_blocks": 0, "generator.dropout": 0,
     "discriminator.num_layers": 1, "discriminator.width": 1, "optimizer.learning_rate": 0,
     "data.count": 8, "data.threads": 0, "data.processes": 0, "data.cache_mib": 0, "data.val_fraction": 0,
@@ -77,6 +78,7 @@ def check_config(config: Config) -> None:
             raise UserError(f"{_option(name)} was given {value}: each must be at least 1.")
         if value is not None and (max(value) > 2**16 or len(value) > 2**6):
             raise UserError(f"{_option(name)} was given {value}: each must be at most {2**16}, and their number {2**6}.")
+    check_metric(_option("best_metric"), config.best_metric)
     _check_batch(config)
     _check_sizes(config)
     _check_side(config.data.input, "data.input")

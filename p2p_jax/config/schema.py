@@ -125,8 +125,13 @@ class Config:
     """Steps between two checkpoints."""
     keep: int = runtime(2)
     """Number of newest checkpoints to keep; the best one is kept as well if there is a validation split."""
-    best_metric: Literal["val_ssim", "val_psnr", "val_l1"] = runtime("val_ssim")
-    """The validation metric that decides which checkpoint is the best."""
+    best_metric: str = runtime("ssim")
+    """The validation metric that decides which checkpoint is the best: l1, psnr, ssim, ms_ssim, haarpsi, sharpness or
+    colour_distance; for label maps with classes pixel_accuracy, class_accuracy, iou or frequency_weighted_iou; with the
+    extra lpips also lpips_alex or lpips_vgg."""
+    patience: int | None = runtime(None)
+    """End the run early after this many validations without a better value of best_metric; the best checkpoint is kept. By
+    default the run goes on to its end."""
     val_pictures: int = runtime(64)
     """Largest number of validation pairs that are measured for each checkpoint."""
     on_nan: Literal["stop", "skip"] = runtime("stop")

@@ -14,12 +14,16 @@ from PIL import Image
 
 from p2p_jax import config as configs
 from p2p_jax.config.derived import as_size
+from p2p_jax.config.metric_names import BETTER, figure_name
 from p2p_jax.config.tree import to_dict
 from p2p_jax.data.fit import fit_of_evaluation
 from p2p_jax.data.loading import describe_data, open_dataset
 from p2p_jax.devices import processes
 from p2p_jax.evaluation import evaluate, explain, scoring
+from p2p_jax.evaluation.diagnoses import AGREEMENT, VARIATION, diagnose
+from p2p_jax.evaluation.metrics.registry import METRICS
 from p2p_jax.evaluation.samples import sample_columns, save_grid
+from p2p_jax.evaluation.scoring import VALIDATION
 from p2p_jax.experiment import Experiment
 from p2p_jax.files.names import printable
 from p2p_jax.files.writing import atomic_file, make_own_folder, write_text
@@ -35,6 +39,9 @@ CURVES = {
     "Adversarial losses": ("generator_gan", "discriminator_loss"),
     "Discriminator: fraction judged correctly": ("discriminator_real_accuracy", "discriminator_fake_accuracy"),
     "Structural similarity on validation pairs": ("val_ssim",),
+    **{f"{METRICS[name].title} on validation pairs": (figure_name(name),) for name in METRICS if name not in VALIDATION},
+    **{f"{name} on validation pairs": (figure_name(name),) for name in BETTER if name not in METRICS},
+    "Sample grids: outputs compared with targets": (VARIATION, AGREEMENT),
     "Learning rate": ("learning_rate", "discriminator_learning_rate"),
     "Pictures per second": ("pictures_per_second",),
 }
@@ -124,6 +131,7 @@ def _page(workdir: Path, experiment: Experiment, figures: evaluate.Figures, rows
         "<h2>Figures</h2>",
         _figures_table(figures),
         *(f"<p>{_escape(remark)}</p>" for remark in explain.remarks(figures)),
+        *_diagnoses(rows, config),
         f"<h2>Pictures of the split '{figures.split}'</h2>",
         _picture(workdir / "report" / "test.png", "Columns: input, output of the translator, target."),
         "<h2>Curves</h2>",
@@ -191,6 +199,11 @@ def _time_table(rows: list[dict[str, float]]) -> list[str]:
 def _skipped_batches(rows: list[dict[str, float]]) -> list[str]:
     number = int(rows[-1].get("left_out", 0)) if rows else 0
     return [f"<p>Batches skipped, because losses or networks were not finite after them: {number}.</p>"] if number else []
+
+
+def _diagnoses(rows: list[dict[str, float]], config: configs.Config) -> list[str]:
+    found = [f"<p>{_escape(diagnosis.sentence)}</p>" for diagnosis in diagnose(rows, config)]
+    return ["<h2>What seems wrong</h2>", *found] if found else []
 
 
 def _table(values: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from p2p_jax.config import Side
+from p2p_jax.config.derived import named_classes
 from p2p_jax.data.arriving import expect
 from p2p_jax.data.fit import Fit
 from p2p_jax.data.pairs import Example, Pairs, Replacing, read_batch
@@ -18,7 +19,7 @@ from p2p_jax.devices import processes
 from p2p_jax.evaluation import metrics
 from p2p_jax.evaluation.columns import VALIDATION, Columns, Scores, add_up
 from p2p_jax.evaluation.metrics.label_agreement import counts
-from p2p_jax.evaluation.metrics.registry import METRICS
+from p2p_jax.evaluation.metrics.registry import LABEL_METRICS, METRICS
 from p2p_jax.evaluation.partial_scores import PartialScores
 
 Translate = Callable[[np.ndarray], np.ndarray | jax.Array]
@@ -27,17 +28,25 @@ Translate = Callable[[np.ndarray], np.ndarray | jax.Array]
 Predictor = Callable[[np.ndarray], Any]
 """A function from stored values of inputs (n, h, w, c) to outputs on the scale 0 to 255 (n, h, w, c')."""
 
-Compare = Callable[[jax.Array, jax.Array, jax.Array | None], jax.Array]
-"""A metric: a function `(pictures, targets, known) -> (n,)`, of pictures (n, h, w, c) on the scale 0 to 255."""
+PairMetrics = Mapping[str, Callable[..., jax.Array]]
+"""{name of a metric that the registry lacks: `(pictures, targets, known) -> (n,)`}, of (n, h, w, c) from 0 to 255."""
 
 MAX_PSNR = 100.0
 """Upper limit of a picture's PSNR in decibels, as the PSNR of a picture equal to its target is infinite."""
 
 
 def score(
-    pairs: Pairs, translate: Translate, fit: Fit, target: Side = Side(), *, count: int | None = None, batch_size: int = 8
+    pairs: Pairs,
+    translate: Translate,
+    fit: Fit,
+    target: Side = Side(),
+    *,
+    count: int | None = None,
+    batch_size: int = 8,
+    names: tuple[str, ...] = VALIDATION,
+    functions: PairMetrics = MappingProxyType({}),
 ) -> Scores:
-    """Computes the mean L1, PSNR and SSIM of a translator over the first `count` pairs of a split.
+    """Computes the mean L1, PSNR and SSIM of a translator, or other metrics, over the first `count` pairs of a split.
 
     Args:
         pairs: of the split.
@@ -46,16 +55,21 @@ def score(
         target: options of the target side.
         count: number of pairs; by default all.
         batch_size: pairs per call of the translator; changes the results only by rounding.
+        names: of the metrics; all suit the target.
+        functions: of those names that the registry lacks.
 
     Returns:
-        {"l1": in the scale [-1, 1], "psnr": in decibels, "ssim": at most 1}.
+        {"l1": in the scale [-1, 1], "psnr": in decibels, "ssim": at most 1}, or the other metrics by their names; those
+        that no pair has are missing.
     """
     total = pairs.count() if count is None else min(count, pairs.count())
-    indices, columns = processes.own_indices(total), Columns()
+    means = tuple(name for name in names if name not in LABEL_METRICS)
+    columns = Columns(means, (named_classes(target) or 0) if len(means) < len(names) else 0)
+    indices, predictors = processes.own_indices(total), [scaled(translate, target)]
     scores = PartialScores((len(indices), 1, columns.count))
-    add_scores(scores, columns, pairs, indices, [scaled(translate, target)], fit, target, batch_size=batch_size)
-    sums, number = processes.sum_over_processes(np.stack(add_up(scores.rows[:, 0])))
-    return columns.scores(sums, number)
+    add_scores(scores, columns, pairs, indices, predictors, fit, target, functions=functions, batch_size=batch_size)
+    found = columns.scores(*processes.sum_over_processes(np.stack(add_up(scores.rows[:, 0]))))
+    return {name: found[name] for name in names if name in found}
 
 
 def scaled(translate: Translate, target: Side) -> Predictor:
@@ -74,7 +88,7 @@ def add_scores(
     fit: Fit,
     target: Side,
     *,
-    others: Mapping[str, Compare] = MappingProxyType({}),
+    functions: PairMetrics = MappingProxyType({}),
     without_labels: Collection[int] = (),
     batch_size: int = 8,
     on_done: Callable[[int], object] = lambda done: None,
@@ -91,7 +105,7 @@ def add_scores(
         predictors: to compare with the targets.
         fit: how pictures are brought to size.
         target: options of the target side.
-        others: functions of the columns that are not in `registry.METRICS`.
+        functions: of those columns that the registry lacks.
         without_labels: the numbers of the predictors whose outputs are no label maps.
         batch_size: pairs per call of a predictor.
         on_done: called with the number of pairs that have scores.
@@ -100,7 +114,7 @@ def add_scores(
         truth = _truth_of(batch, real, target)
         for number, predictor in enumerate(predictors):
             used = columns._replace(classes=0) if number in without_labels else columns
-            rows = _measure_batch(used, predictor(batch["input"]), truth, others)
+            rows = _measure_batch(used, predictor(batch["input"]), truth, functions)
             scores.rows[scores.done : scores.done + real, number] = np.nan
             scores.rows[scores.done : scores.done + real, number, : used.count] = rows
         scores.done += real
@@ -135,17 +149,17 @@ def _truth_of(batch: Example, real: int, target: Side) -> _Truth:
     return _Truth(to_255(target, stored), stored, known, scored)
 
 
-def _measure_batch(columns: Columns, outputs: Any, truth: _Truth, others: Mapping[str, Compare]) -> np.ndarray:
+def _measure_batch(columns: Columns, outputs: Any, truth: _Truth, functions: PairMetrics) -> np.ndarray:
     """The rows of one predictor for the real pairs of a batch: (real pairs, columns) float64, see `Columns`."""
     # All outputs have one dtype, so that one compiled program measures all of them.
     pictures = jnp.asarray(outputs, jnp.float32)
     targets, stored, known, scored = truth
     real = len(scored)
     side = min(targets.shape[1:3])
-    own = [name for name in columns.names if name not in others]
+    own = [name for name in columns.names if name not in functions]
     names = tuple(name for name in own if name in VALIDATION or METRICS[name].smallest <= side)
     measured, finite = _measure(pictures, targets, known, names)
-    measured |= {name: compare(pictures, targets, known) for name, compare in others.items() if name in columns.names}
+    measured |= {name: function(pictures, targets, known) for name, function in functions.items()}
     finite = np.asarray(finite[:real])
     rows = np.full((real, columns.count), np.nan)
     for name, values in measured.items():

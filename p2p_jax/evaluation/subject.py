@@ -92,10 +92,10 @@ def score_pairs(
     report_done(table.done)
     same_classes = named_classes(config.data.input) == named_classes(target)
     without_labels = [] if same_classes else [list(subject.predictors).index(INPUT)]
-    others = {metric.name: open_lpips(cast(Network, metric.network)) for metric in metrics}
+    functions = {metric.name: open_lpips(cast(Network, metric.network)) for metric in metrics}
     add_scores(
         table, columns, subject.pairs, indices, [*subject.predictors.values()], fit_of_evaluation(config), target,
-        others=others, without_labels=without_labels, on_done=report_done,
+        functions=functions, without_labels=without_labels, on_done=report_done,
     )  # fmt: skip
     rows = gather(table.rows, indices, total)
     replaced = int(processes.sum_over_processes(np.array([len(table.replaced)], np.float64))[0])

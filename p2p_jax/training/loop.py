@@ -26,6 +26,7 @@ from p2p_jax.training.previews import validate
 from p2p_jax.training.run import Run
 from p2p_jax.training.skipped_batches import as_array
 from p2p_jax.training.stopwatch import Interval, make_row, waiting_for
+from p2p_jax.training.watch import explain_end
 from p2p_jax.workdir import checkpoint
 from p2p_jax.workdir.bucket import fetch
 from p2p_jax.workdir.metrics_file import describe
@@ -55,7 +56,9 @@ class Position:
 def run_steps(
     run: Run, state: TrainState, engine: Engine, caught: list[int], interval: Interval, *, profile: bool
 ) -> TrainState:
-    """Trains to the end of the run. After an unexpected error, the state is saved before the error is raised again.
+    """Trains to the end of the run, or until its patience ends.
+
+    After an unexpected error, the state is saved before the error is raised again.
 
     Args:
         run: the run.
@@ -80,6 +83,8 @@ def run_steps(
     profiled = profile and processes.is_first()
     with open_tools(run, done) as tools, profiler(run.workdir / "profile", config, done, wanted=profiled) as note_step:
         for count in plan_calls(config, done):
+            if tools.watch.over:
+                break
             note_step(at.done, state)
             try:
                 run.look.raise_fault()
@@ -90,14 +95,7 @@ def run_steps(
                 due = {name: _is_due(config, name, at.done, at.done + count) for name in ("log", "sample", "checkpoint")}
                 at.done += count
                 at.waiting.append(Call(at.done, metrics, due["log"], vote(bool(caught))))
-                # With several processes only the votes decide, so that all stop after the same call.
-                stop = bool(caught) and processes.count() == 1
-                stop = (
-                    _read_metrics(run, at, tools, down_to=0 if due["sample"] or due["checkpoint"] or stop else AHEAD)
-                    or stop
-                )
-                if due["sample"] or due["checkpoint"] or stop:
-                    _pause(run, state, at, tools, sample=due["sample"], validation=due["checkpoint"], stop=stop)
+                stop = _after_call(run, state, at, tools, due, caught)
             except (NotFinite, Stopped):
                 raise
             except Exception:
@@ -105,7 +103,20 @@ def run_steps(
                 raise
             if stop:
                 raise _stop(run, at.done, caught)
+        if tools.watch.over and at.done < (config.steps or 0):
+            run.console.print(explain_end(run, tools.watch.over, at.done))
     return state
+
+
+def _after_call(run: Run, state: TrainState, at: Position, tools: Tools, due: dict[str, bool], caught: list[int]) -> bool:
+    """Reads the metrics of earlier calls, and does what is due after a call; returns whether the run is to stop."""
+    # With several processes only the votes decide, so that all stop after the same call.
+    stop = bool(caught) and processes.count() == 1
+    pause = due["sample"] or due["checkpoint"]
+    stop = _read_metrics(run, at, tools, down_to=0 if pause or stop else AHEAD) or stop
+    if pause or stop:
+        _pause(run, state, at, tools, sample=due["sample"], validation=due["checkpoint"], stop=stop)
+    return stop
 
 
 def _read_metrics(run: Run, at: Position, tools: Tools, *, down_to: int) -> bool:
@@ -130,9 +141,10 @@ def _read_metrics(run: Run, at: Position, tools: Tools, *, down_to: int) -> bool
     return stop
 
 
-def _end_interval(run: Run, at: Position, tools: Tools, step: int, validation: dict[str, float]) -> None:
-    row, at.interval = _make_row(run, at.interval, step) | validation, Interval()
+def _end_interval(run: Run, at: Position, tools: Tools, step: int, figures: dict[str, float]) -> None:
+    row, at.interval = _make_row(run, at.interval, step) | figures, Interval()
     tools.write_row(row)
+    tools.watch.note(row)
     at.text, at.pace = describe(row), run.experiment.config.batch_size / row["pictures_per_second"]
 
 
@@ -144,23 +156,25 @@ def _pause(run: Run, state: TrainState, at: Position, tools: Tools, *, sample: b
     Raises:
         Stopped: the workdir was renamed, replaced or removed.
     """
-    figures: dict[str, float] = {}
+    figures, seen = {}, {}
     faults: list[Exception] = []
     in_place = is_in_place(run)
     follows = in_place or can_follow(run)
     if sample and follows:
         tools.show(at.done, "drawing the sample grid", at.pace)
         with _later(faults), waiting_for(at.interval, "sample"):
-            interruptible(lambda: tools.draw_samples(state, at.done))
+            seen = interruptible(lambda: tools.draw_samples(state, at.done))
     if validation and follows:
         tools.show(at.done, "validating", at.pace)
         with _later(faults), waiting_for(at.interval, "validation"):
             figures = interruptible(lambda: validate(run, state))
     failed = not processes.all_agree(not faults)
-    _end_interval(run, at, tools, at.done, figures)
+    _end_interval(run, at, tools, at.done, figures | seen)
     tools.show(at.done, at.text, at.pace)
     if validation and not run.console.is_terminal:
         run.console.print(f"step {at.done} of {run.experiment.config.steps}: {at.text}")
+    for sentence in tools.watch.new_sentences():
+        run.console.print(sentence, style="yellow")
     if follows and (validation or stop or failed or not in_place):
         with waiting_for(at.interval, "checkpoint"):
             _save(run, state, figures or None)

@@ -15,7 +15,8 @@ from p2p_jax.devices import processes
 from p2p_jax.state import TrainState
 from p2p_jax.training.previews import make_sampler
 from p2p_jax.training.run import Run, Submit
-from p2p_jax.workdir.metrics_file import metrics_writer
+from p2p_jax.training.watch import Watch, open_watch
+from p2p_jax.workdir.metrics_file import Row, metrics_writer
 
 
 class Tools(NamedTuple):
@@ -24,20 +25,22 @@ class Tools(NamedTuple):
     Attributes:
         write_row: appends a row to metrics.jsonl, and sends it to the trackers.
         show: updates the progress bar: `(step, text, seconds per step or None)`.
-        draw_samples: draws the sample grid of a step: `(state, step)`.
+        draw_samples: draws the sample grid of a step, and returns figures on it: `(state, step)`.
         reset_watchdog: resets the watchdog.
+        watch: what the rows of the run say.
     """
 
     write_row: Callable[[dict[str, float]], None]
     show: Callable[[int, str, float | None], None]
-    draw_samples: Callable[[TrainState, int], None]
+    draw_samples: Callable[[TrainState, int], Row]
     reset_watchdog: Callable[[], None]
+    watch: Watch
 
 
 @contextmanager
 def open_tools(run: Run, done: int) -> Iterator[Tools]:
     """Opens the tools of a loop that begins after step `done`."""
-    config = run.experiment.config
+    config, watch = run.experiment.config, open_watch(run)
     with (
         _row_writer(run) as write_row,
         progress_bar(run.console) as progress,
@@ -50,7 +53,7 @@ def open_tools(run: Run, done: int) -> Iterator[Tools]:
             left = None if pace is None else pace * ((config.steps or 0) - step)
             progress.update(task, completed=step, description=text, left=left)
 
-        yield Tools(write_row, show, make_sampler(run, submit), reset_watchdog)
+        yield Tools(write_row, show, make_sampler(run, submit), reset_watchdog, watch)
 
 
 @contextmanager

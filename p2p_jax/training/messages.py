@@ -16,6 +16,7 @@ from p2p_jax.data.loading import Reader, batches
 from p2p_jax.data.pairs import Replacing
 from p2p_jax.devices import processes
 from p2p_jax.errors import PROGRAM, NotFinite, Stopped, UserError
+from p2p_jax.evaluation.diagnoses import diagnose
 from p2p_jax.evaluation.evaluate import Figures
 from p2p_jax.evaluation.explain import figures_table, remarks
 from p2p_jax.files.names import printable
@@ -23,6 +24,7 @@ from p2p_jax.files.writing import write_text
 from p2p_jax.training.run import Run
 from p2p_jax.workdir.bucket.paths import display_name
 from p2p_jax.workdir.disk import explain
+from p2p_jax.workdir.metrics_file import read_rows
 from p2p_jax.workdir.own_files import REPLACED
 
 STOPPING = "stopping after this step and saving (during compilation: after the first step); press Ctrl-C again to end now."
@@ -139,9 +141,24 @@ def warn_of_report(run: Run, error: Exception) -> None:
     )
 
 
-def print_next_commands(run: Run, page: Path | None) -> None:
-    """Prints where the report is, if there is one, and the command that translates pictures with the trained run."""
+def print_diagnoses(run: Run) -> None:
+    """Repeats what seemed wrong with the run while it was trained."""
+    with warnings.catch_warnings(action="ignore"):  # damaged lines were named before
+        rows = read_rows(run.workdir / "metrics.jsonl")
+    for diagnosis in diagnose(rows, run.experiment.config):
+        run.console.print(diagnosis.sentence, style="yellow")
+
+
+def print_next_commands(run: Run, page: Path | None, *, best: bool = False) -> None:
+    """Prints where the report is, if there is one, and the command that translates pictures with the trained run.
+
+    Args:
+        run: the run.
+        page: of the report.
+        best: whether the command uses the best checkpoint in place of the latest one.
+    """
     workdir = shlex.quote(display_name(run.workdir))
     if page is not None:
         run.console.print(f"Report: {display_name(page)}")
-    run.console.print(f"Translate pictures: {PROGRAM} translate {workdir} PICTURES --output translated")
+    chosen = " --checkpoint best" if best else ""
+    run.console.print(f"Translate pictures: {PROGRAM} translate {workdir} PICTURES --output translated{chosen}")

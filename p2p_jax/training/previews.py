@@ -1,18 +1,31 @@
 """Sample grids and validation during training."""
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax.numpy as jnp
+import numpy as np
+
+from p2p_jax.config.metric_names import figure_name
 from p2p_jax.data.fit import Fit, fit_of_evaluation
 from p2p_jax.data.pairs import MIDDLE, Example, Pairs
+from p2p_jax.data.values import to_255
 from p2p_jax.devices import processes
 from p2p_jax.errors import UserError
 from p2p_jax.evaluation import evaluate, scoring
+from p2p_jax.evaluation.best_metric import validation_names
+from p2p_jax.evaluation.diagnoses import variation_figures
 from p2p_jax.evaluation.samples import sample_columns, save_grid
 from p2p_jax.state import TrainState
 from p2p_jax.training.run import Run, Submit, translate_with
+from p2p_jax.workdir.metrics_file import Row
 
 SAMPLES = 6
+"""Pairs of a sample grid."""
+
+COMPARED = 24
+"""Pairs of the figures that come with a grid: with fewer, the agreement of unrelated pictures is often not near 0."""
 
 
 class _Noting(NamedTuple):
@@ -56,30 +69,38 @@ def validate(run: Run, state: TrainState) -> dict[str, float]:
     config = run.experiment.config
     translate = translate_with(run, state)
     pairs = _Noting(splits["val"], splits["train"], [])
-    figures = scoring.score(pairs, translate, fit_of_evaluation(config), config.data.target, count=config.val_pictures)
+    figures = scoring.score(
+        pairs, translate, fit_of_evaluation(config), config.data.target, count=config.val_pictures,
+        names=validation_names(config), functions=run.functions,
+    )  # fmt: skip
     if not processes.all_agree(not pairs.faults):
         raise pairs.faults[0] if pairs.faults else UserError("another process could not read a pair, and names it.")
-    return {f"val_{name}": value for name, value in figures.items()}
+    return {figure_name(name): value for name, value in figures.items() if math.isfinite(value)}
 
 
-def make_sampler(run: Run, submit: Submit) -> Callable[[TrainState, int], None]:
-    """Returns a function that draws the sample grid of a step from fixed pairs and writes it in the background."""
+def make_sampler(run: Run, submit: Submit) -> Callable[[TrainState, int], Row]:
+    """Returns a function that draws the sample grid of a step from fixed pairs and writes it in the background.
+
+    It returns the figures of `diagnoses.variation_figures` for these and more pairs; {} in all processes but the first.
+    """
     config = run.experiment.config
     pairs = run.dataset.splits[evaluate.sample_split(run.dataset.splits)]
-    number = min(SAMPLES, pairs.count()) if processes.is_first() else 0
+    number = min(COMPARED, pairs.count()) if processes.is_first() else 0
     examples = [pairs.read(index, fit_of_evaluation(config)) for index in range(number)]
 
-    def draw_samples(state: TrainState, step: int) -> None:
+    def draw_samples(state: TrainState, step: int) -> Row:
         translate = translate_with(run, state)
         if not processes.is_first():
-            return
-        made = evaluate.translate_all(translate, examples)
+            return {}
+        made = [np.asarray(picture) for picture in evaluate.translate_all(translate, examples)]
         name = f"samples/step_{step:08d}.png"
 
         def save() -> None:
-            save_grid(run.held.path / name, sample_columns(examples, made, config.data))
+            save_grid(run.held.path / name, sample_columns(examples[:SAMPLES], made[:SAMPLES], config.data))
             run.trackers.send(picture=str(run.workdir.absolute() / name), step=step)
 
         submit(save)
+        on_scale = lambda pictures: [np.asarray(to_255(config.data.target, jnp.asarray(each))) for each in pictures]
+        return variation_figures(on_scale(made), on_scale([example["target"] for example in examples]))
 
     return draw_samples

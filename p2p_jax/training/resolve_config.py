@@ -19,6 +19,7 @@ import jax
 
 from p2p_jax.config import Config, resolve_group_sizes, resolve_length
 from p2p_jax.config.checks import check_config, varies
+from p2p_jax.config.metric_names import plain_name
 from p2p_jax.config.presets import apply_preset
 from p2p_jax.data.palettes import read_palette
 from p2p_jax.errors import UserError
@@ -64,7 +65,9 @@ def replace_length(config: Config, *, steps: int | None, epochs: int | None) -> 
 
 
 def resolve_files(config: Config) -> Config:
-    """Returns the config with palettes as colours and with absolute paths, which need no palette files or current folder.
+    """Returns the config with palettes as colours, absolute paths, and the metric's plain name.
+
+    So it needs no palette files and no current folder.
 
     Raises:
         UserError: a palette cannot be read, or a value is not possible.
@@ -83,7 +86,7 @@ def resolve_files(config: Config) -> Config:
     }
     config = replace(config, data=replace(config.data, **resolved, **absolute))
     check_config(config)
-    return config
+    return replace(config, best_metric=plain_name(config.best_metric))
 
 
 def resolve_config(config: Config, pairs: int, devices: int) -> Config:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -70,6 +71,7 @@ class Run(NamedTuple):
         on_step: called after every step.
         trackers: log the run elsewhere; none in all processes but the first.
         skipped: indices of the batches that have been skipped so far.
+        functions: of those metrics of the validation that need trained networks.
     """
 
     workdir: Path
@@ -86,6 +88,7 @@ class Run(NamedTuple):
     on_step: OnStep | None = None
     trackers: Trackers = Trackers()
     skipped: tuple[int, ...] = ()
+    functions: scoring.PairMetrics = MappingProxyType({})
 
 
 def translate_with(run: Run, state: TrainState) -> scoring.Translate:

@@ -19,6 +19,7 @@ from p2p_jax.devices.memory import release_freed_memory
 from p2p_jax.devices.sharding import make_mesh
 from p2p_jax.errors import NotFinite, Stopped, UserError
 from p2p_jax.evaluation import report
+from p2p_jax.evaluation.best_metric import check_best_metric, open_functions
 from p2p_jax.evaluation.evaluate import Figures
 from p2p_jax.experiment import Experiment
 from p2p_jax.inference.translate import make_translate
@@ -36,6 +37,7 @@ from p2p_jax.training.messages import (
     announce_stop,
     explain_not_finite,
     name_pairs,
+    print_diagnoses,
     print_figures,
     print_next_commands,
     report_replaced,
@@ -131,6 +133,7 @@ def open_data(request: Request) -> tuple[Experiment, Dataset, Mesh]:
         )
     mesh = make_mesh(config.batch_size // config.accumulate, model=config.model_parallel)
     config = resolve_config(config, dataset.splits["train"].count(), mesh.shape["data"])
+    check_best_metric(config, dataset.splits)
     return experiment._replace(config=config), dataset, mesh
 
 
@@ -177,7 +180,8 @@ def _train(
     ):
         record = (workdir / RECORD).read_bytes() if processes.is_first() else b""
         fixed = (workdir, experiment, dataset, model, translate, manager, console, held, record, look)
-        run = Run(*fixed, timeout, request.on_step, trackers)
+        functions = open_functions(config) if best else {}
+        run = Run(*fixed, timeout, request.on_step, trackers, functions=functions)
         announce_run(run, mesh.size)
         with caught_signals(announce_stop) as caught:
             engine, interval = open_engine(model, config, mesh, reader, start.like), Interval()
@@ -229,7 +233,9 @@ def _finish(run: Run, state: TrainState) -> None:
     if figures is not None:
         print_figures(run.console, figures, brief=True)
         run.trackers.log_figures(figures.split, figures.scores, figures.step)
-    print_next_commands(run, page)
+    if processes.is_first():
+        print_diagnoses(run)
+    print_next_commands(run, page, best=int(state.step) < (run.experiment.config.steps or 0))
 
 
 def write_report(run: Run, state: TrainState) -> tuple[Path, Figures | None]:

@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
+from p2p_jax.config.metric_names import figure_name, score_of
 from p2p_jax.devices import processes
 from p2p_jax.devices.sharding import on_one_device, place
 from p2p_jax.errors import UserError
@@ -25,7 +26,7 @@ from p2p_jax.workdir.bucket.paths import is_local_copy
 from p2p_jax.workdir.checksums import checksums, json_checksum
 from p2p_jax.workdir.manager import Manager as Manager
 from p2p_jax.workdir.manager import open_manager as open_manager
-from p2p_jax.workdir.manager import open_reader, score_of
+from p2p_jax.workdir.manager import open_reader
 from p2p_jax.workdir.verified import FORMAT, describe, read_items, read_meta, refuse_newer_format, restore_verified
 
 
@@ -171,7 +172,7 @@ def refuse_newer(workdir: Path) -> None:
             refuse_newer_format(reader, step)
 
 
-def restore_params(workdir: Path, step: int | str = "latest", *, best_metric: str = "val_ssim") -> tuple[Any, Any, int]:
+def restore_params(workdir: Path, step: int | str = "latest", *, best_metric: str = "ssim") -> tuple[Any, Any, int]:
     """Restores the generator as (params, state, step); params are the moving average if there is one.
 
     Arguments and errors are those of `restore_items`.
@@ -182,7 +183,7 @@ def restore_params(workdir: Path, step: int | str = "latest", *, best_metric: st
 
 
 def restore_items(
-    workdir: Path, names: tuple[str, ...], step: int | str = "latest", *, best_metric: str = "val_ssim"
+    workdir: Path, names: tuple[str, ...], step: int | str = "latest", *, best_metric: str = "ssim"
 ) -> tuple[dict[str, Any], int]:
     """Restores some items of a checkpoint to one device.
 
@@ -190,7 +191,7 @@ def restore_items(
         workdir: of the run.
         names: of the items; those that the checkpoint lacks are ignored.
         step: of the checkpoint: a number, "latest" or "best" (by `best_metric`, if there is a validation split).
-        best_metric: name of the validation figure.
+        best_metric: the metric by which a checkpoint is the best, one of `metric_names.BETTER`.
 
     Returns:
         ({name: tree}, step of the checkpoint).
@@ -220,7 +221,12 @@ def _candidates(manager: Manager, workdir: Path, step: int | str, best_metric: s
     if step == "best":
         metas = {n: restore_verified(manager, n, {}) for n in steps}
         validation = {n: items["meta"]["validation"] for n, items in metas.items() if items}
-        scores = {n: score_of(best_metric, metrics) for n, metrics in validation.items() if metrics}
+        scores = {n: score for n, figures in validation.items() if (score := score_of(best_metric, figures)) is not None}
+        if not scores and any(validation.values()):
+            raise UserError(
+                f"{workdir} has no best checkpoint, because none has the figure {figure_name(best_metric)}, which was not "
+                "computed when they were saved: give latest or a step number."
+            )
         if not scores:
             raise UserError(
                 f"{workdir} has no best checkpoint, because it has no validation split: give latest or a step number."

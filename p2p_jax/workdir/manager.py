@@ -11,6 +11,7 @@ import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
+from p2p_jax.config.metric_names import score_of
 from p2p_jax.devices import processes
 from p2p_jax.workdir.bucket.paths import is_local_copy
 from p2p_jax.workdir.held import HeldFolder, hold_folder, refuse_misread
@@ -87,12 +88,13 @@ def open_manager(workdir: Path, *, keep: int, best_metric: str | None = None) ->
     Args:
         workdir: of the run; checkpoints are in its folder `checkpoints`.
         keep: number of newest checkpoints to keep.
-        best_metric: metric whose best checkpoint is kept too, or None.
+        best_metric: metric whose best checkpoint is kept too, one of `metric_names.BETTER`, or None. Checkpoints without
+            it, for example because another metric was chosen before, are kept as newest ones only.
     """
     # Checkpoint 0, if it exists, holds imported networks: see `checkpoint.save_networks`.
     imported = preservation_policy.CustomSteps([0])
     policies: list[preservation_policy.PreservationPolicy] = [preservation_policy.LatestN(keep), imported]
-    score = partial(score_of, best_metric) if best_metric else None
+    score = partial(_require_score, best_metric) if best_metric else None
     if score:
         policies.append(preservation_policy.BestN(get_metric_fn=score, n=1, keep_checkpoints_without_metrics=False))
     options = ocp.CheckpointManagerOptions(
@@ -120,9 +122,12 @@ def open_reader(folder: Path) -> Manager:
         logger.setLevel(level)
 
 
-def score_of(metric: str, metrics: dict[str, float]) -> float:
-    """Returns a score that is higher for a better checkpoint, for every metric."""
-    return -metrics[metric] if metric.endswith("l1") else metrics[metric]
+def _require_score(metric: str, figures: dict[str, float]) -> float:
+    """Returns the score of a checkpoint's figures; `Manager.metrics` gives orbax none that lack it."""
+    found = score_of(metric, figures)
+    if found is None:
+        raise ValueError(f"there is no {metric}")
+    return found
 
 
 def _use_this_process_only(options: ocp.CheckpointManagerOptions) -> None:

@@ -61,9 +61,14 @@ def _parse(line: bytes) -> Row | None:
         return None
 
 
+USUAL = ("val_l1", "val_psnr")
+"""Figures that every validation has, and that are not shown on the console."""
+
+
 def describe(row: dict[str, float]) -> str:
     """Formats a row of metrics as a short text for the console."""
     short = {"generator_l1": "L1", "generator_gan": "GAN", "discriminator_loss": "D", "val_ssim": "val SSIM"}
+    short |= {name: name.replace("_", " ") for name in row if name.startswith("val_") and name not in (*short, *USUAL)}
     parts = [f"{label} {row[name]:.3f}" for name, label in short.items() if name in row]
     parts += [f"{row['pictures_per_second']:.1f} pictures/s"] if "pictures_per_second" in row else []
     return " ".join(parts)

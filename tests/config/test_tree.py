@@ -14,7 +14,7 @@ RUNTIME = {
     "sharding", "model_parallel", "data.layout",
     "data.path", "data.tfds_dir", "data.threads", "data.processes", "data.cache", "data.cache_mib", "log_every",
     "sample_every", "checkpoint_every", "keep", "data.on_error",
-    "best_metric", "val_pictures", "on_nan", "track", "tensorboard", "native",
+    "best_metric", "patience", "val_pictures", "on_nan", "track", "tensorboard", "native",
 }  # fmt: skip
 
 

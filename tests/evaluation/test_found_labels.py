@@ -41,7 +41,9 @@ def test_labels_are_found_in_outputs_and_in_targets(config, tmp_path):
         config, translate, step=1, segmenter=Segmenter(), metrics=(), partial=tmp_path / "partial"
     )
     found, ceiling = figures.scores["translator"], figures.scores[evaluate.TARGETS]
-    assert set(ceiling) == {f"found_{name}" for name in ("pixel_accuracy", "class_accuracy", "iou", "frequency_weighted_iou")}
+    assert set(ceiling) == {
+        f"found_{name}" for name in ("pixel_accuracy", "class_accuracy", "iou", "frequency_weighted_iou")
+    }
     assert ceiling["found_class_accuracy"] == pytest.approx(2 / 3)
     assert found["found_class_accuracy"] == pytest.approx(1 / 3)
     assert ceiling["found_pixel_accuracy"] > 0.6 > 0.4 > found["found_pixel_accuracy"] > 0.2

@@ -104,7 +104,12 @@ def test_the_newest_are_kept(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("metric", "values", "best"), [("val_ssim", (0.2, 0.9, 0.1, 0.3), 2), ("val_l1", (0.2, 0.9, 0.1, 0.3), 3)]
+    ("metric", "values", "best"),
+    [
+        ("val_ssim", (0.2, 0.9, 0.1, 0.3), 2),
+        ("val_l1", (0.2, 0.9, 0.1, 0.3), 3),
+        ("val_sharpness", (0.2, 0.9, 1.2, 3.0), 2),
+    ],
 )
 def test_the_best_is_kept_too_and_found(tmp_path, metric, values, best):
     metrics = [{metric: value} for value in values]

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from p2p_jax.config.metric_names import BETTER, Better
 from p2p_jax.errors import UserError, suggest
-from p2p_jax.evaluation.features import packages
+from p2p_jax.evaluation.features import backbones, packages
 from p2p_jax.evaluation.features.backbones import Network, read_lpips_weights
 from p2p_jax.evaluation.features.extract import FeatureNetwork, missing
 from p2p_jax.evaluation.metrics.lpips import lpips
@@ -49,7 +51,7 @@ class TrainedMetric(NamedTuple):
     name: str
     title: str
     of: Literal["pair", "set"]
-    best: Literal["higher", "lower"]
+    best: Better
     meaning: str
     missing: str | None
     network: Network | FeatureNetwork
@@ -78,7 +80,7 @@ NETWORKS = {"alex": "AlexNet", "vgg": "VGG16", "vgg16": "VGG16", "lite0": "Effic
 SHORT = {**NETWORKS, "lite0": "Lite0"}
 """Names of the networks in titles."""
 
-SMALLEST = {"alex": 31, "vgg": 16, "vgg16": 16, "lite0": 1, "inception": 1}
+SMALLEST = {**backbones.SMALLEST, "vgg16": backbones.SMALLEST["vgg"], "lite0": 1, "inception": 1}
 """Pixels that each side of a picture needs for the networks; the last two resize pictures."""
 
 COMPARISONS: dict[str, Compare] = {
@@ -101,15 +103,15 @@ def available_metrics(inception_file: str | Path | None = None) -> dict[str, Tra
         False
     """
     found: dict[str, TrainedMetric] = {}
-    backbones: dict[Network, packages.Shipped] = {"alex": packages.LPIPS_ALEX, "vgg": packages.LPIPS_VGG}
-    for network, shipped in backbones.items():
+    shipped_by: dict[Network, packages.Shipped] = {"alex": packages.LPIPS_ALEX, "vgg": packages.LPIPS_VGG}
+    for network, shipped in shipped_by.items():
         name, title, meaning = (
             f"lpips_{network}",
             f"LPIPS ({SHORT[network]})",
             MEANINGS["lpips"].format(NETWORKS[network]),
         )
         lacking, smallest = packages.missing(shipped), SMALLEST[network]
-        found[name] = TrainedMetric(name, title, "pair", "lower", meaning, lacking, network, smallest=smallest)
+        found[name] = TrainedMetric(name, title, "pair", BETTER[name], meaning, lacking, network, smallest=smallest)
     networks: tuple[FeatureNetwork, ...] = get_args(FeatureNetwork)
     for network in networks:
         lacking, smallest = missing(network, inception_file), SMALLEST[network]
@@ -146,8 +148,16 @@ def require(name: str, metrics: Mapping[str, TrainedMetric]) -> TrainedMetric:
 def open_lpips(network: Network) -> Callable[..., jax.Array]:
     """Reads the weights of LPIPS and returns its jitted function `(picture, target, known=None) -> (n,)`.
 
+    Pictures that are too small have no score: their result is NaN.
+
     Raises:
         UserError: the weights are missing or have changed.
     """
     weights = jax.device_put(read_lpips_weights(network))
-    return partial(jax.jit(partial(lpips, network=network)), weights)
+    function = partial(jax.jit(partial(lpips, network=network)), weights)
+
+    def where_large_enough(picture: jax.Array, *others: jax.Array | None) -> jax.Array:
+        large_enough = min(picture.shape[1:3]) >= SMALLEST[network]
+        return function(picture, *others) if large_enough else jnp.full(len(picture), jnp.nan)
+
+    return where_large_enough
