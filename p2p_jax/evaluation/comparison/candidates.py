@@ -116,8 +116,8 @@ def short_names(workdirs: Sequence[str]) -> list[str]:
 def find_common(runs: Sequence[Candidate], split: str | None) -> Common:
     """Chooses the split, and checks that every run can be measured on the same pictures of it.
 
-    The built-in facades depend on the seed of a run. Such runs are measured on those of the first run, which no run with
-    another seed was trained on.
+    The built-in facades depend on the seed of a run. Such runs are measured on those of the first run, which runs with
+    another seed have never seen; so only its val and test are fair to all.
 
     Args:
         runs: at least two.
@@ -140,9 +140,14 @@ def find_common(runs: Sequence[Candidate], split: str | None) -> Common:
         if procedural:
             data = replace(data, count=first.config.data.count)
         datasets.append(open_dataset(replace(run.config, seed=first.config.seed, data=data)))
+    if drawn and split == "train":
+        raise UserError(
+            f"the seeds of {first.name} and {drawn[0]} differ, so they were trained on different facades, and the training "
+            "pictures of one are new to the other: give --split test."
+        )
     notes = (
-        f"The seed of a run also decides which facades the program draws: {', '.join(drawn)} and {first.name} were trained "
-        f"on different ones. All runs are measured on those of {first.name}.",
+        "The seed of a run also decides which facades the program draws, for training and for the test. All runs are "
+        f"measured on those of {split} that the program draws with the seed of {first.name}, {first.config.seed}.",
     )
     return Common(split, tuple(datasets), notes if drawn else ())
 
@@ -181,16 +186,16 @@ def _refuse_other_pictures(first: Candidate, run: Candidate, split: str) -> None
     if run.dataset.fingerprint != first.dataset.fingerprint:
         raise UserError(
             f"{first.name} and {run.name} cannot be compared picture by picture, because their data sets differ "
-            f"({describe_data(first.config.data)} and {place}, by the names and sizes of their files or by their numbers of "
-            "pictures): compare runs of one data set, or give --data-path with the set on which to measure both."
+            f"({describe_data(first.config.data)} and {place}, in the names or sizes of files or in their number): compare "
+            "runs of one data set, or give --data-path with the set on which to measure both."
         )
     pairs = run.dataset.splits.get(split)
     if pairs is None or names_of(pairs) != names_of(first.dataset.splits[split]):
         raise UserError(
-            f"{first.name} and {run.name} cannot be compared picture by picture, because {split} holds different pairs of "
-            f"{place}: these were split off with data.{split}_fraction {_fraction(first, split)} and seed "
-            f"{first.config.seed}, and with {_fraction(run, split)} and seed {run.config.seed}; put the pictures of {split} "
-            "into a folder of their own."
+            f"{first.name} and {run.name} cannot be compared picture by picture, because {split} holds different pairs "
+            f"of {place}: they were split off with data.{split}_fraction {_fraction(first, split)} and seed "
+            f"{first.config.seed}, and with {_fraction(run, split)} and seed {run.config.seed}; put the pictures of "
+            f"{split} into a folder of their own."
         )
 
 

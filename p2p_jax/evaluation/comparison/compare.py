@@ -28,7 +28,6 @@ from p2p_jax.workdir.metrics_file import read_rows
 class _Options(NamedTuple):
     """How runs are loaded and measured, see `compare`."""
 
-    checkpoint_step: int | str
     metrics: Sequence[str] | None
     inception: Path | None
     partial: Path | None
@@ -99,8 +98,7 @@ def compare(
         >>> comparison.verdicts[0]
         'No difference between settings: these runs differ only in their seed (tiny, seed_1).'
     """
-    stored = _Options(
-        checkpoint_step,
+    options = _Options(
         metrics,
         None if inception is None else as_path(inception, "--inception"),
         None if partial is None else as_path(partial, "--partial"),
@@ -111,32 +109,33 @@ def compare(
         folders = [stack.enter_context(local_folder(run)) for run in runs]
         page = None if output is None else plan_page(as_path(output, "--output"), folders, overwrite=overwrite)
         opened = open_runs([str(run) for run in runs], folders, data_path=data_path, trust=trust, build=build)
-        scored = _score(opened, find_common(opened, split), stored)
-        settings = find_settings(opened, None if checkpoint_step == "best" else scored.steps)
-        comparison, columns = _conclude(scored, settings)
+        common = find_common(opened, split)
+        # The networks are loaded once more where they are needed, so that those of one run are in memory at a time.
+        steps = [load(run.folder, checkpoint_step=checkpoint_step, **options.loading).step for run in opened]
+        settings = find_settings(opened, None if checkpoint_step == "best" else steps)
+        comparison, figures = _conclude(_score(opened, common, steps, options), settings)
         if page is not None:
-            drawn = Drawn(opened, scored.common, scored.steps, columns, stored.loading)
+            drawn = Drawn(opened, common, steps, figures, options.loading)
             comparison = comparison._replace(page=page)
             write_page(page, comparison, drawn)
     return comparison
 
 
-def _score(runs: list[Candidate], common: Common, options: _Options) -> _Scored:
-    """Reads or measures the scores of all runs, one after the other, so that one run's networks are in memory."""
+def _score(runs: list[Candidate], common: Common, steps: list[int], options: _Options) -> _Scored:
+    """Reads or measures the scores of all runs."""
     target = runs[0].config.data.target
     chosen, missing = choose_metrics(target, options.metrics, options.inception)
-    steps, scores, number = [], [], len(common.names)
+    scores, number = [], len(common.names)
     for index, run in enumerate(runs):
-        translator = load(run.folder, checkpoint_step=options.checkpoint_step, **options.loading)
-        wanted = Wanted(translator.step, common.split, common.datasets[index], chosen, options.metrics is not None)
+        wanted = Wanted(steps[index], common.split, common.datasets[index], chosen, options.metrics is not None)
         report_done = bound(_report_done, options.on_done, number * index, number * len(runs))
         found = read_scores(run, wanted)
         if found is None:
+            translator = load(run.folder, checkpoint_step=steps[index], **options.loading)
             found = measure(
                 run, translator, wanted, inception=options.inception, partial=options.partial, on_done=report_done
             )
         report_done(number, number)
-        steps.append(translator.step)
         scores.append(found)
     return _Scored(runs, common, steps, scores, missing)
 
@@ -215,9 +214,8 @@ def _notes(scored: _Scored, found: dict[str, Measured], absent: list[str], infin
     if read:
         notes.append(f"The scores of {', '.join(read)} are those of the last report of each run.")
     fewer = {name: each.pictures for name, each in found.items() if each.pictures < number}
-    notes += [
-        f"{find_metric(name).title}: only {count} of {number} pairs have it in all runs." for name, count in fewer.items()
-    ]
+    for name, count in fewer.items():
+        notes.append(f"{find_metric(name).title}: only {count} of {number} pairs have it in all runs.")
     every = list(dict.fromkeys(name for each in scored.scores for name in each.sets))
     absent = [*absent, *(name for name in every if any(name not in each.sets for each in scored.scores))]
     if absent:

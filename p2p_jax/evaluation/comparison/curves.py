@@ -1,7 +1,7 @@
 """Training curves of several runs over each other, as SVG that needs no script."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from p2p_jax.evaluation.html import escape
@@ -25,6 +25,10 @@ POINTS = 150
 
 STYLES = 6
 """Colours, dashes and marks of settings; after that many they begin again."""
+
+
+Place = Callable[[float, float], tuple[float, float]]
+"""A function from a step and a value to a place in the figure."""
 
 
 class Curve(NamedTuple):
@@ -101,7 +105,7 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
     return low, high
 
 
-def _axes(place, across: tuple[float, float], up: tuple[float, float]) -> list[str]:
+def _axes(place: Place, across: tuple[float, float], up: tuple[float, float]) -> list[str]:
     parts = []
     for value in ticks(*up):
         _, y = place(across[0], value)
@@ -114,7 +118,7 @@ def _axes(place, across: tuple[float, float], up: tuple[float, float]) -> list[s
     return parts
 
 
-def _line(place, curve: Curve, points: list[tuple[float, float]]) -> list[str]:
+def _line(place: Place, curve: Curve, points: list[tuple[float, float]]) -> list[str]:
     placed = [place(*point) for point in points]
     path = "L".join(f"{x} {y}" for x, y in placed)
     x, y = placed[-1]

@@ -137,7 +137,8 @@ def _curves(comparison: Comparison, drawn: Drawn) -> list[str]:
 
 def _pictures(comparison: Comparison, drawn: Drawn) -> list[str]:
     choices, metric = choose(comparison, drawn.figures)
-    titles = [f"{run.setting}: {run.name}" for run in comparison.runs]
+    order = sorted(range(len(comparison.runs)), key=lambda place: comparison.runs[place].setting)
+    titles = {place: f"{comparison.runs[place].setting}: {comparison.runs[place].name}" for place in order}
     strips = draw(choices, drawn.runs, drawn.common, drawn.steps, titles, drawn.loading)
     shown, number = len({strip.choice.index for strip in strips}), len(comparison.names)
     decided = f", and those with the largest differences by {metric} both ways" if metric else ""

@@ -93,17 +93,17 @@ def draw(
     runs: Sequence[Candidate],
     common: Common,
     steps: Sequence[int],
-    titles: Sequence[str],
+    titles: Mapping[int, str],
     loading: Mapping[str, Any],
 ) -> list[Strip]:
     """Translates the chosen pictures with each run, and stores them as images.
 
     Args:
         choices: which pairs; equal ones are drawn once.
-        runs: the runs, with the steps of their checkpoints and the titles of their outputs.
+        runs: the runs.
         common: the pictures.
-        steps: see `runs`.
-        titles: see `runs`.
+        steps: of the runs' checkpoints.
+        titles: {index of a run: title of its outputs}, in the order in which they are shown.
         loading: options of `load`.
 
     Returns:
@@ -112,13 +112,13 @@ def draw(
     indices = list(dict.fromkeys(choice.index for choice in choices))
     shown: Shown = {}
     targets: Shown = {}
-    for place, (run, step, title) in enumerate(zip(runs, steps, titles, strict=True)):
-        pairs, data = common.pairs(place), run.config.data
-        examples = [pairs.read(index, fit_of_evaluation(run.config)) for index in indices]
-        if place == 0:
+    for place, title in titles.items():
+        pairs, data = common.pairs(place), runs[place].config.data
+        examples = [pairs.read(index, fit_of_evaluation(runs[place].config)) for index in indices]
+        if not shown:
             shown |= _columns("input", [each["input"] for each in examples], data, "input")
             targets = _columns("target", [each["target"] for each in examples], data, "target")
-        translator = load(run.folder, checkpoint_step=step, **loading)
+        translator = load(runs[place].folder, checkpoint_step=steps[place], **loading)
         shown |= _columns(title, translate_all(translator, examples), data, "target")
     exact = [side for side in ("input", "target") if getattr(runs[0].config.data, side).kind == "labels"]
     return _within_limit(choices, indices, shown | targets, exact)

@@ -174,7 +174,8 @@ def measure(
     subject = Subject(config, splits[wanted.split], splits["train"], predictors, partial, key)
     columns, rows, _ = score_pairs(subject, [each for each in wanted.metrics if each.of == "pair"], on_done)
     found, _ = score_sets(subject, [each for each in wanted.metrics if each.of == "set"], inception)
-    sets = {name: (each.value, Interval(each.low, each.high)) for name, each in found.get(OWN, {}).items()}
+    sets: dict[str, tuple[float, Interval | None]] = {}
+    sets |= {name: (each.value, Interval(each.low, each.high)) for name, each in found.get(OWN, {}).items()}
     return Scores(columns, rows[:, 0], sets, measured=True)
 
 

@@ -43,19 +43,19 @@ def _verdict(found: Contrasts, settings: Sequence[ComparedSetting]) -> str:
     )
     if parts and named["no difference"]:
         what += f"; no difference by {', '.join(named['no difference'])}"
-    numbers = f"{len(first.runs)} and {len(second.runs)} seeds"
+    numbers = f"{len(first.runs)} and {len(second.runs)}"
     if found.scope == "these pictures":
-        missing = [each.letter for each in (first, second) if len(each.runs) < 2]
+        single = [each.letter for each in (first, second) if len(each.runs) < 2]
         return (
-            f"{second.letter} against {first.letter}, on these pictures and with these checkpoints: {what}. Another seed may "
-            f"change this, because {' and '.join(missing)} {'has' if len(missing) == 1 else 'have'} only one: train at least "
-            f"{SEEDS} seeds of each (--seed 1, --seed 2, …), and compare all of them at once."
+            f"{second.letter} against {first.letter}, on these pictures and with these checkpoints: {what}. Another seed "
+            f"may change this, because {' and '.join(single)} {'has' if len(single) == 1 else 'have'} only one: train at "
+            f"least {SEEDS} seeds of each (--seed 1, --seed 2, …), and compare all of them at once."
         )
     few = min(len(first.runs), len(second.runs)) < SEEDS
     advice = f" With {SEEDS} seeds of each the intervals would be much narrower." if few else ""
     return (
         f"{second.letter} against {first.letter}: {what}. The intervals hold the chance of the pictures and of the seeds "
-        f"({numbers}).{advice}"
+        f"({numbers} runs).{advice}"
     )
 
 
@@ -68,8 +68,8 @@ def remarks(comparison: Comparison) -> list[str]:
     ]
     if several:
         sentences.append(
-            "Spread of seeds: the standard deviation between runs that differ only in their seed. Another training run would "
-            "change its figure by about as much."
+            "Spread of seeds: the standard deviation between runs that differ only in their seed. Another training run "
+            "would change a figure by about as much."
         )
     sentences.append("Seconds depend on the machine and on what else it did: compare them only for runs of the same one.")
     return [*sentences, *comparison.notes]

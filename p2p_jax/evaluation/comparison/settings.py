@@ -10,8 +10,8 @@ from p2p_jax.experiment import build_paper
 
 IRRELEVANT = (
     "seed", "sharding", "model_parallel", "steps_per_call", "steps_per_epoch", "native", "log_every", "sample_every",
-    "checkpoint_every", "keep", "tensorboard", "data.path", "data.layout", "data.tfds_dir", "data.threads", "data.processes",
-    "data.cache", "data.cache_mib",
+    "checkpoint_every", "keep", "tensorboard", "data.path", "data.layout", "data.tfds_dir", "data.threads",
+    "data.processes", "data.cache", "data.cache_mib",
 )  # fmt: skip
 """Fields of the config that make no other setting: the seed; where the pictures are, which are checked to be the same; how
 they are read ahead; what is logged and kept; and how the work is distributed, which changes results by rounding only."""

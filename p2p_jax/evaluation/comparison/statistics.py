@@ -45,8 +45,8 @@ class Measured(NamedTuple):
         values: (runs,) float64.
         resampled: (runs, resamples), the figures of the same resampled pictures for each run.
         pictures: number of pictures of which all runs have values.
-        of_pictures: (runs, pairs) values of single pictures, NaN where a run has none; None for figures that single pictures
-            do not have.
+        of_pictures: (runs, pairs) values of single pictures, NaN where a run has none; None for figures that single
+            pictures do not have.
     """
 
     values: np.ndarray

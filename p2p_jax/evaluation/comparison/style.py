@@ -5,7 +5,8 @@ STYLE = """
 :root { color-scheme: light dark; --text: #1a1a1a; --faint: #555; --rule: #ccc; --back: #fff; --box: #f3f5f7;
   --good: #00603f; --bad: #9c2b00; --c0: #0072b2; --c1: #d55e00; --c2: #009e73; --c3: #a0527d; --c4: #7a6a00; --c5: #333; }
 @media (prefers-color-scheme: dark) { :root { --text: #e8e8e8; --faint: #aaa; --rule: #444; --back: #16181a; --box: #22262a;
-  --good: #5fd0a0; --bad: #ff9a6c; --c0: #62b6ec; --c1: #ff9a4d; --c2: #3fd0a4; --c3: #e09ac4; --c4: #e6d34a; --c5: #ddd; } }
+  --good: #5fd0a0; --bad: #ff9a6c; --c0: #62b6ec; --c1: #ff9a4d; --c2: #3fd0a4; --c3: #e09ac4; --c4: #e6d34a;
+  --c5: #ddd; } }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem; color: var(--text);
   background: var(--back); }
 h1, h2, h3, h4 { line-height: 1.2; overflow-wrap: anywhere; } h4 { margin: .5rem 0; font-size: 1rem; }
