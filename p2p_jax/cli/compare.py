@@ -51,7 +51,7 @@ def _print_comparison(console: Any, comparison: Any) -> None:
     if len(comparison.settings) > 1:
         _print_table(console, sentences.settings_table(comparison), "Settings that differ")
         for found in comparison.contrasts:
-            _print_table(console, sentences.contrast_table(found, comparison), f"{found.second} less {found.first}")
+            _print_table(console, sentences.contrast_table(found), f"{found.second} less {found.first}")
     else:
         _print_table(console, sentences.figures_table(comparison), "Figures, with 95 % intervals over pictures")
     if rows := sentences.spread_table(comparison):

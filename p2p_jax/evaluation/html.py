@@ -50,9 +50,11 @@ def table(rows: Sequence[Sequence[str]], caption: str = "", classes: dict[str, s
         lines.append(
             f'<tr><th scope="row">{escape(first)}</th>' + "".join(f"<td{name}>{each}</td>" for each, name in marked)
         )
-    above = f"<caption>{escape(caption)}</caption>" if caption else ""
     body = "".join(f"{line}</tr>" for line in lines)
-    return f'<div class="wide" tabindex="0"><table>{above}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    # The caption does not scroll with the table.
+    above = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    made = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<figure>{above}<div class="wide" tabindex="0">{made}</div></figure>'
 
 
 def picture_source(picture: np.ndarray, *, exact: bool = False) -> str:

@@ -45,9 +45,12 @@ def comparison_of(gains: Sequence[Sequence[float]], *, scope: Scope) -> tuple[Co
     if not sides:
         sides = [("run_0", runs[i].name, [0], [i]) for i in places["A"][1:]]
     contrasts = [
-        Contrasts(first, second, scope, {name: contrast(each, one, other) for name, each in found.items()})
+        Contrasts(
+            first, second, scope, {name: contrast(each, one, other) for name, each in found.items()},
+            {name: (float(each.values[one].mean()), float(each.values[other].mean())) for name, each in found.items()},
+        )
         for first, second, one, other in sides
-    ]
+    ]  # fmt: skip
     names = tuple(f"picture <{i}>" for i in range(PAIRS))
     told = tuple(sentences.verdicts(settings, contrasts))
     return Comparison("test", names, tuple(runs), tuple(settings), tuple(contrasts), told, ()), found

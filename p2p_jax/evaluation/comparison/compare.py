@@ -15,7 +15,7 @@ from p2p_jax.evaluation.comparison.page import Drawn, plan_page, write_page
 from p2p_jax.evaluation.comparison.result import ComparedRun, ComparedSetting, Comparison, Contrasts, Scope
 from p2p_jax.evaluation.comparison.scores import Scores, Wanted, align, measure, read_scores
 from p2p_jax.evaluation.comparison.settings import Setting, differing, find_settings
-from p2p_jax.evaluation.comparison.statistics import Measured, contrast, measure_runs
+from p2p_jax.evaluation.comparison.statistics import Contrast, Measured, contrast, measure_runs
 from p2p_jax.evaluation.intervals import Interval
 from p2p_jax.evaluation.metrics.trained import find_metric
 from p2p_jax.evaluation.subject import choose_metrics
@@ -193,26 +193,33 @@ def _contrasts(settings: list[Setting], names: list[str], found: dict[str, Measu
     if len(settings) == 1:
         first, *others = settings[0].runs
         return [
-            Contrasts(names[first], names[other], "one setting", _between(found, (first,), (other,))) for other in others
+            Contrasts(names[first], names[other], "one setting", *_between(found, (first,), (other,))) for other in others
         ]
     first, *others = settings
     made = []
     for other in others:
         several = min(len(first.runs), len(other.runs)) > 1
         scope: Scope = "pictures and seeds" if several else "these pictures"
-        made.append(Contrasts(first.letter, other.letter, scope, _between(found, first.runs, other.runs)))
+        made.append(Contrasts(first.letter, other.letter, scope, *_between(found, first.runs, other.runs)))
     return made
 
 
-def _between(found: dict[str, Measured], first: tuple[int, ...], second: tuple[int, ...]) -> dict[str, Any]:
-    return {name: contrast(each, first, second) for name, each in found.items()}
+def _between(
+    found: dict[str, Measured], first: tuple[int, ...], second: tuple[int, ...]
+) -> tuple[dict[str, Contrast], dict[str, tuple[float, float]]]:
+    """The differences between two groups of runs, and the means of both."""
+    mean = lambda figure, runs: float(figure.values[list(runs)].mean())
+    return (
+        {name: contrast(each, first, second) for name, each in found.items()},
+        {name: (mean(each, first), mean(each, second)) for name, each in found.items()},
+    )
 
 
 def _notes(scored: _Scored, found: dict[str, Measured], absent: list[str], infinite: list[str]) -> list[str]:
     number, notes = len(scored.common.names), list(scored.common.notes)
     read = [run.name for run, each in zip(scored.runs, scored.scores, strict=True) if not each.measured]
     if read:
-        notes.append(f"The scores of {', '.join(read)} are those of the last report of each run.")
+        notes.append(f"These scores were read from reports, and all others measured now: {', '.join(read)}.")
     fewer = {name: each.pictures for name, each in found.items() if each.pictures < number}
     for name, count in fewer.items():
         notes.append(f"{find_metric(name).title}: only {count} of {number} pairs have it in all runs.")

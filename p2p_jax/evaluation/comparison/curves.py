@@ -10,6 +10,7 @@ from p2p_jax.workdir.metrics_file import Row
 TITLES = {
     "generator_l1": "Distance to the target in training (L1)",
     "val_l1": "L1 on validation pairs",
+    "val_psnr": "PSNR on validation pairs (dB)",
     "val_ssim": "SSIM on validation pairs",
     "generator_gan": "Adversarial loss of the generator",
     "discriminator_loss": "Loss of the discriminator",
@@ -19,6 +20,8 @@ TITLES = {
 
 WIDTH, HEIGHT = 420, 240
 LEFT, RIGHT, TOP, BOTTOM = 54, 26, 10, 34  # around the plot
+
+LABEL = 11  # between the letters at the ends of curves
 
 POINTS = 150
 """Points of a curve at most; more are replaced by means of neighbours."""
@@ -92,7 +95,9 @@ def _draw(lines: Sequence[tuple[Curve, list[tuple[float, float]]]], title: str) 
         across = LEFT + (x - left) / (right - left) * (WIDTH - LEFT - RIGHT)
         return round(across, 1), round(HEIGHT - BOTTOM - (y - low) / (high - low) * (HEIGHT - TOP - BOTTOM), 1)
 
-    parts = [*_axes(place, (left, right), (low, high)), *(part for each in lines for part in _line(place, *each))]
+    heights = _spread([place(*points[-1])[1] for _, points in lines])
+    parts = _axes(place, (left, right), (low, high))
+    parts += [_line(place, *each, height) for each, height in zip(lines, heights, strict=True)]
     ends = "; ".join(f"{curve.name}: {points[-1][1]:.4g}" for curve, points in lines)
     label = escape(f"{title}. Last values: {ends}.")
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
@@ -118,12 +123,21 @@ def _axes(place: Place, across: tuple[float, float], up: tuple[float, float]) ->
     return parts
 
 
-def _line(place: Place, curve: Curve, points: list[tuple[float, float]]) -> list[str]:
+def _spread(heights: list[float]) -> list[float]:
+    """Moves labels down until they do not cover each other, and all up if the last ones would leave the figure."""
+    moved, lowest = list(heights), -math.inf
+    for index in sorted(range(len(heights)), key=heights.__getitem__):
+        lowest = moved[index] = max(heights[index], lowest + LABEL)
+    over = max(0.0, lowest - (HEIGHT - BOTTOM + LABEL))
+    return [round(height - over, 1) for height in moved]
+
+
+def _line(place: Place, curve: Curve, points: list[tuple[float, float]], label: float) -> str:
     placed = [place(*point) for point in points]
     path = "L".join(f"{x} {y}" for x, y in placed)
     x, y = placed[-1]
     shown = f"s{curve.style % STYLES}"
-    return [
+    return (
         f'<g class="{shown}"><title>{escape(curve.name)}</title><path class="line" d="M{path}"/>'
-        f'<circle cx="{x}" cy="{y}" r="2.5"/><text x="{x + 5}" y="{y + 4}">{escape(curve.setting)}</text></g>'
-    ]
+        f'<circle cx="{x}" cy="{y}" r="2.5"/><text x="{x + 6}" y="{label + 4}">{escape(curve.setting)}</text></g>'
+    )

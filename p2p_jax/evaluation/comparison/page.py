@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from p2p_jax.evaluation.comparison import sentences
 from p2p_jax.evaluation.comparison.candidates import Candidate, Common
 from p2p_jax.evaluation.comparison.curves import STYLES, Curve, draw_curves
-from p2p_jax.evaluation.comparison.pictures import Strip, choose, draw
+from p2p_jax.evaluation.comparison.pictures import Strip, choose, draw, scores_of
 from p2p_jax.evaluation.comparison.result import Comparison, Contrasts
 from p2p_jax.evaluation.comparison.statistics import Measured
 from p2p_jax.evaluation.comparison.style import STYLE
@@ -80,7 +80,7 @@ def write_page(path: Path, comparison: Comparison, drawn: Drawn) -> None:
         *(f"<p>{escape(sentence)}</p>" for sentence in comparison.verdicts),
         "</section>",
         *_settings(comparison),
-        *(part for each in comparison.contrasts for part in _contrast(each, comparison)),
+        *(part for each in comparison.contrasts for part in _contrast(each)),
         *_spread(comparison),
         "<h2>Figures of every run</h2>",
         table(sentences.figures_table(comparison), "In brackets: 95 % intervals over pictures"),
@@ -109,14 +109,14 @@ def _key(place: int) -> str:
     )
 
 
-def _contrast(found: Contrasts, comparison: Comparison) -> list[str]:
+def _contrast(found: Contrasts) -> list[str]:
     caption = {
         "one setting": "The difference between two checkpoints of one setting on these pictures: no verdict on a setting",
         "these pictures": "On these pictures, with these checkpoints; the intervals are over pictures alone",
         "pictures and seeds": "The intervals hold the chance of the pictures and of the seeds",
     }[found.scope]
     heading = f"<h2>{escape(found.second)} less {escape(found.first)}</h2>"
-    return [heading, table(sentences.contrast_table(found, comparison), caption, MARKS)]
+    return [heading, table(sentences.contrast_table(found), caption, MARKS)]
 
 
 def _spread(comparison: Comparison) -> list[str]:
@@ -152,11 +152,13 @@ def _pictures(comparison: Comparison, drawn: Drawn) -> list[str]:
         if strip.choice.reason != reason:
             reason = strip.choice.reason
             parts.append(f"<h3>{escape(reason)}</h3>")
-        parts.append(_strip(strip, comparison.names[strip.choice.index]))
+        parts.append(
+            _strip(strip, comparison.names[strip.choice.index], scores_of(strip.choice, comparison, drawn.figures))
+        )
     return parts
 
 
-def _strip(strip: Strip, name: str) -> str:
+def _strip(strip: Strip, name: str, scores: str) -> str:
     figures = []
     for title, (source, width, height) in strip.pictures.items():
         scale = max(1, SMALL // max(width, height))
@@ -166,4 +168,5 @@ def _strip(strip: Strip, name: str) -> str:
             f'alt="{escape(f"{title} of {name}")}">'
         )
         figures.append(f"<figure>{image}<figcaption>{escape(title)}</figcaption></figure>")
-    return f'<section class="pair"><h4>{escape(name)}</h4><div class="strip">{"".join(figures)}</div></section>'
+    heading = f"<h4>{escape(name)}</h4>" + (f'<p class="note">{escape(scores)}</p>' if scores else "")
+    return f'<section class="pair">{heading}<div class="strip">{"".join(figures)}</div></section>'

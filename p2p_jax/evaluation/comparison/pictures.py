@@ -63,7 +63,7 @@ def choose(comparison: Comparison, figures: Mapping[str, Measured]) -> tuple[lis
     """
     number = len(comparison.names)
     found = [Choice(index, "The first pictures") for index in range(min(SHOWN, number))]
-    name = next((each for each in PREFERRED if each in figures and figures[each].of_pictures is not None), None)
+    name = _deciding(figures)
     if name is None:
         return found, ""
     values = figures[name].of_pictures
@@ -78,6 +78,23 @@ def choose(comparison: Comparison, figures: Mapping[str, Measured]) -> tuple[lis
         reason = f"Where {first} is ahead of {titles[1 - second]} by most"
         found += [Choice(index, reason) for index in chosen]
     return found, find_metric(name).title
+
+
+def scores_of(choice: Choice, comparison: Comparison, figures: Mapping[str, Measured]) -> str:
+    """The values of a picture by the metric that decides on the choice, such as "SSIM: A 0.5120, B 0.4871"."""
+    name = _deciding(figures)
+    if name is None:
+        return ""
+    metric, values = find_metric(name), figures[name].of_pictures
+    assert values is not None
+    one, other, titles = _sides(comparison)
+    means = [values[runs, choice.index].mean() for runs in (one, other)]
+    shown = (f"{title} {mean:.{metric.digits}f}" for title, mean in zip(titles, means, strict=True))
+    return "" if np.isnan(means).any() else f"{metric.title}: {', '.join(shown)}"
+
+
+def _deciding(figures: Mapping[str, Measured]) -> str | None:
+    return next((each for each in PREFERRED if each in figures and figures[each].of_pictures is not None), None)
 
 
 def _sides(comparison: Comparison) -> tuple[list[int], list[int], tuple[str, str]]:

@@ -67,16 +67,27 @@ class Contrasts(NamedTuple):
         second: of the second.
         scope: what the differences say.
         metrics: {metric: difference}, second less first.
+        means: {metric: the means of both}.
     """
 
     first: str
     second: str
     scope: Scope
     metrics: dict[str, Contrast]
+    means: dict[str, tuple[float, float]]
 
     def verdict(self, name: str) -> Verdict | None:
-        """Whether the second is better by a metric; None if nothing can be said, as of two runs of one setting."""
-        return None if self.scope == "one setting" else verdict(name, self.metrics[name].difference)
+        """Whether the second is better by a metric; None if nothing can be said, as of two runs of one setting.
+
+        A metric that is best near 1 decides only if both are below 1, so that the larger one is nearer, or both above.
+        """
+        difference = self.metrics[name].difference
+        if self.scope == "one setting" or difference.interval is None or find_metric(name).best != "near 1":
+            return None if self.scope == "one setting" else verdict(name, difference)
+        if not difference.interval.excludes_zero():
+            return "no difference"
+        first, second = (mean - 1 for mean in self.means[name])
+        return ("better" if abs(second) < abs(first) else "worse") if first * second > 0 else None
 
     def won(self, name: str) -> float | None:
         """The fraction of pictures on which the second is better, equal ones counted half; None if that is not known."""

@@ -71,6 +71,8 @@ def remarks(comparison: Comparison) -> list[str]:
             "Spread of seeds: the standard deviation between runs that differ only in their seed. Another training run "
             "would change a figure by about as much."
         )
+    if any(each.won(name) is not None for each in comparison.contrasts for name in each.metrics):
+        sentences.append("Wins: the share of pictures on which the second is better; equal ones count half.")
     sentences.append("Seconds depend on the machine and on what else it did: compare them only for runs of the same one.")
     return [*sentences, *comparison.notes]
 
@@ -116,29 +118,22 @@ def spread_table(comparison: Comparison) -> Rows:
     return rows if settings else []
 
 
-def contrast_table(found: Contrasts, comparison: Comparison) -> Rows:
+def contrast_table(found: Contrasts) -> Rows:
     """The differences between two settings, or between two runs of one setting."""
     one, other = found.first, found.second
-    seeds = found.scope == "pictures and seeds"
-    judged = ["95 % interval", *(["error of seeds"] if seeds else []), "error of pictures", f"{other} wins", f"{other} is"]
-    rows = [["", one, other, f"{other} - {one}", *judged]]
+    verdict, seeds = found.scope != "one setting", found.scope == "pictures and seeds"
+    titles = ["", *([f"{other} is"] if verdict else []), f"{other} - {one}", "95 % interval", one, other, f"{other} wins"]
+    rows = [[*titles, *(["error of seeds"] if seeds else []), "error of pictures"]]
     for name, each in found.metrics.items():
         metric, won = find_metric(name), found.won(name)
         digits = metric.digits
-        values = [_number(_mean_of(comparison, side, name), digits) for side in (one, other)]
-        errors = [_number(error, digits + 1) for error in ((each.seed_error,) if seeds else ())]
+        errors = (each.seed_error, each.picture_error) if seeds else (each.picture_error,)
         rows.append([
-            metric.title, *values, f"{each.difference.value:+.{digits}f}", _ends(each.difference.interval, digits, "+"),
-            *errors, _number(each.picture_error, digits + 1), "-" if won is None else f"{won:.0%}",
-            found.verdict(name) or "-",
+            metric.title, *([found.verdict(name) or "-"] if verdict else []), f"{each.difference.value:+.{digits}f}",
+            _ends(each.difference.interval, digits, "+"), *(_number(mean, digits) for mean in found.means[name]),
+            "-" if won is None else f"{won:.0%}", *(_number(error, digits + 1) for error in errors),
         ])  # fmt: skip
-    return rows if found.scope != "one setting" else [row[:-1] for row in rows]
-
-
-def _mean_of(comparison: Comparison, side: str, name: str) -> float | None:
-    means = {setting.letter: setting.means for setting in comparison.settings} if len(comparison.settings) > 1 else {}
-    means |= {run.name: run.figures for run in comparison.runs if run.name not in means}
-    return means[side].get(name)
+    return rows
 
 
 def _metrics(runs: Sequence[ComparedRun]) -> list[str]:

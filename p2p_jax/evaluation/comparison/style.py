@@ -14,12 +14,13 @@ p, ul { max-width: 48rem; overflow-wrap: anywhere; } ul { padding-left: 0; list-
 .verdicts { background: var(--box); padding: .25rem 1rem; border-left: 4px solid var(--c0); }
 .verdicts h2 { margin: .5rem 0; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; margin: .5rem 0; font-size: .9375rem; }
-caption { text-align: left; color: var(--faint); padding: .25rem 0; }
 td, th { padding: .25rem .75rem; border-bottom: 1px solid var(--rule); text-align: right; white-space: nowrap;
   font-variant-numeric: tabular-nums; }
+@media (max-width: 40rem) { td, th { padding: .25rem .4rem; } }
 th { font-weight: 600; } th:first-child { text-align: left; } thead th { vertical-align: bottom; }
 .better { color: var(--good); font-weight: 600; } .worse { color: var(--bad); font-weight: 600; }
-figure { margin: 0; } figcaption { color: var(--faint); font-size: .875rem; overflow-wrap: anywhere; }
+.note { margin: 0 0 .5rem; color: var(--faint); font-size: .875rem; } figure { margin: 0; }
+figcaption { color: var(--faint); font-size: .875rem; overflow-wrap: anywhere; }
 .curves { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); gap: 1rem; }
 svg { width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: var(--text); }
 svg.key { width: 40px; height: 10px; }

@@ -25,7 +25,7 @@ def test_seeds_of_one_setting_have_no_difference(tmp_path, capsys):
     assert "No difference between settings: these runs differ only in their seed (seed_0, seed_1, seed_2)." in output
     assert "spread of seeds" in output
     assert "is better" not in output
-    assert "The scores of seed_0, seed_1, seed_2 are those of the last report of each run." in output
+    assert "were read from reports, and all others measured now: seed_0, seed_1, seed_2." in output
     assert "Add --output FOLDER for a page" in output
 
 

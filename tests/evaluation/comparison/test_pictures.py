@@ -9,7 +9,7 @@ from helpers.contrasts import comparison_of
 
 from p2p_jax.evaluation.comparison.costs import cost_of
 from p2p_jax.evaluation.comparison.curves import POINTS, Curve, draw_curves, points_of, ticks
-from p2p_jax.evaluation.comparison.pictures import choose
+from p2p_jax.evaluation.comparison.pictures import choose, scores_of
 
 
 def test_the_first_pictures_and_the_largest_differences_both_ways_are_chosen():
@@ -18,6 +18,8 @@ def test_the_first_pictures_and_the_largest_differences_both_ways_are_chosen():
     values[1] += [0, 0, 0, 0, 0.5, -0.4, 0.1, -0.2, 0, 0.3, 0, 0.2]
     choices, metric = choose(found, figures)
     assert metric == "SSIM"
+    one, other = values[:, 4]
+    assert scores_of(choices[-4], found, figures) == f"SSIM: A {one:.4f}, B {other:.4f}"
     chosen = {}
     for choice in choices:
         chosen.setdefault(choice.reason, []).append(choice.index)

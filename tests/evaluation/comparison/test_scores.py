@@ -72,10 +72,10 @@ def test_scores_of_label_maps_hold_the_counts_of_their_classes(tmp_path):
     side = Side(kind="labels", channels=(1,), classes=3)
     config = Config(image_size=16, data=Data(path=str(tmp_path), target=side, test_fraction=0.5))
     figures = evaluate_translator(config, lambda pictures: np.uint8(pictures[..., :1] > 50) * 2, step=8)
-    save_record(tmp_path / "a", Experiment("pix2pix", config, build_paper), figures.fingerprint)
-    write_text(tmp_path / "a" / "report" / "figures.json", json.dumps(figures.as_json()))
+    save_record(tmp_path / "run", Experiment("pix2pix", config, build_paper), figures.fingerprint)
+    write_text(tmp_path / "run" / "report" / "figures.json", json.dumps(figures.as_json()))
     dataset = open_dataset(config)
-    run = Candidate("a", tmp_path / "a", Experiment("pix2pix", config, build_paper), {}, dataset)
+    run = Candidate("a", tmp_path / "run", Experiment("pix2pix", config, build_paper), {}, dataset)
     found = read_scores(run, wanted_of(run))
     measured, _ = measure_runs(found.columns, [found.rows])
     assert figures.scores["translator"]["iou"] > 0

@@ -2,9 +2,13 @@
 
 import json
 
+import pytest
 from helpers.contrasts import comparison_of
 
 from p2p_jax.evaluation.comparison import sentences
+from p2p_jax.evaluation.comparison.result import Contrasts
+from p2p_jax.evaluation.comparison.statistics import Contrast
+from p2p_jax.evaluation.intervals import Difference, Interval
 
 
 def test_seeds_of_one_setting_are_never_called_better():
@@ -15,7 +19,7 @@ def test_seeds_of_one_setting_are_never_called_better():
     assert all(each.metrics["ssim"].difference.interval.excludes_zero() for each in found.contrasts)
     assert {each.verdict(name) for each in found.contrasts for name in each.metrics} == {None}
     assert not [word for sentence in found.verdicts for word in ("better", "worse") if word in sentence]
-    titles, *rows = sentences.contrast_table(found.contrasts[0], found)
+    titles, *rows = sentences.contrast_table(found.contrasts[0])
     assert "run_1 is" not in titles
     assert not {"better", "worse"} & {cell for row in rows for cell in row}
     spread = sentences.spread_table(found)
@@ -50,17 +54,35 @@ def test_the_share_of_pictures_won_is_that_of_the_better_ones():
     found, _ = comparison_of([[0.0], [0.1], [-0.1]], scope="these pictures")
     second, third = found.contrasts
     assert (second.won("ssim"), third.won("ssim"), second.won("l1")) == (1, 0, 0.5)
-    table = sentences.contrast_table(second, found)
-    assert table[0] == ["", "A", "B", "B - A", "95 % interval", "error of pictures", "B wins", "B is"]
-    assert table[2][1:4] == ["0.4000", "0.5000", "+0.1000"]
-    assert table[2][-2:] == ["100%", "better"]
+    table = sentences.contrast_table(second)
+    assert table[0] == ["", "B is", "B - A", "95 % interval", "A", "B", "B wins", "error of pictures"]
+    assert table[2][:3] == ["SSIM", "better", "+0.1000"]
+    assert table[2][4:7] == ["0.4000", "0.5000", "100%"]
+
+
+@pytest.mark.parametrize(
+    ("means", "interval", "verdict"),
+    [
+        ((0.4, 0.6), (0.1, 0.3), "better"),
+        ((0.6, 0.4), (-0.3, -0.1), "worse"),
+        ((1.2, 1.6), (0.3, 0.5), "worse"),
+        ((0.9, 1.1), (0.1, 0.3), None),
+        ((0.4, 0.6), (-0.1, 0.5), "no difference"),
+    ],
+)
+def test_a_metric_that_is_best_near_1_decides_where_both_are_on_one_side(means, interval, verdict):
+    difference = Difference(means[1] - means[0], Interval(*interval), 1.0)
+    metrics = {"sharpness": Contrast(difference, None, None)}
+    found = Contrasts("A", "B", "these pictures", metrics, {"sharpness": means})
+    assert (found.verdict("sharpness"), found.won("sharpness")) == (verdict, None)
+    assert found._replace(scope="one setting").verdict("sharpness") is None
 
 
 def test_tables_have_rows_of_one_length_and_json_has_what_they_show():
     for gains, scope in (([[0.0, 0.1]], "one setting"), ([[0.0, 0.1], [0.2, 0.3], [0.4]], "pictures and seeds")):
         found, _ = comparison_of(gains, scope=scope)
         tables = [sentences.runs_table(found), sentences.figures_table(found), sentences.spread_table(found)]
-        tables += [sentences.settings_table(found), *(sentences.contrast_table(each, found) for each in found.contrasts)]
+        tables += [sentences.settings_table(found), *(sentences.contrast_table(each) for each in found.contrasts)]
         for table in tables:
             assert len({len(row) for row in table}) == 1
         stored = json.loads(json.dumps(found.as_json(), allow_nan=False))
