@@ -33,13 +33,16 @@ def document(title: str, style: str, body: Sequence[str]) -> str:
     )
 
 
-def table(rows: Sequence[Sequence[str]], caption: str = "", classes: dict[str, str] | None = None) -> str:
+def table(
+    rows: Sequence[Sequence[str]], caption: str = "", classes: dict[str, str] | None = None, *, wraps: bool = False
+) -> str:
     """A table that scrolls sideways where it is too wide.
 
     Args:
         rows: a row of titles, then the others; the first cell of each is its title.
         caption: above the table.
         classes: {text of a cell: class of the style}.
+        wraps: whether cells may have several lines.
     """
     titles, *others = rows
     classes = classes or {}
@@ -53,7 +56,8 @@ def table(rows: Sequence[Sequence[str]], caption: str = "", classes: dict[str, s
     body = "".join(f"{line}</tr>" for line in lines)
     # The caption does not scroll with the table.
     above = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    made = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    opened = '<table class="wraps">' if wraps else "<table>"
+    made = f"{opened}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     return f'<figure>{above}<div class="wide" tabindex="0">{made}</div></figure>'
 
 

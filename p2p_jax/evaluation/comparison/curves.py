@@ -128,7 +128,7 @@ def _spread(heights: list[float]) -> list[float]:
     moved, lowest = list(heights), -math.inf
     for index in sorted(range(len(heights)), key=heights.__getitem__):
         lowest = moved[index] = max(heights[index], lowest + LABEL)
-    over = max(0.0, lowest - (HEIGHT - BOTTOM + LABEL))
+    over = max(0.0, lowest - (HEIGHT - BOTTOM))
     return [round(height - over, 1) for height in moved]
 
 

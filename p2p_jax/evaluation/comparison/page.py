@@ -83,7 +83,7 @@ def write_page(path: Path, comparison: Comparison, drawn: Drawn) -> None:
         *(part for each in comparison.contrasts for part in _contrast(each)),
         *_spread(comparison),
         "<h2>Figures of every run</h2>",
-        table(sentences.figures_table(comparison), "In brackets: 95 % intervals over pictures"),
+        _figures(comparison),
         "<h2>Cost</h2>",
         table(sentences.runs_table(comparison)),
         *(f"<p>{escape(remark)}</p>" for remark in sentences.remarks(comparison)),
@@ -117,6 +117,13 @@ def _contrast(found: Contrasts) -> list[str]:
     }[found.scope]
     heading = f"<h2>{escape(found.second)} less {escape(found.first)}</h2>"
     return [heading, table(sentences.contrast_table(found), caption, MARKS)]
+
+
+def _figures(comparison: Comparison) -> str:
+    """The figures of every run, each with its interval in a line of its own where that saves space."""
+    unbroken = "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}"
+    rows = [[cell.replace(" to ", unbroken) for cell in row] for row in sentences.figures_table(comparison)]
+    return table(rows, "In brackets: 95 % intervals over pictures", wraps=True)
 
 
 def _spread(comparison: Comparison) -> list[str]:

@@ -90,8 +90,10 @@ class Contrasts(NamedTuple):
         return ("better" if abs(second) < abs(first) else "worse") if first * second > 0 else None
 
     def won(self, name: str) -> float | None:
-        """The fraction of pictures on which the second is better, equal ones counted half; None if that is not known."""
+        """The fraction of pictures on which the second is better, equal ones counted half; None as for `verdict`."""
         won, best = self.metrics[name].difference.won, find_metric(name).best
+        if self.scope == "one setting":
+            return None
         return None if won != won or best == "near 1" else won if best == "higher" else 1 - won
 
 

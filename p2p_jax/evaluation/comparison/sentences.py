@@ -122,7 +122,8 @@ def contrast_table(found: Contrasts) -> Rows:
     """The differences between two settings, or between two runs of one setting."""
     one, other = found.first, found.second
     verdict, seeds = found.scope != "one setting", found.scope == "pictures and seeds"
-    titles = ["", *([f"{other} is"] if verdict else []), f"{other} - {one}", "95 % interval", one, other, f"{other} wins"]
+    titles = ["", *([f"{other} is"] if verdict else []), f"{other} - {one}", "95 % interval", one, other]
+    titles += [f"{other} wins"] if verdict else []
     rows = [[*titles, *(["error of seeds"] if seeds else []), "error of pictures"]]
     for name, each in found.metrics.items():
         metric, won = find_metric(name), found.won(name)
@@ -131,7 +132,7 @@ def contrast_table(found: Contrasts) -> Rows:
         rows.append([
             metric.title, *([found.verdict(name) or "-"] if verdict else []), f"{each.difference.value:+.{digits}f}",
             _ends(each.difference.interval, digits, "+"), *(_number(mean, digits) for mean in found.means[name]),
-            "-" if won is None else f"{won:.0%}", *(_number(error, digits + 1) for error in errors),
+            *(["-" if won is None else f"{won:.0%}"] if verdict else []), *(_number(error, digits + 1) for error in errors),
         ])  # fmt: skip
     return rows
 

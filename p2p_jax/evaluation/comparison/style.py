@@ -17,6 +17,7 @@ p, ul { max-width: 48rem; overflow-wrap: anywhere; } ul { padding-left: 0; list-
 td, th { padding: .25rem .75rem; border-bottom: 1px solid var(--rule); text-align: right; white-space: nowrap;
   font-variant-numeric: tabular-nums; }
 @media (max-width: 40rem) { td, th { padding: .25rem .4rem; } }
+.wraps td, .wraps th { white-space: normal; }
 th { font-weight: 600; } th:first-child { text-align: left; } thead th { vertical-align: bottom; }
 .better { color: var(--good); font-weight: 600; } .worse { color: var(--bad); font-weight: 600; }
 .note { margin: 0 0 .5rem; color: var(--faint); font-size: .875rem; } figure { margin: 0; }

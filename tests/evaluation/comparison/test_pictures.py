@@ -1,5 +1,6 @@
 """The pictures and curves that a comparison shows."""
 
+import itertools
 import math
 import re
 from xml.etree import ElementTree
@@ -8,7 +9,7 @@ import pytest
 from helpers.contrasts import comparison_of
 
 from p2p_jax.evaluation.comparison.costs import cost_of
-from p2p_jax.evaluation.comparison.curves import POINTS, Curve, draw_curves, points_of, ticks
+from p2p_jax.evaluation.comparison.curves import HEIGHT, POINTS, Curve, draw_curves, points_of, ticks
 from p2p_jax.evaluation.comparison.pictures import choose, scores_of
 
 
@@ -52,6 +53,16 @@ def test_curves_are_one_figure_for_each_metric_with_a_line_for_each_run():
         assert "&lt;a&gt;: " in figure
         assert "style=" not in figure
     assert draw_curves([Curve("a", "A", 0, [{"step": 1, "generator_l1": math.inf}])]) == []
+
+
+def test_letters_at_the_ends_of_curves_do_not_cover_each_other():
+    curves = [Curve(f"run {i}", "A", i, [{"step": 1, "val_l1": 0.0}, {"step": 2, "val_l1": i / 1000}]) for i in range(8)]
+    (figure,) = draw_curves([*curves, Curve("high", "B", 0, [{"step": 1, "val_l1": 1.0}, {"step": 2, "val_l1": 1.0}])])
+    letters = [each for group in ElementTree.fromstring(figure).iter("g") for each in group.iter("text")]
+    heights = sorted(float(each.get("y")) for each in letters)
+    assert len(heights) == 9
+    assert all(later - earlier > 10 for earlier, later in itertools.pairwise(heights))
+    assert heights[-1] < HEIGHT - 20
 
 
 def test_long_curves_are_shortened_to_means():
