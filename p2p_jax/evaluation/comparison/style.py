@@ -36,5 +36,5 @@ svg g circle, svg g text { fill: var(--c); }
 .pair { border-top: 1px solid var(--rule); padding: .5rem 0 1rem; }
 @media print { body { max-width: none; margin: 0; } .wide { overflow: visible; } table { font-size: .7rem; }
   td, th { padding: .1rem .3rem; white-space: normal; } .pair, figure, tr { break-inside: avoid; }
-  .strip img { max-width: 3.5cm; } h2, h3 { break-after: avoid; } }
+  .wraps { font-size: .55rem; } .strip img { max-width: 3.5cm; } h2, h3 { break-after: avoid; } }
 """
