@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from p2p_jax.discriminators import pixelgan as pixelgan
     from p2p_jax.errors import Stopped as Stopped
     from p2p_jax.errors import UserError as UserError
+    from p2p_jax.evaluation.comparison.compare import compare as compare
+    from p2p_jax.evaluation.comparison.result import Comparison as Comparison
     from p2p_jax.evaluation.evaluate import Figures as Figures
     from p2p_jax.evaluation.runs import evaluate as evaluate
     from p2p_jax.evaluation.runs import report as report
@@ -73,6 +75,8 @@ NAMES = {
     "data.sets.prepare": "prepare_data",
     "discriminators": "patchgan pixelgan",
     "errors": "Stopped UserError",
+    "evaluation.comparison.compare": "compare",
+    "evaluation.comparison.result": "Comparison",
     "evaluation.evaluate": "Figures",
     "evaluation.runs": "evaluate report",
     "experiment": "Experiment",

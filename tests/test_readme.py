@@ -30,7 +30,7 @@ LOG = ROOT / "experiments" / "LOG.md"
 GUIDES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "p2p_jax").rglob("*.md"))]
 GUIDES += [ROOT / "experiments" / "README.md", ROOT / "experiments" / "launch" / "README.md", LOG]
 
-COMMANDS = ["train", "translate", "evaluate", "report", "summary", "import-torch", "export-torch", "bench"]
+COMMANDS = ["train", "translate", "evaluate", "compare", "report", "summary", "import-torch", "export-torch", "bench"]
 COMMANDS += [f"data {name}" for name in data.COMMANDS]
 OF_OTHER_PROGRAMS = {"--dry-run", "--eval", "--metadata-cache-ttl-secs", "--no_dropout", "--rename-dir-limit"}
 

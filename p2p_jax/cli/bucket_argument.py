@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 
-from p2p_jax.cli.options import EvaluateOptions, ExportTorchOptions, ReportOptions, TranslateOptions
+from p2p_jax.cli.options import CompareOptions, EvaluateOptions, ExportTorchOptions, ReportOptions, TranslateOptions
 from p2p_jax.errors import UserError
 from p2p_jax.storage.urls import is_url
 from p2p_jax.workdir.bucket.fetch import local_copy_of
@@ -19,6 +19,9 @@ SETS = "--data.tfds-dir"
 
 READING = ("translate", "evaluate", "report", "export-torch")
 """Commands whose first argument is a workdir."""
+
+COMPARING = "compare"
+"""The command whose arguments are all workdirs. It makes the local copies of remote ones itself."""
 
 
 @contextmanager
@@ -50,6 +53,7 @@ def _find_url(argv: list[str]) -> int | None:
         elif not before or before.replace("_", "-") in _FLAGS:
             before, positionals = "", positionals + 1
         of_workdir = before == "--workdir" or (not before and positionals == 1 and argv[0] in READING)
+        of_workdir = of_workdir or (not before and argv[0] == COMPARING)
         if of_workdir and re.match(r"[a-z][a-z0-9+.-]*://", word) and not is_url(word):
             raise UserError(f"{word} was given: a workdir is a folder, or lies in a bucket (gs://, s3:// or az://).")
         if not is_url(word):
@@ -58,7 +62,7 @@ def _find_url(argv: list[str]) -> int | None:
             continue
         if not of_workdir:
             raise _refuse(before, word)
-        found = place
+        found = None if argv[0] == COMPARING else place
     return found
 
 
@@ -77,7 +81,7 @@ def _refuse(option: str, url: str) -> UserError:
 
 _FLAGS = {
     f"--{each.name.replace('_', '-')}"
-    for command in (TranslateOptions, EvaluateOptions, ReportOptions, ExportTorchOptions)
+    for command in (TranslateOptions, EvaluateOptions, ReportOptions, CompareOptions, ExportTorchOptions)
     for each in fields(command)
     if each.type is bool
 }

@@ -177,6 +177,35 @@ class ReportOptions:
 
 
 @dataclass(frozen=True)
+class CompareOptions:
+    """Compare trained runs picture by picture, with intervals. Runs that differ only in their seed count as one setting."""
+
+    runs: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """At least two workdirs, or their URLs in a bucket. The first one's setting is what the others are compared with."""
+    split: Literal["train", "val", "test"] | None = None
+    """Split to measure. By default the first that exists of test, val and train."""
+    checkpoint: str = "latest"
+    """latest, best, or a step number, of every run."""
+    metrics: tuple[str, ...] | None = None
+    """Metrics of trained networks, as for p2p-jax evaluate. Reports that lack them are not used; the run is measured."""
+    inception: Path | None = None
+    """File with Inception's weights, pt_inception-2015-12-05-6726825d.pth, which FID needs."""
+    data_path: Path | None = None
+    """Where the pictures of all runs are now, if they were moved."""
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """Folder for the page compare.html with curves and pictures, or the page itself (NAME.html). By default no page is
+    written."""
+    overwrite: bool = False
+    """Replace a page that exists."""
+    json: bool = False
+    """Print JSON instead of tables."""
+    partial: Path | None = None
+    """Folder for partial results of runs that must be measured, so that the same command resumes where it was stopped."""
+    trust: bool = False
+    """Run the experiment files in the workdirs although somebody else put them there."""
+
+
+@dataclass(frozen=True)
 class ImportTorchOptions:
     """Make a workdir from checkpoints of the PyTorch original (latest_net_G.pth, latest_net_D.pth). Needs no PyTorch."""
 

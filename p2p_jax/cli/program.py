@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from p2p_jax.cli import compilation_cache, inference, pytorch, train
+from p2p_jax.cli.compare import compare
 from p2p_jax.cli.data import data
 from p2p_jax.cli.mistakes import explain_error
 from p2p_jax.cli.supervisor import needs_parent
@@ -25,7 +26,7 @@ from p2p_jax.signals import is_working, noted_interrupts
 COMMANDS = "p2p_jax.commands"
 """Entry-point group by which other packages add commands."""
 
-PRINTING = ("evaluate", "summary", "data")
+PRINTING = ("evaluate", "compare", "summary", "data")
 """Commands whose result is what they print."""
 
 HELP = """usage: p2p-jax COMMAND ...
@@ -35,6 +36,7 @@ Image-to-image translation with conditional GANs (pix2pix) in JAX.
   train NAME|FILE.py      train networks on pairs of pictures, or resume a run (--workdir DIR)
   translate WORKDIR IN…   translate pictures or folders (--output DIR)
   evaluate WORKDIR        measure a run on a split, and two baselines: L1, PSNR, SSIM and others
+  compare WORKDIR…        compare runs picture by picture, and say which is better
   report WORKDIR          write the report of a run again
   summary NAME|FILE.py    show the layers, shapes and parameters of an experiment's networks
   data COMMAND            prepare, check and make data sets: p2p-jax data --help
@@ -56,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     escape_unencodable()
     known: dict[str, Callable[[list[str]], int]] = {
         "train": train.train, "translate": inference.translate, "evaluate": inference.evaluate,
-        "report": inference.report, "summary": inference.summary, "import-torch": pytorch.import_torch,
+        "compare": compare, "report": inference.report, "summary": inference.summary, "import-torch": pytorch.import_torch,
         "export-torch": pytorch.export_torch, "data": data,
     }  # fmt: skip
     if not argv or argv[0] in ("-h", "--help"):

@@ -91,7 +91,7 @@ def score_pairs(
     report_done = lambda done: on_done(done, len(indices))
     report_done(table.done)
     same_classes = named_classes(config.data.input) == named_classes(target)
-    without_labels = [] if same_classes else [list(subject.predictors).index(INPUT)]
+    without_labels = [] if same_classes else [place for place, name in enumerate(subject.predictors) if name == INPUT]
     functions = {metric.name: open_lpips(cast(Network, metric.network)) for metric in metrics}
     add_scores(
         table, columns, subject.pairs, indices, [*subject.predictors.values()], fit_of_evaluation(config), target,

@@ -23,7 +23,9 @@ def complaint(capsys) -> str:
 def test_help_names_every_command(capsys, argv):
     assert main(argv) == 0
     output = capsys.readouterr().out
-    assert all(f"\n  {command} " in output for command in ("train", "translate", "evaluate", "report", "summary"))
+    assert all(
+        f"\n  {command} " in output for command in ("train", "translate", "evaluate", "compare", "report", "summary")
+    )
 
 
 def test_no_arguments_show_the_help_and_are_an_error(capsys):
@@ -38,7 +40,7 @@ def test_the_version_names_python_and_the_libraries(capsys):
     assert all(re.search(rf"\b{name} \d+\.\d+", output) for name in ("p2p-jax", "jax", "flax", "optax", "numpy"))
 
 
-@pytest.mark.parametrize("command", ["translate", "evaluate", "report"])
+@pytest.mark.parametrize("command", ["translate", "evaluate", "compare", "report"])
 def test_each_command_has_help(capsys, command):
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])

@@ -99,8 +99,8 @@ def available_metrics(inception_file: str | Path | None = None) -> dict[str, Tra
 
     Example:
         >>> from p2p_jax.evaluation.metrics.trained import available_metrics
-        >>> available_metrics()["lpips_alex"].higher_is_better
-        False
+        >>> available_metrics()["lpips_alex"].best
+        'lower'
     """
     found: dict[str, TrainedMetric] = {}
     shipped_by: dict[Network, packages.Shipped] = {"alex": packages.LPIPS_ALEX, "vgg": packages.LPIPS_VGG}

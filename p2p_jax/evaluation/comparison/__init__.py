@@ -1,0 +1,1 @@
+"""Comparing runs on the same pictures: `p2p-jax compare`."""
