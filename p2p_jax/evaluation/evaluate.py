@@ -35,6 +35,9 @@ class Figures(NamedTuple):
         names: of the pairs.
         of_pairs: {metric: the translator's value of each pair}, None where a pair has none.
         notes: sentences on metrics that some pairs do not have, or that are not computed.
+        fingerprint: of the data set, see `data.loading.Dataset`.
+        counts: of each pair of label maps the pixels of each class that are right, those of the target, and those of the
+            output, from which figures of any choice of pairs follow; () for other targets, None where a pair has none.
     """
 
     step: int
@@ -47,6 +50,8 @@ class Figures(NamedTuple):
     names: tuple[str, ...]
     of_pairs: dict[str, tuple[float | None, ...]]
     notes: tuple[str, ...] = ()
+    fingerprint: str = ""
+    counts: tuple[tuple[float, ...] | None, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The figures in the form of `report/figures.json` and `evaluate --json`."""
@@ -59,7 +64,8 @@ class Figures(NamedTuple):
         return finite({
             "step": self.step, "split": self.split, "pairs": self.pairs, "replaced": self.replaced, "figures": self.scores,
             "intervals": self.intervals, "advantages": advantages,
-            "pictures": {"names": self.names, **self.of_pairs}, "notes": self.notes,
+            "pictures": {"names": self.names, **self.of_pairs}, "notes": self.notes, "fingerprint": self.fingerprint,
+            "counts": self.counts,
         })  # fmt: skip
 
 
@@ -174,11 +180,17 @@ def evaluate_translator(
         names=tuple(map(subject.pairs.name, range(len(rows)))),
         of_pairs={name: _values(own[:, column]) for column, name in enumerate(columns.names)},
         notes=(*_notes(config.data.target, columns, own), *notes, *missing),
+        fingerprint=dataset.fingerprint,
+        counts=_counts(own[:, len(columns.names) :]) if columns.classes else (),
     )  # fmt: skip
 
 
 def _values(column: np.ndarray) -> tuple[float | None, ...]:
     return tuple(float(value) if np.isfinite(value) else None for value in column)
+
+
+def _counts(columns: np.ndarray) -> tuple[tuple[float, ...] | None, ...]:
+    return tuple(tuple(map(float, row)) if np.isfinite(row).all() else None for row in columns)
 
 
 def _notes(target: Side, columns: Columns, rows: np.ndarray) -> list[str]:

@@ -62,10 +62,10 @@ def intervals(columns: Columns, rows: np.ndarray, *, seed: int = 0) -> dict[str,
     Returns:
         {name: its interval}; a figure of fewer than two pairs, or one that is not finite, has none.
     """
-    found = _resample([rows], lambda sums, pairs: columns.figures(sums[0], pairs[0]), seed)
+    found = resample([rows], lambda sums, pairs: columns.figures(sums[0], pairs[0]), seed)
     has = dict(zip(columns.names, (~np.isnan(rows)).sum(0), strict=False))
     usable = {name: values for name, values in found.items() if has.get(name, len(rows)) >= SMALLEST}
-    return {name: ends for name, values in usable.items() if (ends := _ends(values)) is not None}
+    return {name: ends for name, values in usable.items() if (ends := ends_of(values)) is not None}
 
 
 def differences(columns: Columns, first: np.ndarray, second: np.ndarray, *, seed: int = 0) -> dict[str, Difference]:
@@ -86,7 +86,7 @@ def differences(columns: Columns, first: np.ndarray, second: np.ndarray, *, seed
         one, other = (columns.figures(*each) for each in zip(sums, pairs, strict=True))
         return {name: other[name] - one[name] for name in one}
 
-    resampled = _resample(both, difference, seed)
+    resampled = resample(both, difference, seed)
     whole = difference([np.nansum(rows, 0) for rows in both], [(~missing).sum(0)] * 2)
     found = {}
     for name, value in whole.items():
@@ -96,14 +96,23 @@ def differences(columns: Columns, first: np.ndarray, second: np.ndarray, *, seed
         number = len(first) if column is None else int((~missing[:, column]).sum())
         gain = np.array(np.nan) if column is None else (both[1] - both[0])[~missing[:, column], column]
         won = float(np.mean(np.heaviside(gain, 0.5)))
-        found[name] = Difference(float(value), _ends(resampled[name]) if number >= SMALLEST else None, won)
+        found[name] = Difference(float(value), ends_of(resampled[name]) if number >= SMALLEST else None, won)
     return found
 
 
-def _resample(
-    tables: list[np.ndarray], figures: Callable[[list[np.ndarray], list[np.ndarray]], dict[str, np.ndarray]], seed: int
+def resample(
+    tables: list[np.ndarray], figures: Callable[[list[np.ndarray], list[np.ndarray]], dict[str, np.ndarray]], seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """{name: (resamples,)}: figures of the resampled pairs, the same pairs in all tables."""
+    """Computes figures of resampled pairs, the same pairs in all tables.
+
+    Args:
+        tables: each (pairs, columns) float64, NaN where a pair has no value.
+        figures: `(sums of each table, weights of each table) -> {name: (some resamples,)}`, see `Columns.figures`.
+        seed: of the resamples.
+
+    Returns:
+        {name: (RESAMPLES,) float64}.
+    """
     has = [~np.isnan(rows) for rows in tables]
     filled = [np.where(each, rows, 0.0) for each, rows in zip(has, tables, strict=True)]
     parts = []
@@ -123,7 +132,8 @@ def _weights(pairs: int, seed: int) -> Iterator[np.ndarray]:
         yield np.bincount(drawn.ravel(), minlength=number * pairs).reshape(number, pairs).astype(np.float64)
 
 
-def _ends(values: np.ndarray) -> Interval | None:
+def ends_of(values: np.ndarray) -> Interval | None:
+    """The 95 % percentile interval of resampled figures; None if most resamples have no figure."""
     values = values[~np.isnan(values)]  # resamples without any pair that has a value
     if len(values) < RESAMPLES / 2:
         return None

@@ -90,7 +90,7 @@ def score_pairs(
     report_done = lambda done: on_done(done, len(indices))
     report_done(table.done)
     same_classes = named_classes(config.data.input) == named_classes(target)
-    without_labels = [] if same_classes else [list(subject.predictors).index(INPUT)]
+    without_labels = [] if same_classes else [place for place, name in enumerate(subject.predictors) if name == INPUT]
     others = {metric.name: open_lpips(metric.network) for metric in metrics}
     add_scores(
         table, columns, subject.pairs, indices, [*subject.predictors.values()], fit_of_evaluation(config), target,
