@@ -86,7 +86,7 @@ def _first_page(
 ) -> str:
     config, record, rows = experiment.config, read_record(workdir), read_rows(workdir / "metrics.jsonl")
     charts, times = curves.charts_of(rows), about.times(rows)
-    places = {"figures": "Figures", "pictures": "Pictures", "curves": "Curves", "growth": "Over the training"}
+    places = {"figures": "Figures", "curves": "Curves", "pictures": "Pictures", "growth": "Over the training"}
     places |= {"settings": "Settings", "run": "Run"} | ({"time": "Time"} if times else {})
     body = [
         f"<h1>{escape(title)}</h1>",
@@ -96,14 +96,14 @@ def _first_page(
         '<h2 id="figures">Figures</h2>',
         _figures_table(figures),
         _remarks(figures),
+        '<h2 id="curves">Curves</h2>',
+        curves.section(charts),
         f"<h2 id=\"pictures\">Pictures of the split '{figures.split}'</h2>",
         _shown(gallery),
         pictures.links(gallery, 1),
         pictures.section(gallery, 1),
         pictures.links(gallery, 1),
         pictures.table_of_values(gallery),
-        '<h2 id="curves">Curves</h2>',
-        curves.section(charts),
         '<h2 id="growth">The same pairs over the training</h2>',
         growth.section(workdir, config.data, as_size(config.image_size)),
         '<h2 id="settings">Settings</h2>',

@@ -2,8 +2,8 @@
 
 import base64
 import hashlib
-import io
 import html
+import io
 import json
 import re
 import shutil

@@ -1,6 +1,5 @@
 """What a report says of the run itself: its settings, how it was started, its versions, and where its time went."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,8 @@ SET_BY_THE_PROGRAM = ("steps_per_epoch",)
 """Fields that are no settings."""
 
 FACTS = {
-    "command": "command", "started": "started", "machine": "machine", "commit": "commit of p2p_jax",
+    "command": "command", "started": "started", "machine": "machine",
+    "commit": "commit of p2p_jax, to whose files changes are not recorded",
     "init_from": "starts from the networks of", "name": "experiment",
 }  # fmt: skip
 """Fields of a record, and what they are called."""
@@ -61,11 +61,12 @@ def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def facts(record: Mapping[str, Any]) -> str:
     """The HTML of how a run was started, and with which versions. What an older record lacks is left out."""
-    known = [(title, str(record[field])) for field, title in FACTS.items() if record.get(field)]
-    rows = "".join(
-        f'<tr><th scope="row">{title}</th><td>{f"<code>{escape(value)}</code>" if title == "command" else escape(value)}</td></tr>'
-        for title, value in known
-    )
+    rows = ""
+    for field, title in FACTS.items():
+        if record.get(field):
+            value = escape(record[field])
+            cell = f"<code>{value}</code>" if field == "command" else value
+            rows += f'<tr><th scope="row">{title}</th><td>{cell}</td></tr>'
     versions = table(["package", "version"], sorted(record["versions"].items()))
     return f"<table><tbody>{rows}</tbody></table>{folded('Versions', versions, number=len(record['versions']))}"
 

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from p2p_jax.evaluation.metrics.trained import available_metrics
 from p2p_jax.evaluation.metrics.registry import METRICS
+from p2p_jax.evaluation.metrics.trained import available_metrics
 from p2p_jax.evaluation.pages.parts import escape
 
 CURVES = {
@@ -169,7 +169,7 @@ def draw(chart: Chart) -> str:
             (x(step), None if value is None else y(value)) for step, value in zip(line.steps, line.values, strict=True)
         ]
         parts.append(f'<path d="{_path(points)}" class="line line-{i % 4}" stroke-dasharray="{DASHES[i % 4]}"/>')
-        drawn = [point for point in points if point[1] is not None]
+        drawn = [(right, down) for right, down in points if down is not None]
         for place in drawn[:: max(1, len(drawn) // 7)]:
             parts.append(f'<path d="{_marker(i % 4, *place)}" class="marker line-{i % 4}"/>')
     said = f"{chart.title}: {', '.join(line.label for line in chart.lines)}, from step {first} to {last}."

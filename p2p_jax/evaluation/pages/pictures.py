@@ -97,14 +97,8 @@ def section(gallery: Gallery, number: int) -> str:
         _pair(gallery, index, {title: next(encoded) for title in titled})
         for index, titled in zip(indices, pictures, strict=True)
     ]
-    return "\n".join(
-        [
-            _sorting(gallery, len(indices)),
-            f'<ol class="pairs" id="pairs">{"".join(items)}</ol>',
-            f"<p>{describe(quality)}</p>",
-        ]
-        + [_VIEWER]
-    )
+    listed = f'<ol class="pairs" id="pairs">{"".join(items)}</ol>'
+    return "\n".join((_sorting(gallery, len(indices)), listed, f"<p>{describe(quality)}</p>", _VIEWER))
 
 
 def as_data(gallery: Gallery, number: int) -> dict[str, Any]:
