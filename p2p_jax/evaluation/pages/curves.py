@@ -39,7 +39,7 @@ DASHES = ("", "7 4", "2 3", "9 3 2 3")
 """Dashes of the lines of a chart, the same as in plot.js."""
 
 WIDTH, HEIGHT = 560, 280
-LEFT, RIGHT, TOP, BOTTOM = 58, WIDTH - 12, 12, HEIGHT - 34
+LEFT, RIGHT, TOP, BOTTOM = 58, WIDTH - 26, 12, HEIGHT - 34
 
 
 class Line(NamedTuple):

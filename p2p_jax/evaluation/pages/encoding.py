@@ -52,7 +52,7 @@ def encode_all(pictures: Sequence[Picture], budget: int) -> tuple[list[Encoded],
         the encoded pictures, and the quality of those that are WebP; 100 if all are PNG.
     """
     images = [_as_image(picture) for picture in pictures]
-    exact = [_save(image, "PNG", optimize=True) for image in images]
+    exact = [_save(image, "PNG") for image in images]
     for quality in QUALITIES:
         made = [
             png if picture.exact else _smaller(png, _save(image, "WEBP", quality=quality, method=2))

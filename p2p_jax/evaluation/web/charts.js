@@ -52,7 +52,7 @@ function openChart(section, chart, number, smoothing) {
 
   function render() {
     const width = Math.max(280, plot.clientWidth), height = Math.round(Math.min(320, Math.max(220, width * 0.5)));
-    const box = { left: 58, right: width - 12, top: 12, bottom: height - 34 };
+    const box = { left: 58, right: width - 26, top: 12, bottom: height - 34 };
     const lines = shown(), soft = softened(lines), { range, log } = state;
     const ends = extent(lines, range, log);
     const svg = document.createElementNS(NS, "svg");

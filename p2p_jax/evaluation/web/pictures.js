@@ -69,7 +69,7 @@ function openViewer() {
 
   function fill() {
     const found = pictures(), [left, right] = selects.map((each) => found[each.value]);
-    const enlarge = Math.max(1, Math.ceil(256 / right.naturalWidth));
+    const enlarge = Math.max(1, Math.floor(512 / right.naturalWidth));
     for (const [image, source] of [[over, left], [under, right]]) {
       image.src = source.src;
       image.alt = source.alt;
