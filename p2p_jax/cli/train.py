@@ -30,8 +30,7 @@ def train(argv: list[str]) -> int:
     options = parse(train_options(found.name, found.config), argv[1:], program)  # reports mistakes before JAX is loaded
     libraries.load("p2p_jax.training.trainer")
     from p2p_jax.devices import platform, processes
-    from p2p_jax.training import trainer
-    from p2p_jax.training.run import Request
+    from p2p_jax.training import run, trainer
 
     stored, defaults = _choose_defaults(found, options)
     if defaults != found.config:
@@ -40,7 +39,7 @@ def train(argv: list[str]) -> int:
     platform.choose(options.device)
     processes.start(options.distributed)
     compilation_cache.turn_on()
-    request = Request(
+    request = run.Request(
         typed_experiment,
         options.workdir,
         open_console(quiet=not processes.is_first()),

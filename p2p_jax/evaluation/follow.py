@@ -23,7 +23,6 @@ from p2p_jax.evaluation.pages import about, curves, growth
 from p2p_jax.evaluation.pages.parts import document, escape, navigation, table
 from p2p_jax.files.outputs import as_path
 from p2p_jax.files.writing import make_own_folder, write_text
-from p2p_jax.storage.urls import is_url
 from p2p_jax.workdir.bucket.paths import is_local_copy
 from p2p_jax.workdir.cleaning import find_samples
 from p2p_jax.workdir.metrics_file import read_rows
@@ -73,7 +72,7 @@ def follow(
     if interval < 1:
         raise UserError(f"--interval {interval} was given: it must be at least 1 second.")
     folder = as_path(workdir, "the workdir")
-    if is_url(str(workdir)) or is_local_copy(folder):
+    if is_local_copy(folder):
         raise UserError(f"{workdir} was given: --follow needs the folder in which the run trains, on this machine.")
     seen = None
     while True:

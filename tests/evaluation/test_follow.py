@@ -16,7 +16,7 @@ from p2p_jax.workdir import lock
 
 @pytest.fixture
 def running(tmp_path: Path) -> Path:
-    """A run that looks as if it had done 4 of its 8 steps."""
+    """A run that looks as if it had done 3 of its 8 steps."""
     workdir = Path(shutil.copytree(finished_run(), tmp_path / "run"))
     shutil.rmtree(workdir / "report")
     shutil.rmtree(workdir / "checkpoints" / "8")
@@ -46,9 +46,9 @@ def test_the_page_is_written_again_as_rows_arrive_until_the_run_is_finished(runn
         before = {path: path.read_bytes() for path in running.rglob("*") if path.is_file()}
         page = follow(running, interval=1, on_written=note, sleep=train)
     assert page == running / "report" / "live.html"
-    assert [tuple(progress) for progress, _ in pages] == [(4, 8, False), (8, 8, False), (8, 8, True)]
+    assert [tuple(progress) for progress, _ in pages] == [(3, 8, False), (8, 8, False), (8, 8, True)]
     assert ['<meta http-equiv="refresh" content="1">' in text for _, text in pages] == [True, True, False]
-    assert "Step 4 of 8" in pages[0][1]
+    assert "Step 3 of 8" in pages[0][1]
     assert "step 8" not in pages[0][1]
     assert ">step 8</th>" in pages[1][1]
     assert 'href="index.html"' in pages[2][1]
@@ -102,8 +102,9 @@ def test_options_that_do_not_go_together_are_refused(running, capsys, options, s
     assert said in capsys.readouterr().err
 
 
-def test_a_folder_without_a_run_and_a_bucket_are_refused(tmp_path):
+def test_a_folder_without_a_run_and_the_copy_of_a_bucket_are_refused(tmp_path):
     with pytest.raises(UserError, match="is not the workdir of a run"):
         follow(tmp_path)
+    (tmp_path / ".bucket").write_text("gs://bucket/run")
     with pytest.raises(UserError, match="needs the folder in which the run trains"):
-        follow("gs://bucket/run")
+        follow(tmp_path)

@@ -115,7 +115,8 @@ def section(charts: Sequence[Chart]) -> str:
         '<div class="settings" hidden><label for="smoothing">Smoothing</label>'
         f'<input type="range" id="smoothing" min="0" max="0.98" step="0.02" value="{start}">'
         '<output id="smoothing-value" for="smoothing"></output>'
-        "<span>The thin lines are the raw values. Zoom: drag over a chart; a double click shows all steps.</span></div>"
+        "<span>The thin lines are the raw values; lines of fewer than 10 points are not smoothed. Zoom: drag over a chart; "
+        "a double click shows all steps.</span></div>"
     )
     return control + f'<div class="charts">{"".join(_chart(chart, i) for i, chart in enumerate(charts))}</div>'
 

@@ -119,9 +119,10 @@ def _sorting(gallery: Gallery, number: int) -> str:
         options += [f'<option value="{name} {first}">{title}, {first} first</option>' for first in ("worst", "best")]
     pages = " of this page" if len(gallery.pages) > 1 else ""
     return (
-        f"<p>Order: {escape(given)}. A click on a pair, or Enter, shows it at full size.</p>"
+        f"<p>Order: {escape(given)}.</p>"
         f'<div class="settings" hidden><label for="order">Sort the {number} pairs{pages}</label>'
-        f'<select id="order">{"".join(options)}</select><span id="order-said" role="status"></span></div>'
+        f'<select id="order">{"".join(options)}</select><span id="order-said" role="status"></span>'
+        "<span>A click on a pair, or Enter, shows it at full size.</span></div>"
     )
 
 

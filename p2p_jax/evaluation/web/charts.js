@@ -41,7 +41,6 @@ function openChart(section, chart, number, smoothing) {
   let frame = null;
 
   const shown = () => chart.lines.map((line, i) => ({ ...line, i })).filter(({ i }) => !state.hidden.includes(i));
-  const softened = (lines) => lines.map((line) => ({ ...line, values: smooth(line.values, smoothing.value) }));
 
   function remember() {
     const { range, log, hidden } = state;
@@ -53,7 +52,7 @@ function openChart(section, chart, number, smoothing) {
   function render() {
     const width = Math.max(280, plot.clientWidth), height = Math.round(Math.min(320, Math.max(220, width * 0.5)));
     const box = { left: 58, right: width - 26, top: 12, bottom: height - 34 };
-    const lines = shown(), soft = softened(lines), { range, log } = state;
+    const lines = shown(), soft = lines.map((line) => softened(line, smoothing.value)), { range, log } = state;
     const ends = extent(lines, range, log);
     const svg = document.createElementNS(NS, "svg");
     for (const [key, value] of Object.entries({ viewBox: `0 0 ${width} ${height}`, class: "curves", "aria-hidden": "true" })) {
@@ -78,8 +77,7 @@ function openChart(section, chart, number, smoothing) {
       const area = draw(svg, "g", { "clip-path": `url(#clip-${number})` });
       lines.forEach((line, place) => {
         const { i } = line, look = { class: `line line-${i % 4}`, "stroke-dasharray": DASHES[i % 4] };
-        const isSoft = smoothing.value > 0;
-        if (isSoft) draw(area, "path", { d: linePath(line.steps, line.values, X, Y, log), class: `${look.class} raw` });
+        if (soft[place] !== line && smoothing.value > 0) draw(area, "path", { d: linePath(line.steps, line.values, X, Y, log), class: `${look.class} raw` });
         draw(area, "path", { d: linePath(line.steps, soft[place].values, X, Y, log), ...look });
         for (const point of markedPoints(soft[place], range, 7)) {
           const value = soft[place].values[point];

@@ -16,6 +16,13 @@ function smooth(values, weight) {
   });
 }
 
+const FEW = 10; // points of a line that is not smoothed
+
+// The line with smoothed values; a line of few points stays as it is.
+function softened(line, weight) {
+  return line.values.length < FEW ? line : { ...line, values: smooth(line.values, weight) };
+}
+
 // The index of the number in an ascending list that is nearest to a value; -1 for an empty list.
 function nearest(numbers, value) {
   let low = 0, high = numbers.length - 1;

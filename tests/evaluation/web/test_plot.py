@@ -24,6 +24,9 @@ def script() -> MiniRacer:
 def test_smoothing_is_a_moving_average_without_the_bias_of_its_start(script):
     assert script.call("smooth", [3, 1, 2], 0) == [3, 1, 2]
     assert script.call("smooth", [5, 5, 5], 0.9) == pytest.approx([5, 5, 5])
+    few, many = ({"values": [0] * (count - 1) + [1]} for count in (9, 10))
+    assert script.call("softened", few, 0.5) == few
+    assert script.call("softened", many, 0.5)["values"][-1] < 0.6
     assert script.call("smooth", [1, None, 3], 0.5) == pytest.approx([1, None, (0.25 * 1 + 0.5 * 3) / 0.75])
 
 
