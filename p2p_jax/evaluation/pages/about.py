@@ -14,7 +14,7 @@ SET_BY_THE_PROGRAM = ("steps_per_epoch",)
 
 FACTS = {
     "command": "command", "started": "started", "machine": "machine",
-    "commit": "commit of p2p_jax, to whose files changes are not recorded",
+    "commit": "commit of p2p_jax",
     "init_from": "starts from the networks of", "name": "experiment",
 }  # fmt: skip
 """Fields of a record, and what they are called."""
@@ -66,7 +66,8 @@ def facts(record: Mapping[str, Any]) -> str:
         if record.get(field):
             value = escape(record[field])
             cell = f"<code>{value}</code>" if field == "command" else value
-            rows += f'<tr><th scope="row">{title}</th><td>{cell}</td></tr>'
+            cell += " (changes to its files since then are not recorded)" if field == "commit" else ""
+            rows += f'<tr><th scope="row">{title}</th><td class="value">{cell}</td></tr>'
     versions = table(["package", "version"], sorted(record["versions"].items()))
     return f"<table><tbody>{rows}</tbody></table>{folded('Versions', versions, number=len(record['versions']))}"
 

@@ -30,7 +30,7 @@ def test_the_defaults_of_the_experiment_are_shown_beside():
 def test_an_older_record_has_fewer_facts():
     assert "<code>p2p-jax train &lt;b&gt;</code>" in facts({"versions": {"jax": "1"}, "command": "p2p-jax train <b>"})
     page = facts({"versions": {"jax": "1"}, "name": "mine", "commit": None})
-    assert '<th scope="row">experiment</th><td>mine</td>' in page
+    assert '<th scope="row">experiment</th><td class="value">mine</td>' in page
     assert "commit" not in page
 
 
