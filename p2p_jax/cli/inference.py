@@ -117,6 +117,10 @@ def evaluate(argv: list[str]) -> int:
 def report(argv: list[str]) -> int:
     """`p2p-jax report WORKDIR`."""
     options = parse(ReportOptions, argv, f"{PROGRAM} report")
+    if options.follow:
+        return _follow(options)
+    if options.interval is not None:
+        raise UserError("--interval was given without --follow: add --follow, or omit it.")
     libraries.load("p2p_jax.evaluation.runs")
     compilation_cache.turn_on()
     from p2p_jax.console import open_console, waiting
@@ -128,6 +132,31 @@ def report(argv: list[str]) -> int:
             options.workdir, checkpoint_step=options.checkpoint, data_path=options.data_path, trust=options.trust
         )
     print(printable(f"Report: {display_name(page)}"))
+    return 0
+
+
+def _follow(options: ReportOptions) -> int:
+    """`p2p-jax report WORKDIR --follow`."""
+    if options.checkpoint != "latest" or options.data_path is not None or options.trust:
+        raise UserError(
+            "--follow evaluates no checkpoint and runs no code of the workdir: omit --checkpoint, --data-path and --trust."
+        )
+    libraries.load("p2p_jax.evaluation.follow")
+    from p2p_jax.console import open_console
+    from p2p_jax.evaluation.follow import follow
+    from p2p_jax.signals import ended_by_sigterm
+
+    console, shown = open_console(), []
+
+    def show(page: Any, progress: Any) -> None:
+        if not shown:
+            console.print(f"Page: {page}. It loads itself again as the run trains. Ctrl-C ends this command, not the run.")
+        shown.append(page)
+        console.print(f"Step {progress.step}" + (f" of {progress.steps}" if progress.steps else ""))
+
+    with ended_by_sigterm("Stopped; the page stays as it is."):
+        follow(options.workdir, interval=10 if options.interval is None else options.interval, on_written=show)
+    console.print(f"The run is finished; its report is written by the run itself, or by {PROGRAM} report.")
     return 0
 
 

@@ -164,7 +164,7 @@ class EvaluateOptions:
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """Write the report of a run: one page of HTML."""
+    """Write the report of a run: pages of HTML that need no other file."""
 
     workdir: Annotated[Path, tyro.conf.Positional]
     """Folder of the run, or its URL in a bucket."""
@@ -174,6 +174,11 @@ class ReportOptions:
     """Where the pictures are now, if they were moved."""
     trust: bool = False
     """Run the experiment file in the workdir although somebody else put it there."""
+    follow: bool = False
+    """Show a run while it trains: write WORKDIR/report/live.html again as rows and sample grids arrive, until the run is
+    finished or Ctrl-C. Nothing is evaluated, and the run is not disturbed."""
+    interval: int | None = None
+    """With --follow: seconds between two looks for new rows, by default 10."""
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ Image-to-image translation with conditional GANs (pix2pix) in JAX.
   translate WORKDIR IN…   translate pictures or folders (--output DIR)
   evaluate WORKDIR        measure a run on a split, and two baselines: L1, PSNR, SSIM and others
   compare WORKDIR…        compare runs picture by picture, and say which is better
-  report WORKDIR          write the report of a run again
+  report WORKDIR          write the report of a run again, or show a running one (--follow)
   summary NAME|FILE.py    show the layers, shapes and parameters of an experiment's networks
   data COMMAND            prepare, check and make data sets: p2p-jax data --help
   import-torch FILE.pth…  make a workdir from checkpoints of the PyTorch original (--workdir DIR)

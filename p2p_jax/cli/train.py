@@ -1,5 +1,7 @@
 """The command `train`."""
 
+import shlex
+from pathlib import Path
 from typing import Any
 
 from p2p_jax.cli import compilation_cache, libraries
@@ -28,8 +30,7 @@ def train(argv: list[str]) -> int:
     options = parse(train_options(found.name, found.config), argv[1:], program)  # reports mistakes before JAX is loaded
     libraries.load("p2p_jax.training.trainer")
     from p2p_jax.devices import platform, processes
-    from p2p_jax.training import trainer
-    from p2p_jax.training.run import Request
+    from p2p_jax.training import run, trainer
 
     stored, defaults = _choose_defaults(found, options)
     if defaults != found.config:
@@ -38,7 +39,7 @@ def train(argv: list[str]) -> int:
     platform.choose(options.device)
     processes.start(options.distributed)
     compilation_cache.turn_on()
-    request = Request(
+    request = run.Request(
         typed_experiment,
         options.workdir,
         open_console(quiet=not processes.is_first()),
@@ -47,12 +48,20 @@ def train(argv: list[str]) -> int:
         init_from=options.init_from,
         profile=options.profile,
         step_timeout=options.distributed.step_timeout,
+        command=_command_line(argv, options.workdir),
     )
     if options.show_config:
         _show_config(trainer.open_data(request)[0].config)
     else:
         trainer.run_training(request)
     return 0
+
+
+def _command_line(argv: list[str], workdir: Path) -> str:
+    """The command as it was typed: the URL of a workdir in a bucket, not the folder of its local copy."""
+    from p2p_jax.workdir.bucket.paths import display_name
+
+    return shlex.join([PROGRAM, "train", *(word.replace(str(workdir), display_name(workdir)) for word in argv)])
 
 
 def _short_help(options: Any, program: str) -> str:

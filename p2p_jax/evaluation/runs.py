@@ -93,7 +93,7 @@ def report(
     trust: bool = False,
     build: Callable[[Any], Any] | None = None,
 ) -> Path:
-    """Evaluates a run and writes its report, `WORKDIR/report/index.html`: one page that needs no other file.
+    """Evaluates a run and writes its report, `WORKDIR/report/index.html`: pages that need no other file.
 
     Args:
         workdir: of the run; a folder, or its URL in a bucket.

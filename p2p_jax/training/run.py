@@ -40,6 +40,7 @@ class Request(NamedTuple):
         profile: record a JAX profile of a few steps into WORKDIR/profile.
         step_timeout: with several processes, seconds without a finished step after which this process ends.
         on_step: called after every step.
+        command: as it was typed, for the record; None if the run is started from Python.
     """
 
     experiment: Experiment
@@ -51,6 +52,7 @@ class Request(NamedTuple):
     profile: bool = False
     step_timeout: float = math.inf
     on_step: OnStep | None = None
+    command: str | None = None
 
 
 class Run(NamedTuple):

@@ -57,6 +57,7 @@ from p2p_jax.workdir.init_from import (
     imported_source,
     recorded_source,
 )
+from p2p_jax.workdir.origin import describe_origin
 from p2p_jax.workdir.own_files import refuse_unrecorded
 from p2p_jax.workdir.record import RECORD, save_record
 
@@ -155,7 +156,8 @@ def _prepare_workdir(request: Request, experiment: Experiment, fingerprint: str,
     if processes.is_first():
         if request.overwrite:
             clear_workdir(request.workdir)
-        save_record(request.workdir, experiment, fingerprint, init_from=init_from)
+        origin = describe_origin(request.command)
+        save_record(request.workdir, experiment, fingerprint, init_from=init_from, origin=origin)
     processes.wait_for_all("the record is written")
 
 

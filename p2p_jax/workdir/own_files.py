@@ -22,7 +22,7 @@ EXPERIMENT_FILE = "experiment.py"
 RUN_FOLDERS = {
     "checkpoints": re.compile(r"\d+(\.(orbax-checkpoint-tmp|damaged).*)?"),
     "samples": re.compile(r"step_\d+\.png"),
-    "report": re.compile(r"index\.html|curves\.png|test\.png|figures\.json"),
+    "report": re.compile(r"(index|live|pictures-\d+)\.html|(curves|test)\.png|figures\.json"),
     "profile": re.compile(r"plugins"),
     "tensorboard": re.compile(r"events.*tfevents.*"),
     "tracking": re.compile(r"(tensorboard|wandb|trackio|mlflow)(\.run\.json|\.log)?"),

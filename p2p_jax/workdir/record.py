@@ -6,8 +6,10 @@ import json
 import os
 import platform
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from p2p_jax.config import Config
@@ -30,15 +32,29 @@ FIELDS = {
     "fingerprint": str | None,
     "init_from": str | None,
     "versions": dict[str, str],
+    "command": str | None,
+    "started": str | None,
+    "machine": str | None,
+    "commit": str | None,
     "checksum": int | None,
 }
-"""The fields of a record. Older versions did not write the last one."""
+"""The fields of a record."""
+
+ORIGIN = ("command", "started", "machine", "commit")
+"""The fields that say how a run was started, see `origin.describe_origin`; older versions did not write them."""
 
 COLOUR = re.compile("#[0-9a-fA-F]{6}|cmp")
 """A word of a stored palette. The file of a palette was read when the run began, and is never read again."""
 
 
-def save_record(workdir: Path, experiment: Experiment, fingerprint: str | None, *, init_from: Path | None = None) -> None:
+def save_record(
+    workdir: Path,
+    experiment: Experiment,
+    fingerprint: str | None,
+    *,
+    init_from: Path | None = None,
+    origin: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Writes `experiment.json`, and a copy of the experiment's file if it has one.
 
     Args:
@@ -46,6 +62,7 @@ def save_record(workdir: Path, experiment: Experiment, fingerprint: str | None, 
         experiment: with its resolved config.
         fingerprint: of the data set; None for imported networks that have not been trained here.
         init_from: workdir whose networks the run starts from, or None.
+        origin: how the run is started, some of the fields `ORIGIN`; a run that was started before keeps its own.
     """
     workdir.mkdir(parents=True, exist_ok=True)
     record = {
@@ -56,6 +73,7 @@ def save_record(workdir: Path, experiment: Experiment, fingerprint: str | None, 
         "fingerprint": fingerprint,
         "init_from": None if init_from is None else str(init_from.absolute()),
         "versions": versions(),
+        **_earlier_origin(workdir, origin),
     }
     if experiment.file is not None:
         copy = workdir / "experiment.py"
@@ -66,6 +84,15 @@ def save_record(workdir: Path, experiment: Experiment, fingerprint: str | None, 
         trust_hash(record["sha256"])
     record["checksum"] = json_checksum(record)
     write_text(workdir / RECORD, json.dumps(record, indent=2) + "\n")
+
+
+def _earlier_origin(workdir: Path, origin: Mapping[str, str]) -> dict[str, str]:
+    """How the run in a workdir was started; `origin` if there is none, or only imported networks."""
+    with suppress(UserError, OSError):
+        record = read_record(workdir)
+        if record["fingerprint"] is not None:
+            return {field: record[field] for field in ORIGIN if record.get(field) is not None}
+    return {field: origin[field] for field in ORIGIN if field in origin}
 
 
 def read_record(workdir: Path) -> dict[str, Any]:
@@ -83,7 +110,7 @@ def read_record(workdir: Path) -> dict[str, Any]:
         version = decode_fields({"format": int}, record)["format"]
         if version == FORMAT:
             decode_fields(FIELDS, record)
-            if missing := FIELDS.keys() - record.keys() - {"checksum"}:
+            if missing := FIELDS.keys() - record.keys() - {"checksum", *ORIGIN}:
                 raise Mismatch(f"{min(missing)} is missing")
             if record["sha256"] is not None and not is_sha256(record["sha256"]):
                 raise Mismatch("sha256 is no checksum")

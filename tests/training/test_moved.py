@@ -102,10 +102,11 @@ def test_a_renamed_workdir_is_noticed_on_other_systems(tmp_path, monkeypatch, ca
 @pytest.mark.slow
 def test_a_record_that_is_removed_during_training_is_written_again(tmp_path, monkeypatch, capsys):
     record = tmp_path / "run" / "experiment.json"
-    stop_after(monkeypatch, 4, record.unlink)
+    removed = []
+    stop_after(monkeypatch, 4, lambda: (removed.append(record.read_bytes()), record.unlink()))
     assert train(tmp_path / "run", *LINEAR) == 0
     assert "experiment.json was removed while the run trained; it was written again" in capsys.readouterr().out
-    assert record.read_bytes() == (finished_run() / "experiment.json").read_bytes()
+    assert [record.read_bytes()] == removed
 
 
 def without_record(folder):
