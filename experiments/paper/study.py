@@ -130,8 +130,8 @@ def train_all(settings: Sequence[Setting], config: Config, options: Options, con
 def measure(folders: Sequence[Sequence[Path]], segmenter: Path | None) -> dict[str, Measured]:
     """Evaluates all runs, and returns each figure of all of them on the same pictures."""
     figures = [p2p_jax.evaluate(folder, segmenter=segmenter) for group in folders for folder in group]
-    columns = figures[0].columns
-    return measure_runs(columns, [each.rows() for each in figures])[0]
+    tables = [each.rows() for each in figures]
+    return measure_runs(tables[0][0], [rows for _, rows in tables])[0]
 
 
 def _groups(settings: Sequence[Setting], seeds: int) -> list[list[int]]:

@@ -15,7 +15,7 @@ from p2p_jax.evaluation.baselines import baselines
 from p2p_jax.evaluation.columns import Columns, Scores, add_up
 from p2p_jax.evaluation.found_labels import count_found
 from p2p_jax.evaluation.intervals import Difference, Interval, differences, intervals
-from p2p_jax.evaluation.metrics.registry import METRICS, Metric
+from p2p_jax.evaluation.metrics.registry import FOUND, METRICS, Metric
 from p2p_jax.evaluation.metrics.trained import find_metric
 from p2p_jax.evaluation.scoring import Translate, scaled
 from p2p_jax.evaluation.segmenter import Segmenter
@@ -42,7 +42,8 @@ class Figures(NamedTuple):
         notes: sentences on metrics that some pairs do not have, or that are not computed.
         fingerprint: of the data set, see `data.loading.Dataset`.
         counts: of each pair of label maps the pixels of each class that are right, those of the target, and those of the
-            output, from which figures of any choice of pairs follow; () for other targets, None where a pair has none.
+            output, from which figures of any choice of pairs follow; with a segmenter those of the labels that it finds.
+            () for other targets, None where a pair has none.
     """
 
     step: int
@@ -57,6 +58,18 @@ class Figures(NamedTuple):
     notes: tuple[str, ...] = ()
     fingerprint: str = ""
     counts: tuple[tuple[float, ...] | None, ...] = ()
+
+    def rows(self) -> tuple[Columns, np.ndarray]:
+        """The translator's scores of every pair, as `intervals.resample` takes them: columns, and (pairs, columns) float64."""
+        classes = max((len(row) for row in self.counts if row is not None), default=0) // 3
+        columns = Columns(tuple(self.of_pairs), classes, any(name.startswith(FOUND) for name in self.scores["translator"]))
+        table = np.full((self.pairs, columns.count), np.nan)
+        for place, values in enumerate(self.of_pairs.values()):
+            table[:, place] = [np.nan if value is None else value for value in values]
+        for pair, row in enumerate(self.counts):
+            if row is not None:
+                table[pair, len(columns.names) :] = row
+        return columns, table
 
     def as_json(self) -> dict[str, Any]:
         """The figures in the form of `report/figures.json` and `evaluate --json`."""
