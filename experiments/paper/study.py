@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from p2p_jax.evaluation.comparison.statistics import Contrast, Measured, contrast, measure_runs
 from rich.console import Console
 from rich.table import Table
 
@@ -18,6 +17,7 @@ from p2p_jax.cli.parsing import parse
 from p2p_jax.config import Config
 from p2p_jax.console import open_console, waiting
 from p2p_jax.errors import UserError
+from p2p_jax.evaluation.comparison.statistics import Contrast, Measured, contrast, measure_runs
 from p2p_jax.evaluation.explain import verdict
 from p2p_jax.evaluation.metrics.trained import find_metric
 

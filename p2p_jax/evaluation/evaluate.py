@@ -60,7 +60,7 @@ class Figures(NamedTuple):
     counts: tuple[tuple[float, ...] | None, ...] = ()
 
     def rows(self) -> tuple[Columns, np.ndarray]:
-        """The translator's scores of every pair, as `intervals.resample` takes them: columns, and (pairs, columns) float64."""
+        """The translator's scores of every pair, for `intervals.resample`: columns, and (pairs, columns) float64."""
         classes = max((len(row) for row in self.counts if row is not None), default=0) // 3
         columns = Columns(tuple(self.of_pairs), classes, any(name.startswith(FOUND) for name in self.scores["translator"]))
         table = np.full((self.pairs, columns.count), np.nan)

@@ -1,0 +1,76 @@
+"""The paper's tables: their settings are what the paper says, and a study trains, compares and goes on where it stopped."""
+
+import json
+
+import numpy as np
+import pytest
+from helpers.runs import skip_report
+
+from experiments.paper import architectures, colours, losses, patches, settings, study
+from p2p_jax.config import Augment, Config, Data, Discriminator, Generator
+from p2p_jax.errors import UserError
+
+TINY = Config(
+    image_size=16, steps=2, epochs=None,
+    generator=Generator(widths=(2, 2)), discriminator=Discriminator(width=2, num_layers=2),
+    data=Data(source="procedural", count=24, load_size=16), augment=Augment(flip=False), sample_every=2, checkpoint_every=2,
+)  # fmt: skip
+
+
+def test_settings_are_changes_of_the_paper():
+    base = settings.base_config(None, None)
+    changed = {each.name: each.change(base) for each in losses.STUDY.settings(base)}
+    assert changed["l1_cgan"] == base
+    weights = {name: (each.loss.reconstruction_weight, each.loss.adversarial_weight) for name, each in changed.items()}
+    assert weights == {"l1_cgan": (100, 1), "l1": (100, 0), "gan": (0, 1), "cgan": (0, 1), "l1_gan": (100, 1)}
+    assert [name for name, each in changed.items() if not each.discriminator.conditional] == ["gan", "l1_gan"]
+    kinds = [each.change(base).generator.architecture for each in architectures.STUDY.settings(base)]
+    assert kinds == ["unet", "unet", "encoder_decoder", "encoder_decoder"]
+
+
+@pytest.mark.parametrize(("name", "sizes"), [(None, [34, 1, 16, 70]), ("facades", [70, 1, 16, 286])])
+def test_patches_are_those_of_the_paper_at_its_size(name, sizes):
+    base = settings.base_config(name, None)
+    rows = patches.STUDY.settings(base)
+    assert [row.title.split()[2] for row in rows] == list(map(str, sizes))
+    layers = {1: 0, 16: 1, 34: 2, 70: 3, 286: 5}
+    for row, size in zip(rows, sizes, strict=True):
+        options = row.change(base).discriminator
+        assert options.architecture == ("pixelgan" if size == 1 else "patchgan")
+        assert size == 1 or options.num_layers == layers[size]
+
+
+def test_every_finding_names_two_rows():
+    base = settings.base_config(None, None)
+    for each in (losses, architectures, patches, colours):
+        number = len(each.STUDY.settings(base))
+        assert all(finding.better != finding.worse for finding in each.STUDY.findings)
+        assert all(max(finding.better, finding.worse) < number for finding in each.STUDY.findings)
+
+
+def test_one_seed_is_refused(tmp_path):
+    with pytest.raises(UserError, match="--seeds was given 1: give at least 2"):
+        study.run_study(losses.STUDY, study.Options(output=tmp_path, seeds=1))
+
+
+@pytest.mark.exhaustive
+def test_a_study_compares_its_runs_and_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(study, "base_config", lambda name, steps: TINY)
+    skip_report(monkeypatch)
+    small = losses.STUDY._replace(
+        settings=lambda config: [settings.L1_CGAN, settings.L1], findings=[study.Finding(0, 1, "one is better.")]
+    )
+    options = study.Options(output=tmp_path / "paper", set="quickstart", seeds=2)
+    assert study.run_study(small, options) == 0
+    output = " ".join(capsys.readouterr().out.split())
+    assert "The paper: one is better. By HaarPSI this" in output
+    results = json.loads((tmp_path / "paper" / "losses.json").read_text())
+    assert list(results["settings"]) == ["l1_cgan", "l1"]
+    figure = results["settings"]["l1"]["ssim"]
+    first = results["settings"]["l1_cgan"]["ssim"]["of_seeds"]
+    assert figure["value"] == pytest.approx(np.mean(figure["of_seeds"]) - np.mean(first))
+    assert figure["interval"][0] <= figure["value"] <= figure["interval"][1]
+    assert (tmp_path / "paper" / "losses.html").stat().st_size > 10_000
+    checkpoints = {path: path.stat().st_mtime_ns for path in (tmp_path / "paper").glob("*/*/checkpoints/*")}
+    assert study.run_study(small, options) == 0
+    assert checkpoints == {path: path.stat().st_mtime_ns for path in (tmp_path / "paper").glob("*/*/checkpoints/*")}
