@@ -6,8 +6,8 @@ Five tiny runs have a fault each: few pairs (overfitting), a generator that hard
 discriminator that does not learn (it loses), inputs that are all equal (outputs alike), and inputs of other pairs (outputs
 that ignore them). Three healthy ones have quickstart's settings, shortened: two seeds and another preset. The first table
 shows what was said and when, the second what each threshold of `evaluation.diagnoses` was compared with. Curves of each run
-are saved. The exit code is 1 if a fault was not found, or something was said of a healthy run. Runs that have finished are
-not trained again.
+are in its report. The exit code is 1 if a fault was not found, or something was said of a healthy run. Runs that have
+finished are not trained again.
 """
 
 import sys
@@ -30,7 +30,6 @@ from p2p_jax.config import Config, Data, Discriminator, Generator, Optimizer
 from p2p_jax.config.presets import apply_preset
 from p2p_jax.data.procedural import facade
 from p2p_jax.evaluation import diagnoses
-from p2p_jax.evaluation.report import plot_curves
 from p2p_jax.workdir.metrics_file import Row, read_rows
 
 SIZE = 32
@@ -42,7 +41,7 @@ class Diagnoses:
     """Train the runs, and compare what is said with what is wrong."""
 
     output: Path = Path("runs/diagnoses")
-    """Folder for the runs and their curves."""
+    """Folder for the runs."""
     only: tuple[str, ...] = ()
     """Names of the runs to train; by default all."""
 
@@ -83,7 +82,7 @@ def cases() -> dict[str, Case]:
 
 
 def train(name: str, case: Case, output: Path) -> tuple[list[Row], float]:
-    """Trains a run, or resumes it, and saves its curves; returns its rows and the seconds."""
+    """Trains a run, or resumes it; returns its rows and the seconds."""
     started, workdir, config = time.monotonic(), output / name.replace(", ", "_").replace(" ", "_"), case.config
     if case.make_input is not None:
         config = replace(config, data=Data(path=str(write_pairs(workdir.with_suffix(".pairs"), case)), load_size=SIZE))
@@ -91,7 +90,6 @@ def train(name: str, case: Case, output: Path) -> tuple[list[Row], float]:
     if not rows or rows[-1]["step"] != config.steps:
         p2p_jax.train(config, workdir)
         rows = read_rows(workdir / "metrics.jsonl")
-    plot_curves(rows, workdir.with_suffix(".png"))
     return rows, time.monotonic() - started
 
 

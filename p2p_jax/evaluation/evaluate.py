@@ -19,6 +19,7 @@ from p2p_jax.evaluation.metrics.registry import FOUND, METRICS, Metric
 from p2p_jax.evaluation.metrics.trained import find_metric
 from p2p_jax.evaluation.scoring import Translate, scaled
 from p2p_jax.evaluation.segmenter import Segmenter
+from p2p_jax.evaluation.set_scores import Found
 from p2p_jax.evaluation.subject import Subject, choose_metrics, score_pairs, score_sets
 
 TARGETS = "targets themselves"
@@ -180,27 +181,19 @@ def evaluate_translator(
     split = choose_split(dataset.splits, dataset.alone, split, describe_data(config.data))
     chosen, missing = choose_metrics(config.data.target, metrics, inception)
     key = [identity, to_dict(config.data), config.image_size, dataset.fingerprint, split, str(inception)]
-    predictors = {
-        "translator": scaled(translate, config.data.target),
-        **baselines(dataset.splits["train"], config, other=split == "train"),
-    }
+    others = baselines(dataset.splits["train"], config, other=split == "train")
+    predictors = {"translator": scaled(translate, config.data.target), **others}
     subject = Subject(config, dataset.splits[split], dataset.splits["train"], predictors, partial, key)
     columns, rows, replaced = score_pairs(subject, [each for each in chosen if each.of == "pair"], on_done)
     sets, notes = score_sets(subject, [each for each in chosen if each.of == "set"], inception)
-    real = np.zeros((len(rows), 0))
+    of_targets: dict[str, np.ndarray] = {}
     if segmenter is not None:
         of_labels, found = count_found(subject, segmenter)
-        real = found[:, -1]
+        of_targets = {TARGETS: found[:, -1]}
         columns, rows = of_labels._replace(names=columns.names), np.concatenate([rows, found[:, :-1]], -1)
     table = dict(zip(predictors, np.moveaxis(rows, 1, 0), strict=True))
-    scores = {name: columns.scores(*add_up(each)) for name, each in table.items()}
-    ends = {name: intervals(columns, each) for name, each in table.items()}
-    if real.size:
-        scores[TARGETS] = columns._replace(names=()).scores(*add_up(real))
-        ends[TARGETS] = intervals(columns._replace(names=()), real)
-    for name, found in sets.items():
-        scores.setdefault(name, {}).update({metric: each.value for metric, each in found.items()})
-        ends.setdefault(name, {}).update({metric: Interval(each.low, each.high) for metric, each in found.items()})
+    parts = (_conclude(columns, table), _conclude(columns._replace(names=()), of_targets), _of_sets(sets))
+    scores, ends = _merge([part[0] for part in parts]), _merge([part[1] for part in parts])
     own = table.pop("translator")
     return Figures(
         step=step, split=split, pairs=len(rows), replaced=replaced, scores=scores, intervals=ends,
@@ -211,6 +204,25 @@ def evaluate_translator(
         fingerprint=dataset.fingerprint,
         counts=_counts(own[:, len(columns.names) :]) if columns.classes else (),
     )  # fmt: skip
+
+
+def _conclude(columns: Columns, table: dict[str, np.ndarray]) -> tuple[dict[str, Scores], dict[str, dict[str, Interval]]]:
+    """The figures of each predictor and their intervals, from its rows."""
+    scores = {name: columns.scores(*add_up(rows)) for name, rows in table.items()}
+    return scores, {name: intervals(columns, rows) for name, rows in table.items()}
+
+
+def _merge(parts: Sequence[dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """All figures of each predictor."""
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {name: {metric: value for part in parts for metric, value in part.get(name, {}).items()} for name in names}
+
+
+def _of_sets(sets: Found) -> tuple[dict[str, Scores], dict[str, dict[str, Interval]]]:
+    """The figures of sets of each predictor and their intervals."""
+    scores = {name: {metric: each.value for metric, each in found.items()} for name, found in sets.items()}
+    ends = {name: {metric: Interval(each.low, each.high) for metric, each in found.items()} for name, found in sets.items()}
+    return scores, ends
 
 
 def _values(column: np.ndarray) -> tuple[float | None, ...]:

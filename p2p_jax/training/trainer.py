@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jax.sharding import Mesh
-from rich.console import Console
 
 from p2p_jax.config import Config
-from p2p_jax.console import count_of, progress_bar, waiting
-from p2p_jax.data.arriving import expect, is_arriving
-from p2p_jax.data.loading import Dataset, Reader, open_dataset, open_reader
+from p2p_jax.console import count_of, waiting
+from p2p_jax.data.loading import Dataset, Reader, open_dataset
 from p2p_jax.devices import processes
 from p2p_jax.devices.memory import release_freed_memory
 from p2p_jax.devices.sharding import make_mesh
@@ -27,7 +25,7 @@ from p2p_jax.signals import caught_signals, ended_by_sigterm, interruptible
 from p2p_jax.state import TrainState
 from p2p_jax.step import Pix2Pix
 from p2p_jax.tracking.trackers import Trackers, open_trackers, refuse_missing
-from p2p_jax.training.arrivals import expect_run
+from p2p_jax.training.arrivals import expect_run, read_ahead
 from p2p_jax.training.early_look import look_early
 from p2p_jax.training.engine import Engine, compile_ahead, open_engine
 from p2p_jax.training.fresh_state import describe_state, fresh_state
@@ -182,8 +180,7 @@ def _train(
     ):
         record = (workdir / RECORD).read_bytes() if processes.is_first() else b""
         fixed = (workdir, experiment, dataset, model, translate, manager, console, held, record, look)
-        functions = open_functions(config) if best else {}
-        run = Run(*fixed, timeout, request.on_step, trackers, functions=functions)
+        run = Run(*fixed, timeout, request.on_step, trackers, functions=open_functions(config) if best else {})
         announce_run(run, mesh.size)
         with caught_signals(announce_stop) as caught:
             engine, interval = open_engine(model, config, mesh, reader, start.like), Interval()
@@ -247,19 +244,6 @@ def write_report(run: Run, state: TrainState) -> tuple[Path, Figures | None]:
         lambda: report.write_report(folder, run.experiment, translate_with(run, state), int(state.step))
     )
     return run.workdir / page.relative_to(folder), figures
-
-
-def read_ahead(dataset: Dataset, config: Config, console: Console) -> Reader:
-    """Opens the reader of the training pairs and decodes them now if they are kept in memory and here already."""
-    pairs = dataset.splits["train"]
-    with progress_bar(console) as progress:
-        task = progress.add_task("reading", total=pairs.count())
-        on_read = lambda done: progress.update(task, completed=done)
-        # Training on a set in a bucket starts before all of its shards are here.
-        ahead = (processes.count() == 1 and not is_arriving(pairs)) or config.data.cache == "device"
-        if ahead:
-            expect(pairs, range(pairs.count()))
-        return open_reader(pairs, config, on_read, ahead=ahead)
 
 
 def _first_state(run: Run, start: Start) -> tuple[Run, TrainState]:

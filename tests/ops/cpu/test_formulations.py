@@ -49,7 +49,9 @@ def derivatives(convolve, x, kernel, cotangent):
 
 @pytest.mark.parametrize(
     "setting",
-    tiers(SQUARE[:10] + CONVOLUTIONS[:2] + CONVOLUTIONS[6:7] + TRANSPOSED[:1] + TRANSPOSED[2:3] + TRANSPOSED[5:6], slow=2),
+    tiers(
+        SQUARE[:10] + CONVOLUTIONS[:2] + CONVOLUTIONS[6:7] + TRANSPOSED[:1] + TRANSPOSED[2:3] + TRANSPOSED[5:6], 0, slow=3
+    ),
 )
 def test_all_formulations_agree_in_float64_to_the_second_derivative(setting):
     """Only the first setting tries both sizes of Winograd's tiles, because the larger ones take long to compile."""
