@@ -104,7 +104,7 @@ def test_a_second_start_compiles_nothing(runs):
     assert runs.second.found > 2
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_damaged_programs_are_compiled_and_written_again(runs):
     assert runs.damaged[1:3] == (0, runs.second.found)
     assert runs.mended[1:3] == runs.second[1:3]

@@ -28,7 +28,7 @@ def assert_harmless(capsys: pytest.CaptureFixture[str]) -> str:
     """What a command printed, which must be harmless."""
     captured = capsys.readouterr()
     text = captured.out + captured.err
-    assert text.isprintable() or set(text) - set(map(chr, range(32, 127))) <= {"\n", *"é…━┏┃┡┩│└┘┓╇┳╃┴─╇━"}, repr(text)
+    assert text.isprintable() or set(text) - set(map(chr, range(32, 127))) <= {"\n", *"é…━┏┃┡┩│└┘┓╇┳╃┴─╇━–↑↓→"}, repr(text)
     text.encode()
     assert "\x1b" not in text
     return text

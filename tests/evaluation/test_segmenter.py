@@ -140,7 +140,7 @@ OF_LABELS = (
 )
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_tiny_segmenter_learns_in_micro_batches_of_bfloat16_on_two_devices(tmp_path, monkeypatch, capsys):
     runs.skip_report(monkeypatch)
     computed = ("--batch-size", "4", "--accumulate", "2", "--dtype", "bfloat16")

@@ -161,7 +161,7 @@ def test_a_failed_write_leaves_the_saved_checkpoints(tmp_path, monkeypatch, caps
         monkeypatch.setattr(loop, "describe", lambda row: fail_to_write() if row["step"] == 6 else real(row))
     elif part == "report":
         keep_report(monkeypatch)
-        fail_at(report, "plot_curves")
+        fail_at(report, "save_grid")
     else:
         fail_at(trainer, "report_replaced")
     assert train(tmp_path / "run", *LINEAR) == 2

@@ -14,7 +14,7 @@ from p2p_jax.network import Network
 SMALL = {"size": 32, "width": 8, "pairs": 60}
 
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.exhaustive  # trains for long
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,6 @@ def numbers():
     return to_host(lesson.measure(**SMALL, steps=400))
 
 
-@pytest.mark.exhaustive
 def test_claims(numbers):
     assert_claims_hold(lesson, numbers)
 

@@ -13,7 +13,7 @@ from experiments.fundamentals.lesson import holds
 from p2p_jax import layers
 from p2p_jax.generators import unet
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.exhaustive  # trains for long
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,6 @@ def numbers():
     return to_host(lesson.measure(size=32, width=8, steps=200, pairs=60))
 
 
-@pytest.mark.exhaustive
 def test_claims(numbers):
     assert_claims_hold(lesson, numbers)
 

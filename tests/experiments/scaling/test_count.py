@@ -59,6 +59,6 @@ def test_a_replicated_step_reduces_every_gradient_and_gathers_nothing(rows):
     assert bytes_sent(row, ("all-gather", "all-to-all", "collective-permute")) == 0
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_sharded_step_gathers_its_parameters(rows):
     assert bytes_sent(rows["sharded"], ("all-gather",)) > 0.5 * expected_bytes(rows["sharded"], 4)["gathered"]
