@@ -88,7 +88,8 @@ def _advice(figures: Figures) -> str:
     if "haarpsi" not in names:
         return "The targets are measurements rather than pictures: rely on L1 and PSNR."
     learned = [name for name in names if name.startswith(("lpips", "kid"))]
-    rely = ", ".join(find_metric(name).title for name in (*learned, "haarpsi", "sharpness") if name in names)
+    *most, last = (find_metric(name).title for name in (*learned, "haarpsi", "sharpness") if name in names)
+    rely = f"{', '.join(most)} and {last}" if most else last
     advice = (
         "L1 and PSNR prefer a blurred mean wherever the input does not determine the target (labels to photos): rely on "
         f"{rely} together, and on your eyes."
