@@ -30,8 +30,8 @@ class Options:
     """Train the settings of one of the paper's tables with several seeds, and compare them."""
 
     output: Path = Path("runs/paper")
-    """Folder of all runs. Tables share it, so that no setting is trained twice; the same command goes on where it
-    stopped."""
+    """Folder with a folder for each set. Tables share its runs, so that no setting is trained twice; the same command goes
+    on where it stopped."""
     set: str | None = None
     """An installed experiment, such as facades or maps, at the paper's size; by default the built-in facades at 64
     pixels."""
@@ -86,6 +86,11 @@ def run_study(study: Study, options: Options) -> int:
         raise UserError(
             f"--seeds was given {options.seeds}: give at least 2, because one run says nothing about another one."
         )
+    if options.steps is not None and options.steps < 1:
+        raise UserError(f"--steps was given {options.steps}: give at least 1.")
+    if options.data_path is not None and options.set is None:
+        raise UserError("--data-path was given without --set: name the experiment whose settings these pictures need.")
+    options = replace(options, output=options.output / (options.set or "built_in"))
     console = open_console()
     config = base_config(options.set, options.steps)
     if options.data_path is not None:

@@ -13,14 +13,13 @@ from typing import Any, NamedTuple
 
 from p2p_jax.config import Config
 from p2p_jax.config.checks import check_config
-from p2p_jax.config.derived import as_size
 from p2p_jax.config.tree import from_dict
 from p2p_jax.data.loading import describe_data
 from p2p_jax.errors import UserError
 from p2p_jax.evaluation.html import escape
 from p2p_jax.evaluation.metrics.registry import METRICS
 from p2p_jax.evaluation.metrics.trained import available_metrics
-from p2p_jax.evaluation.pages import about, curves, growth
+from p2p_jax.evaluation.pages import about, closing, curves
 from p2p_jax.evaluation.pages.parts import document, navigation, table
 from p2p_jax.files.outputs import as_path
 from p2p_jax.files.writing import make_own_folder, write_text
@@ -127,13 +126,7 @@ def write_page(workdir: Path, progress: Progress, interval: int) -> Path:
         _validation(rows),
         '<h2 id="curves">Curves</h2>',
         curves.section(charts),
-        '<h2 id="growth">The same pairs over the training</h2>',
-        growth.section(workdir, config.data, as_size(config.image_size)),
-        '<h2 id="settings">Settings</h2>',
-        about.settings(config, record["name"] if record["sha256"] is None else None),
-        '<h2 id="run">The run</h2>',
-        about.facts(record),
-        *times,
+        *closing.sections(workdir, config, record, times),
     ]
     data = {"charts": curves.as_data(charts), "metrics": [], "pairs": {}}
     folder = workdir / "report"

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from p2p_jax.config.derived import as_size
 from p2p_jax.data.fit import fit_of_evaluation
 from p2p_jax.data.loading import describe_data, open_dataset
 from p2p_jax.data.pairs import Example
 from p2p_jax.devices import processes
 from p2p_jax.evaluation import evaluate, explain, scoring
 from p2p_jax.evaluation.html import escape
-from p2p_jax.evaluation.pages import about, curves, growth, pictures
+from p2p_jax.evaluation.pages import about, closing, curves, pictures
 from p2p_jax.evaluation.pages.parts import document, folded, navigation
 from p2p_jax.evaluation.pages.ranking import rank, scores_of_pairs
 from p2p_jax.evaluation.samples import sample_columns, save_grid
@@ -106,13 +105,7 @@ def _first_page(
         pictures.section(gallery, 1),
         pictures.links(gallery, 1),
         pictures.table_of_values(gallery),
-        '<h2 id="growth">The same pairs over the training</h2>',
-        growth.section(workdir, config.data, as_size(config.image_size)),
-        '<h2 id="settings">Settings</h2>',
-        about.settings(config, record["name"] if record["sha256"] is None else None),
-        '<h2 id="run">The run</h2>',
-        about.facts(record),
-        *times,
+        *closing.sections(workdir, config, record, times),
     ]
     return document(title, body, {"charts": curves.as_data(charts), **pictures.as_data(gallery, 1)})
 

@@ -48,9 +48,19 @@ def test_every_finding_names_two_rows():
         assert all(max(finding.better, finding.worse) < number for finding in each.STUDY.findings)
 
 
-def test_one_seed_is_refused(tmp_path):
-    with pytest.raises(UserError, match="--seeds was given 1: give at least 2"):
-        study.run_study(losses.STUDY, study.Options(output=tmp_path, seeds=1))
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"seeds": 1}, "--seeds was given 1: give at least 2"),
+        ({"steps": 0}, "--steps was given 0: give at least 1"),
+        ({"data_path": "pictures"}, "--data-path was given without --set"),
+        ({"set": "facade"}, r"no experiment named facade \(did you mean facades"),
+    ],
+)
+def test_impossible_options_are_refused_before_anything_is_written(tmp_path, options, said):
+    with pytest.raises(UserError, match=said):
+        study.run_study(losses.STUDY, study.Options(output=tmp_path, **options))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.exhaustive
@@ -64,13 +74,13 @@ def test_a_study_compares_its_runs_and_goes_on_where_it_stopped(tmp_path, monkey
     assert study.run_study(small, options) == 0
     output = " ".join(capsys.readouterr().out.split())
     assert "The paper: one is better. By HaarPSI this" in output
-    results = json.loads((tmp_path / "paper" / "losses.json").read_text())
+    results = json.loads((tmp_path / "paper" / "quickstart" / "losses.json").read_text())
     assert list(results["settings"]) == ["l1_cgan", "l1"]
     figure = results["settings"]["l1"]["ssim"]
     first = results["settings"]["l1_cgan"]["ssim"]["of_seeds"]
     assert figure["value"] == pytest.approx(np.mean(figure["of_seeds"]) - np.mean(first))
     assert figure["interval"][0] <= figure["value"] <= figure["interval"][1]
-    assert (tmp_path / "paper" / "losses.html").stat().st_size > 10_000
-    checkpoints = {path: path.stat().st_mtime_ns for path in (tmp_path / "paper").glob("*/*/checkpoints/*")}
+    assert (tmp_path / "paper" / "quickstart" / "losses.html").stat().st_size > 10_000
+    checkpoints = {path: path.stat().st_mtime_ns for path in (tmp_path / "paper").glob("*/*/*/checkpoints/*")}
     assert study.run_study(small, options) == 0
-    assert checkpoints == {path: path.stat().st_mtime_ns for path in (tmp_path / "paper").glob("*/*/checkpoints/*")}
+    assert checkpoints == {path: path.stat().st_mtime_ns for path in (tmp_path / "paper").glob("*/*/*/checkpoints/*")}
