@@ -12,7 +12,7 @@ from rich.table import Table
 
 import p2p_jax
 from experiments.paper.settings import Setting, base_config
-from p2p_jax.cli import run_command
+from p2p_jax.cli import compilation_cache, run_command
 from p2p_jax.cli.parsing import parse
 from p2p_jax.config import Config
 from p2p_jax.console import open_console, waiting
@@ -90,6 +90,7 @@ def run_study(study: Study, options: Options) -> int:
         raise UserError(f"--steps was given {options.steps}: give at least 1.")
     if options.data_path is not None and options.set is None:
         raise UserError("--data-path was given without --set: name the experiment whose settings these pictures need.")
+    compilation_cache.turn_on()  # All runs of a setting are one program.
     options = replace(options, output=options.output / (options.set or "built_in"))
     console = open_console()
     config = base_config(options.set, options.steps)
