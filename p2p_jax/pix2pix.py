@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from p2p_jax import discriminators, generators, layers, losses, ops, schedules
-from p2p_jax.config import Config, Discriminator, Generator, Optimizer, as_size, count_channels, steps_per_unit
+from p2p_jax.config import Config, Discriminator, Generator, Loss, Optimizer, as_size, count_channels, steps_per_unit
 from p2p_jax.errors import UserError
 from p2p_jax.network import Network, network
 from p2p_jax.optimizers import adam
@@ -42,37 +42,61 @@ def build(config: Config) -> Pix2Pix:
         100.0
     """
     loss, rate = config.loss, config.optimizer.learning_rate
-    adversarial = getattr(losses, loss.adversarial)
-    if loss.adversarial == "bce" and loss.log_epsilon:
-        adversarial = losses.bce_with_epsilon(loss.log_epsilon)
-    if loss.label_smoothing:
-        adversarial = losses.smooth_labels(adversarial, loss.label_smoothing)
-    if loss.adversarial_weight != 1:
-        adversarial = losses.weigh_generator(adversarial, loss.adversarial_weight)
-    penalty = loss.gradient_penalty
-    if penalty is None:
-        penalty = 10.0 if loss.adversarial == "wasserstein" else 0.0
-    discriminator = build_discriminator(config.discriminator, config.dtype)
-    if not config.discriminator.conditional:
-        discriminator = without_input(discriminator, count_channels(config.data.input))
     d_rate = config.optimizer.discriminator_learning_rate
     schedule = build_schedule(config, rate)
     d_schedule = schedule if d_rate is None else build_schedule(config, d_rate)
     return Pix2Pix(
         generator=build_generator(config),
-        discriminator=discriminator,
+        discriminator=_build_judge(config),
         generator_optimizer=build_optimizer(config.optimizer, schedule),
         discriminator_optimizer=build_optimizer(config.optimizer, d_schedule),
-        adversarial=adversarial,
+        adversarial=_build_adversarial(loss),
         reconstruction=getattr(losses, loss.reconstruction),
         reconstruction_weight=loss.reconstruction_weight,
         weigh=losses.weigh_classes if loss.reconstruction == "cross_entropy" else losses.weigh_difference,
         discriminator_weight=loss.discriminator_weight,
-        penalty=partial(losses.gradient_penalty, weight=penalty) if penalty else None,
+        penalty=_build_penalty(loss),
+        penalty_every=loss.penalty_every,
+        matching=partial(losses.feature_matching, weight=loss.feature_matching) if loss.feature_matching else None,
         ema_decay=config.ema_decay,
         update=config.optimizer.update,
         learning_rates={"learning_rate": schedule, "discriminator_learning_rate": d_schedule},
     )
+
+
+def _build_adversarial(loss: Loss) -> losses.Adversarial:
+    adversarial = getattr(losses, loss.adversarial)
+    if loss.adversarial == "bce" and loss.log_epsilon:
+        adversarial = losses.bce_with_epsilon(loss.log_epsilon)
+    if loss.relativistic:
+        adversarial = losses.relativistic(adversarial)
+    if loss.label_smoothing:
+        adversarial = losses.smooth_labels(adversarial, loss.label_smoothing)
+    if loss.adversarial_weight != 1:
+        adversarial = losses.weigh_generator(adversarial, loss.adversarial_weight)
+    return adversarial
+
+
+def _build_penalty(loss: Loss) -> losses.Penalty | None:
+    weight = loss.gradient_penalty
+    if weight is None:
+        weight = 10.0 if loss.adversarial == "wasserstein" else 0.0
+    weights = {losses.gradient_penalty: weight, losses.r1: loss.r1, losses.r2: loss.r2}
+    penalties = [partial(penalty, weight=weight) for penalty, weight in weights.items() if weight]
+    if len(penalties) > 1:
+        return losses.add_penalties(*penalties)
+    return penalties[0] if penalties else None
+
+
+def _build_judge(config: Config) -> Network:
+    """Builds the discriminator with all that the config wraps around it."""
+    options = config.discriminator
+    judge = build_discriminator(options, config.dtype, features=bool(config.loss.feature_matching))
+    if options.spectral_norm:
+        judge = discriminators.spectral_norm(judge)
+    if not options.conditional:
+        judge = discriminators.without_input(judge, count_channels(config.data.input))
+    return judge if options.scales == 1 else discriminators.at_scales(judge, options.scales)
 
 
 def build_generator(config: Config, **changes: Any) -> Network:
@@ -126,8 +150,13 @@ def build_generator(config: Config, **changes: Any) -> Network:
     )
 
 
-def build_discriminator(options: Discriminator, dtype: str) -> Network:
-    """Builds the discriminator that the config describes, which computes in the given dtype.
+def build_discriminator(options: Discriminator, dtype: str, *, features: bool = False) -> Network:
+    """Builds the PatchGAN or PixelGAN that the config describes, which computes in the given dtype.
+
+    Args:
+        options: of the discriminator.
+        dtype: of its computation.
+        features: whether it returns `losses.Judged`.
 
     Raises:
         UserError: the pixelgan is to be anti-aliased.
@@ -135,6 +164,7 @@ def build_discriminator(options: Discriminator, dtype: str) -> Network:
     shared: dict[str, Any] = {
         "norm": build_norm(options),
         "leaky_slope": options.leaky_slope,
+        "features": features,
         "dtype": jnp.dtype(dtype),
         **BIASES[options.bias],
     }
@@ -145,21 +175,6 @@ def build_discriminator(options: Discriminator, dtype: str) -> Network:
     widths = options.widths or discriminators.patchgan_widths(options.num_layers, options.width)
     halve = {"downsample": ops.blur_downsample} if options.antialias else {}
     return network(discriminators.patchgan, widths=widths, **halve, **shared)
-
-
-def without_input(discriminator: Network, channels: int) -> Network:
-    """Returns a discriminator of an unconditional GAN, which does not see the input.
-
-    Args:
-        discriminator: of pictures alone (n, h, w, c').
-        channels: of the input, the first ones of the (n, h, w, c + c') that the result is given.
-
-    Source: Isola et al. 2017, section 3.1: "an unconditional variant in which the discriminator does not observe x".
-    """
-    return Network(
-        lambda key, pair: discriminator.init(key, pair[..., channels:]),
-        lambda params, state, pair, **options: discriminator.apply(params, state, pair[..., channels:], **options),
-    )
 
 
 def _build_antialiasing(options: Generator) -> dict[str, Any]:

@@ -11,7 +11,7 @@ FROZEN = {
         "Augment Bias Config Data Discriminator Generator Loss Norm Optimizer Side Size Statistics as_size count_channels "
         "count_classes load_size resolve resolve_group_sizes resolve_length runtime settle_groups steps_per_unit"
     ),
-    "p2p_jax.discriminators": "patchgan patchgan_widths pixelgan",
+    "p2p_jax.discriminators": "at_scales patchgan patchgan_widths pixelgan spectral_norm without_input",
     "p2p_jax.generators": (
         "UNET_128 UNET_256 UNET_64 encoder_decoder resnet unet unet_dropout_rates unet_widths"
     ),
@@ -20,8 +20,9 @@ FROZEN = {
         "instance_norm needs_bias no_norm no_skip normal remat resize_conv scan self_attention zeros"
     ),
     "p2p_jax.losses": (
-        "Adversarial Logits bce bce_with_epsilon binary_cross_entropy cross_entropy gradient_penalty hinge l1 l2 "
-        "least_squares smooth_labels wasserstein weigh_classes weigh_generator"
+        "Adversarial Judged Logits Penalty add_penalties as_judged bce bce_with_epsilon binary_cross_entropy compare "
+        "cross_entropy feature_matching gradient_penalty hinge l1 l2 least_squares r1 r2 relativistic smooth_labels "
+        "wasserstein weigh_classes weigh_generator"
     ),
     "p2p_jax.network": "Network Params State count_parameters network",
     "p2p_jax.ops": (

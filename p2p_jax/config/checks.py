@@ -26,6 +26,7 @@ LOWER_BOUNDS = {
     "augment.rotate": 0, "augment.zoom": 0, "augment.shift": 0, "data.input.colour_jitter": 0,
     "data.target.colour_jitter": 0, "data.input.classes": 2, "data.target.classes": 2, "accumulate": 1,
     "generator.group_size": 1, "discriminator.group_size": 1, "optimizer.warmup_steps": 0, "loss.discriminator_weight": 0,
+    "loss.r1": 0, "loss.r2": 0, "loss.penalty_every": 1, "loss.feature_matching": 0, "discriminator.scales": 1,
 }  # fmt: skip
 
 
@@ -34,7 +35,7 @@ UPPER_BOUNDS = {
     "data.threads": 1024, "data.processes": 1024, "generator.width": MAX_WIDTH, "generator.widths": MAX_WIDTH,
     "discriminator.width": MAX_WIDTH, "discriminator.widths": MAX_WIDTH, "data.input.channels": MAX_WIDTH,
     "data.target.channels": MAX_WIDTH, "generator.num_blocks": 1000, "discriminator.num_layers": 100,
-    "steps_per_call": 100_000, "model_parallel": MAX_WIDTH,
+    "steps_per_call": 100_000, "model_parallel": MAX_WIDTH, "discriminator.scales": 4,
 }  # fmt: skip
 
 

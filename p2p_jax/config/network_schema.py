@@ -102,3 +102,7 @@ class Discriminator:
     picture looks real, and not whether it belongs to its input."""
     antialias: bool = False
     """Blur, then keep every second pixel, as CUT does, instead of convolutions of stride 2 in the patchgan."""
+    spectral_norm: bool = False
+    """Divide each kernel by its largest singular value, which bounds how fast the logits can change."""
+    scales: int = 1
+    """Number of equal discriminators, each of which sees pictures of half the size of the one before."""

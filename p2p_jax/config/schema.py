@@ -36,6 +36,17 @@ class Loss:
     """The discriminator's target for real pictures is 1 minus this."""
     gradient_penalty: float | None = None
     """Factor of the gradient penalty. By default 10 with wasserstein and 0 with the others."""
+    relativistic: bool = False
+    """Compare each fake with its target, instead of judging both alone: the losses are those of differences of logits."""
+    r1: float = 0.0
+    """Factor of a penalty on the discriminator's gradients at targets. Batch norm in the discriminator spoils it if a batch
+    has several pairs: give --discriminator.norm none or instance."""
+    r2: float = 0.0
+    """Factor of the same penalty at fakes."""
+    penalty_every: int = 1
+    """Steps between two computations of the penalties, which then count as often more: this saves time."""
+    feature_matching: float = 0.0
+    """Factor of the distance between the discriminator's features of fake and target, which the generator minimizes."""
 
 
 @dataclass(frozen=True)

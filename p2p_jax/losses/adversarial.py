@@ -1,17 +1,15 @@
-"""Losses of a GAN: those of both networks, label smoothing, and the gradient penalty."""
+"""Losses of a GAN: those of both networks, label smoothing, and relativistic pairing."""
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from p2p_jax.errors import UserError
-
-Logits = Any
-"""An array (n, h, w, 1), or a tree of such arrays, whose losses are averaged: a discriminator with several scales."""
+from p2p_jax.losses.judged import Logits
 
 
 class Adversarial(NamedTuple):
@@ -21,11 +19,15 @@ class Adversarial(NamedTuple):
         discriminator: `(logits, is_real) -> scalar`, which the discriminator minimises.
         generator: `(logits) -> scalar`, which the generator minimises, for the logits of its fakes.
         threshold: the logit above which a patch counts as classified as real, for the discriminator's accuracy.
+        relative: whether the logits are those of a picture minus those of the other one of its pair: see `relativistic`.
+        score: from the logits to those that are compared with the threshold.
     """
 
     discriminator: Callable[[Logits, bool], Array]
     generator: Callable[[Logits], Array]
     threshold: float = 0.0
+    relative: bool = False
+    score: Callable[[Logits], Logits] = lambda logits: logits
 
 
 def mean_over_scales(loss: Callable[[Array], Array], logits: Logits) -> Array:
@@ -166,47 +168,28 @@ def weigh_generator(adversarial: Adversarial, weight: float) -> Adversarial:
     return adversarial._replace(generator=lambda logits: weight * adversarial.generator(logits))
 
 
-def gradient_penalty(
-    discriminate: Callable[[Array, Array], Logits],
-    key: Array,
-    input: Array,
-    real: Array,
-    fake: Array,
-    *,
-    weight: float = 10.0,
-) -> Array:
-    """Penalises gradients of the discriminator whose norm is not 1, at interpolations of a real and a fake picture.
+def relativistic(adversarial: Adversarial) -> Adversarial:
+    """Returns losses of pairs: whether the target looks more real than the fake of the same input, and the fake than it.
 
-    Batch norm makes the gradient of one picture depend on the others of the batch: use instance norm or no norm.
+    Both networks see differences of logits, so neither can win by one constant for all pictures.
 
-    Args:
-        discriminate: `(input, picture) -> logits`.
-        key: for the weights of the interpolation, one per pair, uniform in [0, 1).
-        input, real, fake: (n, h, w, c), float, in [-1, 1].
-        weight: factor of the penalty.
-
-    Returns:
-        weight times the mean over the batch of (norm of the picture's gradient - 1) squared, a scalar.
-
-    Source: Gulrajani et al., Improved Training of Wasserstein GANs, 2017, section 4.
+    Source: Huang et al., The GAN is dead; long live the GAN! (R3GAN), 2024, equation 2; Jolicoeur-Martineau, The
+    relativistic discriminator, 2018.
 
     Example:
-        >>> import jax
         >>> import jax.numpy as jnp
         >>> from p2p_jax import losses
-        >>> discriminate = lambda input, picture: 3 * picture.sum((1, 2, 3))  # gradients of norm 6
-        >>> pictures = jnp.zeros((1, 2, 2, 1))
-        >>> float(losses.gradient_penalty(discriminate, jax.random.key(0), pictures, pictures, pictures))
-        250.0
+        >>> adversarial = losses.relativistic(losses.hinge)
+        >>> fake, real = losses.compare(adversarial, jnp.full((1, 2, 2, 1), 5.0), jnp.full((1, 2, 2, 1), 5.0))
+        >>> float(adversarial.discriminator(real, True))
+        1.0
     """
-    fraction = jax.random.uniform(key, (real.shape[0], 1, 1, 1), real.dtype)
-    mixed = fraction * real + (1 - fraction) * fake
+    return adversarial._replace(relative=True)
 
-    def score(picture: Array) -> Array:
-        # The sum over pictures of the mean over patches: each picture has its own gradient.
-        leaves = jax.tree.leaves(discriminate(input, picture))
-        return jnp.stack([leaf.reshape(leaf.shape[0], -1).mean(1).sum() for leaf in leaves]).sum()
 
-    gradient = jax.grad(score)(mixed).reshape(real.shape[0], -1)
-    norm = jnp.sqrt(jnp.square(gradient).sum(1) + 1e-12)
-    return weight * jnp.square(norm - 1).mean()
+def compare(adversarial: Adversarial, on_fake: Logits, on_real: Logits) -> tuple[Logits, Logits]:
+    """Returns the logits of fakes and targets as the losses want them: unchanged, or as differences within each pair."""
+    if not adversarial.relative:
+        return on_fake, on_real
+    difference = jax.tree.map(jnp.subtract, on_fake, on_real)
+    return difference, jax.tree.map(jnp.negative, difference)

@@ -30,7 +30,7 @@ ROOMS: dict[str, set[str]] = {
     "state": set(),
     "layers": {"errors", "ops"},
     "generators": {"errors", "layers", "ops"},
-    "discriminators": {"errors", "layers", "ops"},
+    "discriminators": {"errors", "layers", "losses", "network", "ops"},
     "step": {"accumulation", "losses", "network", "stale_gradients", "state"},
     "summary": {"network"},
     "pix2pix": {

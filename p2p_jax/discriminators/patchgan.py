@@ -1,7 +1,4 @@
-"""Discriminators: scope functions from input and picture, stacked as channels, to a map of logits.
-
-A logit is the score of a patch before the sigmoid: above 0 it is more likely real, below 0 more likely fake.
-"""
+"""The discriminators of the paper: PatchGAN and PixelGAN."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,7 +7,7 @@ from flax.core import Scope
 from jax import Array
 from jax.typing import DTypeLike
 
-from p2p_jax import layers, ops
+from p2p_jax import layers, losses, ops
 from p2p_jax.errors import UserError
 
 
@@ -29,9 +26,10 @@ def patchgan(
     use_bias: bool | None = None,
     last_bias: bool = True,
     leaky_slope: float = 0.2,
+    features: bool = False,
     dtype: DTypeLike | None = None,
     train: bool,
-) -> Array:
+) -> Array | losses.Judged:
     """The PatchGAN, which classifies overlapping patches: convolutions of stride 2, then two of stride 1.
 
     Args:
@@ -45,6 +43,7 @@ def patchgan(
             and in those before instance norm.
         last_bias: whether the last convolution has a bias.
         leaky_slope: of the activations.
+        features: whether the result is `losses.Judged`, with the outputs of all activations.
         dtype: dtype of the computation; None for that of `x`.
         train: whether running statistics are updated.
 
@@ -72,16 +71,18 @@ def patchgan(
         )
     first_bias, use_bias = _biases(norm, use_bias)
     x = x if dtype is None else x.astype(dtype)
-    for i, features in enumerate(widths):
+    outputs = []
+    for i, width in enumerate(widths):
         halved = i < len(widths) - 1
         stride = 2 if halved and downsample is None else 1
-        x = scope.child(layers.conv, f"conv{i}")(x, features, stride=stride, use_bias=use_bias if i else first_bias)
+        x = scope.child(layers.conv, f"conv{i}")(x, width, stride=stride, use_bias=use_bias if i else first_bias)
         if i > 0:
             x = scope.child(norm, f"conv{i}_norm")(x, train=train)
         x = ops.leaky_relu(x, leaky_slope)
+        outputs.append(x)
         x = downsample(x) if halved and downsample is not None else x
     x = scope.child(layers.conv, f"conv{len(widths)}")(x, 1, stride=1, use_bias=last_bias)
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    return _judged(x, outputs, features)
 
 
 def pixelgan(
@@ -93,16 +94,17 @@ def pixelgan(
     use_bias: bool | None = None,
     last_bias: bool | None = None,
     leaky_slope: float = 0.2,
+    features: bool = False,
     dtype: DTypeLike | None = None,
     train: bool,
-) -> Array:
+) -> Array | losses.Judged:
     """The PixelGAN, which classifies every pixel independently: three 1 x 1 convolutions.
 
     Args:
         scope: holds `conv0`, `conv1`, `conv1_norm` and `conv2`.
         x: (n, h, w, c), input and picture stacked, float in [-1, 1].
         width: features of the first convolution; the second has 2 `width` features.
-        norm, use_bias, leaky_slope, dtype, train: as in `patchgan`.
+        norm, use_bias, leaky_slope, features, dtype, train: as in `patchgan`.
         last_bias: whether the last convolution has a bias; None for a bias only with instance norm, as in the PyTorch
             original.
 
@@ -123,11 +125,16 @@ def pixelgan(
     last_bias = layers.needs_bias(norm) if last_bias is None else last_bias
     options = {"kernel": 1, "stride": 1, "padding": 0}
     x = x if dtype is None else x.astype(dtype)
-    x = ops.leaky_relu(scope.child(layers.conv, "conv0")(x, width, use_bias=first_bias, **options), leaky_slope)
-    x = scope.child(layers.conv, "conv1")(x, 2 * width, use_bias=use_bias, **options)
-    x = ops.leaky_relu(scope.child(norm, "conv1_norm")(x, train=train), leaky_slope)
-    x = scope.child(layers.conv, "conv2")(x, 1, use_bias=last_bias, **options)
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    first = ops.leaky_relu(scope.child(layers.conv, "conv0")(x, width, use_bias=first_bias, **options), leaky_slope)
+    x = scope.child(layers.conv, "conv1")(first, 2 * width, use_bias=use_bias, **options)
+    second = ops.leaky_relu(scope.child(norm, "conv1_norm")(x, train=train), leaky_slope)
+    x = scope.child(layers.conv, "conv2")(second, 1, use_bias=last_bias, **options)
+    return _judged(x, [first, second], features)
+
+
+def _judged(logits: Array, outputs: list[Array], features: bool) -> Array | losses.Judged:
+    logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    return losses.Judged(logits, outputs) if features else logits
 
 
 def _biases(norm: layers.Norm, use_bias: bool | None) -> tuple[bool, bool]:

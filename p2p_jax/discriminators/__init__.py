@@ -1,0 +1,12 @@
+"""Discriminators: networks from input and picture, stacked as channels, to a map of logits.
+
+A logit is the score of a patch before the sigmoid: above 0 it is more likely real, below 0 more likely fake. Some are scope
+functions, and others make one network of another one.
+"""
+
+from p2p_jax.discriminators.patchgan import patchgan as patchgan
+from p2p_jax.discriminators.patchgan import patchgan_widths as patchgan_widths
+from p2p_jax.discriminators.patchgan import pixelgan as pixelgan
+from p2p_jax.discriminators.scales import at_scales as at_scales
+from p2p_jax.discriminators.spectral import spectral_norm as spectral_norm
+from p2p_jax.discriminators.views import without_input as without_input
