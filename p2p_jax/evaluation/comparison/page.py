@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from p2p_jax.evaluation.comparison import sentences
 from p2p_jax.evaluation.comparison.candidates import Candidate, Common
-from p2p_jax.evaluation.comparison.curves import STYLES, Curve, draw_curves
+from p2p_jax.evaluation.comparison.curves import Curve, draw_curves, key
 from p2p_jax.evaluation.comparison.pictures import Strip, choose, draw, scores_of
 from p2p_jax.evaluation.comparison.result import Comparison, Contrasts
 from p2p_jax.evaluation.comparison.statistics import Measured
@@ -96,17 +96,9 @@ def write_page(path: Path, comparison: Comparison, drawn: Drawn) -> None:
 def _settings(comparison: Comparison) -> list[str]:
     parts = ["<h2>Settings</h2>", "<ul>"]
     for place, setting in enumerate(comparison.settings):
-        parts.append(f"<li>{_key(place)} <b>{setting.letter}</b>: {escape(', '.join(setting.runs))}</li>")
+        parts.append(f"<li>{key(place)} <b>{setting.letter}</b>: {escape(', '.join(setting.runs))}</li>")
     rows = sentences.settings_table(comparison)
     return [*parts, "</ul>", table(rows, "The settings that differ")] if len(rows) > 1 else [*parts, "</ul>"]
-
-
-def _key(place: int) -> str:
-    """A sample of the line of a setting."""
-    return (
-        f'<svg class="key" viewBox="0 0 40 10" aria-hidden="true"><g class="s{place % STYLES}">'
-        '<path class="line" d="M0 5H40"/></g></svg>'
-    )
 
 
 def _contrast(found: Contrasts) -> list[str]:
