@@ -7,7 +7,7 @@ import numpy as np
 
 from p2p_jax.evaluation.comparison.curves import STYLES, close_figure, key, open_frame
 from p2p_jax.evaluation.comparison.style import STYLE
-from p2p_jax.evaluation.html import document, escape, table
+from p2p_jax.evaluation.html import document, escape, titled_table
 from p2p_jax.evaluation.metrics.colour_histograms import CHANNELS, bin_centres
 
 LETTERS = "TABCDE"
@@ -61,7 +61,7 @@ def render(
         "<p>Each line shows the decimal logarithm of the fraction of pixels in each bin. A line at the lower edge means "
         "that no pixel has such a colour.</p>",
         "<h2>Intersections with the targets</h2>",
-        table(unbroken, caption, wraps=True),
+        titled_table(unbroken, caption, wraps=True),
         *(f"<p>{escape(paragraph)}</p>" for paragraph in findings),
     ]
     return document(title, STYLE + READABLE, body)
