@@ -14,11 +14,12 @@ import p2p_jax
 from experiments.paper.settings import Setting, base_config
 from p2p_jax.cli import compilation_cache, run_command
 from p2p_jax.cli.parsing import parse
-from p2p_jax.config import Config
+from p2p_jax.config import Config, Side
 from p2p_jax.console import open_console, waiting
 from p2p_jax.errors import UserError
 from p2p_jax.evaluation.comparison.statistics import Contrast, Measured, contrast, measure_runs
 from p2p_jax.evaluation.explain import verdict
+from p2p_jax.evaluation.metrics.registry import names_for
 from p2p_jax.evaluation.metrics.trained import find_metric
 
 METRICS = ("found_pixel_accuracy", "found_iou", "lpips_alex", "haarpsi", "ssim", "colour_distance", "l1")
@@ -58,6 +59,28 @@ class Finding(NamedTuple):
     said: str
 
 
+class Trained(NamedTuple):
+    """The trained runs of a table.
+
+    Attributes:
+        settings: the rows.
+        folders: the workdirs of each setting's runs, one for each seed.
+        output: folder of the results.
+        console: for messages.
+    """
+
+    settings: Sequence[Setting]
+    folders: Sequence[Sequence[Path]]
+    output: Path
+    console: Console
+
+    @property
+    def groups(self) -> list[list[int]]:
+        """The indices of each setting's runs among all runs."""
+        seeds = len(self.folders[0])
+        return [list(range(place * seeds, (place + 1) * seeds)) for place in range(len(self.folders))]
+
+
 class Study(NamedTuple):
     """One table of the paper.
 
@@ -67,6 +90,7 @@ class Study(NamedTuple):
         settings: from the base config to the rows; the first one is that which the others are compared with.
         findings: of the paper.
         metrics: by which findings are judged; the first one decides, if it was measured.
+        further: measures what this table has beside the figures of all tables, prints it, and returns entries of its file.
     """
 
     name: str
@@ -74,6 +98,7 @@ class Study(NamedTuple):
     settings: Callable[[Config], Sequence[Setting]]
     findings: Sequence[Finding]
     metrics: Sequence[str]
+    further: Callable[[Trained], dict[str, Any]] = lambda trained: {}
 
 
 def run_study(study: Study, options: Options) -> int:
@@ -82,6 +107,38 @@ def run_study(study: Study, options: Options) -> int:
     Raises:
         UserError: an option is not possible, or a run cannot be trained.
     """
+    _check(options)
+    options = replace(options, output=options.output / (options.set or "built_in"))
+    console = open_console()
+    compilation_cache.turn_on()  # All runs of a setting are one program.
+    config = base_config(options.set, options.steps)
+    if options.data_path is not None:
+        config = replace(config, data=replace(config.data, source="folder", path=str(options.data_path), tfds=None))
+    _check_targets(study, config.data.target, options)
+    settings = study.settings(config)
+    trained = Trained(settings, train_all(settings, config, options, console), options.output, console)
+    segmenter = options.segmenter
+    if segmenter is None and options.set is None:
+        console.rule("the segmenter")
+        segmenter = options.output / "segmenter"
+        p2p_jax.train("segmenter", segmenter, console=console)
+    with waiting(console, "evaluating all runs"):
+        found = measure(trained.folders, segmenter)
+    console.print(_table(study, trained, found))
+    sentences = [_judge(study, finding, trained, found) for finding in study.findings]
+    for sentence in sentences:
+        console.print(sentence)
+    further = study.further(trained)
+    page = options.output / f"{study.name}.html"
+    p2p_jax.compare([folder for group in trained.folders for folder in group], output=page, overwrite=True)
+    results = options.output / f"{study.name}.json"
+    results.write_text(json.dumps(_as_json(trained, found, sentences) | further, indent=2) + "\n")
+    console.print(f"Written: {results}, {page}.")
+    return 0
+
+
+def _check(options: Options) -> None:
+    """Refuses options that are not possible."""
     if options.seeds < 2:
         raise UserError(
             f"--seeds was given {options.seeds}: give at least 2, because one run says nothing about another one."
@@ -90,31 +147,16 @@ def run_study(study: Study, options: Options) -> int:
         raise UserError(f"--steps was given {options.steps}: give at least 1.")
     if options.data_path is not None and options.set is None:
         raise UserError("--data-path was given without --set: name the experiment whose settings these pictures need.")
-    compilation_cache.turn_on()  # All runs of a setting are one program.
-    options = replace(options, output=options.output / (options.set or "built_in"))
-    console = open_console()
-    config = base_config(options.set, options.steps)
-    if options.data_path is not None:
-        config = replace(config, data=replace(config.data, source="folder", path=str(options.data_path), tfds=None))
-    settings = study.settings(config)
-    folders = train_all(settings, config, options, console)
-    segmenter = options.segmenter
-    if segmenter is None and options.set is None:
-        console.rule("the segmenter")
-        segmenter = options.output / "segmenter"
-        p2p_jax.train("segmenter", segmenter, console=console)
-    with waiting(console, "evaluating all runs"):
-        found = measure(folders, segmenter)
-    console.print(_table(study, settings, options.seeds, found))
-    sentences = [_judge(study, finding, settings, options.seeds, found) for finding in study.findings]
-    for sentence in sentences:
-        console.print(sentence)
-    page = options.output / f"{study.name}.html"
-    p2p_jax.compare([folder for group in folders for folder in group], output=page, overwrite=True)
-    results = options.output / f"{study.name}.json"
-    results.write_text(json.dumps(_as_json(settings, options.seeds, found, sentences), indent=2) + "\n")
-    console.print(f"Written: {results}, {page}.")
-    return 0
+
+
+def _check_targets(study: Study, target: Side, options: Options) -> None:
+    """Refuses a set before anything is trained on it if no metric that judges the findings suits its targets."""
+    if not {*names_for(target)} & {*study.metrics}:
+        titles = " and ".join(find_metric(name).title for name in study.metrics)
+        raise UserError(
+            f"--set {options.set} was given, whose targets are no colour pictures, so that {titles} cannot be measured: "
+            "give a set with colour pictures as targets."
+        )
 
 
 def train_all(settings: Sequence[Setting], config: Config, options: Options, console: Console) -> list[list[Path]]:
@@ -140,15 +182,10 @@ def measure(folders: Sequence[Sequence[Path]], segmenter: Path | None) -> dict[s
     return measure_runs(tables[0][0], [rows for _, rows in tables])[0]
 
 
-def _groups(settings: Sequence[Setting], seeds: int) -> list[list[int]]:
-    """The indices of each setting's runs."""
-    return [list(range(place * seeds, (place + 1) * seeds)) for place in range(len(settings))]
-
-
-def _table(study: Study, settings: Sequence[Setting], seeds: int, found: dict[str, Measured]) -> Table:
+def _table(study: Study, trained: Trained, found: dict[str, Measured]) -> Table:
     """Means over the seeds, with the difference to the first setting and its 95 % interval over pictures and seeds."""
-    first, *others = _groups(settings, seeds)
-    table = Table("", "better", *(setting.title for setting in settings), title=study.title)
+    first, *others = trained.groups
+    table = Table("", "better", *(setting.title for setting in trained.settings), title=study.title)
     for name, figure in found.items():
         metric = find_metric(name)
         cells = [f"{figure.values[first].mean():.{metric.digits}f}"]
@@ -165,9 +202,9 @@ def _cell(value: float, found: Contrast, digits: int) -> str:
     return f"{value:.{digits}f}\n{interval.low:+.{digits}f} to {interval.high:+.{digits}f}"
 
 
-def _judge(study: Study, finding: Finding, settings: Sequence[Setting], seeds: int, found: dict[str, Measured]) -> str:
+def _judge(study: Study, finding: Finding, trained: Trained, found: dict[str, Measured]) -> str:
     """Says by which metrics a finding holds here."""
-    groups = _groups(settings, seeds)
+    groups = trained.groups
     verdicts: dict[str, list[str]] = {}
     for name in study.metrics:
         if name not in found:
@@ -179,19 +216,17 @@ def _judge(study: Study, finding: Finding, settings: Sequence[Setting], seeds: i
     title = find_metric(deciding).title
     holds = next(word for word, titles in verdicts.items() if title in titles)
     answer = {"better": "holds here", "worse": "does not hold here: it is the other way round"}.get(
-        holds, f"cannot be told from {seeds} seeds"
+        holds, f"cannot be told from {len(groups[0])} seeds"
     )
     parts = "; ".join(f"{word} by {', '.join(titles)}" for word, titles in verdicts.items())
     return f"The paper: {finding.said} By {title} this {answer} ({parts}; 95 % intervals over pictures and seeds)."
 
 
-def _as_json(
-    settings: Sequence[Setting], seeds: int, found: dict[str, Measured], sentences: Sequence[str]
-) -> dict[str, object]:
+def _as_json(trained: Trained, found: dict[str, Measured], sentences: Sequence[str]) -> dict[str, Any]:
     """The figures of each run, the differences to the first setting, and the findings."""
-    first, *others = _groups(settings, seeds)
+    first, *others = trained.groups
     rows: dict[str, Any] = {}
-    for setting, group in zip(settings, (first, *others), strict=True):
+    for setting, group in zip(trained.settings, (first, *others), strict=True):
         rows[setting.name] = {}
         for name, figure in found.items():
             rows[setting.name][name] = {"of_seeds": figure.values[group].tolist()}
@@ -203,4 +238,10 @@ def _as_json(
 def main(study: Study) -> int:
     """Runs a study as a command; returns the exit code."""
     name = f"python -m experiments.paper.{study.name}"
-    return run_command(lambda argv: run_study(study, parse(Options, argv, name)), sys.argv[1:], name)
+
+    def run(argv: list[str]) -> int:
+        options = parse(Options, argv, name)
+        compilation_cache.turn_on()  # the seeds of a setting share their programs
+        return run_study(study, options)
+
+    return run_command(run, sys.argv[1:], name)

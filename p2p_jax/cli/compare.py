@@ -14,14 +14,12 @@ def compare(argv: list[str]) -> int:
     options = parse(CompareOptions, argv, f"{PROGRAM} compare")
     libraries.load("p2p_jax.evaluation.comparison.compare", quiet=options.json)
     compilation_cache.turn_on()
-    from p2p_jax.console import open_console, progress_bar
+    from p2p_jax.cli.progress import resumable, show_progress
+    from p2p_jax.console import open_console
     from p2p_jax.evaluation.comparison.compare import compare as compare_runs
-    from p2p_jax.signals import ended_by_sigterm
 
     console = open_console()
-    stopped = "Stopped; " + ("the same command resumes." if options.partial else "add --partial FOLDER to allow resuming.")
-    with ended_by_sigterm(stopped), progress_bar(console) as progress:
-        task = progress.add_task("measuring", total=None)
+    with show_progress(console, "measuring", resumable(options.partial)) as on_done:
         comparison = compare_runs(
             options.runs,
             split=options.split,
@@ -33,7 +31,7 @@ def compare(argv: list[str]) -> int:
             overwrite=options.overwrite,
             partial=options.partial,
             trust=options.trust,
-            on_done=lambda done, total: progress.update(task, completed=done, total=total),
+            on_done=on_done,
         )
     if options.json:
         print(json.dumps(comparison.as_json(), indent=2))

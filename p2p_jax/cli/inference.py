@@ -30,13 +30,13 @@ def translate(argv: list[str]) -> int:
 
     share = processes.start_independent(options.distributed)
     compilation_cache.turn_on()
-    from p2p_jax.console import open_console, progress_bar
+    from p2p_jax.cli.progress import show_progress
+    from p2p_jax.console import open_console
     from p2p_jax.inference.translate_run import translate as translate_run
-    from p2p_jax.signals import ended_by_sigterm
 
     console = open_console()
-    with ended_by_sigterm("Stopped; the same command with --skip-existing resumes."), progress_bar(console) as progress:
-        task = progress.add_task("translating", total=None)
+    stopped = "Stopped; the same command with --skip-existing resumes."
+    with show_progress(console, "translating", stopped) as on_written:
         done = translate_run(
             options.workdir,
             options.inputs,
@@ -53,7 +53,7 @@ def translate(argv: list[str]) -> int:
             as_is=options.as_is,
             trust=options.trust,
             share=share,
-            on_written=lambda count, total: progress.update(task, completed=count, total=total),
+            on_written=on_written,
         )
     _print_done(console, done, options)
     return USAGE_ERROR if done.unreadable else 0
@@ -83,15 +83,13 @@ def evaluate(argv: list[str]) -> int:
 
     processes.start(options.distributed)
     compilation_cache.turn_on()
-    from p2p_jax.console import open_console, progress_bar
+    from p2p_jax.cli.progress import resumable, show_progress
+    from p2p_jax.console import open_console
     from p2p_jax.evaluation import runs
-    from p2p_jax.signals import ended_by_sigterm
     from p2p_jax.training.messages import print_figures
 
     console = open_console()
-    stopped = "Stopped; " + ("the same command resumes." if options.partial else "add --partial FOLDER to allow resuming.")
-    with ended_by_sigterm(stopped), progress_bar(console) as progress:
-        task = progress.add_task("evaluating", total=None)
+    with show_progress(console, "evaluating", resumable(options.partial)) as on_done:
         figures = runs.evaluate(
             options.workdir,
             split=options.split,
@@ -103,7 +101,7 @@ def evaluate(argv: list[str]) -> int:
             data_path=options.data_path,
             partial=options.partial,
             trust=options.trust,
-            on_done=lambda done, total: progress.update(task, completed=done, total=total),
+            on_done=on_done,
         )
     if not processes.is_first():
         return 0

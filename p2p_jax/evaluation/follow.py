@@ -20,7 +20,7 @@ from p2p_jax.evaluation.html import escape
 from p2p_jax.evaluation.metrics.registry import METRICS
 from p2p_jax.evaluation.metrics.trained import available_metrics
 from p2p_jax.evaluation.pages import about, closing, curves
-from p2p_jax.evaluation.pages.parts import document, navigation, table
+from p2p_jax.evaluation.pages.parts import column_table, interactive_document, navigation
 from p2p_jax.files.outputs import as_path
 from p2p_jax.files.writing import make_own_folder, write_text
 from p2p_jax.workdir.bucket.paths import is_local_copy
@@ -131,7 +131,7 @@ def write_page(workdir: Path, progress: Progress, interval: int) -> Path:
     data = {"charts": curves.as_data(charts), "metrics": [], "pairs": {}}
     folder = workdir / "report"
     make_own_folder(folder)
-    page = document(title, body, data, reload_seconds=None if progress.finished else interval)
+    page = interactive_document(title, body, data, reload_seconds=None if progress.finished else interval)
     write_text(folder / PAGE, page)
     return folder / PAGE
 
@@ -193,4 +193,4 @@ def _validation(rows: list[dict[str, float]]) -> str:
         )
     if not lines:
         return "<p>No figures of validation yet: there is no validation split, or no checkpoint was saved so far.</p>"
-    return table(["", "last", "at step", "best", "at step"], lines, numbers=(1, 2, 3, 4))
+    return column_table(["", "last", "at step", "best", "at step"], lines, numbers=(1, 2, 3, 4))

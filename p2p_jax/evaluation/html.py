@@ -1,10 +1,10 @@
-"""Pages of HTML that need no other file and no script: their text, tables and pictures."""
+"""Pages of HTML that need no other file: the frame with its policy, text, tables with titles of rows, pictures."""
 
 import base64
 import hashlib
 import html
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from PIL import Image
@@ -21,19 +21,37 @@ def escape(value: object) -> str:
     return html.escape(printable(value))
 
 
-def document(title: str, style: str, body: Sequence[str]) -> str:
-    """A page that may show its own pictures and has its own style; everything else is forbidden: scripts, forms, files."""
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+def document(title: str, style: str, body: Iterable[str], *, script: str = "", head: str = "") -> str:
+    """A page that may show its own pictures, and has its own style and script; all else, requests too, is forbidden.
+
+    Args:
+        title: plain text.
+        style: of the page.
+        body: HTML of its parts.
+        script: at the end of the page; "" forbids all scripts.
+        head: further HTML of its head.
+    """
+    own_script = f"script-src '{_hash(script)}'; " if script else ""
+    policy = (
+        f"default-src 'none'; connect-src 'none'; img-src data:; style-src '{_hash(style)}'; {own_script}"
+        "base-uri 'none'; form-action 'none'"
+    )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}"><title>{escape(title)}</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{style}</style></head>\n<body>\n" + "\n".join(body) + "\n</body></html>\n"
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">{head}'
+        f"<style>{style}</style></head>\n<body>\n"
+        + "\n".join(body)
+        + (f"\n<script>{script}</script>" if script else "")
+        + "\n</body></html>\n"
     )
 
 
-def table(
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def titled_table(
     rows: Sequence[Sequence[str]], caption: str = "", classes: dict[str, str] | None = None, *, wraps: bool = False
 ) -> str:
     """A table that scrolls sideways where it is too wide.

@@ -13,7 +13,7 @@ from p2p_jax.devices import processes
 from p2p_jax.evaluation import evaluate, explain, scoring
 from p2p_jax.evaluation.html import escape
 from p2p_jax.evaluation.pages import about, closing, curves, pictures
-from p2p_jax.evaluation.pages.parts import document, folded, navigation
+from p2p_jax.evaluation.pages.parts import folded, interactive_document, navigation
 from p2p_jax.evaluation.pages.ranking import rank, scores_of_pairs
 from p2p_jax.evaluation.samples import sample_columns, save_grid
 from p2p_jax.experiment import Experiment
@@ -107,7 +107,7 @@ def _first_page(
         pictures.table_of_values(gallery),
         *closing.sections(workdir, config, record, times),
     ]
-    return document(title, body, {"charts": curves.as_data(charts), **pictures.as_data(gallery, 1)})
+    return interactive_document(title, body, {"charts": curves.as_data(charts), **pictures.as_data(gallery, 1)})
 
 
 def _further_page(title: str, gallery: pictures.Gallery, number: int) -> str:
@@ -119,7 +119,7 @@ def _further_page(title: str, gallery: pictures.Gallery, number: int) -> str:
         pictures.section(gallery, number),
         pictures.links(gallery, number),
     ]
-    return document(title, body, {"charts": [], **pictures.as_data(gallery, number)})
+    return interactive_document(title, body, {"charts": [], **pictures.as_data(gallery, number)})
 
 
 def _shown(gallery: pictures.Gallery) -> str:

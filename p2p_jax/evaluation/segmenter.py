@@ -24,7 +24,6 @@ from p2p_jax.data.sides import value_range
 from p2p_jax.data.values import decode
 from p2p_jax.errors import UserError
 from p2p_jax.evaluation import metrics
-from p2p_jax.evaluation.metrics.registry import LABEL_METRICS, METRICS
 from p2p_jax.inference.translate import Translator, load
 
 FAR = 40.0
@@ -173,20 +172,6 @@ def confusion_of(labels: ArrayLike, truth: ArrayLike, known: Any = None, *, clas
     """
     given, true = jnp.asarray(labels, jnp.int32), jnp.asarray(truth, jnp.int32)
     return np.asarray(_confusion(given, true, known, classes=classes), np.float64)
-
-
-def label_scores(confusion: np.ndarray) -> dict[str, float]:
-    """The metrics of label maps, by their names in `registry.METRICS`.
-
-    Args:
-        confusion: (classes, classes), a sum over pictures.
-
-    Returns:
-        {name: value}; empty if no pixel counts.
-    """
-    if not np.any(confusion):
-        return {}
-    return {name: float(METRICS[name].function(confusion)) for name in LABEL_METRICS}
 
 
 _confusion = jax.jit(metrics.confusion, static_argnames="classes")

@@ -8,20 +8,23 @@ import re
 import numpy as np
 from PIL import Image
 
-from p2p_jax.evaluation.html import LOSSLESS, document, picture_source, table
+from p2p_jax.evaluation.html import LOSSLESS, document, picture_source, titled_table
 
 
 def test_a_page_forbids_everything_but_its_own_pictures_and_style():
     page = document("<b>", "p { color: red; }", ["<p>x</p>"])
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1]
     style = base64.b64encode(hashlib.sha256(b"p { color: red; }").digest()).decode()
-    assert policy == (f"default-src 'none'; img-src data:; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'")
+    assert policy == (
+        f"default-src 'none'; connect-src 'none'; img-src data:; style-src 'sha256-{style}'; base-uri 'none'; "
+        "form-action 'none'"
+    )
     assert "<title>&lt;b&gt;</title>" in page
     assert page.index("Content-Security-Policy") < page.index("<style>")
 
 
 def test_cells_cannot_become_markup():
-    made = table([["", "<i>"], ["<b>", "better"], ["x\n", '"']], "<u>", {"better": "good"})
+    made = titled_table([["", "<i>"], ["<b>", "better"], ["x\n", '"']], "<u>", {"better": "good"})
     assert not re.search("<[biu]>", made)
     assert '<th scope="row">&lt;b&gt;</th><td class="good">better</td>' in made
     assert '<th scope="row">x\\n</th><td>&quot;</td>' in made

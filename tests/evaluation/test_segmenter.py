@@ -14,13 +14,14 @@ from p2p_jax.data.loading import open_dataset
 from p2p_jax.data.pairs import read_batch
 from p2p_jax.data.values import to_255
 from p2p_jax.errors import UserError
-from p2p_jax.evaluation.metrics.registry import LABEL_METRICS
+from p2p_jax.evaluation.columns import Columns, Scores, add_up
+from p2p_jax.evaluation.metrics.label_agreement import counts
+from p2p_jax.evaluation.metrics.registry import FOUND, LABEL_METRICS
 from p2p_jax.evaluation.segmenter import (
     UNKNOWN,
     Segmenter,
     check_fit,
     confusion_of,
-    label_scores,
     load_segmenter,
     true_labels,
 )
@@ -86,18 +87,25 @@ def test_photos_in_place_of_label_maps_are_refused():
         true_labels(segmenter_of(), Side(), photo)
 
 
+def scores_of(confusion: np.ndarray) -> Scores:
+    """The figures that an evaluation computes from the confusion of each picture."""
+    columns = Columns((), confusion.shape[-1], found=True)
+    return columns.scores(*add_up(np.stack(counts(jnp.asarray(confusion)), 1).reshape(len(confusion), -1)))
+
+
 def test_the_scores_are_those_of_all_known_pixels():
     truth = np.array([[0, 0, 1, UNKNOWN], [2, 2, 2, 1]]).reshape(2, 1, 4, 1)
     found = np.array([[0, 1, 1, 2], [2, 2, 0, 1]]).reshape(2, 1, 4, 1)
     confusion = confusion_of(found, truth, classes=3)
     assert confusion.tolist() == [[[1, 1, 0], [0, 1, 0], [0, 0, 0]], [[0, 0, 0], [0, 1, 0], [1, 0, 2]]]
-    scores = label_scores(confusion.sum(0))
-    assert tuple(scores) == LABEL_METRICS
-    assert scores["pixel_accuracy"] == pytest.approx(5 / 7)
-    assert scores["iou"] == pytest.approx((1 / 3 + 2 / 3 + 2 / 3) / 3)
+    scores = scores_of(confusion)
+    assert set(scores) == {FOUND + name for name in LABEL_METRICS}
+    assert scores["found_pixel_accuracy"] == pytest.approx(5 / 7)
+    assert scores["found_iou"] == pytest.approx((1 / 3 + 2 / 3 + 2 / 3) / 3)
     known = np.array([[1, 0, 1, 1], [1, 1, 0, 1]]).reshape(2, 1, 4, 1)
-    assert label_scores(confusion_of(found, truth, known, classes=3).sum(0)) == dict.fromkeys(LABEL_METRICS, 1.0)
-    assert label_scores(confusion_of(found, truth, 0 * known, classes=3).sum(0)) == {}
+    assert scores_of(confusion_of(found, truth, known, classes=3)) == dict.fromkeys(scores, 1.0)
+    unknown = scores_of(confusion_of(found, truth, 0 * known, classes=3))
+    assert all(np.isnan(value) for value in unknown.values())
 
 
 @pytest.mark.parametrize(
@@ -158,4 +166,4 @@ def test_a_tiny_segmenter_learns_in_micro_batches_of_bfloat16_on_two_devices(tmp
     truth = true_labels(segmenter, labels, batch["input"])
     confusion = confusion_of(segmenter.find_labels(batch["target"]), truth, classes=12)
     assert confusion.sum((1, 2)).tolist() == [256.0] * 8
-    assert label_scores(confusion.sum(0))["pixel_accuracy"] > 0.4
+    assert scores_of(confusion)["found_pixel_accuracy"] > 0.4

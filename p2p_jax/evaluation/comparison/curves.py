@@ -34,6 +34,18 @@ Place = Callable[[float, float], tuple[float, float]]
 """A function from a step and a value to a place in the figure."""
 
 
+class Frame(NamedTuple):
+    """The plot of a figure.
+
+    Attributes:
+        place: from values to places in the figure.
+        axes: SVG of its grid and of the values along it.
+    """
+
+    place: Place
+    axes: list[str]
+
+
 class Curve(NamedTuple):
     """The rows of a run.
 
@@ -85,22 +97,46 @@ def ticks(low: float, high: float, count: int = 4) -> list[float]:
     return [round(step * place, 12) for place in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def _draw(lines: Sequence[tuple[Curve, list[tuple[float, float]]]], title: str) -> str:
-    steps = [x for _, points in lines for x, _ in points]
-    values = [y for _, points in lines for _, y in points]
-    left, right = _range(steps)
-    low, high = _range(values)
+def key(style: int) -> str:
+    """A sample of the lines of a style, as SVG."""
+    return (
+        f'<svg class="key" viewBox="0 0 40 10" aria-hidden="true"><g class="s{style % STYLES}">'
+        '<path class="line" d="M0 5H40"/></g></svg>'
+    )
+
+
+def open_frame(across: Sequence[float], up: Sequence[float]) -> Frame:
+    """A plot that holds all of some values.
+
+    Args:
+        across, up: the values of each axis, at least one.
+    """
+    left, right = _range(across)
+    low, high = _range(up)
 
     def place(x: float, y: float) -> tuple[float, float]:
-        across = LEFT + (x - left) / (right - left) * (WIDTH - LEFT - RIGHT)
-        return round(across, 1), round(HEIGHT - BOTTOM - (y - low) / (high - low) * (HEIGHT - TOP - BOTTOM), 1)
+        horizontal = LEFT + (x - left) / (right - left) * (WIDTH - LEFT - RIGHT)
+        return round(horizontal, 1), round(HEIGHT - BOTTOM - (y - low) / (high - low) * (HEIGHT - TOP - BOTTOM), 1)
 
-    heights = _spread([place(*points[-1])[1] for _, points in lines])
-    parts = _axes(place, (left, right), (low, high))
-    parts += [_line(place, *each, height) for each, height in zip(lines, heights, strict=True)]
+    return Frame(place, _axes(place, (left, right), (low, high)))
+
+
+def close_figure(parts: Sequence[str], label: str) -> str:
+    """The figure as SVG.
+
+    Args:
+        parts: SVG of what it holds.
+        label: says in plain text what it shows, for those who do not see it.
+    """
+    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">{"".join(parts)}</svg>'
+
+
+def _draw(lines: Sequence[tuple[Curve, list[tuple[float, float]]]], title: str) -> str:
+    frame = open_frame([x for _, points in lines for x, _ in points], [y for _, points in lines for _, y in points])
+    heights = _spread([frame.place(*points[-1])[1] for _, points in lines])
+    drawn = [_line(frame.place, *each, height) for each, height in zip(lines, heights, strict=True)]
     ends = "; ".join(f"{curve.name}: {points[-1][1]:.4g}" for curve, points in lines)
-    label = escape(f"{title}. Last values: {ends}.")
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+    return close_figure([*frame.axes, *drawn], f"{title}. Last values: {ends}.")
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:

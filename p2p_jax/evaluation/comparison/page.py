@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 from p2p_jax.evaluation.comparison import sentences
 from p2p_jax.evaluation.comparison.candidates import Candidate, Common
-from p2p_jax.evaluation.comparison.curves import STYLES, Curve, draw_curves
+from p2p_jax.evaluation.comparison.curves import Curve, draw_curves, key
 from p2p_jax.evaluation.comparison.pictures import Strip, choose, draw, scores_of
 from p2p_jax.evaluation.comparison.result import Comparison, Contrasts
 from p2p_jax.evaluation.comparison.statistics import Measured
 from p2p_jax.evaluation.comparison.style import STYLE
-from p2p_jax.evaluation.html import document, escape, table
+from p2p_jax.evaluation.html import document, escape, titled_table
 from p2p_jax.files.outputs import check_outputs
 from p2p_jax.files.writing import write_text
 from p2p_jax.workdir.metrics_file import read_rows
@@ -85,7 +85,7 @@ def write_page(path: Path, comparison: Comparison, drawn: Drawn) -> None:
         "<h2>Figures of every run</h2>",
         _figures(comparison),
         "<h2>Cost</h2>",
-        table(sentences.runs_table(comparison)),
+        titled_table(sentences.runs_table(comparison)),
         *(f"<p>{escape(remark)}</p>" for remark in sentences.remarks(comparison)),
         *_curves(comparison, drawn),
         *_pictures(comparison, drawn),
@@ -96,17 +96,9 @@ def write_page(path: Path, comparison: Comparison, drawn: Drawn) -> None:
 def _settings(comparison: Comparison) -> list[str]:
     parts = ["<h2>Settings</h2>", "<ul>"]
     for place, setting in enumerate(comparison.settings):
-        parts.append(f"<li>{_key(place)} <b>{setting.letter}</b>: {escape(', '.join(setting.runs))}</li>")
+        parts.append(f"<li>{key(place)} <b>{setting.letter}</b>: {escape(', '.join(setting.runs))}</li>")
     rows = sentences.settings_table(comparison)
-    return [*parts, "</ul>", table(rows, "The settings that differ")] if len(rows) > 1 else [*parts, "</ul>"]
-
-
-def _key(place: int) -> str:
-    """A sample of the line of a setting."""
-    return (
-        f'<svg class="key" viewBox="0 0 40 10" aria-hidden="true"><g class="s{place % STYLES}">'
-        '<path class="line" d="M0 5H40"/></g></svg>'
-    )
+    return [*parts, "</ul>", titled_table(rows, "The settings that differ")] if len(rows) > 1 else [*parts, "</ul>"]
 
 
 def _contrast(found: Contrasts) -> list[str]:
@@ -116,20 +108,20 @@ def _contrast(found: Contrasts) -> list[str]:
         "pictures and seeds": "The intervals hold the chance of the pictures and of the seeds",
     }[found.scope]
     heading = f"<h2>{escape(found.second)} less {escape(found.first)}</h2>"
-    return [heading, table(sentences.contrast_table(found), caption, MARKS)]
+    return [heading, titled_table(sentences.contrast_table(found), caption, MARKS)]
 
 
 def _figures(comparison: Comparison) -> str:
     """The figures of every run, each with its interval in a line of its own where that saves space."""
     unbroken = "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}"
     rows = [[cell.replace(" to ", unbroken) for cell in row] for row in sentences.figures_table(comparison)]
-    return table(rows, "In brackets: 95 % intervals over pictures", wraps=True)
+    return titled_table(rows, "In brackets: 95 % intervals over pictures", wraps=True)
 
 
 def _spread(comparison: Comparison) -> list[str]:
     rows = sentences.spread_table(comparison)
     caption = "How much the figures differ from one training run to the next, and from one choice of pictures to the next"
-    return ["<h2>Spread between seeds</h2>", table(rows, caption)] if rows else []
+    return ["<h2>Spread between seeds</h2>", titled_table(rows, caption)] if rows else []
 
 
 def _curves(comparison: Comparison, drawn: Drawn) -> list[str]:

@@ -6,6 +6,7 @@ does not say its bins, so that only figures of this module are comparable.
 """
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from p2p_jax.errors import UserError
@@ -14,6 +15,8 @@ from p2p_jax.evaluation.metrics.masks import as_floats
 BINS = 55
 LOWEST, WIDTHS = (0.0, -110.0, -110.0), (2.0, 4.0, 4.0)
 """Of the bins of L, a and b. They hold all colours of sRGB; greys, where a and b are 0, lie in the middle of a bin."""
+
+CHANNELS = ("L", "a", "b")
 
 XYZ = ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0.019334, 0.119193, 0.950227))
 WHITE = (0.95047, 1.0, 1.08883)
@@ -68,6 +71,11 @@ def histograms(pictures: Array, known: Array | None = None) -> Array:
     weight = jnp.ones((), lab.dtype) if known is None else known.astype(lab.dtype).reshape(len(pictures), -1, 1)
     picture, channel = jnp.arange(len(pictures))[:, None, None], jnp.arange(3)
     return jnp.zeros((len(pictures), 3, BINS), lab.dtype).at[picture, channel, number].add(weight)
+
+
+def bin_centres() -> np.ndarray:
+    """The middle of each bin of L, a and b: (3, 55) float64."""
+    return np.array(LOWEST)[:, None] + np.array(WIDTHS)[:, None] * (np.arange(BINS) + 0.5)
 
 
 def to_lab(rgb: Array) -> Array:

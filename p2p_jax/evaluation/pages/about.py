@@ -7,7 +7,7 @@ from p2p_jax.config import Config
 from p2p_jax.config.tree import to_dict
 from p2p_jax.evaluation.diagnoses import diagnose
 from p2p_jax.evaluation.html import escape
-from p2p_jax.evaluation.pages.parts import folded, table
+from p2p_jax.evaluation.pages.parts import column_table, folded
 from p2p_jax.experiment import find_installed, names
 from p2p_jax.workdir.metrics_file import time_fractions
 
@@ -44,8 +44,10 @@ def settings(config: Any, name: str | None) -> str:
     heads = ["setting", "value", f"default of {name}", "default of p2p_jax"]
     if special is general:
         heads, changed = ["setting", "value", "default of p2p_jax"], [row[:3] for row in changed]
-    first = table(heads, changed, classes="value") if changed else "<p>All settings have their default values.</p>"
-    return first + folded("Settings with their default values", table(["setting", "value"], others), number=len(others))
+    first = column_table(heads, changed, classes="value") if changed else "<p>All settings have their default values.</p>"
+    return first + folded(
+        "Settings with their default values", column_table(["setting", "value"], others), number=len(others)
+    )
 
 
 def _show(value: object) -> str:
@@ -70,7 +72,7 @@ def facts(record: Mapping[str, Any]) -> str:
             cell = f"<code>{value}</code>" if field == "command" else value
             cell += " (changes to its files since then are not recorded)" if field == "commit" else ""
             rows += f'<tr><th scope="row">{title}</th><td class="value">{cell}</td></tr>'
-    versions = table(["package", "version"], sorted(record["versions"].items()))
+    versions = column_table(["package", "version"], sorted(record["versions"].items()))
     return f"<table><tbody>{rows}</tbody></table>{folded('Versions', versions, number=len(record['versions']))}"
 
 

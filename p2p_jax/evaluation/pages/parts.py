@@ -1,14 +1,12 @@
-"""What all pages share: the frame with its policy, style and script, escaped text, tables."""
+"""What the pages on a run share: their style and script, tables of columns, folded parts, links."""
 
-import base64
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from p2p_jax.evaluation.html import escape
+from p2p_jax.evaluation.html import document, escape
 
 WEB = Path(__file__).parents[1] / "web"
 SCRIPTS = ("plot.js", "charts.js", "pictures.js")
@@ -27,21 +25,10 @@ def read_script() -> str:
     return "".join((WEB / name).read_text(encoding="utf-8") for name in SCRIPTS)
 
 
-def policy() -> str:
-    """The content security policy: a page has its own pictures, style and script; all else, requests too, is forbidden."""
-    style, script = (_hash(text) for text in (read_style(), read_script()))
-    return (
-        f"default-src 'none'; connect-src 'none'; img-src data:; style-src '{style}'; script-src '{script}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _hash(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def document(title: str, body: Iterable[str], data: Mapping[str, Any], *, reload_seconds: int | None = None) -> str:
-    """A complete page.
+def interactive_document(
+    title: str, body: Iterable[str], data: Mapping[str, Any], *, reload_seconds: int | None = None
+) -> str:
+    """A complete page with the script of all pages.
 
     Args:
         title: plain text.
@@ -50,15 +37,12 @@ def document(title: str, body: Iterable[str], data: Mapping[str, Any], *, reload
         reload_seconds: the page is loaded again after this time; the script can pause that.
     """
     again = f'<noscript><meta http-equiv="refresh" content="{reload_seconds}"></noscript>' if reload_seconds else ""
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy()}">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">{again}'
-        f"<style>{read_style()}</style></head>\n<body>\n"
-        '<a class="skip" href="#main">Skip to the content</a>\n<main id="main">\n' + "\n".join(body) + "\n</main>\n"
-        f'<script type="application/json" id="data">{as_data(data)}</script>\n'
-        f"<script>{read_script()}</script>\n</body></html>\n"
-    )
+    parts = [
+        '<a class="skip" href="#main">Skip to the content</a>\n<main id="main">',
+        *body,
+        f'</main>\n<script type="application/json" id="data">{as_data(data)}</script>',
+    ]
+    return document(title, read_style(), parts, script=read_script(), head=again)
 
 
 def as_data(value: Any) -> str:
@@ -67,8 +51,10 @@ def as_data(value: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[int] = (), classes: str = "") -> str:
-    """A table in a box that scrolls sideways where the window is narrow.
+def column_table(
+    heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[int] = (), classes: str = ""
+) -> str:
+    """A table without titles of rows, in a box that scrolls sideways where the window is narrow.
 
     Args:
         heads: plain texts.

@@ -8,7 +8,7 @@ import pytest
 
 from p2p_jax.config import Data
 from p2p_jax.evaluation.pages import pictures
-from p2p_jax.evaluation.pages.parts import as_data, document
+from p2p_jax.evaluation.pages.parts import as_data, interactive_document
 from p2p_jax.evaluation.pages.ranking import rank
 
 RANDOM = np.random.default_rng(0)
@@ -71,7 +71,7 @@ def test_the_table_links_every_pair_to_its_page():
 
 @pytest.mark.slow
 def test_50_pairs_of_256_pixels_stay_below_3_mb():
-    page = document("title", [pictures.section(gallery(50, 256), 1)], pictures.as_data(gallery(50), 1))
+    page = interactive_document("title", [pictures.section(gallery(50, 256), 1)], pictures.as_data(gallery(50), 1))
     assert 500_000 < len(page) < 2_700_000
 
 

@@ -1,13 +1,14 @@
 """The paper's tables: their settings are what the paper says, and a study trains, compares and goes on where it stopped."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from helpers.runs import skip_report
 
 from experiments.paper import architectures, colours, losses, patches, settings, study
-from p2p_jax.config import Augment, Config, Data, Discriminator, Generator
+from p2p_jax.config import Augment, Config, Data, Discriminator, Generator, Side
 from p2p_jax.errors import UserError
 
 TINY = Config(
@@ -63,24 +64,46 @@ def test_impossible_options_are_refused_before_anything_is_written(tmp_path, opt
     assert not list(tmp_path.iterdir())
 
 
+def check_distributions(found):
+    """Whether the intersections are those of the histograms, for each seed and in the difference."""
+    shared = found["settings"]["l1_cgan"]["intersections"]["a"]
+    first = found["settings"]["l1"]["intersections"]["a"]["of_seeds"]
+    assert len(first) == 2
+    assert shared["less_l1"] == pytest.approx(np.mean(shared["of_seeds"]) - np.mean(first))
+    made, real = found["settings"]["l1"]["fractions"]["b"], found["targets"]["b"]
+    assert sum(made) == pytest.approx(1)
+    assert 0 < np.minimum(made, real).sum() < 1
+
+
 @pytest.mark.exhaustive
 def test_a_study_compares_its_runs_and_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(study, "base_config", lambda name, steps: TINY)
     skip_report(monkeypatch)
-    small = losses.STUDY._replace(
-        settings=lambda config: [settings.L1_CGAN, settings.L1], findings=[study.Finding(0, 1, "one is better.")]
-    )
+    two = {"settings": lambda config: [settings.L1_CGAN, settings.L1], "findings": [study.Finding(0, 1, "one is better.")]}
+    small = colours.STUDY._replace(**two, metrics=study.METRICS)
     options = study.Options(output=tmp_path / "paper", set="quickstart", seeds=2)
     assert study.run_study(small, options) == 0
     output = " ".join(capsys.readouterr().out.split())
     assert "The paper: one is better. By HaarPSI this" in output
-    results = json.loads((tmp_path / "paper" / "quickstart" / "losses.json").read_text())
+    results = json.loads((tmp_path / "paper" / "quickstart" / "colours.json").read_text())
     assert list(results["settings"]) == ["l1_cgan", "l1"]
     figure = results["settings"]["l1"]["ssim"]
     first = results["settings"]["l1_cgan"]["ssim"]["of_seeds"]
     assert figure["value"] == pytest.approx(np.mean(figure["of_seeds"]) - np.mean(first))
     assert figure["interval"][0] <= figure["value"] <= figure["interval"][1]
-    assert (tmp_path / "paper" / "quickstart" / "losses.html").stat().st_size > 10_000
+    assert (tmp_path / "paper" / "quickstart" / "colours.html").stat().st_size > 10_000
     checkpoints = {path: path.stat().st_mtime_ns for path in (tmp_path / "paper").glob("*/*/*/checkpoints/*")}
     assert study.run_study(small, options) == 0
     assert checkpoints == {path: path.stat().st_mtime_ns for path in (tmp_path / "paper").glob("*/*/*/checkpoints/*")}
+    assert json.loads((tmp_path / "paper" / "quickstart" / "colours.json").read_text()) == results
+    check_distributions(results["distributions"])
+    assert "The paper: L1 + cGAN is closer to the targets than L1 in a (intersections of 0.84 and 0.69). This" in output
+    assert "<svg" in (tmp_path / "paper" / "quickstart" / "colours_histograms.html").read_text()
+
+
+def test_a_set_without_colours_is_refused_before_anything_is_trained(tmp_path, monkeypatch):
+    labels = replace(TINY, data=replace(TINY.data, target=Side(kind="labels", classes=3)))
+    monkeypatch.setattr(study, "base_config", lambda name, steps: labels)
+    with pytest.raises(UserError, match="--set segmenter was given, whose targets are no colour pictures, so that colour"):
+        study.run_study(colours.STUDY, study.Options(output=tmp_path, set="segmenter"))
+    assert not list(tmp_path.iterdir())
