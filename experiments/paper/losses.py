@@ -18,7 +18,7 @@ STUDY = Study(
         Finding(0, 1, "L1 + cGAN is better than L1 alone (0.66 and 0.42 of the pixels are recognised)."),
         Finding(0, 3, "L1 + cGAN is better than cGAN alone (0.66 and 0.57)."),
         Finding(3, 2, "the conditional GAN is better than the unconditional one (0.57 and 0.22)."),
-        Finding(0, 4, "with L1, the condition adds little (0.66 and 0.64)."),
+        Finding(0, 4, "with L1, the condition adds little (0.66 and 0.64).", little=True),
     ],
     metrics=METRICS,
 )

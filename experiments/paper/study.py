@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -17,10 +18,15 @@ from p2p_jax.cli.parsing import parse
 from p2p_jax.config import Config, Side
 from p2p_jax.console import open_console, waiting
 from p2p_jax.errors import UserError
+from p2p_jax.evaluation.comparison.candidates import find_common, open_runs
 from p2p_jax.evaluation.comparison.statistics import Contrast, Measured, contrast, measure_runs
 from p2p_jax.evaluation.explain import verdict
+from p2p_jax.evaluation.found_labels import count_found
 from p2p_jax.evaluation.metrics.registry import names_for
 from p2p_jax.evaluation.metrics.trained import find_metric
+from p2p_jax.evaluation.scoring import scaled
+from p2p_jax.evaluation.segmenter import load_segmenter
+from p2p_jax.evaluation.subject import Subject, choose_metrics, score_pairs
 
 METRICS = ("found_pixel_accuracy", "found_iou", "lpips_alex", "haarpsi", "ssim", "colour_distance", "l1")
 """The metrics by which findings are judged: that of the paper first, if there is a segmenter."""
@@ -52,11 +58,13 @@ class Finding(NamedTuple):
     Attributes:
         better, worse: their places in the table.
         said: the paper's sentence and figures.
+        little: whether the paper says that the better one is hardly better.
     """
 
     better: int
     worse: int
     said: str
+    little: bool = False
 
 
 class Trained(NamedTuple):
@@ -110,7 +118,6 @@ def run_study(study: Study, options: Options) -> int:
     _check(options)
     options = replace(options, output=options.output / (options.set or "built_in"))
     console = open_console()
-    compilation_cache.turn_on()  # All runs of a setting are one program.
     config = base_config(options.set, options.steps)
     if options.data_path is not None:
         config = replace(config, data=replace(config.data, source="folder", path=str(options.data_path), tfds=None))
@@ -176,10 +183,28 @@ def train_all(settings: Sequence[Setting], config: Config, options: Options, con
 
 
 def measure(folders: Sequence[Sequence[Path]], segmenter: Path | None) -> dict[str, Measured]:
-    """Evaluates all runs, and returns each figure of all of them on the same pictures."""
-    figures = [p2p_jax.evaluate(folder, segmenter=segmenter) for group in folders for folder in group]
-    tables = [each.rows() for each in figures]
-    return measure_runs(tables[0][0], [rows for _, rows in tables])[0]
+    """Measures all runs on the same pictures: on the built-in facades those of the first seed, new to all runs.
+
+    Returns:
+        the figures of pairs by their names.
+    """
+    paths = [folder for group in folders for folder in group]
+    runs = open_runs([str(path) for path in paths], paths, data_path=None, trust=False, build=None)
+    common = find_common(runs, None)
+    finder = None if segmenter is None else load_segmenter(segmenter, runs[0].config)
+    chosen = [each for each in choose_metrics(runs[0].config.data.target, None, None)[0] if each.of == "pair"]
+    columns, tables = [], []
+    for place, run in enumerate(runs):
+        predictor = {"translator": scaled(p2p_jax.load(run.folder), run.config.data.target)}
+        train = common.datasets[place].splits["train"]
+        subject = Subject(run.config, common.pairs(place), train, predictor, None, [])
+        own, rows, _ = score_pairs(subject, chosen, lambda done, total: None)
+        if finder is not None:
+            of_labels, found = count_found(subject, finder)
+            own, rows = of_labels._replace(names=own.names), np.concatenate([rows, found[:, :-1]], -1)
+        columns.append(own)
+        tables.append(rows[:, 0])
+    return measure_runs(columns[0], tables)[0]
 
 
 def _table(study: Study, trained: Trained, found: dict[str, Measured]) -> Table:
@@ -202,6 +227,14 @@ def _cell(value: float, found: Contrast, digits: int) -> str:
     return f"{value:.{digits}f}\n{interval.low:+.{digits}f} to {interval.high:+.{digits}f}"
 
 
+_ANSWERS = {"better": "holds here", "worse": "does not hold here: it is the other way round"}
+_ANSWERS_LITTLE = {
+    "better": "does not hold here: it is clearly better",
+    "worse": "does not hold here: it is clearly worse",
+    "no difference": "fits what is seen here: the interval of the difference holds 0",
+}
+
+
 def _judge(study: Study, finding: Finding, trained: Trained, found: dict[str, Measured]) -> str:
     """Says by which metrics a finding holds here."""
     groups = trained.groups
@@ -212,12 +245,11 @@ def _judge(study: Study, finding: Finding, trained: Trained, found: dict[str, Me
         each = contrast(found[name], groups[finding.worse], groups[finding.better])
         word = verdict(name, each.difference)
         verdicts.setdefault(str(word), []).append(find_metric(name).title)
-    deciding = next(name for name in study.metrics if name in found)
-    title = find_metric(deciding).title
+    if not verdicts:
+        return f"The paper: {finding.said} This cannot be told, because no metric of this table was measured."
+    title = find_metric(next(name for name in study.metrics if name in found)).title
     holds = next(word for word, titles in verdicts.items() if title in titles)
-    answer = {"better": "holds here", "worse": "does not hold here: it is the other way round"}.get(
-        holds, f"cannot be told from {len(groups[0])} seeds"
-    )
+    answer = (_ANSWERS_LITTLE if finding.little else _ANSWERS).get(holds, f"cannot be told from {len(groups[0])} seeds")
     parts = "; ".join(f"{word} by {', '.join(titles)}" for word, titles in verdicts.items())
     return f"The paper: {finding.said} By {title} this {answer} ({parts}; 95 % intervals over pictures and seeds)."
 

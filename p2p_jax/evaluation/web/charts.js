@@ -192,7 +192,10 @@ function openChart(section, chart, number, smoothing) {
   values.textContent = values.dataset.hint;
   controls.hidden = false;
   values.hidden = false;
-  new ResizeObserver(() => { if (!frame || Math.max(280, plot.clientWidth) !== frame.width) render(); }).observe(plot);
+  // In the next frame: a change of the size inside of its own observer would be an error of the observer's loop.
+  new ResizeObserver(() => requestAnimationFrame(() => {
+    if (!frame || Math.max(280, plot.clientWidth) !== frame.width) render();
+  })).observe(plot);
   render();
   return render;
 }
