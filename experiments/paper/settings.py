@@ -8,7 +8,7 @@ from experiments import quickstart
 from p2p_jax.config import Config, as_size
 from p2p_jax.experiment import find_installed
 
-STEPS = 2500
+STEPS = 2000
 """Steps of a run on the built-in facades, so that a table of 15 runs takes less than 40 minutes on 2 cores."""
 
 

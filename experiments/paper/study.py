@@ -47,7 +47,7 @@ class Options:
     seeds: int = 3
     """Training runs of each setting, at least 2."""
     steps: int | None = None
-    """Steps of each run; by default 2,500 on the built-in facades, otherwise those of the experiment."""
+    """Steps of each run; by default 2,000 on the built-in facades, otherwise those of the experiment."""
     segmenter: Path | None = None
     """A run that finds labels in the pictures. By default one is trained on the built-in facades; other sets have none."""
 
