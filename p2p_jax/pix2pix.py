@@ -4,6 +4,7 @@ Your own experiment may replace parts of the result: `build(config)._replace(gen
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,17 @@ import jax.numpy as jnp
 import optax
 
 from p2p_jax import discriminators, generators, layers, losses, ops, schedules
-from p2p_jax.config import Config, Discriminator, Generator, Loss, Optimizer, as_size, count_channels, steps_per_unit
+from p2p_jax.config import (
+    Config,
+    Discriminator,
+    Generator,
+    Loss,
+    Optimizer,
+    as_size,
+    count_channels,
+    count_classes,
+    steps_per_unit,
+)
 from p2p_jax.errors import UserError
 from p2p_jax.network import Network, network
 from p2p_jax.optimizers import adam
@@ -44,13 +55,15 @@ def build(config: Config) -> Pix2Pix:
     loss, rate = config.loss, config.optimizer.learning_rate
     d_rate = config.optimizer.discriminator_learning_rate
     schedule = build_schedule(config, rate)
+    adversarial = _build_adversarial(loss)
     d_schedule = schedule if d_rate is None else build_schedule(config, d_rate)
     return Pix2Pix(
         generator=build_generator(config),
         discriminator=_build_judge(config),
         generator_optimizer=build_optimizer(config.optimizer, schedule),
         discriminator_optimizer=build_optimizer(config.optimizer, d_schedule),
-        adversarial=_build_adversarial(loss),
+        adversarial=adversarial,
+        adapt=_build_adapt(config, adversarial),
         reconstruction=getattr(losses, loss.reconstruction),
         reconstruction_weight=loss.reconstruction_weight,
         weigh=losses.weigh_classes if loss.reconstruction == "cross_entropy" else losses.weigh_difference,
@@ -96,7 +109,28 @@ def _build_judge(config: Config) -> Network:
         judge = discriminators.spectral_norm(judge)
     if not options.conditional:
         judge = discriminators.without_input(judge, count_channels(config.data.input))
-    return judge if options.scales == 1 else discriminators.at_scales(judge, options.scales)
+    if options.scales > 1:
+        judge = discriminators.at_scales(judge, options.scales)
+    if not options.augment:
+        return judge
+    return discriminators.augmented(
+        judge,
+        input_channels=count_channels(config.data.input),
+        changes=options.augment,
+        probability=options.augment_probability if options.augment_target is None else None,
+        strength=options.augment_strength,
+        fill=-1.0 if count_classes(config.data.input) else 0.0,
+    )
+
+
+def _build_adapt(config: Config, adversarial: losses.Adversarial) -> Callable[..., Any] | None:
+    """What changes the probability of the discriminator's augmentation in training."""
+    options = config.discriminator
+    if options.augment_target is None:
+        return None
+    ramp = options.augment_ramp or max((config.steps or 0) // 4, 1)
+    threshold = adversarial.threshold
+    return partial(discriminators.adapt_probability, target=options.augment_target, ramp=ramp, threshold=threshold)
 
 
 def build_generator(config: Config, **changes: Any) -> Network:

@@ -11,7 +11,9 @@ FROZEN = {
         "Augment Bias Config Data Discriminator Generator Loss Norm Optimizer Side Size Statistics as_size count_channels "
         "count_classes load_size resolve resolve_group_sizes resolve_length runtime settle_groups steps_per_unit"
     ),
-    "p2p_jax.discriminators": "at_scales patchgan patchgan_widths pixelgan spectral_norm without_input",
+    "p2p_jax.discriminators": (
+        "adapt_probability at_scales augmented change_pair patchgan patchgan_widths pixelgan spectral_norm without_input"
+    ),
     "p2p_jax.generators": (
         "UNET_128 UNET_256 UNET_64 encoder_decoder resnet unet unet_dropout_rates unet_widths"
     ),

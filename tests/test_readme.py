@@ -183,16 +183,19 @@ def test_the_python_example_trains_translates_and_evaluates(tmp_path, monkeypatc
     scope="module", params=[README, pytest.param(EXTENDING, marks=pytest.mark.slow)], ids=["readme", "extending"]
 )
 def experiment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of an example, with a smaller U-Net where the example gives its widths."""
+    """The file of an example."""
     path = tmp_path_factory.mktemp(request.param.stem) / "my_experiment.py"
     text = python_block(request.param, "# my_experiment.py")
-    path.write_text(text.replace("(16, 32, 64, 128, 128, 128)", "(4, 4, 4)"))
+    path.write_text(text)
     return path
 
 
 @pytest.mark.slow
 def test_the_examples_of_an_experiment_train_and_translate(experiment, tmp_path, capsys):
-    workdir, small = tmp_path / "run", ("--image-size", "32", "--data.count", "8", "--discriminator.width", "4")
+    workdir, small = (
+        tmp_path / "run",
+        ("--image-size", "32", "--data.count", "8", "--discriminator.width", "4", "--generator.width", "4"),
+    )
     assert main(["train", str(experiment), "--workdir", str(workdir), "--steps", "2", *small]) == 0
     assert (workdir / "report" / "index.html").is_file()
     assert p2p_jax.load(workdir)(np.zeros((1, 32, 32, 3), np.uint8)).shape == (1, 32, 32, 3)
@@ -201,8 +204,10 @@ def test_the_examples_of_an_experiment_train_and_translate(experiment, tmp_path,
 def test_the_examples_of_an_experiment_have_the_layers_that_they_name(experiment, request, capsys):
     assert main(["summary", str(experiment)]) == 0
     shown = capsys.readouterr().out
-    assert "down2_block" in shown  # the attention block
-    if "extending" in request.node.callspec.id:
+    if "readme" in request.node.callspec.id:
+        assert "conv3_norm" in shown  # of the discriminator that sees shifted pairs
+    else:
+        assert "down2_block" in shown  # the attention block
         assert "merge0" in shown  # the gated skip
         assert re.search(r"│ b +│ +│ 256 +│", shown)  # the hand-written discriminator's second kernel: 4 x 4 x 16 x 1
 

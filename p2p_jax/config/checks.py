@@ -27,6 +27,8 @@ LOWER_BOUNDS = {
     "data.target.colour_jitter": 0, "data.input.classes": 2, "data.target.classes": 2, "accumulate": 1,
     "generator.group_size": 1, "discriminator.group_size": 1, "optimizer.warmup_steps": 0, "loss.discriminator_weight": 0,
     "loss.r1": 0, "loss.r2": 0, "loss.penalty_every": 1, "loss.feature_matching": 0, "discriminator.scales": 1,
+    "discriminator.augment_strength": 0, "discriminator.augment_probability": 0, "discriminator.augment_target": -1,
+    "discriminator.augment_ramp": 1,
 }  # fmt: skip
 
 
@@ -36,6 +38,7 @@ UPPER_BOUNDS = {
     "discriminator.width": MAX_WIDTH, "discriminator.widths": MAX_WIDTH, "data.input.channels": MAX_WIDTH,
     "data.target.channels": MAX_WIDTH, "generator.num_blocks": 1000, "discriminator.num_layers": 100,
     "steps_per_call": 100_000, "model_parallel": MAX_WIDTH, "discriminator.scales": 4,
+    "discriminator.augment_strength": 1, "discriminator.augment_probability": 1, "discriminator.augment_target": 1,
 }  # fmt: skip
 
 
@@ -80,6 +83,7 @@ def check_config(config: Config) -> None:
         if value is not None and (max(value) > 2**16 or len(value) > 2**6):
             raise UserError(f"{_option(name)} was given {value}: each must be at most {2**16}, and their number {2**6}.")
     check_metric(_option("best_metric"), config.best_metric)
+    _check_discriminator(config)
     _check_batch(config)
     _check_sizes(config)
     _check_side(config.data.input, "data.input")
@@ -88,6 +92,31 @@ def check_config(config: Config) -> None:
         raise UserError(
             "--loss.reconstruction was given cross_entropy, but the target is no label map with classes: give "
             "--data.target.kind labels with --data.target.palette or .classes, or another reconstruction."
+        )
+
+
+def _check_discriminator(config: Config) -> None:
+    options = config.discriminator
+    for name, default in (("strength", 1), ("probability", 1), ("target", None), ("ramp", None)):
+        value = getattr(options, f"augment_{name}")
+        if value != default and not options.augment:
+            raise UserError(
+                f"--discriminator.augment-{name} was given {value}, but no changes are: give --discriminator.augment, for "
+                "example translation cutout."
+            )
+    if options.augment_ramp is not None and options.augment_target is None:
+        raise UserError(
+            f"--discriminator.augment-ramp was given {options.augment_ramp}, but the probability of the changes is fixed: "
+            "give --discriminator.augment-target, for example 0.6."
+        )
+    if options.augment_probability != 1 and options.augment_target is not None:
+        raise UserError(
+            f"--discriminator.augment-probability was given {options.augment_probability} with "
+            "--discriminator.augment-target, which chooses it: omit one of them."
+        )
+    if "colour" in options.augment and count_classes(config.data.target):
+        raise UserError(
+            "--discriminator.augment was given colour, but the targets are classes, which have no colours: omit colour."
         )
 
 

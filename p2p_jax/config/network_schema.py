@@ -6,6 +6,7 @@ from typing import Literal
 Norm = Literal["batch", "instance", "affine_instance", "none"]
 Statistics = Literal["batch", "group", "picture", "running"]
 Bias = Literal["reference", "all", "last", "none"]
+Change = Literal["colour", "translation", "cutout", "flip"]
 
 
 @dataclass(frozen=True)
@@ -106,3 +107,16 @@ class Discriminator:
     """Divide each kernel by its largest singular value, which bounds how fast the logits can change."""
     scales: int = 1
     """Number of equal discriminators, each of which sees pictures of half the size of the one before."""
+    augment: tuple[Change, ...] = ()
+    """Random changes of each pair that the discriminator sees, fake or real, so that it does not learn a small training
+    set by heart (DiffAugment). colour: of the picture; translation, cutout (of a rectangle) and flip: of input and picture
+    alike."""
+    augment_strength: float = 1.0
+    """Factor of how far these changes go, at most 1."""
+    augment_probability: float = 1.0
+    """Probability of each change for each pair."""
+    augment_target: float | None = None
+    """Choose the probability during training instead (ADA): it rises while the mean sign of the logits of targets is above
+    this, for example 0.6, and falls while it is below."""
+    augment_ramp: int | None = None
+    """Steps in which that probability can rise from 0 to 1; by default a quarter of the run."""
