@@ -39,7 +39,7 @@ def parse(options: Any, argv: list[str], program: str) -> Any:
         raise SystemExit(0)
     parsed, unknown = _parse_known(options, argv, program)
     if unknown:
-        raise UserError(_answer_unknown(unknown[0], [option.name for option in list_options(options)], program))
+        raise UserError(_answer_unknown(unknown[0], argv, list(list_options(options)), program))
     check_numbers(parsed)
     return parsed
 
@@ -118,9 +118,22 @@ def _in_words(values: str) -> str:
     return words.get(values, values or "no value")
 
 
-def _answer_unknown(word: str, known: list[str], program: str) -> str:
+def _answer_unknown(word: str, argv: list[str], known: list[Option], program: str) -> str:
     if (answer := answer_foreign_option(word)) is not None:
         return answer
     if not word.startswith("-"):
-        return f"the word {word} was not expected; see {program} --help."
-    return f"there is no option {word}{suggest(word.split('=')[0], known)}; see {program} --help."
+        switch = _switch_before(word, argv, known)
+        if switch is None:
+            return f"the word {word} was not expected; see {program} --help."
+        off = next(name for name in switch.other_names if name.startswith("--"))
+        return f"{switch.name} was given {word}, but it takes no value: {switch.name} turns it on, and {off} off."
+    names = [option.name for option in known]
+    return f"there is no option {word}{suggest(word.split('=')[0], names)}; see {program} --help."
+
+
+def _switch_before(word: str, argv: list[str], known: list[Option]) -> Option | None:
+    """The option without a value, such as --augment.flip, that a word was given to."""
+    words = [part for each in argv for part in each.split("=", 1)]
+    before = words[words.index(word) - 1].replace("_", "-") if word in words[1:] else ""
+    switches = [each for each in known if any(name.startswith("--") and "no-" in name for name in each.other_names)]
+    return next((each for each in switches if before in (each.name, *each.other_names)), None)

@@ -35,6 +35,11 @@ def test_options_that_decide_about_others_are_found_first(line):
         (["--generator.norm", "instanc"], "--generator.norm was given instanc: it must be one of batch, instance"),
         (["--image-siz", "3"], "there is no option --image-siz (did you mean --image-size?)"),
         (["pictures"], "the word pictures was not expected"),
+        (
+            ["--loss.relativistic", "True"],
+            "it takes no value: --loss.relativistic turns it on, and --loss.no-relativistic off",
+        ),
+        (["--augment.flip=no"], "--augment.flip was given no, but it takes no value"),
         (["--dataroot", "x"], "--dataroot is an option of the PyTorch original: give --data.path FOLDER"),
         (["--netG=unet_256"], "--netG is an option of the PyTorch original: give --generator.architecture"),
         (["--continue_train"], "the same command resumes"),
