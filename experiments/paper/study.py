@@ -16,6 +16,7 @@ from experiments.paper.settings import Setting, base_config
 from p2p_jax.cli import compilation_cache, run_command
 from p2p_jax.cli.parsing import parse
 from p2p_jax.config import Config, Side
+from p2p_jax.config.tree import differences
 from p2p_jax.console import open_console, waiting
 from p2p_jax.errors import UserError
 from p2p_jax.evaluation.comparison.candidates import find_common, open_runs
@@ -27,6 +28,7 @@ from p2p_jax.evaluation.metrics.trained import find_metric
 from p2p_jax.evaluation.scoring import scaled
 from p2p_jax.evaluation.segmenter import load_segmenter
 from p2p_jax.evaluation.subject import Subject, choose_metrics, score_pairs
+from p2p_jax.workdir.record import load_experiment
 
 METRICS = ("found_pixel_accuracy", "found_iou", "lpips_alex", "haarpsi", "ssim", "colour_distance", "l1")
 """The metrics by which findings are judged: that of the paper first, if there is a segmenter."""
@@ -176,10 +178,23 @@ def train_all(settings: Sequence[Setting], config: Config, options: Options, con
             number = place * options.seeds + seed + 1
             console.rule(f"{number} of {total}: {setting.title}, seed {seed}")
             folder = options.output / setting.name / f"seed_{seed}"
-            p2p_jax.train(replace(setting.change(config), seed=seed), folder, console=console)
+            wanted = replace(setting.change(config), seed=seed)
+            if not is_finished(folder, wanted):
+                p2p_jax.train(wanted, folder, console=console)
             group.append(folder)
         folders.append(group)
     return folders
+
+
+def is_finished(folder: Path, wanted: Config) -> bool:
+    """Whether a run of these settings has its report, so that it need not be opened and evaluated again."""
+    figures = folder / "report" / "figures.json"
+    if not figures.is_file():
+        return False
+    stored = load_experiment(folder).config
+    # What the wanted config leaves open was decided when the run started.
+    changed = [old for old, _, may_change in differences(wanted, stored).values() if old is not None and not may_change]
+    return not changed and json.loads(figures.read_bytes()).get("step") == stored.steps
 
 
 def measure(folders: Sequence[Sequence[Path]], segmenter: Path | None) -> dict[str, Measured]:

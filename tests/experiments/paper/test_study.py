@@ -2,14 +2,17 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
-from helpers.runs import skip_report
+from helpers.runs import finished_run, skip_report
 
 from experiments.paper import architectures, colours, losses, patches, settings, study
 from p2p_jax.config import Augment, Config, Data, Discriminator, Generator, Side
 from p2p_jax.errors import UserError
+from p2p_jax.workdir.record import load_experiment
 
 TINY = Config(
     image_size=16, steps=2, epochs=None,
@@ -99,6 +102,23 @@ def test_a_study_compares_its_runs_and_goes_on_where_it_stopped(tmp_path, monkey
     check_distributions(results["distributions"])
     assert "The paper: L1 + cGAN is closer to the targets than L1 in a (intersections of 0.84 and 0.69). This" in output
     assert "<svg" in (tmp_path / "paper" / "quickstart" / "colours_histograms.html").read_text()
+
+
+def test_only_a_run_of_these_settings_with_its_report_is_finished(tmp_path):
+    run = Path(copytree(finished_run(), tmp_path / "run"))
+    stored = load_experiment(run).config
+    wanted = replace(stored, steps_per_epoch=None)
+    report = run / "report" / "figures.json"
+    report.parent.mkdir(exist_ok=True)
+    report.write_text(json.dumps({"step": stored.steps}))
+    assert study.is_finished(run, wanted)
+    assert study.is_finished(run, replace(wanted, keep=wanted.keep + 1)), "it may change on resuming"
+    assert not study.is_finished(run, replace(wanted, seed=wanted.seed + 1))
+    assert not study.is_finished(run, replace(wanted, steps=stored.steps + 1))
+    report.write_text(json.dumps({"step": stored.steps - 1}))
+    assert not study.is_finished(run, wanted), "the report is of an earlier checkpoint"
+    report.unlink()
+    assert not study.is_finished(run, wanted)
 
 
 def test_a_set_without_colours_is_refused_before_anything_is_trained(tmp_path, monkeypatch):
