@@ -70,9 +70,9 @@ class Translator:
         native_by_default: whether files are translated at their own scale unless the caller chooses.
     """
 
-    params: Any
-    state: Any
-    apply: Callable[[Any, Any, Array, Array], Array]
+    params: Any = field(repr=False)
+    state: Any = field(repr=False)
+    apply: Callable[[Any, Any, Array, Array], Array] = field(repr=False)
     data: Data
     fit: Fit
     step: int

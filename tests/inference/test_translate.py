@@ -43,6 +43,12 @@ def opened(path: Path) -> np.ndarray:
     return np.asarray(Image.open(path))
 
 
+def test_a_translator_is_shown_without_its_weights(translator):
+    assert len(repr(translator).splitlines()) == 1
+    assert "step=8" in repr(translator)
+    assert "params" not in repr(translator)
+
+
 def test_files_and_folders_are_found_with_their_names(tmp_path):
     one, two = save(tmp_path / "in" / "a" / "1.png"), save(tmp_path / "in" / "b" / "c" / "1.jpg")
     alone = save(tmp_path / "x.bmp")
