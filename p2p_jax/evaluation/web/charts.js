@@ -65,7 +65,7 @@ function openChart(section, chart, number, smoothing) {
     }
     draw(svg, "text", { x: (box.left + box.right) / 2, y: height - 3, class: "tick middle" }, "step");
     if (ends === null) {
-      draw(svg, "text", { x: width / 2, y: height / 2, class: "tick middle" }, "no values here");
+      draw(svg, "text", { x: width / 2, y: height / 2, class: "tick middle" }, lines.length ? "no values here" : "all lines are hidden");
     } else {
       const Y = scale(ends[0], ends[1], box.bottom, box.top, log);
       for (const tick of (log ? logTicks : ticks)(ends[0], ends[1], 5)) {
