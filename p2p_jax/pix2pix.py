@@ -71,10 +71,17 @@ def build(config: Config) -> Pix2Pix:
         penalty=_build_penalty(loss),
         penalty_every=loss.penalty_every,
         matching=partial(losses.feature_matching, weight=loss.feature_matching) if loss.feature_matching else None,
-        ema_decay=config.ema_decay,
+        ema_decay=_ema_decay(config),
         update=config.optimizer.update,
         learning_rates={"learning_rate": schedule, "discriminator_learning_rate": d_schedule},
     )
+
+
+def _ema_decay(config: Config) -> float | None:
+    """The decay of the generator's moving average, which may be chosen by the length of the run."""
+    if config.ema_share is None:
+        return config.ema_decay
+    return max(0.0, 1 - 1 / (config.ema_share * (config.steps or 1)))
 
 
 def _build_adversarial(loss: Loss) -> losses.Adversarial:
@@ -141,7 +148,7 @@ def build_generator(config: Config, **changes: Any) -> Network:
         **changes: arguments of the generator's function, also those for which the config has no field, such as `blocks`.
 
     Raises:
-        UserError: the pictures cannot be halved as often as the U-Net halves them, or a U-Net is to be anti-aliased.
+        UserError: the pictures cannot be halved as often as the U-Net halves them, or two options replace the doubling.
     """
     options = config.generator
     shared: dict[str, Any] = {
@@ -178,7 +185,7 @@ def build_generator(config: Config, **changes: Any) -> Network:
         bottleneck_norm=options.bottleneck_norm,
         leaky_slope=options.leaky_slope,
         post_activation=options.post_activation,
-        upsample={"transpose": layers.conv_transpose, "resize": layers.resize_conv}[options.upsample],
+        **({"upsample": layers.resize_conv} if options.upsample == "resize" else {}),
         **merge,
         **shared,
     )
@@ -212,11 +219,11 @@ def build_discriminator(options: Discriminator, dtype: str, *, features: bool = 
 
 
 def _build_antialiasing(options: Generator) -> dict[str, Any]:
-    """Returns the arguments of the ResNet with which it halves and doubles without aliasing."""
-    if options.antialias != "none" and options.architecture != "resnet":
+    """Returns the arguments of the generator with which it halves and doubles without aliasing."""
+    if options.antialias in ("up", "both") and options.upsample != "transpose":
         raise UserError(
-            f"--generator.antialias was given {options.antialias}, but only a resnet can be anti-aliased, and the "
-            f"architecture is {options.architecture}: omit it, or give --generator.architecture resnet."
+            f"--generator.antialias was given {options.antialias} with --generator.upsample {options.upsample}: both "
+            "replace the transposed convolutions; omit one of them."
         )
     down = {"downsample": ops.blur_downsample} if options.antialias in ("down", "both") else {}
     up = (

@@ -18,7 +18,7 @@ LOWER_BOUNDS = {
     "data.count": 8, "data.threads": 0, "data.processes": 0, "data.cache_mib": 0, "data.val_fraction": 0,
     "data.test_fraction": 0, "loss.label_smoothing": 0,
     "optimizer.discriminator_learning_rate": 0, "optimizer.beta1": 0,
-    "optimizer.beta2": 0, "optimizer.epsilon": 0, "optimizer.clip": 0, "ema_decay": 0,
+    "optimizer.beta2": 0, "optimizer.epsilon": 0, "optimizer.clip": 0, "ema_decay": 0, "ema_share": 0,
     "generator.norm_epsilon": 0, "generator.norm_momentum": 0, "generator.norm_stddev": 0, "generator.leaky_slope": 0,
     "discriminator.norm_epsilon": 0, "discriminator.norm_momentum": 0, "discriminator.norm_stddev": 0,
     "discriminator.leaky_slope": 0, "loss.log_epsilon": 0,
@@ -47,7 +47,7 @@ MAX_PIXELS = 2**27
 
 
 FRACTIONS = (
-    "generator.dropout", "loss.label_smoothing", "data.val_fraction", "data.test_fraction", "ema_decay",
+    "generator.dropout", "loss.label_smoothing", "data.val_fraction", "data.test_fraction", "ema_decay", "ema_share",
     "optimizer.beta1", "optimizer.beta2", "generator.norm_momentum", "discriminator.norm_momentum",
     "augment.zoom", "augment.shift", "data.input.colour_jitter", "data.target.colour_jitter",
 )  # fmt: skip
@@ -83,6 +83,10 @@ def check_config(config: Config) -> None:
         if value is not None and (max(value) > 2**16 or len(value) > 2**6):
             raise UserError(f"{_option(name)} was given {value}: each must be at most {2**16}, and their number {2**6}.")
     check_metric(_option("best_metric"), config.best_metric)
+    if config.ema_share == 0 or (config.ema_share is not None and config.ema_decay is not None):
+        raise UserError(
+            f"--ema-share was given {config.ema_share} with --ema-decay {config.ema_decay}: give one of them, above 0."
+        )
     _check_discriminator(config)
     _check_batch(config)
     _check_sizes(config)

@@ -61,8 +61,8 @@ class Generator:
     remat: bool = False
     """Recompute activations in the backward pass: less memory, more time."""
     antialias: Literal["none", "down", "up", "both"] = "none"
-    """Where the resnet changes the size without aliasing, as CUT does. down: blur, then keep every second pixel, instead of
-    convolutions of stride 2; up: bilinear upsampling and a convolution instead of transposed convolutions."""
+    """Where the size changes without aliasing (in the resnet as CUT does it). down: blur, then keep every second pixel,
+    instead of convolutions of stride 2; up: bilinear upsampling and a convolution instead of transposed convolutions."""
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,8 @@ class Config:
     ema_decay: float | None = None
     """Keep an exponential moving average of the generator, and use it for translation. Each step keeps this fraction of the
     old average, for example 0.999."""
+    ema_share: float | None = None
+    """The same with a decay chosen by the length of the run: the average is over this fraction of it, for example 0.05."""
     generator: Generator = Generator()
     """The network that makes the picture."""
     discriminator: Discriminator = Discriminator()

@@ -58,6 +58,7 @@ def unet(
     merge: layers.Merge = layers.concat,
     blocks: Mapping[int, layers.Block] | None = None,
     upsample: Callable[..., Array] = layers.conv_transpose,
+    downsample: Callable[[Array], Array] | None = None,
     use_bias: bool | None = None,
     last_bias: bool = True,
     bottleneck_norm: bool = False,
@@ -85,6 +86,8 @@ def unet(
         merge: `(scope, skip, x) -> y`, which merges a skip connection with the decoder.
         blocks: `{level: block}`; each block is applied to the output of that level of the encoder.
         upsample: `(scope, x, features, *, use_bias) -> y`, which doubles height and width.
+        downsample: halves height and width after a convolution of 3 x 3 pixels and stride 1, such as `ops.blur_downsample`;
+            None for convolutions of 4 x 4 pixels and stride 2.
         use_bias: whether all convolutions but the last have a bias; None for a bias only before instance norm.
         last_bias: whether the last convolution has a bias.
         bottleneck_norm: whether a norm follows the innermost convolution of the encoder too.
@@ -116,7 +119,13 @@ def unet(
     use_bias = layers.needs_bias(norm) if use_bias is None else use_bias
     shared = {"norm": norm, "use_bias": use_bias, "post_activation": post_activation, "train": train}
     down = partial(
-        _unet_down, widths=widths, blocks=blocks or {}, bottleneck_norm=bottleneck_norm, slope=leaky_slope, **shared
+        _unet_down,
+        widths=widths,
+        blocks=blocks or {},
+        downsample=downsample,
+        bottleneck_norm=bottleneck_norm,
+        slope=leaky_slope,
+        **shared,
     )
     up = partial(_unet_up, widths=(out_channels, *widths), rates=rates, upsample=upsample, last_bias=last_bias, **shared)
     wrap = layers.remat if remat else lambda fn: fn
@@ -142,6 +151,7 @@ def _unet_down(
     widths: Sequence[int],
     norm: layers.Norm,
     blocks: Mapping[int, layers.Block],
+    downsample: Callable[[Array], Array] | None,
     use_bias: bool,
     bottleneck_norm: bool,
     slope: float,
@@ -151,7 +161,9 @@ def _unet_down(
     """One level of the U-Net's encoder: (n, h, w, c) to (n, h / 2, w / 2, widths[level])."""
     innermost = len(widths) - 1
     x = x if level == 0 or post_activation else ops.leaky_relu(x, slope)
-    x = scope.child(layers.conv, f"down{level}")(x, widths[level], use_bias=use_bias)
+    kernel = {} if downsample is None else {"kernel": 3, "stride": 1}
+    x = scope.child(layers.conv, f"down{level}")(x, widths[level], use_bias=use_bias, **kernel)
+    x = x if downsample is None else downsample(x)
     if 0 < level < innermost or (bottleneck_norm and level == innermost):
         x = scope.child(norm, f"down{level}_norm")(x, train=train)
     if level in blocks:

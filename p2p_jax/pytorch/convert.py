@@ -225,6 +225,8 @@ def _refuse_foreign(options: Generator | Discriminator) -> None:
     required = {name: value for name, value in PRESETS["pytorch"].items() if name.startswith(f"{role}.")}
     if isinstance(options, Generator):
         required["generator.upsample"] = "transpose"
+        if options.architecture == "unet":
+            required["generator.antialias"] = "none"
         if options.architecture == "encoder_decoder":
             raise UserError("the PyTorch original has no encoder_decoder: only a unet or a resnet can be converted.")
     for name, value in required.items():
