@@ -83,10 +83,7 @@ def check_config(config: Config) -> None:
         if value is not None and (max(value) > 2**16 or len(value) > 2**6):
             raise UserError(f"{_option(name)} was given {value}: each must be at most {2**16}, and their number {2**6}.")
     check_metric(_option("best_metric"), config.best_metric)
-    if config.ema_share == 0 or (config.ema_share is not None and config.ema_decay is not None):
-        raise UserError(
-            f"--ema-share was given {config.ema_share} with --ema-decay {config.ema_decay}: give one of them, above 0."
-        )
+    _check_average(config)
     _check_discriminator(config)
     _check_batch(config)
     _check_sizes(config)
@@ -96,6 +93,13 @@ def check_config(config: Config) -> None:
         raise UserError(
             "--loss.reconstruction was given cross_entropy, but the target is no label map with classes: give "
             "--data.target.kind labels with --data.target.palette or .classes, or another reconstruction."
+        )
+
+
+def _check_average(config: Config) -> None:
+    if config.ema_share == 0 or (config.ema_share is not None and config.ema_decay is not None):
+        raise UserError(
+            f"--ema-share was given {config.ema_share} with --ema-decay {config.ema_decay}: give one of them, above 0."
         )
 
 
