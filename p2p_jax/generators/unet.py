@@ -118,15 +118,8 @@ def unet(
     rates = unet_dropout_rates(widths) if dropout_rates is None else dropout_rates
     use_bias = layers.needs_bias(norm) if use_bias is None else use_bias
     shared = {"norm": norm, "use_bias": use_bias, "post_activation": post_activation, "train": train}
-    down = partial(
-        _unet_down,
-        widths=widths,
-        blocks=blocks or {},
-        downsample=downsample,
-        bottleneck_norm=bottleneck_norm,
-        slope=leaky_slope,
-        **shared,
-    )
+    inner = {"blocks": blocks or {}, "downsample": downsample, "bottleneck_norm": bottleneck_norm, "slope": leaky_slope}
+    down = partial(_unet_down, widths=widths, **inner, **shared)
     up = partial(_unet_up, widths=(out_channels, *widths), rates=rates, upsample=upsample, last_bias=last_bias, **shared)
     wrap = layers.remat if remat else lambda fn: fn
     x = x if dtype is None else x.astype(dtype)

@@ -53,7 +53,10 @@ WRONG = {
     ("fields", "said"),
     [
         ({"accumulate": 3}, "--accumulate was given 3: it must divide --batch-size 16."),
-        ({"ema_share": 0.1, "ema_decay": 0.9}, "--ema-share was given 0.1 with --ema-decay 0.9: give one of them, above 0."),
+        (
+            {"ema_share": 0.1, "ema_decay": 0.9},
+            "--ema-share was given 0.1 with --ema-decay 0.9: give one of them, above 0.",
+        ),
         ({"ema_share": 0.0}, "--ema-share was given 0.0 with --ema-decay None: give one of them, above 0."),
         (
             {"generator.statistics": "group", "generator.group_size": 5},
