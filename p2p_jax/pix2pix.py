@@ -11,7 +11,18 @@ import jax.numpy as jnp
 import optax
 
 from p2p_jax import discriminators, generators, layers, losses, ops, schedules
-from p2p_jax.config import Config, Discriminator, Generator, Loss, Optimizer, as_size, count_channels, steps_per_unit
+from p2p_jax.config import (
+    Config,
+    Discriminator,
+    Generator,
+    Loss,
+    Optimizer,
+    as_size,
+    count_channels,
+    count_classes,
+    ignored_class,
+    steps_per_unit,
+)
 from p2p_jax.errors import UserError
 from p2p_jax.network import Network, network
 from p2p_jax.optimizers import adam
@@ -46,11 +57,11 @@ def build(config: Config) -> Pix2Pix:
     schedule = build_schedule(config, rate)
     d_schedule = schedule if d_rate is None else build_schedule(config, d_rate)
     return Pix2Pix(
-        generator=build_generator(config),
+        generator=_build_maker(config),
         discriminator=_build_judge(config),
         generator_optimizer=build_optimizer(config.optimizer, schedule),
         discriminator_optimizer=build_optimizer(config.optimizer, d_schedule),
-        adversarial=_build_adversarial(loss),
+        adversarial=_build_adversarial(config),
         reconstruction=getattr(losses, loss.reconstruction),
         reconstruction_weight=loss.reconstruction_weight,
         weigh=losses.weigh_classes if loss.reconstruction == "cross_entropy" else losses.weigh_difference,
@@ -64,9 +75,11 @@ def build(config: Config) -> Pix2Pix:
     )
 
 
-def _build_adversarial(loss: Loss) -> losses.Adversarial:
-    adversarial = getattr(losses, loss.adversarial)
-    if loss.adversarial == "bce" and loss.log_epsilon:
+def _build_adversarial(config: Config) -> losses.Adversarial:
+    loss, adversarial = config.loss, getattr(losses, config.loss.adversarial)
+    if config.discriminator.architecture == "segmentation":
+        adversarial = losses.segmentation_adversarial
+    elif loss.adversarial == "bce" and loss.log_epsilon:
         adversarial = losses.bce_with_epsilon(loss.log_epsilon)
     if loss.relativistic:
         adversarial = losses.relativistic(adversarial)
@@ -81,7 +94,7 @@ def _build_penalty(loss: Loss) -> losses.Penalty | None:
     weight = loss.gradient_penalty
     if weight is None:
         weight = 10.0 if loss.adversarial == "wasserstein" else 0.0
-    weights = {losses.gradient_penalty: weight, losses.r1: loss.r1, losses.r2: loss.r2}
+    weights = {losses.gradient_penalty: weight, losses.r1: loss.r1, losses.r2: loss.r2, losses.label_mix: loss.label_mix}
     penalties = [partial(penalty, weight=weight) for penalty, weight in weights.items() if weight]
     if len(penalties) > 1:
         return losses.add_penalties(*penalties)
@@ -90,13 +103,28 @@ def _build_penalty(loss: Loss) -> losses.Penalty | None:
 
 def _build_judge(config: Config) -> Network:
     """Builds the discriminator with all that the config wraps around it."""
-    options = config.discriminator
-    judge = build_discriminator(options, config.dtype, features=bool(config.loss.feature_matching))
+    options, side = config.discriminator, config.data.input
+    judge = build_discriminator(
+        options, config.dtype, features=bool(config.loss.feature_matching), classes=count_classes(side)
+    )
     if options.spectral_norm:
         judge = discriminators.spectral_norm(judge)
+    if options.architecture == "segmentation":
+        judge = discriminators.with_labels(judge, count_channels(side), ignored=ignored_class(side))
     if not options.conditional:
-        judge = discriminators.without_input(judge, count_channels(config.data.input))
-    return judge if options.scales == 1 else discriminators.at_scales(judge, options.scales)
+        judge = discriminators.without_input(judge, count_channels(side))
+    if options.scales > 1:
+        judge = discriminators.at_scales(judge, options.scales)
+    return discriminators.with_noise(judge, count_channels(side), stddev=options.noise) if options.noise else judge
+
+
+def _build_maker(config: Config) -> Network:
+    """Builds the generator with all that the config wraps around it."""
+    maker, options = build_generator(config), config.augment
+    if options.input_noise:
+        maker = generators.with_input_noise(maker, stddev=options.input_noise)
+    # The outer one, which sees the labels without noise.
+    return generators.with_input_warp(maker, strength=options.input_warp) if options.input_warp else maker
 
 
 def build_generator(config: Config, **changes: Any) -> Network:
@@ -150,24 +178,32 @@ def build_generator(config: Config, **changes: Any) -> Network:
     )
 
 
-def build_discriminator(options: Discriminator, dtype: str, *, features: bool = False) -> Network:
-    """Builds the PatchGAN or PixelGAN that the config describes, which computes in the given dtype.
+def build_discriminator(
+    options: Discriminator, dtype: str, *, features: bool = False, classes: int | None = None
+) -> Network:
+    """Builds the PatchGAN, PixelGAN or segmentation U-Net that the config describes, which computes in the given dtype.
 
     Args:
         options: of the discriminator.
         dtype: of its computation.
-        features: whether it returns `losses.Judged`.
+        features: whether it returns `losses.Judged`; the segmentation U-Net never does.
+        classes: of the input, which only the segmentation U-Net needs.
 
     Raises:
-        UserError: the pixelgan is to be anti-aliased.
+        UserError: the pixelgan is to be anti-aliased, or there are no classes to tell.
     """
     shared: dict[str, Any] = {
         "norm": build_norm(options),
         "leaky_slope": options.leaky_slope,
-        "features": features,
         "dtype": jnp.dtype(dtype),
         **BIASES[options.bias],
     }
+    if options.architecture == "segmentation":
+        if not classes:
+            raise UserError("a segmentation discriminator was to be built for inputs without classes: give their classes.")
+        widths = options.widths or discriminators.patchgan_widths(options.num_layers - 1, options.width)
+        return network(discriminators.segmentation_unet, classes=classes, widths=widths, **shared)
+    shared["features"] = features
     if options.architecture == "pixelgan":
         if options.antialias:
             raise UserError("--discriminator.antialias was given, but the pixelgan changes no size: omit it.")
