@@ -46,8 +46,9 @@ class Side:
 
 @dataclass(frozen=True)
 class Augment:
-    """Random changes that training makes to both sides of a pair alike; input_warp and input_noise change only what the
-    generator sees. The random crop depends on data.load_size."""
+    """Random changes that training makes to both sides of a pair alike, except input_warp and input_noise. The random crop
+    depends on data.load_size.
+    """
 
     flip: bool = True
     """Mirror half of the pairs left to right."""

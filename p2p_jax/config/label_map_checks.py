@@ -32,20 +32,17 @@ def _check_segmentation(config: Config) -> None:
             "--data.input.kind labels with --data.input.palette or .classes, or another architecture."
         )
     loss, options = config.loss, config.discriminator
+    no_gradient = "has no single logit whose gradient could be penalized"
     for option, given, reason in (
-        ("--loss.adversarial", loss.adversarial != "bce" and loss.adversarial, "has a loss of its own"),
-        (
-            "--loss.relativistic",
-            loss.relativistic,
-            "judges every picture alone",
-        ),
-        ("--loss.feature-matching", loss.feature_matching, "returns no features"),
-        ("--loss.gradient-penalty", loss.gradient_penalty, "has no single logit whose gradient could be penalized"),
-        ("--loss.r1", loss.r1, "has no single logit whose gradient could be penalized"),
-        ("--loss.r2", loss.r2, "has no single logit whose gradient could be penalized"),
-        ("--discriminator.conditional", not options.conditional and "False", "needs the labels of the input"),
-        ("--discriminator.scales", options.scales > 1 and options.scales, "has levels of all scales in its U-Net"),
+        (f"--loss.adversarial {loss.adversarial}", loss.adversarial != "bce", "has a loss of its own"),
+        ("--loss.relativistic", loss.relativistic, "judges every picture alone"),
+        (f"--loss.feature-matching {loss.feature_matching}", loss.feature_matching, "returns no features"),
+        (f"--loss.gradient-penalty {loss.gradient_penalty}", loss.gradient_penalty, no_gradient),
+        (f"--loss.r1 {loss.r1}", loss.r1, no_gradient),
+        (f"--loss.r2 {loss.r2}", loss.r2, no_gradient),
+        ("--discriminator.no-conditional", not options.conditional, "needs the labels of the input"),
+        (f"--discriminator.scales {options.scales}", options.scales > 1, "works at all scales already"),
         ("--discriminator.antialias", options.antialias, "has no such form"),
     ):
         if given:
-            raise UserError(f"{option} was given {given}, but the segmentation discriminator {reason}: omit it.")
+            raise UserError(f"{option} was given, but the segmentation discriminator {reason}: omit it.")

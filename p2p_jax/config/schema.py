@@ -128,7 +128,7 @@ class Config:
     data: Data = Data()
     """Where the pairs come from, and how their pictures are read."""
     augment: Augment = Augment()
-    """Random changes that training makes to both sides of a pair alike, or to what the generator sees."""
+    """Random changes that training makes to both sides of a pair alike, or to the generator's view of the input."""
     native: bool = runtime(False)
     """Translate pictures at their own scale by default, instead of at image_size."""
     log_every: int = runtime(50)

@@ -7,8 +7,8 @@ from jax import Array
 
 from p2p_jax.network import Network, Params, State
 
-# Its own number is folded into the key of a pass, so that the noise changes no other random numbers; the first ones are those
-# of `at_scales`.
+# Its own number is folded into the key of a pass, so that the noise changes no other random numbers. The first numbers are
+# those of `at_scales`.
 NOISE = 16
 
 

@@ -1,7 +1,7 @@
 """What a generator sees of the input in training: networks made of another generator.
 
-Only the generator's view changes. The discriminator judges the true pair: a fake that does not fit the input stays a mistake,
-and label maps stay exact labels. The target stays, too.
+Only the generator's view changes. The discriminator judges the true pair: a fake that does not fit the input stays a
+mistake, and label maps stay exact labels. The target stays, too.
 """
 
 from collections.abc import Callable
@@ -43,12 +43,12 @@ def with_input_noise(generator: Network, *, stddev: float) -> Network:
     )
 
 
-def with_input_warp(generator: Network, *, strength: float, cells: int = 4) -> Network:
+def with_input_warp(generator: Network, *, strength: float, knots: int = 5) -> Network:
     """Returns a generator that sees label maps with randomly warped shapes in training.
 
     Args:
         generator: from label maps (n, h, w, c).
-        strength, cells: as in `ops.displace`; warped label maps hold no new values, so one-hot stays one-hot.
+        strength, knots: as in `ops.displace`; warped label maps hold no new values, so one-hot stays one-hot.
 
     Returns:
         a network with the same params, state and output. The warp acts only if `apply` is given `train` True and a key.
@@ -67,7 +67,7 @@ def with_input_warp(generator: Network, *, strength: float, cells: int = 4) -> N
         >>> sorted(set(seen.ravel().tolist())), bool((seen == labels).all())
         ([0.0, 1.0], False)
     """
-    return _changed(generator, lambda key, x: ops.displace(jax.random.fold_in(key, WARP), x, strength, cells=cells))
+    return _changed(generator, lambda key, x: ops.displace(jax.random.fold_in(key, WARP), x, strength, knots=knots))
 
 
 def _changed(generator: Network, change: Callable[[Array, Array], Array]) -> Network:

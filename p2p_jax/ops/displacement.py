@@ -5,17 +5,17 @@ import jax.numpy as jnp
 from jax import Array
 
 
-def displace(key: Array, x: Array, strength: float, *, cells: int = 4) -> Array:
+def displace(key: Array, x: Array, strength: float, *, knots: int = 5) -> Array:
     """Moves the pixels of each picture along a random smooth field, and takes the nearest pixel, so that no value is new.
 
-    Each picture has its own field: displacements at the corners of a coarse grid, which are interpolated linearly.
+    Each picture has its own field: displacements at the knots of a coarse grid, which are interpolated linearly.
 
     Args:
         key: a `jax.random.key`; the same key draws the same fields.
         x: (n, h, w, c), any dtype. Places beyond an edge have the values of the edge.
         strength: the largest displacement, as a fraction of the height and of the width, at least 0. At 0 nothing moves.
-            Above 1 / (2 cells) a field may fold, so that some regions appear twice.
-        cells: of the grid, along each side.
+            Above 1 / (2 knots) a field may fold, so that some regions appear twice.
+        knots: of the grid, along each side.
 
     Returns:
         the shape and dtype of `x`.
@@ -33,8 +33,8 @@ def displace(key: Array, x: Array, strength: float, *, cells: int = 4) -> Array:
         True
     """
     n, height, width, _ = x.shape
-    corners = jax.random.uniform(key, (n, 2, cells + 1, cells + 1), minval=-strength, maxval=strength)
-    field = jax.image.resize(corners, (n, 2, height, width), "linear", antialias=False)
+    coarse = jax.random.uniform(key, (n, 2, knots, knots), minval=-strength, maxval=strength)
+    field = jax.image.resize(coarse, (n, 2, height, width), "linear", antialias=False)
     rows = _nearest(jnp.arange(height)[:, None], height * field[:, 0], height)
     columns = _nearest(jnp.arange(width)[None], width * field[:, 1], width)
     return jax.vmap(lambda picture, row, column: picture[row, column])(x, rows, columns)
