@@ -30,8 +30,8 @@ FROZEN = {
     ),
     "p2p_jax.network": "Network Params State count_parameters network",
     "p2p_jax.ops": (
-        "concat_channels conv2d conv2d_transpose displace dropout leaky_relu moments normalize reflect_pad relu resize sigmoid "
-        "standardize tanh upsample_nearest"
+        "concat_channels conv2d conv2d_transpose displace dropout leaky_relu moments normalize reflect_pad relu resize "
+        "sigmoid standardize tanh upsample_nearest"
     ),
     "p2p_jax.optimizers": "adam",
     "p2p_jax.pix2pix": "build build_discriminator build_generator build_norm build_optimizer build_schedule",

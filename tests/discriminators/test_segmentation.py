@@ -63,11 +63,14 @@ def test_it_judges_the_picture_alone_and_sets_the_labels_beside():
     np.testing.assert_array_equal(judged.labels, np.eye(CLASSES)[numbers] * [1, 0, 1])
 
 
-@pytest.mark.parametrize("side", [LABELS, replace(LABELS, ignore=255), replace(LABELS, ignore=1)])
-def test_the_config_builds_it_with_the_classes_and_the_ignored_class_of_the_input(side):
+@pytest.mark.parametrize(
+    ("side", "dtype"),
+    [(LABELS, "float32"), (replace(LABELS, ignore=255), "bfloat16"), (replace(LABELS, ignore=1), "bfloat16")],
+)
+def test_the_config_builds_it_with_the_classes_of_the_input(side, dtype):
     options = Discriminator("segmentation", width=2, num_layers=2, spectral_norm=True)
     config = Config(image_size=16, epochs=None, steps=8, discriminator=options, loss=Loss(label_mix=10.0))
-    model, classes = build(replace(config, data=Data(input=side))), 4 if side.ignore == 255 else 3
+    model, classes = build(replace(config, data=Data(input=side), dtype=dtype)), 4 if side.ignore == 255 else 3
     assert model.adversarial == losses.segmentation_adversarial
     assert model.penalty.keywords == {"weight": 10.0}
     pair = jnp.ones((1, 16, 16, classes + 3))
