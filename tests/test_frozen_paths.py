@@ -12,24 +12,27 @@ FROZEN = {
         "count_classes load_size resolve resolve_group_sizes resolve_length runtime settle_groups steps_per_unit"
     ),
     "p2p_jax.discriminators": (
-        "adapt_probability at_scales augmented change_pair patchgan patchgan_widths pixelgan spectral_norm without_input"
+        "adapt_probability at_scales augmented change_pair patchgan patchgan_widths pixelgan segmentation_unet "
+        "spectral_norm with_labels with_noise without_input"
     ),
     "p2p_jax.generators": (
-        "UNET_128 UNET_256 UNET_64 encoder_decoder resnet unet unet_dropout_rates unet_widths"
+        "UNET_128 UNET_256 UNET_64 encoder_decoder resnet unet unet_dropout_rates unet_widths with_input_noise "
+        "with_input_warp"
     ),
     "p2p_jax.layers": (
         "Block Init Merge Norm add batch_norm concat concat_decoder_first cond conv conv_transpose dropout gated "
         "instance_norm needs_bias no_norm no_skip normal remat resize_conv scan self_attention zeros"
     ),
     "p2p_jax.losses": (
-        "Adversarial Judged Logits Penalty add_penalties as_judged bce bce_with_epsilon binary_cross_entropy compare "
-        "cross_entropy feature_matching gradient_penalty hinge l1 l2 least_squares r1 r2 relativistic smooth_labels "
-        "wasserstein weigh_classes weigh_generator"
+        "Adversarial Judged Logits Penalty Segmented add_penalties as_judged balance_classes bce bce_with_epsilon "
+        "binary_cross_entropy compare cross_entropy fake_loss feature_matching gradient_penalty hinge l1 l2 label_loss "
+        "label_mix least_squares r1 r2 relativistic segmentation_adversarial smooth_labels wasserstein weigh_classes "
+        "weigh_generator"
     ),
     "p2p_jax.network": "Network Params State count_parameters network",
     "p2p_jax.ops": (
-        "concat_channels conv2d conv2d_transpose dropout leaky_relu moments normalize reflect_pad relu resize sigmoid "
-        "standardize tanh upsample_nearest"
+        "concat_channels conv2d conv2d_transpose displace dropout leaky_relu moments normalize reflect_pad relu resize "
+        "sigmoid standardize tanh upsample_nearest"
     ),
     "p2p_jax.optimizers": "adam",
     "p2p_jax.pix2pix": "build build_discriminator build_generator build_norm build_optimizer build_schedule",

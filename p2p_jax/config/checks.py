@@ -4,6 +4,7 @@ import math
 
 from p2p_jax.config.data_schema import Side, Size
 from p2p_jax.config.derived import as_size, count_classes, load_size
+from p2p_jax.config.label_map_checks import check_label_maps
 from p2p_jax.config.metric_names import check_metric
 from p2p_jax.config.numbers import check_numbers
 from p2p_jax.config.schema import Config
@@ -29,6 +30,7 @@ LOWER_BOUNDS = {
     "loss.r1": 0, "loss.r2": 0, "loss.penalty_every": 1, "loss.feature_matching": 0, "discriminator.scales": 1,
     "discriminator.augment_strength": 0, "discriminator.augment_probability": 0, "discriminator.augment_target": -1,
     "discriminator.augment_ramp": 1,
+    "loss.label_mix": 0, "discriminator.noise": 0, "augment.input_warp": 0, "augment.input_noise": 0,
 }  # fmt: skip
 
 
@@ -49,7 +51,7 @@ MAX_PIXELS = 2**27
 FRACTIONS = (
     "generator.dropout", "loss.label_smoothing", "data.val_fraction", "data.test_fraction", "ema_decay", "ema_share",
     "optimizer.beta1", "optimizer.beta2", "generator.norm_momentum", "discriminator.norm_momentum",
-    "augment.zoom", "augment.shift", "data.input.colour_jitter", "data.target.colour_jitter",
+    "augment.zoom", "augment.shift", "augment.input_warp", "data.input.colour_jitter", "data.target.colour_jitter",
 )  # fmt: skip
 
 
@@ -89,6 +91,7 @@ def check_config(config: Config) -> None:
     _check_sizes(config)
     _check_side(config.data.input, "data.input")
     _check_side(config.data.target, "data.target")
+    check_label_maps(config)
     if config.loss.reconstruction == "cross_entropy" and not count_classes(config.data.target):
         raise UserError(
             "--loss.reconstruction was given cross_entropy, but the target is no label map with classes: give "

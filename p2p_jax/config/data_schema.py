@@ -46,7 +46,9 @@ class Side:
 
 @dataclass(frozen=True)
 class Augment:
-    """Random changes that training makes to both sides of a pair alike. The random crop depends on data.load_size."""
+    """Random changes that training makes to both sides of a pair alike, except input_warp and input_noise. The random crop
+    depends on data.load_size.
+    """
 
     flip: bool = True
     """Mirror half of the pairs left to right."""
@@ -60,6 +62,12 @@ class Augment:
     """Enlarge or shrink by up to this fraction."""
     shift: float = 0.0
     """Move by up to this fraction of the height and the width."""
+    input_warp: float = 0.0
+    """Warp the shapes in label maps that the generator sees, by up to this fraction of the height and the width, such as
+    0.03; the target and what the discriminator sees stay."""
+    input_noise: float = 0.0
+    """Standard deviation of noise on the inputs that the generator sees, whose range is -1 to 1; what the discriminator
+    sees stays."""
 
 
 @dataclass(frozen=True)

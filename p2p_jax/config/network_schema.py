@@ -69,15 +69,18 @@ class Generator:
 class Discriminator:
     """The network that judges the picture."""
 
-    architecture: Literal["patchgan", "pixelgan"] = "patchgan"
-    """patchgan judges overlapping patches, pixelgan single pixels."""
+    architecture: Literal["patchgan", "pixelgan", "segmentation"] = "patchgan"
+    """patchgan judges overlapping patches, pixelgan single pixels. segmentation, for inputs that are label maps with
+    classes, sees the picture alone, and tells the class of every pixel, or that it is fake (OASIS). It has a loss of its
+    own; see also loss.label_mix. The paper has norm none, spectral_norm and 6 layers."""
     num_layers: int = 3
-    """Number of layers of the patchgan: with 1 to 5 it sees patches of 16, 34, 70, 142 and 286 pixels."""
+    """Number of layers of the patchgan: with 1 to 5 it sees patches of 16, 34, 70, 142 and 286 pixels. It is also how often
+    the segmentation discriminator halves the picture."""
     width: int = 64
     """Features of the first layer."""
     widths: tuple[int, ...] | None = None
-    """Features of all layers of the patchgan except the last. By default they follow from num_layers and width, and
-    double from layer to layer up to 8 times the width."""
+    """Features of all layers of the patchgan except the last, or of the levels of the segmentation discriminator. By
+    default they follow from num_layers and width, and double from layer to layer up to 8 times the width."""
     norm: Norm = "batch"
     """Normalization after each convolution except the first and the last: batch norm, instance norm, instance norm with a
     learned scale and bias, or none."""
@@ -120,3 +123,6 @@ class Discriminator:
     this, for example 0.6, and falls while it is below."""
     augment_ramp: int | None = None
     """Steps in which that probability can rise from 0 to 1; by default a quarter of the run."""
+    noise: float = 0.0
+    """Standard deviation of noise that each pass of the discriminator adds to the picture (instance noise); the range of
+    pictures is -1 to 1."""

@@ -47,6 +47,9 @@ class Loss:
     """Steps between two computations of the penalties, which then count as often more: this saves time."""
     feature_matching: float = 0.0
     """Factor of the distance between the discriminator's features of fake and target, which the generator minimizes."""
+    label_mix: float = 0.0
+    """Factor of LabelMix, a penalty on the segmentation discriminator: its logits of a picture that takes some classes from
+    the target and others from the fake are those of the two, mixed alike. The paper (OASIS) has 10."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ class Config:
     data: Data = Data()
     """Where the pairs come from, and how their pictures are read."""
     augment: Augment = Augment()
-    """Random changes that training makes to both sides of a pair alike."""
+    """Random changes that training makes to both sides of a pair alike, or to the generator's view of the input."""
     native: bool = runtime(False)
     """Translate pictures at their own scale by default, instead of at image_size."""
     log_every: int = runtime(50)

@@ -11,5 +11,8 @@ from p2p_jax.discriminators.patchgan import patchgan as patchgan
 from p2p_jax.discriminators.patchgan import patchgan_widths as patchgan_widths
 from p2p_jax.discriminators.patchgan import pixelgan as pixelgan
 from p2p_jax.discriminators.scales import at_scales as at_scales
+from p2p_jax.discriminators.segmentation import segmentation_unet as segmentation_unet
+from p2p_jax.discriminators.segmentation import with_labels as with_labels
 from p2p_jax.discriminators.spectral import spectral_norm as spectral_norm
+from p2p_jax.discriminators.views import with_noise as with_noise
 from p2p_jax.discriminators.views import without_input as without_input

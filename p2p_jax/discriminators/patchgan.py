@@ -69,7 +69,7 @@ def patchgan(
             f"the patchgan was given pictures of {x.shape[1]} x {x.shape[2]} pixels, but with {halvings} layers it needs "
             f"at least {3 * 2**halvings}: use fewer (--discriminator.num-layers), or larger pictures (--image-size)."
         )
-    first_bias, use_bias = _biases(norm, use_bias)
+    first_bias, use_bias = biases(norm, use_bias)
     x = x if dtype is None else x.astype(dtype)
     outputs = []
     for i, width in enumerate(widths):
@@ -121,7 +121,7 @@ def pixelgan(
         >>> summarize(network(discriminators.pixelgan), pair)[-1]
         Row(name='conv2', shape=(1, 256, 256, 1), parameters=128)
     """
-    first_bias, use_bias = _biases(norm, use_bias)
+    first_bias, use_bias = biases(norm, use_bias)
     last_bias = layers.needs_bias(norm) if last_bias is None else last_bias
     options = {"kernel": 1, "stride": 1, "padding": 0}
     x = x if dtype is None else x.astype(dtype)
@@ -132,11 +132,11 @@ def pixelgan(
     return _judged(x, [first, second], features)
 
 
+def biases(norm: layers.Norm, use_bias: bool | None) -> tuple[bool, bool]:
+    """Returns whether the first convolution, which has no norm, and those before a norm have a bias."""
+    return (True, layers.needs_bias(norm)) if use_bias is None else (use_bias, use_bias)
+
+
 def _judged(logits: Array, outputs: list[Array], features: bool) -> Array | losses.Judged:
     logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
     return losses.Judged(logits, outputs) if features else logits
-
-
-def _biases(norm: layers.Norm, use_bias: bool | None) -> tuple[bool, bool]:
-    """Whether the first convolution, which has no norm, and those before a norm have a bias."""
-    return (True, layers.needs_bias(norm)) if use_bias is None else (use_bias, use_bias)

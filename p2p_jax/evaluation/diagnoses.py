@@ -200,7 +200,7 @@ def variation_figures(outputs: Sequence[np.ndarray], targets: Sequence[np.ndarra
 def guessing_loss(config: Config) -> float | None:
     """The discriminator's loss in the rows if it only guesses; None where it has no such scale, or trains no generator."""
     loss = config.loss
-    guessing = GUESSING.get(loss.adversarial)
+    guessing = None if config.discriminator.architecture == "segmentation" else GUESSING.get(loss.adversarial)
     return 2 * loss.discriminator_weight * guessing if guessing and loss.adversarial_weight else None
 
 

@@ -28,3 +28,9 @@ from p2p_jax.losses.reconstruction import l2 as l2
 from p2p_jax.losses.reconstruction import weigh as weigh
 from p2p_jax.losses.reconstruction import weigh_classes as weigh_classes
 from p2p_jax.losses.reconstruction import weigh_difference as weigh_difference
+from p2p_jax.losses.segmentation import Segmented as Segmented
+from p2p_jax.losses.segmentation import balance_classes as balance_classes
+from p2p_jax.losses.segmentation import fake_loss as fake_loss
+from p2p_jax.losses.segmentation import label_loss as label_loss
+from p2p_jax.losses.segmentation import label_mix as label_mix
+from p2p_jax.losses.segmentation import segmentation_adversarial as segmentation_adversarial

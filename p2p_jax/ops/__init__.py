@@ -13,6 +13,7 @@ from p2p_jax.ops.antialiasing import blur_downsample as blur_downsample
 from p2p_jax.ops.antialiasing import upsample_bilinear as upsample_bilinear
 from p2p_jax.ops.convolution import conv2d as conv2d
 from p2p_jax.ops.convolution import conv2d_transpose as conv2d_transpose
+from p2p_jax.ops.displacement import displace as displace
 from p2p_jax.ops.normalization import moments as moments
 from p2p_jax.ops.normalization import normalize as normalize
 from p2p_jax.ops.normalization import standardize as standardize

@@ -229,6 +229,10 @@ def _refuse_foreign(options: Generator | Discriminator) -> None:
             required["generator.antialias"] = "none"
         if options.architecture == "encoder_decoder":
             raise UserError("the PyTorch original has no encoder_decoder: only a unet or a resnet can be converted.")
+    elif options.architecture == "segmentation":
+        raise UserError(
+            "the PyTorch original has no segmentation discriminator: only a patchgan or a pixelgan can be converted."
+        )
     for name, value in required.items():
         if get_field(config, name) != value and not name.endswith(only_training):
             raise UserError(

@@ -99,3 +99,19 @@ def test_all_pieces_are_built_from_a_config(dtype):
     assert (model.adversarial.relative, model.penalty_every) == (True, 4)
     assert model.matching is not None
     assert model.penalty is not None
+
+
+def test_noise_is_added_to_the_picture_alone_and_only_with_a_key():
+    shown = small._replace(apply=lambda params, state, pair, **_: (pair, state))
+    noisy = discriminators.with_noise(shown, 4, stddev=0.2)
+    pair = jnp.ones((2, 32, 32, 7))
+    see = lambda key, train: np.asarray(noisy.apply({}, {}, pair, train=train, key=key)[0])
+    first, other = see(jax.random.key(0), True), see(jax.random.key(1), True)
+    np.testing.assert_array_equal(first[..., :4], 1)
+    noise = first[..., 4:] - 1
+    assert noise.mean() == pytest.approx(0, abs=5 * 0.2 / np.sqrt(noise.size))
+    assert noise.std() == pytest.approx(0.2, rel=5 / np.sqrt(2 * noise.size))
+    np.testing.assert_array_equal(first, see(jax.random.key(0), False))
+    assert (first != other)[..., 4:].mean() > 0.99
+    for train in (True, False):
+        np.testing.assert_array_equal(see(None, train), pair)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers.cases import normal
 
-from p2p_jax.config import Config, Loss
+from p2p_jax.config import Config, Discriminator, Loss
 from p2p_jax.evaluation.diagnoses import diagnose, guessing_loss, long_means, variation_figures
 
 CONFIG = Config(steps=4000)
@@ -85,6 +85,7 @@ def test_the_discriminator_is_judged_only_where_it_has_a_scale_and_trains_the_ge
     for loss in (Loss("wasserstein"), Loss(adversarial_weight=0)):
         assert guessing_loss(Config(loss=loss)) is None
         assert diagnose(rows, replace(CONFIG, loss=loss)) == []
+    assert guessing_loss(Config(discriminator=Discriminator("segmentation"))) is None
     assert guessing_loss(Config()) == pytest.approx(np.log(2))
     assert guessing_loss(Config(loss=Loss("hinge", discriminator_weight=1.0))) == 2
     assert guessing_loss(Config(loss=Loss("least_squares"))) == 0.25

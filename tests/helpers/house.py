@@ -29,7 +29,7 @@ ROOMS: dict[str, set[str]] = {
     "stale_gradients": set(),
     "state": set(),
     "layers": {"errors", "ops"},
-    "generators": {"errors", "layers", "ops"},
+    "generators": {"errors", "layers", "network", "ops"},
     "discriminators": {"errors", "layers", "losses", "network", "ops"},
     "step": {"accumulation", "losses", "network", "stale_gradients", "state"},
     "summary": {"network"},

@@ -237,6 +237,7 @@ def test_unknown_names_and_shapes_are_refused(name, change, words):
         ("unet", {"upsample": "resize"}, "generator.upsample resize"),
         ("unet", {"bottleneck_norm": True}, "generator.bottleneck_norm True"),
         ("unet", {"architecture": "encoder_decoder"}, "encoder_decoder"),
+        ("patchgan of 1", {"architecture": "segmentation"}, "no segmentation discriminator"),
         ("patchgan of 1", {"bias": "all"}, "discriminator.bias all"),
         ("patchgan of 1", {"leaky_slope": 0.3}, "discriminator.leaky_slope 0.3"),
     ],
