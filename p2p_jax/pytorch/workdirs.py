@@ -175,6 +175,9 @@ def export_torch(
     config = found.config
     items, step = checkpoint.restore_items(workdir, (*FILES, "ema"), checkpoint_step, best_metric=config.best_metric)
     items["generator"]["params"] = items.pop("ema", items["generator"]["params"])
+    if (foreign := _foreign_part(config.discriminator)) is not None:
+        warnings.warn(f"the discriminator is not exported: the PyTorch original has no {foreign}.", stacklevel=2)
+        del items["discriminator"]
     counts = read_imported(workdir)
     # In a step the generator processes one batch. The discriminator processes a fake and a real one, and with sequential
     # updates the fake one again for the generator's loss.
@@ -192,6 +195,15 @@ def export_torch(
     for name, state_dict in arrays.items():
         write_state_dict(output / FILES[name], state_dict)
     return [output / FILES[name] for name in arrays]
+
+
+def _foreign_part(options: Discriminator) -> str | None:
+    """What a discriminator has that none of the PyTorch original's has."""
+    if options.architecture == "segmentation":
+        return "segmentation discriminator"
+    if options.spectral_norm:
+        return "spectral norm"
+    return "discriminator at several scales" if options.scales > 1 else None
 
 
 def _read_networks(files: list[Path], dropout: float) -> dict[str, Converted]:

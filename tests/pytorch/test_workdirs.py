@@ -11,6 +11,7 @@ from helpers.cases import tiers
 from helpers.runs import ROOT, change_record, finished_run, leaves_of, steps_of
 from helpers.torch_runs import PATCHGAN, RESNET, arrays_of, copy_of_imported, files, imported, refused, run, write
 
+import p2p_jax
 from p2p_jax import experiment
 from p2p_jax.config import Generator
 from p2p_jax.pytorch import convert
@@ -73,6 +74,25 @@ def test_the_moving_average_is_exported(tmp_path):
     assert run("export-torch", run_, "--output", tmp_path / "averaged") == 0
     averaged = convert.from_torch(read_state_dict(tmp_path / "averaged" / "latest_net_G.pth"))
     assert np.array_equal(averaged.params["down0"]["kernel"], items["ema"]["down0"]["kernel"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"spectral_norm": True}, "the PyTorch original has no spectral norm"),
+        ({"scales": 2}, "the PyTorch original has no discriminator at several scales"),
+    ],
+)
+def test_a_discriminator_that_pytorch_has_not_is_left_out_with_a_warning(tmp_path, options, said):
+    workdir = copy_of_imported(tmp_path)
+    record = json.loads((workdir / "experiment.json").read_text())
+    record["config"]["discriminator"] |= options
+    change_record(workdir, config=record["config"])
+    with pytest.warns(UserWarning, match=f"the discriminator is not exported: {said}"):
+        paths = p2p_jax.export_torch(workdir, tmp_path / "out")
+    assert [path.name for path in paths] == ["latest_net_G.pth"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["latest_net_G.pth"]
 
 
 OWN = """
