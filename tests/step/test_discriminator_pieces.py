@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from helpers.cases import tiers
 from helpers.small_step import batch_of, build, discriminate, initial
 
 from p2p_jax import layers, losses
@@ -52,7 +53,7 @@ def test_each_pass_of_the_discriminator_has_a_key_of_its_own(update, different):
     assert len({tuple(np.asarray(key).tolist()) for key in keys}) == different
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_all_passes_of_a_step_can_share_their_key():
     keys = []
     with jax.disable_jit():
@@ -90,8 +91,7 @@ def test_relative_losses_are_those_of_the_differences_of_logits():
     assert metrics["discriminator_loss"] == pytest.approx(expected)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("accumulate", tiers([1, 2], 0, slow=1))
 def test_a_lazy_penalty_has_the_mean_of_the_dense_one(accumulate):
     frozen = {"discriminator_weight": 1.0, "generator_optimizer": still, "discriminator_optimizer": still}
     options = dict(penalty=partial(losses.r1, weight=50.0), accumulate=accumulate, steps=4, **frozen)
@@ -130,8 +130,7 @@ def test_features_of_fake_and_target_are_matched():
     assert set(metrics) - set(without) == {"generator_matching"}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("accumulate", tiers([2, 1], 0, slow=1))
 def test_the_state_of_the_discriminator_is_adapted_after_its_passes_and_logged(accumulate):
     def apply(params, state, pair, *, train, key=None):
         return state["gain"] * plain.apply(params, {}, pair, train=train)[0], state

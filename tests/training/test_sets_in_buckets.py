@@ -100,7 +100,7 @@ def test_a_run_whose_process_is_killed_while_it_fetches_ends_with_the_numbers_of
             assert total <= sum(sizes.values()) + 4 * 20_000, "only the reads that the kill interrupted are done again"
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_two_processes_of_one_machine_fetch_each_shard_once(folder, tmp_path):
     sizes = {path.name: path.stat().st_size for path in folder.glob("*.array_record*")}
     command = train_command(tmp_path, tmp_path / "run", f"file://{folder.parents[1]}")

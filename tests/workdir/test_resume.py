@@ -43,7 +43,7 @@ def finished(tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished_run(), tmp_path / "run"))
 
 
-@pytest.mark.parametrize(("taken", "rescued"), tiers([(5, False), (2, False), (5, True)], slow=2, several=True))
+@pytest.mark.parametrize(("taken", "rescued"), tiers([(5, False), (2, False), (5, True)], slow=1, several=True))
 def test_a_crashed_run_resumes_bit_for_bit(tmp_path, monkeypatch, capsys, taken, rescued):
     """From the state that was saved at the crash, or without it from the last checkpoint."""
     with monkeypatch.context() as patch:
