@@ -27,7 +27,7 @@ from p2p_jax.training import loop, previews, trainer
 from p2p_jax.training.feed import open_stream
 from p2p_jax.workdir import checkpoint
 
-STOPS = tiers([(signal.SIGHUP, 75), (signal.SIGINT, 130), (signal.SIGTERM, 75)], several=True)
+STOPS = tiers([(signal.SIGINT, 130), (signal.SIGHUP, 75), (signal.SIGTERM, 75)], several=True)
 
 
 @pytest.fixture

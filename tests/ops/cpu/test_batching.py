@@ -39,7 +39,7 @@ def maps_of(name, *, features_first, dtype):
 
 @pytest.mark.parametrize("features_first", tiers([False, True]))
 @pytest.mark.parametrize("name", tiers(FORMULATIONS, 2))
-@pytest.mark.parametrize("count", tiers([1, 3]))
+@pytest.mark.parametrize("count", tiers([1, 3], slow=1))
 def test_micro_batches_give_the_result_of_the_batch(name, features_first, count, monkeypatch):
     with jax.enable_x64(True):
         for what, (fn, arrays) in maps_of(name, features_first=features_first, dtype=jnp.float64).items():
