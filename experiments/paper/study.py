@@ -28,6 +28,7 @@ from p2p_jax.evaluation.metrics.trained import find_metric
 from p2p_jax.evaluation.scoring import scaled
 from p2p_jax.evaluation.segmenter import load_segmenter
 from p2p_jax.evaluation.subject import Subject, choose_metrics, score_pairs
+from p2p_jax.experiment import find_installed
 from p2p_jax.workdir.record import load_experiment
 
 METRICS = ("found_pixel_accuracy", "found_iou", "lpips_alex", "haarpsi", "ssim", "colour_distance", "l1")
@@ -130,7 +131,8 @@ def run_study(study: Study, options: Options) -> int:
     if segmenter is None and options.set is None:
         console.rule("the segmenter")
         segmenter = options.output / "segmenter"
-        p2p_jax.train("segmenter", segmenter, console=console)
+        if not is_finished(segmenter, find_installed("segmenter").config):
+            p2p_jax.train("segmenter", segmenter, console=console)
     with waiting(console, "evaluating all runs"):
         found = measure(trained.folders, segmenter)
     console.print(_table(study, trained, found))
