@@ -29,6 +29,7 @@ from p2p_jax.evaluation.scoring import scaled
 from p2p_jax.evaluation.segmenter import load_segmenter
 from p2p_jax.evaluation.subject import Subject, choose_metrics, score_pairs
 from p2p_jax.experiment import find_installed
+from p2p_jax.training.resolve_config import resolve_files
 from p2p_jax.workdir.record import load_experiment
 
 METRICS = ("found_pixel_accuracy", "found_iou", "lpips_alex", "haarpsi", "ssim", "colour_distance", "l1")
@@ -195,7 +196,7 @@ def is_finished(folder: Path, wanted: Config) -> bool:
         return False
     stored = load_experiment(folder).config
     # What the wanted config leaves open was decided when the run started.
-    changed = [old for old, _, may_change in differences(wanted, stored).values() if old is not None and not may_change]
+    changed = [old for old, _, may_change in differences(resolve_files(wanted), stored).values() if old is not None and not may_change]
     return not changed and json.loads(figures.read_bytes()).get("step") == stored.steps
 
 
