@@ -196,7 +196,8 @@ def is_finished(folder: Path, wanted: Config) -> bool:
         return False
     stored = load_experiment(folder).config
     # What the wanted config leaves open was decided when the run started.
-    changed = [old for old, _, may_change in differences(resolve_files(wanted), stored).values() if old is not None and not may_change]
+    found = differences(resolve_files(wanted), stored).values()
+    changed = [old for old, _, may_change in found if old is not None and not may_change]
     return not changed and json.loads(figures.read_bytes()).get("step") == stored.steps
 
 
