@@ -4,12 +4,12 @@ A logit is the score of a patch before the sigmoid: above 0 it is more likely re
 functions, and others make one network of another one.
 """
 
-from p2p_jax.discriminators.augmented import adapt_probability as adapt_probability
-from p2p_jax.discriminators.augmented import augmented as augmented
-from p2p_jax.discriminators.augmented import change_pair as change_pair
-from p2p_jax.discriminators.patchgan import patchgan as patchgan
-from p2p_jax.discriminators.patchgan import patchgan_widths as patchgan_widths
-from p2p_jax.discriminators.patchgan import pixelgan as pixelgan
+from p2p_jax.discriminators.changes import adapt_probability as adapt_probability
+from p2p_jax.discriminators.changes import augmented as augmented
+from p2p_jax.discriminators.changes import change_pair as change_pair
+from p2p_jax.discriminators.patches import patchgan as patchgan
+from p2p_jax.discriminators.patches import patchgan_widths as patchgan_widths
+from p2p_jax.discriminators.patches import pixelgan as pixelgan
 from p2p_jax.discriminators.scales import at_scales as at_scales
 from p2p_jax.discriminators.segmentation import segmentation_unet as segmentation_unet
 from p2p_jax.discriminators.segmentation import with_labels as with_labels

@@ -8,7 +8,7 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from p2p_jax import layers, losses, ops
-from p2p_jax.discriminators.patchgan import biases
+from p2p_jax.discriminators.patches import biases
 from p2p_jax.errors import UserError
 from p2p_jax.network import Network, Params, State
 
