@@ -79,7 +79,7 @@ def test_every_public_function_has_an_example():
     for module in (ops, losses):
         functions += [each for name, each in vars(module).items() if callable(each) and is_own_function(each, name)]
     # `init_train_state` is in the example of `make_train_step`, which needs it.
-    shown = {each: f"{each.__name__}(" in EXAMPLES["p2p_jax.step:make_train_step"] for each in functions}
+    shown = {each: f"{each.__name__}(" in EXAMPLES["p2p_jax.step.train_step:make_train_step"] for each in functions}
     assert [each.__name__ for each in functions if ">>>" not in (each.__doc__ or "") and not shown[each]] == []
 
 

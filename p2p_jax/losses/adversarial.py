@@ -188,7 +188,15 @@ def relativistic(adversarial: Adversarial) -> Adversarial:
 
 
 def compare(adversarial: Adversarial, on_fake: Logits, on_real: Logits) -> tuple[Logits, Logits]:
-    """Returns the logits of fakes and targets as the losses want them: unchanged, or as differences within each pair."""
+    """Returns the logits of fakes and targets as the losses want them: unchanged, or as differences within each pair.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from p2p_jax import losses
+        >>> fake, real = jnp.zeros((1, 1, 1, 1)), jnp.ones((1, 1, 1, 1))
+        >>> [float(each[0, 0, 0, 0]) for each in losses.compare(losses.relativistic(losses.bce), fake, real)]
+        [-1.0, 1.0]
+    """
     if not adversarial.relative:
         return on_fake, on_real
     difference = jax.tree.map(jnp.subtract, on_fake, on_real)
