@@ -4,6 +4,7 @@ import jax
 from jax import Array
 
 from p2p_jax import ops
+from p2p_jax.errors import UserError
 from p2p_jax.network import Network, Params, State
 
 
@@ -13,6 +14,9 @@ def at_scales(discriminator: Network, number: int) -> Network:
     Args:
         discriminator: from a pair (n, h, w, c) to logits or `losses.Judged`.
         number: of scales, at least 1. Params and state hold a part for each: `scale0`, the full size, `scale1`, ...
+
+    Raises:
+        UserError: `init` raises it if a picture is too small for a scale.
 
     Returns:
         a network whose output is the list of the networks' outputs; losses are means over the scales.
@@ -38,8 +42,12 @@ def at_scales(discriminator: Network, number: int) -> Network:
         return pairs
 
     def init(key: Array, pair: Array) -> tuple[Params, State]:
-        keys = jax.random.split(key, number)
-        made = [discriminator.init(own, view) for own, view in zip(keys, views(pair), strict=True)]
+        made = []
+        for i, (own, view) in enumerate(zip(jax.random.split(key, number), views(pair), strict=True)):
+            try:
+                made.append(discriminator.init(own, view))
+            except UserError as error:
+                raise UserError(f"scale {i + 1} of {number} (--discriminator.scales) does not fit: {error}") from None
         params, states = zip(*made, strict=True)
         return dict(zip(names, params, strict=True)), dict(zip(names, states, strict=True))
 

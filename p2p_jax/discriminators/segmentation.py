@@ -49,8 +49,8 @@ def segmentation_unet(
         UserError: the picture cannot be halved as often as there are levels.
 
     Source: Schönfeld et al., You Only Need Adversarial Supervision for Semantic Image Synthesis (OASIS), 2021, section 3.2.
-    The paper's has residual blocks, 6 levels, spectral norm and no other. This one needs about twice the operations of a
-    PatchGAN of 70 pixels.
+    The paper's network has residual blocks, 6 levels, and spectral norm in place of any other norm. This one has neither
+    and 3 levels by default.
 
     Example:
         >>> import jax

@@ -41,7 +41,8 @@ def make_train_step(model: Pix2Pix, *, accumulate: int = 1) -> Callable[[TrainSt
     """Returns the pure function of one step, to be jitted.
 
     It returns the new state and the scalars `generator_loss`, `generator_gan`, `generator_l1`, `discriminator_loss`,
-    `discriminator_real_accuracy` and `discriminator_fake_accuracy` (the fraction of correctly classified logits).
+    `discriminator_real_accuracy` and `discriminator_fake_accuracy` (the fraction of correctly classified logits), with
+    `model.matching` also `generator_matching`, and with `model.adapt` its metrics.
 
     By default the order is that of the PyTorch original; for others see `Pix2Pix.update`. The generator makes one fake. The
     discriminator sees (input, fake), then (input, target), each in a pass with its own statistics; its loss is halved, and

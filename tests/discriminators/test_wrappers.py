@@ -9,6 +9,7 @@ import pytest
 
 from p2p_jax import discriminators, layers, losses, ops
 from p2p_jax.config import Config, Discriminator, Loss
+from p2p_jax.errors import UserError
 from p2p_jax.network import network
 from p2p_jax.pix2pix import build
 
@@ -83,6 +84,13 @@ def test_each_scale_judges_a_picture_of_half_the_size_with_params_of_its_own():
     np.testing.assert_array_equal(full, small.apply(params["scale0"], {}, PAIR, train=False)[0])
     np.testing.assert_array_equal(half, small.apply(params["scale1"], {}, ops.blur_downsample(PAIR), train=False)[0])
     assert not np.array_equal(params["scale0"]["conv0"]["kernel"], params["scale1"]["conv0"]["kernel"])
+
+
+def test_a_scale_whose_picture_is_too_small_is_named():
+    with pytest.raises(
+        UserError, match=r"scale 3 of 3 \(--discriminator\.scales\) does not fit: .* pictures of 4 x 4 pixels"
+    ):
+        discriminators.at_scales(small, 3).init(jax.random.key(0), PAIR)
 
 
 @pytest.mark.slow
