@@ -12,6 +12,7 @@ from experiments.benchmark.layers import OPTIMIZER, profile_layers
 from experiments.benchmark.options import Case, Contestant, make_config
 from experiments.benchmark.work import count_flops
 from p2p_jax import pix2pix
+from p2p_jax.config import Config, as_size, count_channels
 from p2p_jax.config.derived import resolve_length
 from p2p_jax.data.loading import open_dataset, open_reader
 from p2p_jax.devices.memory import compile_and_release
@@ -43,9 +44,9 @@ def prepare(case: Case, contestant: Contestant) -> tuple[dict[str, Any], dict[st
         `layers`.
     """
     before = memory.reset_peak()
-    config = make_config(case, contestant.dtype)
+    config = make_config(case, contestant.dtype, contestant.piece)
     model = _name_optimizers(pix2pix.build(config))
-    batch = _random_batch(case)
+    batch = _random_batch(config)
     init = jax.jit(lambda key, batch: init_train_state(key, model, batch))
     key = jax.random.key(0)
     started = time.perf_counter()
@@ -96,10 +97,10 @@ def _prepare_lazily(prepare: Callable[..., Any]) -> Callable[..., Any]:
     return get
 
 
-def _random_batch(case: Case) -> Batch:
-    shape = (case.batch_size, case.image_size, case.image_size, 3)
-    keys = dict(zip(SIDES, jax.random.split(jax.random.key(1)), strict=True))
-    return {name: jax.random.uniform(key, shape, minval=-1) for name, key in keys.items()}
+def _random_batch(config: Config) -> Batch:
+    size = (config.batch_size, *as_size(config.image_size))
+    sides = zip(SIDES, (config.data.input, config.data.target), jax.random.split(jax.random.key(1)), strict=True)
+    return {name: jax.random.uniform(key, (*size, count_channels(side)), minval=-1) for name, side, key in sides}
 
 
 def _time_steps(held: dict[str, TrainState], step: Callable[..., Any], batches: Any) -> float:
@@ -137,7 +138,8 @@ def _prepare_data(
     case: Case, contestant: Contestant, held: dict[str, TrainState], folder: str, workers: int
 ) -> Callable[[int], float]:
     """Prepares training from files as the trainer does it, but without a cache of decoded pictures."""
-    config = make_config(case, contestant.dtype, source="folder", path=folder, threads=workers, cache="none")
+    read = {"source": "folder", "path": folder, "threads": workers, "cache": "none"}
+    config = make_config(case, contestant.dtype, contestant.piece, **read)
     pairs = open_dataset(config).splits["train"]
     config = resolve_length(config, pairs.count())
     reader = open_reader(pairs, config)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from experiments.modern.pieces import PIECES, with_options
 from p2p_jax import config as configs
 from p2p_jax.config.checks import check_config
 from p2p_jax.errors import UserError
@@ -41,6 +42,9 @@ class Options:
     both."""
     compile: bool = False
     """Also measure the tuned rows with torch.compile; on CUDA they are always measured."""
+    pieces: tuple[str, ...] = ()
+    """Pieces of a training step to measure beside the plain one, such as resize ema, or all: each has a row in the table,
+    in the first of the dtypes. `experiments/modern/pieces.py` lists them."""
     parts: tuple[Part, ...] = ("step", "forward", "data", "layers")
     """step: a training step; forward: the generator alone; data: training from files; layers: p2p_jax's time by layer."""
     width: int = 64
@@ -73,6 +77,7 @@ class Contestant(NamedTuple):
         framework: jax or torch.
         dtype: dtype of the activations; PyTorch gets bfloat16 by autocast.
         channels_last, fused, compiled: whether PyTorch uses that memory layout, fused Adam, torch.compile.
+        piece: of p2p_jax's training step.
     """
 
     name: str
@@ -81,6 +86,7 @@ class Contestant(NamedTuple):
     channels_last: bool = False
     fused: bool = False
     compiled: bool = False
+    piece: str = "default"
 
 
 class Case(NamedTuple):
@@ -113,8 +119,12 @@ def check_options(options: Options) -> None:
         raise UserError(f"--image-sizes was given {sizes}: the PatchGAN needs at least {MIN_IMAGE_SIZE} pixels a side.")
     if min(options.batch_sizes) < 1:
         raise UserError(f"--batch-sizes was given {min(options.batch_sizes)}: each must be at least 1.")
+    unknown = [name for name in options.pieces if name not in (*PIECES, "all")]
+    if unknown:
+        raise UserError(f"--pieces was given {unknown[0]}: give some of {', '.join(PIECES)}, or all.")
     for case in cases(options):
-        check_config(make_config(case))
+        for row in contestants(options, torch=False):
+            check_config(make_config(case, row.dtype, row.piece))
 
 
 def cases(options: Options) -> list[Case]:
@@ -131,6 +141,8 @@ def contestants(options: Options, *, torch: bool, cuda: bool = False) -> list[Co
         cuda: whether PyTorch runs on CUDA, where rows with torch.compile are always measured.
     """
     rows = [Contestant(f"p2p_jax {dtype}", "jax", dtype) for dtype in dict.fromkeys(options.dtypes)]
+    names = PIECES if "all" in options.pieces else dict.fromkeys(options.pieces)
+    rows += [rows[0]._replace(name=name, piece=name) for name in names if name != "default"]
     if torch:
         rows += [Contestant(framework="torch", **VARIANTS[name]) for name in dict.fromkeys(options.torch)]
         if options.compile or cuda:
@@ -138,9 +150,9 @@ def contestants(options: Options, *, torch: bool, cuda: bool = False) -> list[Co
     return rows
 
 
-def make_config(case: Case, dtype: Dtype = "float32", **data: Any) -> configs.Config:
-    """Returns the config of a case; `data` are fields of `config.Data`."""
-    return configs.Config(
+def make_config(case: Case, dtype: Dtype = "float32", piece: str = "default", **data: Any) -> configs.Config:
+    """Returns the config of a case with a piece of the training step; `data` are fields of `config.Data`."""
+    plain = configs.Config(
         image_size=case.image_size,
         batch_size=case.batch_size,
         dtype=dtype,
@@ -150,3 +162,4 @@ def make_config(case: Case, dtype: Dtype = "float32", **data: Any) -> configs.Co
         discriminator=configs.Discriminator(width=case.width),
         data=configs.Data(**{"source": "procedural", **data}),
     )
+    return with_options(plain, PIECES[piece])

@@ -50,7 +50,7 @@ def summarize(row: Row, baseline: Row | None, case: Mapping[str, Any], limits: L
         # A framework that runs on the CPU is not compared with the limit of an accelerator that only the other one uses.
         near = {name: rates for name, rates in limits.items() if (rates["platform"] == "cpu") == (row["platform"] == "cpu")}
         least = min_seconds(row["dtype"], case["work"]["forward" if part == "forward" else "step"], near)
-        if least:
+        if least and row.get("piece", "default") == "default":  # the work of pieces is not counted
             figures |= {"fraction": least / seconds, "limit": case["batch_size"] / least}
         found[part] = figures
     return found
@@ -63,8 +63,9 @@ def min_seconds(dtype: str, work: int, limits: Limits) -> float | None:
 
 
 def find_baseline(rows: Sequence[Row]) -> Row | None:
-    """Returns the row of PyTorch run as the PyTorch original runs it, or None if it was not measured."""
-    return next((row for row in rows if row["name"] == ORIGINAL), None)
+    """Returns the row of PyTorch run as the PyTorch original runs it; without it, the plain one beside rows of pieces."""
+    plain = rows[0] if any(row.get("piece", "default") != "default" for row in rows) else None
+    return next((row for row in rows if row["name"] == ORIGINAL), plain)
 
 
 def print_limits(console: Console, limits: Limits) -> None:

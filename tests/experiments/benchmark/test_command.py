@@ -9,6 +9,7 @@ from helpers.benchmark import LIMITS, TINY
 from experiments import pytorch_original
 from experiments.benchmark import command, measure, pool
 from experiments.benchmark.options import ORIGINAL, Options, contestants, make_config
+from experiments.modern.pieces import PIECES
 from p2p_jax.cli import main, run_command
 from p2p_jax.errors import Stopped, UserError
 
@@ -21,6 +22,15 @@ def test_rows_follow_the_options():
     assert make_config(TINY, "bfloat16").dtype == "bfloat16"
 
 
+def test_pieces_have_rows_beside_the_plain_step():
+    rows = contestants(Options(dtypes=("float32", "bfloat16"), pieces=("ema", "oasis")), torch=False)
+    assert [row.name for row in rows[2:]] == [row.piece for row in rows[2:]] == ["ema", "oasis"]
+    assert {row.dtype for row in rows[2:]} == {"float32"}
+    assert make_config(TINY, piece="ema").ema_share == 0.05
+    everything = contestants(Options(dtypes=("float32",), pieces=("all",)), torch=False)
+    assert [row.piece for row in everything] == list(PIECES)
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
@@ -29,6 +39,7 @@ def test_rows_follow_the_options():
         (["--rounds", "0"], "--rounds was given 0"),
         (["--steps", "-1"], "--steps was given -1"),
         (["--gib", "0"], "--gib was given 0"),
+        (["--pieces", "emma"], "--pieces was given emma: give some of default, resize,"),
         (["--image-sizes"], "--image-sizes was given without a value"),
         (["--ronuds", "3"], "there is no option --ronuds (did you mean --rounds?)"),
     ],

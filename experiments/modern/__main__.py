@@ -1,0 +1,80 @@
+"""The command: `python -m experiments.modern`."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from experiments.modern.ablation import all_pieces, open_ablation, run_alone, run_together
+from experiments.modern.pieces import PIECES, built_in, facades
+from experiments.modern.verdicts import SHOWN, Comparison
+from p2p_jax.cli import compilation_cache, run_command
+from p2p_jax.cli.parsing import parse
+from p2p_jax.console import open_console
+from p2p_jax.errors import UserError
+from p2p_jax.evaluation.metrics.trained import find_metric
+
+
+@dataclass(frozen=True)
+class Options:
+    """Try every piece of a training step alone, then the helpful ones together, and print a table with intervals."""
+
+    output: Path = Path("runs/modern")
+    """Folder of the runs. The same command goes on where it stopped."""
+    results: Path = Path("runs/modern/results.jsonl")
+    """File of the figures of all runs, to which new runs are added. Runs that it holds are not trained again."""
+    facades: Path | None = None
+    """Folder of the paper's facades, to try the pieces on these at 128 pixels; by default on the built-in facades."""
+    pieces: tuple[str, ...] = ()
+    """Only these pieces."""
+    seeds: int | None = None
+    """Runs of each setting; by default 5 on the built-in facades and 3 on those of the paper."""
+    steps: int | None = None
+    """Steps of each run; by default 2,000 on the built-in facades and 4,000 on those of the paper."""
+
+
+def run(argv: list[str]) -> int:
+    """Runs the ablation and prints its tables; returns the exit code."""
+    options = parse(Options, argv, "python -m experiments.modern")
+    if options.seeds is not None and options.seeds < 2:
+        raise UserError(f"--seeds was given {options.seeds}: give at least 2, because one run says nothing about another.")
+    unknown = [name for name in options.pieces if name not in all_pieces()]
+    if unknown:
+        raise UserError(f"there is no piece {unknown[0]}: give some of {', '.join(all_pieces())}.")
+    compilation_cache.turn_on()  # the seeds of a setting share their programs
+    console = open_console()
+    pictures = built_in(options.steps) if options.facades is None else facades(options.facades, options.steps)
+    ablation = open_ablation(pictures, options.seeds, options.output, options.results, console)
+    alone = run_alone(ablation, list(options.pieces) or all_pieces())
+    print_table(console, "Each piece alone, compared with the default", alone)
+    helpful = [name for name, each in alone.items() if each.helps]
+    console.print(f"Helpful alone: {', '.join(helpful) or 'none'}.")
+    kept, tried = run_together(ablation, helpful)
+    print_table(console, "Pieces together, compared with the default", tried)
+    console.print(f"Kept: {', '.join(kept) or 'none'}.")
+    for name in kept:
+        console.print(f"  {name}: {' '.join(f'--{option} {value}' for option, value in PIECES[name].items())}")
+    return 0
+
+
+def print_table(console: Console, title: str, found: dict[str, Comparison]) -> None:
+    """Prints the mean of each figure over the seeds, and its difference to the default with the 95 % interval."""
+    table = Table("setting", "gain", *(find_metric(name).title for name in SHOWN), title=title)
+    for setting, each in found.items():
+        cells = []
+        for name in SHOWN:
+            if name not in each.values:
+                cells.append("-")
+                continue
+            interval = each.contrasts[name].difference.interval
+            digits = find_metric(name).digits
+            ends = "" if interval is None else f"\n{interval.low:+.{digits}f}, {interval.high:+.{digits}f}"
+            cells.append(f"{each.values[name]:.{digits}f}{ends}")
+        table.add_row(f"{setting}{' *' if each.helps else ''}", f"{each.gain:+.1%}", *cells)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(run, sys.argv[1:], "python -m experiments.modern"))

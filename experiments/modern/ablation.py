@@ -1,0 +1,124 @@
+"""Trains every piece alone, then pieces together, one after another as long as that makes the pictures better."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+from rich.console import Console
+
+import p2p_jax
+from experiments.modern.pieces import PIECES, Pictures, combine, with_options
+from experiments.modern.scores import Judge, Scored, append_row, open_judge, read_rows
+from experiments.modern.verdicts import Comparison, compare_settings
+from experiments.paper.study import is_finished
+from p2p_jax.evaluation.segmenter import load_segmenter
+
+
+class Ablation(NamedTuple):
+    """An ablation in a folder.
+
+    Attributes:
+        pictures: the set.
+        seeds: runs of each setting.
+        folder: of the runs.
+        results: the file of the figures.
+        judge: measures a run.
+        console: for messages.
+    """
+
+    pictures: Pictures
+    seeds: int
+    folder: Path
+    results: Path
+    judge: Judge
+    console: Console
+
+
+def open_ablation(pictures: Pictures, seeds: int | None, output: Path, results: Path, console: Console) -> Ablation:
+    """Opens an ablation, and trains the segmenter of the set first, if it is not there."""
+    folder = output / pictures.name
+    finder = None
+    if pictures.segmenter is not None:
+        workdir = folder / "segmenter"
+        if not is_finished(workdir, pictures.segmenter):
+            console.rule("the segmenter")
+            p2p_jax.train(pictures.segmenter, workdir, console=console)
+        finder = load_segmenter(workdir, pictures.config)
+    return Ablation(pictures, seeds or pictures.seeds, folder, results, open_judge(finder), console)
+
+
+def run_settings(ablation: Ablation, settings: list[tuple[str, ...]]) -> dict[str, list[Scored]]:
+    """Trains and measures what the file of results lacks: all settings with one seed, then with the next one.
+
+    Args:
+        ablation: of which set.
+        settings: each the names of pieces.
+
+    Returns:
+        {setting: its rows, one for each seed}.
+    """
+    total = len(settings) * ablation.seeds
+    found: dict[str, list[Scored]] = {}
+    for seed in range(ablation.seeds):
+        for place, names in enumerate(settings):
+            ablation.console.rule(f"{seed * len(settings) + place + 1} of {total}: {'+'.join(names)}, seed {seed}")
+            found.setdefault("+".join(names), []).append(_run(ablation, names, seed))
+    return found
+
+
+def _run(ablation: Ablation, names: tuple[str, ...], seed: int) -> Scored:
+    """The row of a run, which is trained and measured if the file has none."""
+    options, setting = combine(names), "+".join(names)
+    assert options is not None
+    wanted = replace(with_options(ablation.pictures.config, options), seed=seed)
+    assert wanted.steps is not None
+    row = Scored(ablation.pictures.name, setting, options, seed, wanted.steps, {})
+    for known in read_rows(ablation.results):
+        if known._replace(figures={}) == row:
+            return known
+    folder = ablation.folder / setting / f"seed_{seed}"
+    if not is_finished(folder, wanted):
+        p2p_jax.train(wanted, folder, console=ablation.console)
+    row = row._replace(figures=ablation.judge(folder))
+    append_row(ablation.results, row)
+    jax.clear_caches()  # the programs of a setting are not needed again, and take memory
+    return row
+
+
+def run_alone(ablation: Ablation, names: list[str]) -> dict[str, Comparison]:
+    """Compares every piece with the default, ordered by gain."""
+    rows = run_settings(ablation, [("default",), *((name,) for name in names)])
+    first = rows.pop("default")
+    found = {name: compare_settings(first, each) for name, each in rows.items()}
+    return dict(sorted(found.items(), key=lambda item: -item[1].gain))
+
+
+def run_together(ablation: Ablation, helpful: list[str]) -> tuple[tuple[str, ...], dict[str, Comparison]]:
+    """Adds helpful pieces one after another, and keeps each that raises the gain and makes nothing clearly worse.
+
+    Args:
+        ablation: of which set.
+        helpful: names of pieces, the best one first.
+
+    Returns:
+        the names of the pieces that were kept, and {setting: comparison with the default} of all that was tried.
+    """
+    first = run_settings(ablation, [("default",)])["default"]
+    kept: tuple[str, ...] = ()
+    tried: dict[str, Comparison] = {}
+    best = 0.0
+    for name in helpful:
+        names = (*kept, name)
+        if combine(names) is None:
+            continue
+        setting = "+".join(names)
+        tried[setting] = compare_settings(first, run_settings(ablation, [names])[setting])
+        if tried[setting].helps and tried[setting].gain > best:
+            kept, best = names, tried[setting].gain
+    return kept, tried
+
+
+def all_pieces() -> list[str]:
+    """The names of the pieces without the default."""
+    return [name for name in PIECES if name != "default"]

@@ -1,0 +1,107 @@
+"""The pieces that are compared, as options of `p2p-jax train`, and the sets of pictures on which they are tried."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from experiments.paper.settings import base_config
+from p2p_jax.config import Config
+from p2p_jax.experiment import find_installed
+
+Options = Mapping[str, Any]
+"""{dotted name of a field of the config: its value}."""
+
+ONE_HOT: Options = {"data.input.kind": "labels", "data.input.palette": ("cmp",)}
+
+ALL_CHANGES = ("colour", "translation", "cutout")
+
+PIECES: dict[str, Options] = {
+    "default": {},
+    # What changes the generator.
+    "resize": {"generator.upsample": "resize"},
+    "antialias_up": {"generator.antialias": "up"},
+    "antialias_down": {"generator.antialias": "down"},
+    "ema": {"ema_share": 0.05},
+    "one_hot": ONE_HOT,
+    "input_warp": {**ONE_HOT, "augment.input_warp": 0.03},
+    "input_noise": {"augment.input_noise": 0.1},
+    # What changes the losses.
+    "hinge": {"loss.adversarial": "hinge"},
+    "least_squares": {"loss.adversarial": "least_squares"},
+    "relativistic": {"loss.relativistic": True},
+    "matching": {"loss.feature_matching": 10.0},
+    "r1": {"loss.r1": 1.0, "loss.penalty_every": 16, "discriminator.norm": "instance"},
+    "r3gan": {
+        "loss.relativistic": True, "loss.r1": 1.0, "loss.r2": 1.0, "loss.penalty_every": 4, "discriminator.norm": "none",
+    },
+    # What changes the discriminator.
+    "instance_norm": {"discriminator.norm": "instance"},
+    "no_norm": {"discriminator.norm": "none"},
+    "spectral_norm": {"discriminator.spectral_norm": True, "discriminator.norm": "none"},
+    "fast_discriminator": {"optimizer.discriminator_learning_rate": 8e-4},
+    "scales": {"discriminator.scales": 2},
+    "antialias_discriminator": {"discriminator.antialias": True},
+    "diffaugment": {"discriminator.augment": ALL_CHANGES},
+    "diffaugment_weak": {"discriminator.augment": ALL_CHANGES, "discriminator.augment_strength": 0.3},
+    "ada": {"discriminator.augment": ALL_CHANGES, "discriminator.augment_target": 0.6},
+    "discriminator_noise": {"discriminator.noise": 0.1},
+    "oasis": {**ONE_HOT, "discriminator.architecture": "segmentation", "loss.label_mix": 10.0},
+}  # fmt: skip
+"""The pieces by their names; "default" has the paper's settings."""
+
+
+class Pictures(NamedTuple):
+    """A set of pictures on which pieces are tried.
+
+    Attributes:
+        name: of its folder.
+        config: the default's.
+        segmenter: the config of the run that finds labels in the pictures, or None.
+        seeds: runs of each setting.
+    """
+
+    name: str
+    config: Config
+    segmenter: Config | None
+    seeds: int
+
+
+def built_in(steps: int | None = None) -> Pictures:
+    """The facades that the program draws, at 64 pixels."""
+    return Pictures("built_in", base_config(None, steps), find_installed("segmenter").config, 5)
+
+
+def facades(path: Path, steps: int | None = None) -> Pictures:
+    """The facades of the paper at 128 pixels with half of its features: 4,000 steps are 10 epochs."""
+    steps = steps or 4000
+    size = {"image_size": 128, "epochs": None, "steps": steps, "sample_every": steps, "checkpoint_every": steps}
+    data = {"data.source": "folder", "data.path": str(path), "data.tfds": None}
+    config = replace(find_installed("facades").config, **size)
+    config = with_options(config, {**data, "generator.width": 32, "discriminator.width": 32})
+    segmenter = replace(find_installed("segmenter").config, image_size=128)
+    segmenter = with_options(segmenter, {**data, "data.direction": "AtoB", "data.load_size": 143, "augment.flip": True})
+    return Pictures("facades", config, segmenter, 3)
+
+
+def combine(names: tuple[str, ...]) -> Options | None:
+    """The options of several pieces together; None if two pieces want different values of an option."""
+    found: dict[str, Any] = {}
+    for name in names:
+        for option, value in PIECES[name].items():
+            if found.setdefault(option, value) != value:
+                return None
+    return found
+
+
+def with_options(config: Any, options: Options) -> Any:
+    """A config with other values of some fields.
+
+    Example:
+        >>> with_options(Config(), {"loss.r1": 1.0, "seed": 2}).loss.r1
+        1.0
+    """
+    for name, value in options.items():
+        first, _, rest = name.partition(".")
+        config = replace(config, **{first: with_options(getattr(config, first), {rest: value}) if rest else value})
+    return config

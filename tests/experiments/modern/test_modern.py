@@ -1,0 +1,142 @@
+"""The ablation: its settings are possible, its intervals are the jackknife's, and it keeps what makes pictures better."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import p2p_jax
+from experiments.modern import ablation, pieces, scores, verdicts
+from experiments.modern.__main__ import run
+from p2p_jax.cli import run_command
+from p2p_jax.config.checks import check_config
+from p2p_jax.console import open_console
+from p2p_jax.evaluation.columns import Columns
+
+NAMES = (*verdicts.AIMS, *verdicts.GUARDS, "sharpness")
+
+
+@pytest.mark.parametrize("name", pieces.PIECES)
+def test_each_piece_is_possible_and_changes_the_default(name):
+    config = pieces.with_options(pieces.built_in().config, pieces.PIECES[name])
+    check_config(config)
+    p2p_jax.build(config)
+    assert (config == pieces.built_in().config) == (name == "default")
+
+
+def test_pieces_that_want_different_values_of_an_option_cannot_be_combined():
+    assert pieces.combine(("r1", "no_norm")) is None
+    assert pieces.combine(("resize", "ema")) == {"generator.upsample": "resize", "ema_share": 0.05}
+
+
+def test_facades_are_read_from_a_folder_in_both_directions(tmp_path):
+    pictures = pieces.facades(tmp_path)
+    assert pictures.segmenter is not None
+    assert {pictures.config.data.path, pictures.segmenter.data.path} == {str(tmp_path)}
+    assert pictures.config.data.direction == "BtoA" != pictures.segmenter.data.direction
+    check_config(pictures.config)
+    check_config(pictures.segmenter)
+
+
+def test_figures_without_a_group_are_those_of_the_other_pictures():
+    rows = np.arange(40.0)[:, None]
+    features = np.random.default_rng(0).normal(size=(2, 40, 3))
+    found = scores.figures_of_groups([(Columns(("l1",)), rows)], {"kid_vgg16": (features[0], features[1])})
+    assert found["l1"][0] == 19.5
+    assert found["l1"][1:] == pytest.approx([(rows.sum() - group - (group + 20)) / 38 for group in range(20)], rel=1e-4)
+    assert len(set(found["kid_vgg16"])) == 1 + scores.GROUPS
+
+
+def scored(setting, seed, **figures):
+    """A row whose pictures differ by chance around the given figures."""
+    chance = np.random.default_rng(seed + 7)
+    values = {"lpips_alex": 0.1, "kid_vgg16": 0.2, "sharpness": 0.8} | dict.fromkeys(verdicts.GUARDS, 0.7) | figures
+    noise = {name: chance.normal(scale=1e-3, size=scores.GROUPS) for name in NAMES}
+    made = {name: [values[name] + noise[name].mean(), *(values[name] + noise[name])] for name in NAMES}
+    return scores.Scored("drawn", setting, {}, seed, 10, made)
+
+
+def compared(**figures):
+    first, second = ([scored("one", seed, **each) for seed in range(3)] for each in ({}, figures))
+    return verdicts.compare_settings(first, second)
+
+
+def test_the_spread_of_the_figures_without_a_group_gives_the_jackknife_error():
+    chance = np.random.default_rng(0)
+    pictures = chance.normal(size=(2, 40))
+    found = scores.figures_of_groups([(Columns(("l1",)), pictures.T[:, :1])], {})["l1"]
+    measured = verdicts.as_measured(np.array([found, found]))
+    groups = pictures[0].reshape(2, 20).mean(0)
+    assert measured.picture_error([0]) == pytest.approx(groups.std(ddof=1) / np.sqrt(20), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("figures", "helps"),
+    [
+        ({"lpips_alex": 0.08}, True),
+        ({"kid_vgg16": 0.1}, True),
+        ({}, False),
+        ({"lpips_alex": 0.08, "kid_vgg16": 0.5}, False),
+        ({"lpips_alex": 0.08, "ssim": 0.6}, False),
+        ({"lpips_alex": 0.08, "found_iou": 0.6}, False),
+        ({"lpips_alex": 0.08, "sharpness": 0.6}, False),
+        ({"lpips_alex": 0.08, "sharpness": 1.5}, False),
+        ({"lpips_alex": 0.08, "sharpness": 0.9}, True),
+    ],
+)
+def test_a_setting_helps_if_it_wins_and_nothing_that_counts_is_worse(figures, helps):
+    assert compared(**figures).helps is helps
+
+
+def test_the_gain_is_the_mean_reduction_of_what_is_aimed_at():
+    assert compared(lpips_alex=0.08, kid_vgg16=0.1).gain == pytest.approx(0.35, abs=0.01)
+
+
+LPIPS = {"default": 0.1, "resize": 0.07, "ema": 0.08, "hinge": 0.12, "resize+ema": 0.06, "resize+ema+scales": 0.065}
+
+
+@pytest.fixture
+def drawn(tmp_path, monkeypatch):
+    """An ablation that trains nothing: a workdir holds the name of its setting, from which its figures follow."""
+
+    def train(config, folder, console):
+        trained.append(folder)
+
+    def judge(folder):
+        setting, seed = folder.parent.name, int(folder.name[-1])
+        return scored(setting, seed, lpips_alex=LPIPS.get(setting, 0.09)).figures
+
+    trained = []
+    monkeypatch.setattr(ablation.p2p_jax, "train", train)
+    monkeypatch.setattr(ablation.jax, "clear_caches", lambda: None)
+    pictures = pieces.built_in()._replace(segmenter=None)
+    results = tmp_path / "results.jsonl"
+    return ablation.Ablation(pictures, 2, tmp_path, results, judge, open_console(quiet=True)), trained
+
+
+def test_pieces_are_added_as_long_as_they_help(drawn):
+    alone = ablation.run_alone(drawn[0], ["hinge", "ema", "resize", "scales"])
+    assert [name for name, each in alone.items() if each.helps] == ["resize", "ema", "scales"]
+    kept, tried = ablation.run_together(drawn[0], ["resize", "ema", "scales"])
+    assert kept == ("resize", "ema")
+    assert list(tried) == ["resize", "resize+ema", "resize+ema+scales"]
+
+
+def test_runs_that_the_results_hold_are_not_trained_again(drawn):
+    own, trained = drawn
+    ablation.run_alone(own, ["ema", "oasis"])
+    assert [folder.parent.name for folder in trained] == ["default", "ema", "oasis"] * 2, "all settings, then the next seed"
+    ablation.run_alone(own, ["ema", "oasis"])
+    assert len(trained) == 6
+    longer = own.pictures._replace(config=replace(own.pictures.config, steps=3000))
+    ablation.run_alone(own._replace(pictures=longer), ["ema"])
+    assert len(trained) == 10
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [(["--seeds", "1"], "--seeds was given 1"), (["--pieces", "emma"], "there is no piece emma")],
+)
+def test_wrong_options_are_refused_before_anything_is_trained(capsys, argv, message):
+    assert run_command(run, argv, "modern") == 2
+    assert message in capsys.readouterr().err
