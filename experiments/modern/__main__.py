@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.modern.ablation import all_pieces, open_ablation, run_alone, run_together
+from experiments.modern.grids import save_settings
 from experiments.modern.pieces import PIECES, built_in, facades
 from experiments.modern.verdicts import SHOWN, Comparison
 from p2p_jax.cli import compilation_cache, run_command
@@ -56,6 +57,10 @@ def run(argv: list[str]) -> int:
     console.print(f"Kept: {', '.join(kept) or 'none'}.")
     for name in kept:
         console.print(f"  {name}: {' '.join(f'--{option} {value}' for option, value in PIECES[name].items())}")
+    shown = dict.fromkeys(["default", *helpful, *tried])
+    grid = ablation.folder / "pictures.png"
+    if save_settings(grid, {name: ablation.folder / name / "seed_0" for name in shown}):
+        console.print(f"Pictures of seed 0: {grid}. Look at them: a setting that wins by blurring has not won.")
     return 0
 
 

@@ -1,12 +1,16 @@
 """The ablation: its settings are possible, its intervals are the jackknife's, and it keeps what makes pictures better."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.feature_weights import NEEDS_LITE0, NEEDS_LPIPS
+from helpers.runs import finished_run
+from PIL import Image
 
 import p2p_jax
-from experiments.modern import ablation, pieces, scores, verdicts
+from experiments.modern import ablation, grids, pieces, scores, verdicts
 from experiments.modern.__main__ import run
 from p2p_jax.cli import run_command
 from p2p_jax.config.checks import check_config
@@ -140,3 +144,29 @@ def test_runs_that_the_results_hold_are_not_trained_again(drawn):
 def test_wrong_options_are_refused_before_anything_is_trained(capsys, argv, message):
     assert run_command(run, argv, "modern") == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_grid_shows_the_runs_that_are_there(tmp_path):
+    path = tmp_path / "pictures.png"
+    runs = {"trained": Path(finished_run()), "cleared": tmp_path / "nothing"}
+    assert grids.save_settings(path, runs) == ["trained"]
+    with Image.open(path) as picture:
+        assert picture.width < picture.height / grids.ROWS * 5
+    assert grids.save_settings(tmp_path / "other.png", {"cleared": tmp_path / "nothing"}) == []
+    assert not (tmp_path / "other.png").exists()
+
+
+@NEEDS_LPIPS
+@NEEDS_LITE0
+@pytest.mark.exhaustive
+def test_the_figures_of_a_run_are_those_of_evaluate(tmp_path):
+    workdir = tmp_path / "run"
+    config = pieces.with_options(pieces.built_in(1).config, {"generator.width": 2, "discriminator.width": 2})
+    p2p_jax.train(config, workdir)
+    found = scores.open_judge(None)(workdir)
+    assert {len(values) for values in found.values()} == {1 + scores.GROUPS}
+    names = ["lpips_alex", "lpips_vgg", "kid_vgg16", "kid_lite0"]
+    figures = p2p_jax.evaluate(workdir, metrics=names).scores["translator"]
+    for name in (*names, "ssim", "sharpness"):
+        assert found[name][0] == pytest.approx(figures[name], rel=1e-3), name
