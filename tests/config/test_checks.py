@@ -57,6 +57,15 @@ WRONG = {
             {"ema_share": 0.1, "ema_decay": 0.9},
             "--ema-share was given 0.1 with --ema-decay 0.9: give one of them, above 0.",
         ),
+        (
+            {"generator.antialias": "up", "generator.upsample": "resize"},
+            "--generator.antialias was given up with --generator.upsample resize: both replace the transposed "
+            "convolutions; omit one of them.",
+        ),
+        (
+            {"discriminator.antialias": True, "discriminator.architecture": "pixelgan"},
+            "--discriminator.antialias was given, but the pixelgan changes no size: omit it.",
+        ),
         ({"ema_share": 0.0}, "--ema-share was given 0.0 with --ema-decay None: give one of them, above 0."),
         (
             {"generator.statistics": "group", "generator.group_size": 5},
