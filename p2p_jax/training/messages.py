@@ -97,8 +97,8 @@ def explain_shared_statistics(config: Config) -> str | None:
     if not given or options.norm != "batch" or sharing == 1:
         return None
     return (
-        f"Batch norm in the discriminator uses the statistics of {sharing} pairs together, which spoils {' and '.join(given)} "
-        "because they are meant for gradients of single pictures: give --discriminator.norm instance or none."
+        f"Batch norm in the discriminator uses the statistics of {sharing} pairs together, which spoils "
+        f"{' and '.join(given)}, meant for gradients of single pictures: give --discriminator.norm instance or none."
     )
 
 

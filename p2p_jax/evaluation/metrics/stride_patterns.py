@@ -4,6 +4,8 @@ Source of the patterns: Odena, Dumoulin and Olah, Deconvolution and Checkerboard
 this project's own: texture has about the same energy at neighbouring frequencies, and a pattern of a fixed period does not.
 """
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -44,13 +46,16 @@ def checkerboard(picture: Array, target: Array, known: Array | None = None) -> A
 
 def _contrast(x: Array, seen: Array | None) -> Array:
     """The mean over all known stretches in both directions: (n,)."""
+    ratios = _in_both_directions(_ratios, x)
     if seen is None:
-        ratios = [_ratios(x), _ratios(x.swapaxes(1, 2))]
-        return sum(each.sum((1, 2)) for each in ratios) / sum(each[0].size for each in ratios)
-    ratios = [_ratios(x), _ratios(x.swapaxes(1, 2))]
-    whole = [_are_known(seen), _are_known(seen.swapaxes(1, 2))]
-    total = sum(jnp.where(known, each, 0).sum((1, 2)) for each, known in zip(ratios, whole, strict=True))
-    return total / sum(known.sum((1, 2), dtype=x.dtype) for known in whole)
+        return ratios.mean(1)
+    known = _in_both_directions(_are_known, seen)
+    return jnp.where(known, ratios, 0).sum(1) / known.sum(1, dtype=x.dtype)
+
+
+def _in_both_directions(of_horizontal: Callable[[Array], Array], x: Array) -> Array:
+    """What a function finds of all horizontal, then of all vertical stretches: (n, stretches)."""
+    return jnp.concatenate([of_horizontal(each).reshape(len(x), -1) for each in (x, x.swapaxes(1, 2))], 1)
 
 
 def _are_known(seen: Array) -> Array:
