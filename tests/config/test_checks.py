@@ -57,15 +57,6 @@ WRONG = {
             {"ema_share": 0.1, "ema_decay": 0.9},
             "--ema-share was given 0.1 with --ema-decay 0.9: give one of them, above 0.",
         ),
-        (
-            {"generator.antialias": "up", "generator.upsample": "resize"},
-            "--generator.antialias was given up with --generator.upsample resize: both replace the transposed "
-            "convolutions; omit one of them.",
-        ),
-        (
-            {"discriminator.antialias": True, "discriminator.architecture": "pixelgan"},
-            "--discriminator.antialias was given, but the pixelgan changes no size: omit it.",
-        ),
         ({"ema_share": 0.0}, "--ema-share was given 0.0 with --ema-decay None: give one of them, above 0."),
         (
             {"generator.statistics": "group", "generator.group_size": 5},
@@ -83,6 +74,28 @@ WRONG = {
     ],
 )
 def test_micro_batches_and_groups_that_do_not_divide_the_batch_are_refused(fields, said):
+    config = Config(batch_size=16)
+    for name, value in fields.items():
+        config = change(config, name, value)
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        check_config(config)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        (
+            {"generator.antialias": "up", "generator.upsample": "resize"},
+            "--generator.antialias was given up with --generator.upsample resize: both replace the transposed "
+            "convolutions; omit one of them.",
+        ),
+        (
+            {"discriminator.antialias": True, "discriminator.architecture": "pixelgan"},
+            "--discriminator.antialias was given, but the pixelgan changes no size: omit it.",
+        ),
+    ],
+)
+def test_anti_aliasing_is_refused_where_it_contradicts_another_option(fields, said):
     config = Config(batch_size=16)
     for name, value in fields.items():
         config = change(config, name, value)
