@@ -6,6 +6,7 @@ from p2p_jax.config.data_schema import Side, Size
 from p2p_jax.config.derived import as_size, count_classes, load_size
 from p2p_jax.config.label_map_checks import check_label_maps
 from p2p_jax.config.metric_names import check_metric
+from p2p_jax.config.network_schema import Discriminator, Generator
 from p2p_jax.config.numbers import check_numbers
 from p2p_jax.config.schema import Config
 from p2p_jax.config.tree import get_field
@@ -86,6 +87,8 @@ def check_config(config: Config) -> None:
             raise UserError(f"{_option(name)} was given {value}: each must be at most {2**16}, and their number {2**6}.")
     check_metric(_option("best_metric"), config.best_metric)
     _check_average(config)
+    check_doubling(config.generator)
+    check_halving(config.discriminator)
     _check_discriminator(config)
     _check_batch(config)
     _check_sizes(config)
@@ -104,6 +107,29 @@ def _check_average(config: Config) -> None:
         raise UserError(
             f"--ema-share was given {config.ema_share} with --ema-decay {config.ema_decay}: give one of them, above 0."
         )
+
+
+def check_doubling(options: Generator) -> None:
+    """Refuses two replacements of the transposed convolutions.
+
+    Raises:
+        UserError: both `antialias` and `upsample` replace them.
+    """
+    if options.antialias in ("up", "both") and options.upsample != "transpose":
+        raise UserError(
+            f"--generator.antialias was given {options.antialias} with --generator.upsample {options.upsample}: both "
+            "replace the transposed convolutions; omit one of them."
+        )
+
+
+def check_halving(options: Discriminator) -> None:
+    """Refuses anti-aliasing where nothing is halved.
+
+    Raises:
+        UserError: the pixelgan is to be anti-aliased.
+    """
+    if options.antialias and options.architecture == "pixelgan":
+        raise UserError("--discriminator.antialias was given, but the pixelgan changes no size: omit it.")
 
 
 def _check_discriminator(config: Config) -> None:

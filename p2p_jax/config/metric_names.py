@@ -16,6 +16,7 @@ BETTER: dict[str, Better] = {
     "ms_ssim": "higher",
     "haarpsi": "higher",
     "sharpness": "near 1",
+    "checkerboard": "near 1",
     "colour_distance": "lower",
     "pixel_accuracy": "higher",
     "class_accuracy": "higher",

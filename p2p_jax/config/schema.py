@@ -142,9 +142,9 @@ class Config:
     keep: int = runtime(2)
     """Number of newest checkpoints to keep; the best one is kept as well if there is a validation split."""
     best_metric: str = runtime("ssim")
-    """The validation metric that decides which checkpoint is the best: l1, psnr, ssim, ms_ssim, haarpsi, sharpness or
-    colour_distance; for label maps with classes pixel_accuracy, class_accuracy, iou or frequency_weighted_iou; with the
-    extra lpips also lpips_alex or lpips_vgg."""
+    """The validation metric that decides which checkpoint is the best: l1, psnr, ssim, ms_ssim, haarpsi, sharpness,
+    checkerboard or colour_distance; for label maps with classes pixel_accuracy, class_accuracy, iou or
+    frequency_weighted_iou; with the extra lpips also lpips_alex or lpips_vgg."""
     patience: int | None = runtime(None)
     """End the run early after this many validations without a better value of best_metric; the best checkpoint is kept. By
     default the run goes on to its end."""

@@ -69,4 +69,4 @@ def feature_matching(fake: Any, real: Any, *, weight: float = 10.0) -> Array:
 
 
 def _mean(values: Sequence[Array]) -> Array:
-    return jnp.stack(values).astype(jnp.float32 if values[0].dtype.itemsize < 4 else values[0].dtype).mean()
+    return jnp.stack(values).astype(jnp.promote_types(values[0].dtype, jnp.float32)).mean()

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from p2p_jax import discriminators, generators, layers, ops
 from p2p_jax.config import Config, Discriminator, Generator, as_size, count_channels
+from p2p_jax.config.checks import check_doubling, check_halving
 from p2p_jax.errors import UserError
 from p2p_jax.network import Network, network
 
@@ -95,10 +96,9 @@ def build_discriminator(
             raise UserError("a segmentation discriminator was to be built for inputs without classes: give their classes.")
         widths = options.widths or discriminators.patchgan_widths(options.num_layers - 1, options.width)
         return network(discriminators.segmentation_unet, classes=classes, widths=widths, **shared)
+    check_halving(options)
     shared["features"] = features
     if options.architecture == "pixelgan":
-        if options.antialias:
-            raise UserError("--discriminator.antialias was given, but the pixelgan changes no size: omit it.")
         return network(discriminators.pixelgan, width=options.width, **shared)
     widths = options.widths or discriminators.patchgan_widths(options.num_layers, options.width)
     halve = {"downsample": ops.blur_downsample} if options.antialias else {}
@@ -107,11 +107,7 @@ def build_discriminator(
 
 def _build_antialiasing(options: Generator) -> dict[str, Any]:
     """Returns the arguments of the generator with which it halves and doubles without aliasing."""
-    if options.antialias in ("up", "both") and options.upsample != "transpose":
-        raise UserError(
-            f"--generator.antialias was given {options.antialias} with --generator.upsample {options.upsample}: both "
-            "replace the transposed convolutions; omit one of them."
-        )
+    check_doubling(options)
     down = {"downsample": ops.blur_downsample} if options.antialias in ("down", "both") else {}
     up = (
         {"upsample": partial(layers.resize_conv, resize=ops.upsample_bilinear)}

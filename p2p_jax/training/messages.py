@@ -11,6 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from p2p_jax.config import Config
 from p2p_jax.console import count_of
 from p2p_jax.data.loading import Reader, batches
 from p2p_jax.data.pairs import Replacing
@@ -72,6 +73,8 @@ def announce_run(run: Run, used: int) -> None:
     )
     for note in run.dataset.notes:
         run.console.print(note, style="yellow")
+    if spoiled := explain_shared_statistics(config):
+        run.console.print(spoiled, style="yellow")
     if used < len(devices):
         part = f"{'batch' if config.accumulate == 1 else 'micro-batch'} of {config.batch_size // config.accumulate}"
         run.console.print(
@@ -79,6 +82,24 @@ def announce_run(run: Run, used: int) -> None:
             f"give --batch-size {len(devices) * config.accumulate} or a multiple of it.",
             style="yellow",
         )
+
+
+def explain_shared_statistics(config: Config) -> str | None:
+    """A sentence on penalties that batch norm spoils, because a picture's gradient then depends on other pictures, or None.
+
+    Such a run is not refused: at batch size 1, which is the default, batch norm does no harm.
+    """
+    options, pairs, loss = config.discriminator, config.batch_size // config.accumulate, config.loss
+    sharing = {"batch": pairs, "group": options.group_size or pairs}.get(options.statistics, 1)
+    gradient_penalty = loss.adversarial == "wasserstein" if loss.gradient_penalty is None else loss.gradient_penalty
+    weights = {"the gradient penalty": gradient_penalty, "R1": loss.r1, "R2": loss.r2}
+    given = [name for name, weight in weights.items() if weight]
+    if not given or options.norm != "batch" or sharing == 1:
+        return None
+    return (
+        f"Batch norm in the discriminator uses the statistics of {sharing} pairs together, which spoils "
+        f"{' and '.join(given)}, meant for gradients of single pictures: give --discriminator.norm instance or none."
+    )
 
 
 def report_replaced(run: Run) -> None:

@@ -81,6 +81,28 @@ def test_micro_batches_and_groups_that_do_not_divide_the_batch_are_refused(field
         check_config(config)
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        (
+            {"generator.antialias": "up", "generator.upsample": "resize"},
+            "--generator.antialias was given up with --generator.upsample resize: both replace the transposed "
+            "convolutions; omit one of them.",
+        ),
+        (
+            {"discriminator.antialias": True, "discriminator.architecture": "pixelgan"},
+            "--discriminator.antialias was given, but the pixelgan changes no size: omit it.",
+        ),
+    ],
+)
+def test_anti_aliasing_is_refused_where_it_contradicts_another_option(fields, said):
+    config = Config(batch_size=16)
+    for name, value in fields.items():
+        config = change(config, name, value)
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        check_config(config)
+
+
 def test_micro_batches_and_groups_that_divide_the_batch_pass_the_check():
     config = Config(batch_size=16, accumulate=2, generator=Generator(statistics="group", group_size=8))
     check_config(config)

@@ -175,7 +175,8 @@ def test_a_label_target_has_metrics_of_labels_and_none_of_pictures(tmp_path):
 
 def test_metrics_that_pairs_lack_are_named(config):
     figures = evaluate.evaluate_translator(config, lambda pictures: 255 - pictures, step=7)
-    assert list(figures.scores["translator"]) == ["l1", "psnr", "ssim", "haarpsi", "sharpness", "colour_distance"]
+    expected = ["l1", "psnr", "ssim", "haarpsi", "sharpness", "checkerboard", "colour_distance"]
+    assert list(figures.scores["translator"]) == expected
     assert figures.scores["translator"]["sharpness"] == pytest.approx(1)
     assert figures.notes[0].startswith("MS-SSIM: no pair has it, because each side of a picture needs at least 161 pixels")
     assert figures.notes[0] in explain.remarks(figures)

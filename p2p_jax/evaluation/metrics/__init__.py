@@ -18,4 +18,5 @@ from p2p_jax.evaluation.metrics.label_agreement import iou as iou
 from p2p_jax.evaluation.metrics.label_agreement import pixel_accuracy as pixel_accuracy
 from p2p_jax.evaluation.metrics.multiscale_similarity import ms_ssim as ms_ssim
 from p2p_jax.evaluation.metrics.signal_to_noise import psnr as psnr
+from p2p_jax.evaluation.metrics.stride_patterns import checkerboard as checkerboard
 from p2p_jax.evaluation.metrics.structural_similarity import ssim as ssim

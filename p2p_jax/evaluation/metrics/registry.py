@@ -9,7 +9,7 @@ from p2p_jax.config import Side
 from p2p_jax.config.derived import named_classes
 from p2p_jax.config.metric_names import BETTER, Better
 from p2p_jax.evaluation import metrics
-from p2p_jax.evaluation.metrics import haar_similarity, multiscale_similarity
+from p2p_jax.evaluation.metrics import haar_similarity, multiscale_similarity, stride_patterns
 
 Kind = Literal["any", "picture", "grey or colour picture", "colour picture", "label map", "label input"]
 """The kind of targets for which a metric is meant; "label input" if a segmenter must find the labels of the input."""
@@ -70,6 +70,13 @@ METRICS: dict[str, Metric] = {
         "sharpness", metrics.sharpness, "", BETTER["sharpness"], 3,
         "The gradient energy as a fraction of the target's: below 1 is blurred, above 1 is too noisy.",
         "picture", undefined="the target is uniform where it is known",
+    ),
+    "checkerboard": Metric(
+        "checkerboard", metrics.checkerboard, "", BETTER["checkerboard"], 3,
+        "How far patterns of 2 and 4 pixels stand out, as transposed convolutions leave them in smooth areas, divided by "
+        "the same of the target: above 1 there is a grid.",
+        "picture", stride_patterns.LENGTH,
+        "each side of a picture needs at least 32 pixels, and a stretch of 32 by 4 pixels must be known",
     ),
     "colour_distance": Metric(
         "colour distance", metrics.colour_distance, "", BETTER["colour_distance"], 4,

@@ -7,6 +7,7 @@ import pytest
 from p2p_jax.evaluation import metrics
 
 SMALL = (metrics.l1, metrics.psnr, metrics.ssim, metrics.haarpsi, metrics.sharpness, metrics.colour_distance)
+LARGER = ((metrics.checkerboard, 40), (metrics.ms_ssim, 176))
 
 
 @pytest.mark.slow
@@ -30,7 +31,7 @@ def test_unknown_pixels_do_not_count():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("metric", "size"), [*((metric, 24) for metric in SMALL), (metrics.ms_ssim, 176)])
+@pytest.mark.parametrize(("metric", "size"), [*((metric, 24) for metric in SMALL), *LARGER])
 def test_values_of_unknown_pixels_change_no_metric(metric, size):
     random = np.random.default_rng(0)
     target = random.uniform(0, 255, (2, size, size, 3)).astype(np.float32)

@@ -11,10 +11,10 @@ EVERYWHERE = ("l1", "psnr", "ssim")
 @pytest.mark.parametrize(
     ("target", "more"),
     [
-        (Side(), ("ms_ssim", "haarpsi", "sharpness", "colour_distance")),
-        (Side(channels=(1,), depth="16"), ("ms_ssim", "haarpsi", "sharpness")),
-        (Side(channels=(4,)), ("ms_ssim", "sharpness")),
-        (Side(channels=(1, 1, 1)), ("ms_ssim", "sharpness")),
+        (Side(), ("ms_ssim", "haarpsi", "sharpness", "checkerboard", "colour_distance")),
+        (Side(channels=(1,), depth="16"), ("ms_ssim", "haarpsi", "sharpness", "checkerboard")),
+        (Side(channels=(4,)), ("ms_ssim", "sharpness", "checkerboard")),
+        (Side(channels=(1, 1, 1)), ("ms_ssim", "sharpness", "checkerboard")),
         (Side(kind="labels"), ()),
         (Side(kind="labels", channels=(1,), classes=3), ()),
     ],
