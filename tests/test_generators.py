@@ -183,6 +183,13 @@ def test_an_anti_aliased_unet_moves_its_output_with_the_input():
     assert moved["both"] < 0.5 * moved["none"], moved
 
 
+def test_resizing_replaces_the_transposed_convolutions_of_both_networks():
+    for name, options in {"unet": {"widths": (4, 8)}, "resnet": {"width": 2, "num_blocks": 1}}.items():
+        made = build_generator(Config(image_size=16, generator=Generator(name, upsample="resize", **options)))
+        params, _ = jax.eval_shape(made.init, jax.random.key(0), jnp.zeros((1, 16, 16, 3)))
+        assert params["up0"]["kernel"].shape == (3, 3, *params["up0"]["kernel"].shape[2:])
+
+
 def test_two_options_that_replace_the_doubling_are_refused():
     with pytest.raises(UserError, match=r"antialias was given up with --generator\.upsample resize: both replace"):
         build_generator(Config(generator=Generator(antialias="up", upsample="resize")))

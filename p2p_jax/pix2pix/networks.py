@@ -37,7 +37,7 @@ def build_generator(config: Config, **changes: Any) -> Network:
         "remat": options.remat,
         "dtype": jnp.dtype(config.dtype),
         **BIASES[options.bias],
-        **_build_antialiasing(options),
+        **_build_resizing(options),
         **changes,
     }
     if options.architecture == "resnet":
@@ -65,7 +65,6 @@ def build_generator(config: Config, **changes: Any) -> Network:
         bottleneck_norm=options.bottleneck_norm,
         leaky_slope=options.leaky_slope,
         post_activation=options.post_activation,
-        **({"upsample": layers.resize_conv} if options.upsample == "resize" else {}),
         **merge,
         **shared,
     )
@@ -105,16 +104,13 @@ def build_discriminator(
     return network(discriminators.patchgan, widths=widths, **halve, **shared)
 
 
-def _build_antialiasing(options: Generator) -> dict[str, Any]:
-    """Returns the arguments of the generator with which it halves and doubles without aliasing."""
+def _build_resizing(options: Generator) -> dict[str, Any]:
+    """Returns the arguments of the generator that say how it halves and doubles, where that is not by strides."""
     check_doubling(options)
     down = {"downsample": ops.blur_downsample} if options.antialias in ("down", "both") else {}
-    up = (
-        {"upsample": partial(layers.resize_conv, resize=ops.upsample_bilinear)}
-        if options.antialias in ("up", "both")
-        else {}
-    )
-    return {**down, **up}
+    if options.antialias in ("up", "both"):
+        return {**down, "upsample": partial(layers.resize_conv, resize=ops.upsample_bilinear)}
+    return {**down, "upsample": layers.resize_conv} if options.upsample == "resize" else down
 
 
 def build_norm(options: Generator | Discriminator) -> layers.Norm:
