@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from experiments.modern.pieces import PIECES, with_options
+from experiments.modern.pieces import PIECES
 from p2p_jax import config as configs
 from p2p_jax.config.checks import check_config
+from p2p_jax.config.tree import with_fields
 from p2p_jax.errors import UserError
 
 Dtype = Literal["float32", "bfloat16"]
@@ -162,4 +163,4 @@ def make_config(case: Case, dtype: Dtype = "float32", piece: str = "default", **
         discriminator=configs.Discriminator(width=case.width),
         data=configs.Data(**{"source": "procedural", **data}),
     )
-    return with_options(plain, PIECES[piece])
+    return with_fields(plain, PIECES[piece])

@@ -8,10 +8,11 @@ import jax
 from rich.console import Console
 
 import p2p_jax
-from experiments.modern.pieces import PIECES, Pictures, combine, with_options
+from experiments.modern.pieces import PIECES, Pictures, combine
 from experiments.modern.scores import Judge, Scored, append_row, open_judge, read_rows
 from experiments.modern.verdicts import Comparison, compare_settings
 from experiments.paper.study import is_finished
+from p2p_jax.config.tree import with_fields
 from p2p_jax.evaluation.segmenter import load_segmenter
 
 
@@ -71,7 +72,7 @@ def _run(ablation: Ablation, names: tuple[str, ...], seed: int) -> Scored:
     """The row of a run, which is trained and measured if the file has none."""
     options, setting = combine(names), "+".join(names)
     assert options is not None
-    wanted = replace(with_options(ablation.pictures.config, options), seed=seed)
+    wanted = replace(with_fields(ablation.pictures.config, options), seed=seed)
     assert wanted.steps is not None
     row = Scored(ablation.pictures.name, setting, options, seed, wanted.steps, {})
     for known in read_rows(ablation.results):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from experiments.paper.settings import base_config
 from p2p_jax.config import Config
+from p2p_jax.config.tree import with_fields
 from p2p_jax.experiment import find_installed
 
 Options = Mapping[str, Any]
@@ -78,9 +79,9 @@ def facades(path: Path, steps: int | None = None) -> Pictures:
     size = {"image_size": 128, "epochs": None, "steps": steps, "sample_every": steps, "checkpoint_every": steps}
     data = {"data.source": "folder", "data.path": str(path), "data.tfds": None}
     config = replace(find_installed("facades").config, **size)
-    config = with_options(config, {**data, "generator.width": 32, "discriminator.width": 32})
+    config = with_fields(config, {**data, "generator.width": 32, "discriminator.width": 32})
     segmenter = replace(find_installed("segmenter").config, image_size=128)
-    segmenter = with_options(segmenter, {**data, "data.direction": "AtoB", "data.load_size": 143, "augment.flip": True})
+    segmenter = with_fields(segmenter, {**data, "data.direction": "AtoB", "data.load_size": 143, "augment.flip": True})
     return Pictures("facades", config, segmenter, 3)
 
 
@@ -92,16 +93,3 @@ def combine(names: tuple[str, ...]) -> Options | None:
             if found.setdefault(option, value) != value:
                 return None
     return found
-
-
-def with_options(config: Any, options: Options) -> Any:
-    """A config with other values of some fields.
-
-    Example:
-        >>> with_options(Config(), {"loss.r1": 1.0, "seed": 2}).loss.r1
-        1.0
-    """
-    for name, value in options.items():
-        first, _, rest = name.partition(".")
-        config = replace(config, **{first: with_options(getattr(config, first), {rest: value}) if rest else value})
-    return config

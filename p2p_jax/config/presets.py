@@ -6,9 +6,9 @@ Options that are given with a preset take precedence. The table has only setting
 the length of a run, file formats or the order of colour channels.
 """
 
-from dataclasses import replace
 from typing import Any, Literal
 
+from p2p_jax.config.tree import with_fields
 from p2p_jax.errors import UserError
 
 Preset = Literal["pytorch", "lua", "tensorflow", "affinelayer"]
@@ -106,7 +106,4 @@ def apply_preset(config: Any, preset: str | None) -> Any:
         return config
     if preset not in PRESETS:
         raise UserError(f"there is no preset {preset}: it must be one of {', '.join(PRESETS)}.")
-    for name, value in (PRESETS["pytorch"] | PRESETS[preset]).items():
-        part, field = name.split(".")
-        config = replace(config, **{part: replace(getattr(config, part), **{field: value})})
-    return config
+    return with_fields(config, PRESETS["pytorch"] | PRESETS[preset])

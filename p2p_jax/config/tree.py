@@ -1,6 +1,7 @@
 """Fields of configs: access by name, comparison, and conversion to JSON and back. Imports no JAX."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from p2p_jax.errors import UserError
@@ -11,6 +12,21 @@ def get_field(config: Any, name: str) -> Any:
     """The value of a field by its dotted name, such as "data.path"."""
     for part in name.split("."):
         config = getattr(config, part)
+    return config
+
+
+def with_fields(config: Any, values: Mapping[str, Any]) -> Any:
+    """A config with other values of some fields, which are given by their dotted names.
+
+    Example:
+        >>> from p2p_jax import Config
+        >>> from p2p_jax.config.tree import with_fields
+        >>> with_fields(Config(), {"loss.r1": 1.0, "seed": 2}).loss.r1
+        1.0
+    """
+    for name, value in values.items():
+        first, _, rest = name.partition(".")
+        config = dataclasses.replace(config, **{first: with_fields(getattr(config, first), {rest: value}) if rest else value})
     return config
 
 

@@ -14,6 +14,7 @@ from experiments.modern import ablation, grids, pieces, scores, verdicts
 from experiments.modern.__main__ import run
 from p2p_jax.cli import run_command
 from p2p_jax.config.checks import check_config
+from p2p_jax.config.tree import with_fields
 from p2p_jax.console import open_console
 from p2p_jax.evaluation.columns import Columns
 
@@ -22,7 +23,7 @@ NAMES = (*verdicts.AIMS, *verdicts.GUARDS, "sharpness")
 
 @pytest.mark.parametrize("name", pieces.PIECES)
 def test_each_piece_is_possible_and_changes_the_default(name):
-    config = pieces.with_options(pieces.built_in().config, pieces.PIECES[name])
+    config = with_fields(pieces.built_in().config, pieces.PIECES[name])
     check_config(config)
     p2p_jax.build(config)
     assert (config == pieces.built_in().config) == (name == "default")
@@ -162,7 +163,7 @@ def test_a_grid_shows_the_runs_that_are_there(tmp_path):
 @pytest.mark.exhaustive
 def test_the_figures_of_a_run_are_those_of_evaluate(tmp_path):
     workdir = tmp_path / "run"
-    config = pieces.with_options(pieces.built_in(1).config, {"generator.width": 2, "discriminator.width": 2})
+    config = with_fields(pieces.built_in(1).config, {"generator.width": 2, "discriminator.width": 2})
     p2p_jax.train(config, workdir)
     found = scores.open_judge(None)(workdir)
     assert {len(values) for values in found.values()} == {1 + scores.GROUPS}
