@@ -26,7 +26,9 @@ def with_fields(config: Any, values: Mapping[str, Any]) -> Any:
     """
     for name, value in values.items():
         first, _, rest = name.partition(".")
-        config = dataclasses.replace(config, **{first: with_fields(getattr(config, first), {rest: value}) if rest else value})
+        config = dataclasses.replace(
+            config, **{first: with_fields(getattr(config, first), {rest: value}) if rest else value}
+        )
     return config
 
 
