@@ -46,7 +46,7 @@ def prepare(case: Case, contestant: Contestant) -> tuple[dict[str, Any], dict[st
     before = memory.reset_peak()
     config = make_config(case, contestant.dtype, contestant.piece)
     model = _name_optimizers(pix2pix.build(config))
-    batch = _random_batch(config)
+    batch = random_batch(config)
     init = jax.jit(lambda key, batch: init_train_state(key, model, batch))
     key = jax.random.key(0)
     started = time.perf_counter()
@@ -58,7 +58,7 @@ def prepare(case: Case, contestant: Contestant) -> tuple[dict[str, Any], dict[st
     memory.reset_peak()
 
     def run(count: int) -> float:
-        return _time_steps(held, step, [batch] * count)
+        return time_steps(held, step, [batch] * count)
 
     forward = _prepare_lazily(lambda: _prepare_forward(model, held, batch["input"]))
     data = _prepare_lazily(lambda folder, workers: _prepare_data(case, contestant, held, folder, workers))
@@ -97,13 +97,14 @@ def _prepare_lazily(prepare: Callable[..., Any]) -> Callable[..., Any]:
     return get
 
 
-def _random_batch(config: Config) -> Batch:
+def random_batch(config: Config) -> Batch:
+    """A batch of the config's shapes, uniform in [-1, 1]."""
     size = (config.batch_size, *as_size(config.image_size))
     sides = zip(SIDES, (config.data.input, config.data.target), jax.random.split(jax.random.key(1)), strict=True)
     return {name: jax.random.uniform(key, (*size, count_channels(side)), minval=-1) for name, side, key in sides}
 
 
-def _time_steps(held: dict[str, TrainState], step: Callable[..., Any], batches: Any) -> float:
+def time_steps(held: dict[str, TrainState], step: Callable[..., Any], batches: Any) -> float:
     """Returns the seconds of one step for each batch, until the last result is computed."""
     started = time.perf_counter()
     for batch in batches:
@@ -152,7 +153,7 @@ def _prepare_data(
     def run(count: int) -> float:
         for _ in range(2 * workers):  # skips batches that were read during the turns of others
             next(stream)
-        return _time_steps(held, update, (next(stream) for _ in range(count)))
+        return time_steps(held, update, (next(stream) for _ in range(count)))
 
     run(2)  # compiles, and uses up what the threads read ahead
     return run

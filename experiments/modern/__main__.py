@@ -3,13 +3,15 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
 
-from experiments.modern.ablation import all_pieces, open_ablation, run_alone, run_together
+from experiments.modern.ablation import all_pieces, open_ablation, run_alone, run_for_equal_time, run_together
 from experiments.modern.grids import save_settings
-from experiments.modern.pieces import PIECES, built_in, facades
+from experiments.modern.pieces import PIECES
+from experiments.modern.sets import Pictures, built_in, edges, facades, with_fewer
 from experiments.modern.verdicts import SHOWN, Comparison
 from p2p_jax.cli import compilation_cache, run_command
 from p2p_jax.cli.parsing import parse
@@ -26,14 +28,18 @@ class Options:
     """Folder of the runs. The same command goes on where it stopped."""
     results: Path = Path("runs/modern/results.jsonl")
     """File of the figures of all runs, to which new runs are added. Runs that it holds are not trained again."""
-    facades: Path | None = None
-    """Folder of the paper's facades, to try the pieces on these at 128 pixels; by default on the built-in facades."""
+    set: Literal["built_in", "edges", "facades"] = "built_in"
+    """built_in: drawn facades, labels to photo; edges: their edges to photo; facades: those of the paper, at 128 pixels."""
+    data_path: Path | None = None
+    """Folder of the paper's facades."""
+    pairs: int | None = None
+    """Train on the first pairs only, such as 50."""
     pieces: tuple[str, ...] = ()
     """Only these pieces."""
     seeds: int | None = None
-    """Runs of each setting; by default 5 on the built-in facades and 3 on those of the paper."""
+    """Runs of each setting; by default 5 and 3 on the paper's facades."""
     steps: int | None = None
-    """Steps of each run; by default 2,000 on the built-in facades and 4,000 on those of the paper."""
+    """Steps of each run; by default 2,000 and 4,000 on the paper's facades."""
 
 
 def run(argv: list[str]) -> int:
@@ -41,12 +47,14 @@ def run(argv: list[str]) -> int:
     options = parse(Options, argv, "python -m experiments.modern")
     if options.seeds is not None and options.seeds < 2:
         raise UserError(f"--seeds was given {options.seeds}: give at least 2, because one run says nothing about another.")
+    if options.pairs is not None and options.pairs < 2:
+        raise UserError(f"--pairs was given {options.pairs}: give at least 2.")
     unknown = [name for name in options.pieces if name not in all_pieces()]
     if unknown:
         raise UserError(f"there is no piece {unknown[0]}: give some of {', '.join(all_pieces())}.")
     compilation_cache.turn_on()  # the seeds of a setting share their programs
     console = open_console()
-    pictures = built_in(options.steps) if options.facades is None else facades(options.facades, options.steps)
+    pictures = _open_set(options)
     ablation = open_ablation(pictures, options.seeds, options.output, options.results, console)
     alone = run_alone(ablation, list(options.pieces) or all_pieces())
     print_table(console, "Each piece alone, compared with the default", alone)
@@ -57,11 +65,28 @@ def run(argv: list[str]) -> int:
     console.print(f"Kept: {', '.join(kept) or 'none'}.")
     for name in kept:
         console.print(f"  {name}: {' '.join(f'--{option} {value}' for option, value in PIECES[name].items())}")
+    if kept:
+        ratio, found = run_for_equal_time(ablation, kept)
+        console.print(f"A step of all that was kept takes {ratio:.2f} times as long as the default's.")
+        print_table(console, "The same for the default's time, compared with the default", found)
     shown = dict.fromkeys(["default", *helpful, *tried])
     grid = ablation.folder / "pictures.png"
     if save_settings(grid, {name: ablation.folder / name / "seed_0" for name in shown}):
         console.print(f"Pictures of seed 0: {grid}. Look at them: a setting that wins by blurring has not won.")
     return 0
+
+
+def _open_set(options: Options) -> Pictures:
+    """The set that the options name."""
+    if (options.data_path is None) == (options.set == "facades"):
+        raise UserError("--data-path is for --set facades alone: give both, or neither.")
+    if options.data_path is not None:
+        pictures = facades(options.data_path, options.steps)
+    elif options.set == "edges":
+        pictures = edges(options.output / "pictures_of_edges", options.steps)
+    else:
+        pictures = built_in(options.steps)
+    return pictures if options.pairs is None else with_fewer(pictures, options.pairs, options.output / "lists")
 
 
 def print_table(console: Console, title: str, found: dict[str, Comparison]) -> None:

@@ -8,8 +8,10 @@ import jax
 from rich.console import Console
 
 import p2p_jax
-from experiments.modern.pieces import PIECES, Pictures, combine
+from experiments.modern.pieces import PIECES, combine
 from experiments.modern.scores import Judge, Scored, append_row, open_judge, read_rows
+from experiments.modern.sets import Pictures
+from experiments.modern.timing import time_ratio
 from experiments.modern.verdicts import Comparison, compare_settings
 from experiments.paper.study import is_finished
 from p2p_jax.config.tree import with_fields
@@ -38,14 +40,14 @@ class Ablation(NamedTuple):
 
 def open_ablation(pictures: Pictures, seeds: int | None, output: Path, results: Path, console: Console) -> Ablation:
     """Opens an ablation, and trains the segmenter of the set first, if it is not there."""
-    folder = output / pictures.name
     finder = None
     if pictures.segmenter is not None:
-        workdir = folder / "segmenter"
+        workdir = output / pictures.name / "segmenter"
         if not is_finished(workdir, pictures.segmenter):
             console.rule("the segmenter")
             p2p_jax.train(pictures.segmenter, workdir, console=console)
         finder = load_segmenter(workdir, pictures.config)
+    folder = output / pictures.title
     return Ablation(pictures, seeds or pictures.seeds, folder, results, open_judge(finder), console)
 
 
@@ -74,7 +76,7 @@ def _run(ablation: Ablation, names: tuple[str, ...], seed: int) -> Scored:
     assert options is not None
     wanted = replace(with_fields(ablation.pictures.config, options), seed=seed)
     assert wanted.steps is not None
-    row = Scored(ablation.pictures.name, setting, options, seed, wanted.steps, {})
+    row = Scored(ablation.pictures.title, setting, options, seed, wanted.steps, {})
     for known in read_rows(ablation.results):
         if known._replace(figures={}) == row:
             return known
@@ -118,6 +120,28 @@ def run_together(ablation: Ablation, helpful: list[str]) -> tuple[tuple[str, ...
         if tried[setting].helps and tried[setting].gain > best:
             kept, best = names, tried[setting].gain
     return kept, tried
+
+
+def run_for_equal_time(ablation: Ablation, names: tuple[str, ...]) -> tuple[float, dict[str, Comparison]]:
+    """Trains pieces together for as long as the default takes, and compares them with it.
+
+    Args:
+        ablation: of which set.
+        names: of the pieces.
+
+    Returns:
+        the time of a step as a multiple of the default's, and {setting: comparison}, of as many fewer or more steps.
+    """
+    options, config = combine(names), ablation.pictures.config
+    assert options is not None
+    assert config.steps is not None
+    ratio = time_ratio(config, with_fields(config, options))
+    steps = round(config.steps / ratio)
+    pictures = ablation.pictures._replace(config=replace(config, steps=steps))
+    other = ablation._replace(pictures=pictures, folder=ablation.folder / f"{steps}_steps")
+    first = run_settings(ablation, [("default",)])["default"]
+    ((setting, rows),) = run_settings(other, [names]).items()
+    return ratio, {f"{setting}, {steps} steps": compare_settings(first, rows)}
 
 
 def all_pieces() -> list[str]:

@@ -1,11 +1,12 @@
 """Pictures of several settings side by side: figures alone do not decide."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 import p2p_jax
+from experiments.modern.sets import DRAWN
+from p2p_jax.config.tree import with_fields
 from p2p_jax.data.fit import fit_of_evaluation
 from p2p_jax.data.loading import open_dataset
 from p2p_jax.evaluation.evaluate import translate_all
@@ -32,7 +33,7 @@ def save_settings(path: Path, runs: dict[str, Path]) -> list[str]:
     shown: Columns = {}
     target: Columns = {}
     for title, folder in there.items():
-        config = replace(load_experiment(folder).config, seed=0)
+        config = with_fields(load_experiment(folder).config, {"seed": 0, "data.count": DRAWN})
         pairs = open_dataset(config).splits["test"]
         examples = [pairs.read(int(index), fit_of_evaluation(config)) for index in np.linspace(0, pairs.count() - 1, ROWS)]
         outputs = translate_all(p2p_jax.load(folder), examples)

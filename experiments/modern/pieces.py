@@ -1,14 +1,7 @@
-"""The pieces that are compared, as options of `p2p-jax train`, and the sets of pictures on which they are tried."""
+"""The pieces that are compared, as options of `p2p-jax train`."""
 
 from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
-from typing import Any, NamedTuple
-
-from experiments.paper.settings import base_config
-from p2p_jax.config import Config
-from p2p_jax.config.tree import with_fields
-from p2p_jax.experiment import find_installed
+from typing import Any
 
 Options = Mapping[str, Any]
 """{dotted name of a field of the config: its value}."""
@@ -54,39 +47,6 @@ PIECES: dict[str, Options] = {
     "oasis": {**ONE_HOT, "discriminator.architecture": "segmentation", "loss.label_mix": 10.0},
 }  # fmt: skip
 """The pieces by their names; "default" has the paper's settings."""
-
-
-class Pictures(NamedTuple):
-    """A set of pictures on which pieces are tried.
-
-    Attributes:
-        name: of its folder.
-        config: the default's.
-        segmenter: the config of the run that finds labels in the pictures, or None.
-        seeds: runs of each setting.
-    """
-
-    name: str
-    config: Config
-    segmenter: Config | None
-    seeds: int
-
-
-def built_in(steps: int | None = None) -> Pictures:
-    """The facades that the program draws, at 64 pixels."""
-    return Pictures("built_in", base_config(None, steps), find_installed("segmenter").config, 5)
-
-
-def facades(path: Path, steps: int | None = None) -> Pictures:
-    """The facades of the paper at 128 pixels with half of its features: 4,000 steps are 10 epochs."""
-    steps = steps or 4000
-    size = {"image_size": 128, "epochs": None, "steps": steps, "sample_every": steps, "checkpoint_every": steps}
-    data = {"data.source": "folder", "data.path": str(path), "data.tfds": None}
-    config = replace(find_installed("facades").config, **size)
-    config = with_fields(config, {**data, "generator.width": 32, "discriminator.width": 32})
-    segmenter = replace(find_installed("segmenter").config, image_size=128)
-    segmenter = with_fields(segmenter, {**data, "data.direction": "AtoB", "data.load_size": 143, "augment.flip": True})
-    return Pictures("facades", config, segmenter, 3)
 
 
 def combine(names: tuple[str, ...]) -> Options | None:

@@ -5,7 +5,6 @@ The figures without a group are what an interval needs (the jackknife), so table
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +13,8 @@ import numpy as np
 
 import p2p_jax
 from experiments.modern.pieces import Options
+from experiments.modern.sets import DRAWN
+from p2p_jax.config.tree import with_fields
 from p2p_jax.data.fit import fit_of_evaluation
 from p2p_jax.data.loading import open_dataset
 from p2p_jax.data.values import to_255
@@ -30,7 +31,7 @@ from p2p_jax.workdir.record import load_experiment
 GROUPS = 20
 """Groups of pictures, each of which is left out once."""
 
-KEPT = ("l1", "ssim", "haarpsi", "sharpness", "colour_distance", "lpips_alex", "lpips_vgg", "found_pixel_accuracy",
+KEPT = ("l1", "ssim", "haarpsi", "sharpness", "checkerboard", "colour_distance", "lpips_alex", "lpips_vgg", "found_pixel_accuracy",
         "found_iou")  # fmt: skip
 """Metrics of the file beside the kernel distances."""
 
@@ -78,7 +79,7 @@ def open_judge(finder: Segmenter | None) -> Judge:
     extracts = {f"kid_{network}": open_features(network) for network in NETWORKS}
 
     def judge(folder: Path) -> dict[str, list[float]]:
-        config = replace(load_experiment(folder).config, seed=0)
+        config = with_fields(load_experiment(folder).config, {"seed": 0, "data.count": DRAWN})
         splits = open_dataset(config).splits
         predictor = scaled(p2p_jax.load(folder), config.data.target)
         subject = Subject(config, splits["test"], splits["train"], {"translator": predictor}, None, [])

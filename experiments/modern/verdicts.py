@@ -16,7 +16,7 @@ GUARDS = ("ssim", "haarpsi", "found_pixel_accuracy", "found_iou")
 """Figures that must not be clearly worse."""
 
 SHOWN = ("lpips_alex", "lpips_vgg", "kid_vgg16", "kid_lite0", "ssim", "haarpsi", "found_pixel_accuracy", "found_iou",
-         "sharpness")  # fmt: skip
+         "sharpness", "checkerboard")  # fmt: skip
 """Figures of the table."""
 
 

@@ -10,12 +10,14 @@ from helpers.runs import finished_run
 from PIL import Image
 
 import p2p_jax
-from experiments.modern import ablation, grids, pieces, scores, verdicts
+from experiments.modern import ablation, grids, pieces, scores, sets, timing, verdicts
 from experiments.modern.__main__ import run
 from p2p_jax.cli import run_command
 from p2p_jax.config.checks import check_config
 from p2p_jax.config.tree import with_fields
 from p2p_jax.console import open_console
+from p2p_jax.data.fit import fit_of_evaluation
+from p2p_jax.data.loading import open_dataset
 from p2p_jax.evaluation.columns import Columns
 
 NAMES = (*verdicts.AIMS, *verdicts.GUARDS, "sharpness")
@@ -23,10 +25,10 @@ NAMES = (*verdicts.AIMS, *verdicts.GUARDS, "sharpness")
 
 @pytest.mark.parametrize("name", pieces.PIECES)
 def test_each_piece_is_possible_and_changes_the_default(name):
-    config = with_fields(pieces.built_in().config, pieces.PIECES[name])
+    config = with_fields(sets.built_in().config, pieces.PIECES[name])
     check_config(config)
     p2p_jax.build(config)
-    assert (config == pieces.built_in().config) == (name == "default")
+    assert (config == sets.built_in().config) == (name == "default")
 
 
 def test_pieces_that_want_different_values_of_an_option_cannot_be_combined():
@@ -35,12 +37,28 @@ def test_pieces_that_want_different_values_of_an_option_cannot_be_combined():
 
 
 def test_facades_are_read_from_a_folder_in_both_directions(tmp_path):
-    pictures = pieces.facades(tmp_path)
+    pictures = sets.facades(tmp_path)
     assert pictures.segmenter is not None
     assert {pictures.config.data.path, pictures.segmenter.data.path} == {str(tmp_path)}
     assert pictures.config.data.direction == "BtoA" != pictures.segmenter.data.direction
     check_config(pictures.config)
     check_config(pictures.segmenter)
+
+
+def test_fewer_pairs_are_the_first_ones_and_all_of_the_test(tmp_path, monkeypatch):
+    assert sets.with_fewer(sets.built_in(), 50, tmp_path).config.data.count == 50
+    monkeypatch.setattr(sets, "DRAWN", 16)
+    drawn = sets.edges(tmp_path / "pictures")
+    few = sets.with_fewer(drawn, 3, tmp_path)
+    assert few.title == "edges_3"
+    every, fewer = (open_dataset(each.config).splits for each in (drawn, few))
+    assert (every["train"].count(), fewer["train"].count()) == (16, 3)
+    assert every["test"].count() == fewer["test"].count() == 2
+    for split, index in (("train", 2), ("test", 1)):
+        one, other = (each[split].read(index, fit_of_evaluation(drawn.config)) for each in (every, fewer))
+        assert all((one[side] == other[side]).all() for side in ("input", "target"))
+    assert set(np.unique(one["input"])) == {0, 255}
+    assert np.unique(one["target"]).size > 50
 
 
 def test_figures_without_a_group_are_those_of_the_other_pictures():
@@ -114,7 +132,7 @@ def drawn(tmp_path, monkeypatch):
     trained = []
     monkeypatch.setattr(ablation.p2p_jax, "train", train)
     monkeypatch.setattr(ablation.jax, "clear_caches", lambda: None)
-    pictures = pieces.built_in()._replace(segmenter=None)
+    pictures = sets.built_in()._replace(segmenter=None)
     results = tmp_path / "results.jsonl"
     return ablation.Ablation(pictures, 2, tmp_path, results, judge, open_console(quiet=True)), trained
 
@@ -138,9 +156,31 @@ def test_runs_that_the_results_hold_are_not_trained_again(drawn):
     assert len(trained) == 10
 
 
+def test_a_slower_setting_has_fewer_steps_for_equal_time(drawn, monkeypatch):
+    own, trained = drawn
+    monkeypatch.setattr(ablation, "time_ratio", lambda first, second: 1.25)
+    ratio, found = ablation.run_for_equal_time(own, ("resize", "ema"))
+    assert ratio == 1.25
+    assert list(found) == ["resize+ema, 1600 steps"]
+    assert {folder.parts[-3] for folder in trained if folder.parent.name == "resize+ema"} == {"1600_steps"}
+    assert {row.steps for row in scores.read_rows(own.results) if row.setting == "resize+ema"} == {1600}
+
+
+@pytest.mark.slow
+def test_the_time_of_a_step_grows_with_the_network():
+    small = with_fields(sets.built_in().config, {"image_size": 32, "generator.width": 2, "discriminator.width": 2})
+    assert timing.time_ratio(small, with_fields(small, {"image_size": 128, "batch_size": 4})) > 2
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
-    [(["--seeds", "1"], "--seeds was given 1"), (["--pieces", "emma"], "there is no piece emma")],
+    [
+        (["--pairs", "1"], "--pairs was given 1"),
+        (["--seeds", "1"], "--seeds was given 1"),
+        (["--pieces", "emma"], "there is no piece emma"),
+        (["--set", "facades"], "--data-path is for --set facades alone"),
+        (["--data-path", "pictures"], "--data-path is for --set facades alone"),
+    ],
 )
 def test_wrong_options_are_refused_before_anything_is_trained(capsys, argv, message):
     assert run_command(run, argv, "modern") == 2
@@ -163,7 +203,7 @@ def test_a_grid_shows_the_runs_that_are_there(tmp_path):
 @pytest.mark.exhaustive
 def test_the_figures_of_a_run_are_those_of_evaluate(tmp_path):
     workdir = tmp_path / "run"
-    config = with_fields(pieces.built_in(1).config, {"generator.width": 2, "discriminator.width": 2})
+    config = with_fields(sets.built_in(1).config, {"generator.width": 2, "discriminator.width": 2})
     p2p_jax.train(config, workdir)
     found = scores.open_judge(None)(workdir)
     assert {len(values) for values in found.values()} == {1 + scores.GROUPS}
