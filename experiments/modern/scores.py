@@ -31,8 +31,8 @@ from p2p_jax.workdir.record import load_experiment
 GROUPS = 20
 """Groups of pictures, each of which is left out once."""
 
-KEPT = ("l1", "ssim", "haarpsi", "sharpness", "checkerboard", "colour_distance", "lpips_alex", "lpips_vgg", "found_pixel_accuracy",
-        "found_iou")  # fmt: skip
+KEPT = ("l1", "ssim", "haarpsi", "sharpness", "checkerboard", "colour_distance", "lpips_alex", "lpips_vgg",
+        "found_pixel_accuracy", "found_iou")  # fmt: skip
 """Metrics of the file beside the kernel distances."""
 
 NETWORKS: tuple[FeatureNetwork, ...] = ("vgg16", "lite0")
