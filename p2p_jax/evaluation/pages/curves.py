@@ -12,7 +12,9 @@ from p2p_jax.evaluation.metrics.trained import available_metrics
 CURVES = {
     "Generator: distance to the target": ("generator_l1", "val_l1"),
     "Adversarial losses": ("generator_gan", "discriminator_loss"),
+    "Generator: other losses": ("generator_matching", "generator_perceptual"),
     "Discriminator: fraction judged correctly": ("discriminator_real_accuracy", "discriminator_fake_accuracy"),
+    "Discriminator: augmentation": ("augmentation_probability", "augmentation_sign"),
     "Sample grids: outputs compared with targets": (VARIATION, AGREEMENT),
     "Learning rate": ("learning_rate", "discriminator_learning_rate"),
     "Pictures per second": ("pictures_per_second",),
@@ -23,6 +25,8 @@ LABELS = {
     "generator_l1": "training L1", "val_l1": "validation L1", "generator_gan": "generator", "discriminator_loss":
     "discriminator", "discriminator_real_accuracy": "targets", "discriminator_fake_accuracy": "outputs",
     "learning_rate": "generator", "discriminator_learning_rate": "discriminator",
+    "generator_matching": "feature matching", "generator_perceptual": "perceptual",
+    "augmentation_probability": "probability", "augmentation_sign": "mean sign of the logits of targets",
     "pictures_per_second": "pictures per second", VARIATION: "variation", AGREEMENT: "agreement",
 }  # fmt: skip
 

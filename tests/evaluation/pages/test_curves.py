@@ -20,6 +20,15 @@ def test_rows_become_charts_of_lines():
     assert as_data(charts)[0]["lines"][1]["values"][0] == 2.0
 
 
+def test_what_a_step_with_further_pieces_logs_is_drawn():
+    row = dict.fromkeys(("generator_matching", "generator_perceptual", "augmentation_probability", "augmentation_sign"), 0.5)
+    charts = charts_of([row | {"step": 1}])
+    assert [[line.label for line in chart.lines] for chart in charts] == [
+        ["feature matching", "perceptual"],
+        ["probability", "mean sign of the logits of targets"],
+    ]
+
+
 def test_long_runs_are_drawn_as_means_of_several_rows():
     rows = [{"step": i, "learning_rate": float(i % 2)} for i in range(1, 2 * MOST_POINTS + 1)]
     (line,) = charts_of(rows)[0].lines
