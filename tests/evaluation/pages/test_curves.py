@@ -21,8 +21,8 @@ def test_rows_become_charts_of_lines():
 
 
 def test_what_a_step_with_further_pieces_logs_is_drawn():
-    row = dict.fromkeys(("generator_matching", "generator_perceptual", "augmentation_probability", "augmentation_sign"), 0.5)
-    charts = charts_of([row | {"step": 1}])
+    names = ("generator_matching", "generator_perceptual", "augmentation_probability", "augmentation_sign")
+    charts = charts_of([dict.fromkeys(names, 0.5) | {"step": 1}])
     assert [[line.label for line in chart.lines] for chart in charts] == [
         ["feature matching", "perceptual"],
         ["probability", "mean sign of the logits of targets"],
