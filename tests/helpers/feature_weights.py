@@ -5,10 +5,10 @@ import pytest
 
 from helpers import feature_inputs as inputs
 from helpers import reference_values as values
-from p2p_jax.evaluation.features import packages
-from p2p_jax.evaluation.features.backbones import LpipsWeights
-from p2p_jax.evaluation.features.layers import Layer
-from p2p_jax.evaluation.features.lite0 import Lite0Weights, lite0_weights
+from p2p_jax.features import packages
+from p2p_jax.features.backbones import LpipsWeights
+from p2p_jax.features.layers import Layer
+from p2p_jax.features.lite0 import Lite0Weights, lite0_weights
 
 NEEDS_LPIPS = pytest.mark.skipif(packages.find(packages.LPIPS_ALEX) is None, reason="needs the extra lpips")
 

@@ -15,7 +15,7 @@ import p2p_jax
 from p2p_jax import experiment
 from p2p_jax.config import Generator
 from p2p_jax.pytorch import convert
-from p2p_jax.pytorch.state_dict import read_state_dict, write_state_dict
+from p2p_jax.weight_files.state_dict import read_state_dict, write_state_dict
 from p2p_jax.workdir import checkpoint, lock, record
 
 

@@ -18,8 +18,8 @@ from p2p_jax.errors import UserError
 from p2p_jax.files.writing import atomic_file
 from p2p_jax.limits.budget import OverBudget
 from p2p_jax.limits.zip_members import check_zip
-from p2p_jax.pytorch.safe_pickle import unpickle
-from p2p_jax.pytorch.torch_objects import ADVICE, DAMAGED, DTYPES, Refused, Tensor, show, type_name
+from p2p_jax.weight_files.safe_pickle import unpickle
+from p2p_jax.weight_files.torch_objects import ADVICE, DAMAGED, DTYPES, Refused, Tensor, show, type_name
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 """The first two values in a file of the legacy format (PyTorch before 1.6)."""

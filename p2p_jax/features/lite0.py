@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from p2p_jax.evaluation.features.backbones import as_rgb
-from p2p_jax.evaluation.features.layers import Layer, convolve, convolve_depthwise, fold_norm
-from p2p_jax.evaluation.features.packages import LITE0, check, hash_file, locate
-from p2p_jax.pytorch.state_dict import read_state_dict
+from p2p_jax.features.backbones import as_rgb
+from p2p_jax.features.layers import Layer, convolve, convolve_depthwise, fold_norm
+from p2p_jax.features.packages import LITE0, check, hash_file, locate
+from p2p_jax.weight_files.state_dict import read_state_dict
 
 SIDE = 224
 """Height and width in pixels of the pictures on which the network was trained."""

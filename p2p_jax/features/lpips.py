@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from p2p_jax.evaluation.features.backbones import LpipsWeights, Network, backbone_features
+from p2p_jax.features.backbones import LpipsWeights, Network, backbone_features
 
 EPSILON = 1e-10
 """Added to the length of a feature vector, as in the authors' code."""
