@@ -203,6 +203,8 @@ def _foreign_part(options: Discriminator) -> str | None:
         return "segmentation discriminator"
     if options.spectral_norm:
         return "spectral norm"
+    if options.projected:
+        return "discriminator of trained features"
     return "discriminator at several scales" if options.scales > 1 else None
 
 

@@ -36,8 +36,8 @@ ROOMS: dict[str, set[str]] = {
     "summary": {"network"},
     "features": {"errors", "weight_files"},
     "pix2pix": {
-        "config", "discriminators", "errors", "generators", "layers", "losses", "network", "ops", "optimizers", "schedules",
-        "step",
+        "config", "discriminators", "errors", "features", "generators", "layers", "losses", "network", "ops", "optimizers",
+        "schedules", "step",
     },
     "experiment": {"config", "errors", "pix2pix"},
     "data": {"config", "errors", "files", "limits", "storage"},
@@ -58,8 +58,8 @@ ROOMS: dict[str, set[str]] = {
         "config", "data", "devices", "errors", "experiment", "features", "files", "inference", "weight_files", "workdir",
     },
     "training": {
-        "config", "console", "data", "devices", "errors", "evaluation", "experiment", "files", "inference", "signals",
-        "state", "step", "storage", "tracking", "workdir",
+        "config", "console", "data", "devices", "errors", "evaluation", "experiment", "features", "files", "inference",
+        "signals", "state", "step", "storage", "tracking", "workdir",
     },
     "cli": {
         "config", "console", "data", "data/doctor", "data/sets", "data/tools", "devices", "errors", "evaluation",
