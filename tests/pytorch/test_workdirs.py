@@ -81,6 +81,7 @@ def test_the_moving_average_is_exported(tmp_path):
     ("options", "said"),
     [
         ({"spectral_norm": True}, "the PyTorch original has no spectral norm"),
+        ({"projected": True}, "the PyTorch original has no discriminator of trained features"),
         ({"scales": 2}, "the PyTorch original has no discriminator at several scales"),
     ],
 )
