@@ -49,8 +49,6 @@ if TYPE_CHECKING:
     from p2p_jax.pix2pix import build as build
     from p2p_jax.pytorch.convert import from_torch as from_torch
     from p2p_jax.pytorch.convert import to_torch as to_torch
-    from p2p_jax.pytorch.state_dict import read_state_dict as read_state_dict
-    from p2p_jax.pytorch.state_dict import write_state_dict as write_state_dict
     from p2p_jax.pytorch.workdirs import export_torch as export_torch
     from p2p_jax.pytorch.workdirs import import_torch as import_torch
     from p2p_jax.state import NetworkState as NetworkState
@@ -60,6 +58,8 @@ if TYPE_CHECKING:
     from p2p_jax.step import make_train_step as make_train_step
     from p2p_jax.summary import summarize as summarize
     from p2p_jax.training.train import train as train
+    from p2p_jax.weight_files.state_dict import read_state_dict as read_state_dict
+    from p2p_jax.weight_files.state_dict import write_state_dict as write_state_dict
 
 MODULES = (
     "config", "discriminators", "generators", "layers", "losses", "network", "ops", "optimizers", "pix2pix", "schedules",
@@ -87,7 +87,7 @@ NAMES = {
     "network": "Network",
     "pix2pix": "build",
     "pytorch.convert": "from_torch to_torch",
-    "pytorch.state_dict": "read_state_dict write_state_dict",
+    "weight_files.state_dict": "read_state_dict write_state_dict",
     "pytorch.workdirs": "export_torch import_torch",
     "state": "NetworkState TrainState",
     "step": "Pix2Pix init_train_state make_train_step",

@@ -12,8 +12,8 @@ FROZEN = {
         "count_classes load_size resolve resolve_group_sizes resolve_length runtime settle_groups steps_per_unit"
     ),
     "p2p_jax.discriminators": (
-        "adapt_probability at_scales augmented change_pair patchgan patchgan_widths pixelgan segmentation_unet "
-        "spectral_norm with_labels with_noise without_input"
+        "adapt_probability at_scales augmented change_pair patchgan patchgan_widths pixelgan projected_heads "
+        "segmentation_unet spectral_norm with_labels with_noise with_projected without_input"
     ),
     "p2p_jax.generators": (
         "UNET_128 UNET_256 UNET_64 encoder_decoder resnet unet unet_dropout_rates unet_widths with_input_noise "

@@ -31,9 +31,9 @@ from p2p_jax.config import Config, Generator
 from p2p_jax.data.procedural import facade
 from p2p_jax.pytorch import convert
 from p2p_jax.pytorch.layer_names import Arrays, layers_of
-from p2p_jax.pytorch.state_dict import read_state_dict, write_state_dict
 from p2p_jax.state import NetworkState
 from p2p_jax.step import init_train_state, make_train_step
+from p2p_jax.weight_files.state_dict import read_state_dict, write_state_dict
 
 NORMS = ("batch", "instance", "none")
 WIDTH = 124

@@ -34,6 +34,8 @@ PIECES: dict[str, Options] = {
     "r3gan": {
         "loss.relativistic": True, "loss.r1": 1.0, "loss.r2": 1.0, "loss.penalty_every": 4, "discriminator.norm": "none",
     },
+    "perceptual_vgg": {"loss.perceptual": 10.0},
+    "perceptual_lite0": {"loss.perceptual": 10.0, "loss.perceptual_network": "lite0"},
     # What changes the discriminator.
     "instance_norm": {"discriminator.norm": "instance"},
     "no_norm": {"discriminator.norm": "none"},
@@ -45,6 +47,7 @@ PIECES: dict[str, Options] = {
     "diffaugment_weak": {"discriminator.augment": ALL_CHANGES, "discriminator.augment_strength": 0.3},
     "ada": {"discriminator.augment": ALL_CHANGES, "discriminator.augment_target": 0.6},
     "discriminator_noise": {"discriminator.noise": 0.1},
+    "projected": {"discriminator.projected": True, "loss.adversarial": "hinge"},
     "oasis": {**ONE_HOT, "discriminator.architecture": "segmentation", "loss.label_mix": 10.0},
 }  # fmt: skip
 """The pieces by their names; "default" has the paper's settings."""

@@ -9,6 +9,7 @@ from p2p_jax.config.metric_names import check_metric
 from p2p_jax.config.network_schema import Discriminator, Generator
 from p2p_jax.config.numbers import check_numbers
 from p2p_jax.config.schema import Config
+from p2p_jax.config.trained_checks import check_trained
 from p2p_jax.config.tree import get_field
 from p2p_jax.errors import UserError
 
@@ -31,7 +32,7 @@ LOWER_BOUNDS = {
     "loss.r1": 0, "loss.r2": 0, "loss.penalty_every": 1, "loss.feature_matching": 0, "discriminator.scales": 1,
     "discriminator.augment_strength": 0, "discriminator.augment_probability": 0, "discriminator.augment_target": -1,
     "discriminator.augment_ramp": 1,
-    "loss.label_mix": 0, "discriminator.noise": 0, "augment.input_warp": 0, "augment.input_noise": 0,
+    "loss.label_mix": 0, "loss.perceptual": 0, "discriminator.noise": 0, "augment.input_warp": 0, "augment.input_noise": 0,
 }  # fmt: skip
 
 
@@ -95,6 +96,7 @@ def check_config(config: Config) -> None:
     _check_side(config.data.input, "data.input")
     _check_side(config.data.target, "data.target")
     check_label_maps(config)
+    check_trained(config)
     if config.loss.reconstruction == "cross_entropy" and not count_classes(config.data.target):
         raise UserError(
             "--loss.reconstruction was given cross_entropy, but the target is no label map with classes: give "

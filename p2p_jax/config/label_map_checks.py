@@ -42,6 +42,7 @@ def _check_segmentation(config: Config) -> None:
         (f"--loss.r2 {loss.r2}", loss.r2, no_gradient),
         ("--discriminator.no-conditional", not options.conditional, "needs the labels of the input"),
         (f"--discriminator.scales {options.scales}", options.scales > 1, "works at all scales already"),
+        ("--discriminator.projected", options.projected, "has logits of classes, which the heads have not"),
         ("--discriminator.antialias", options.antialias, "has no such form"),
     ):
         if given:

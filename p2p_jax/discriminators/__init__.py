@@ -10,6 +10,8 @@ from p2p_jax.discriminators.changes import change_pair as change_pair
 from p2p_jax.discriminators.patches import patchgan as patchgan
 from p2p_jax.discriminators.patches import patchgan_widths as patchgan_widths
 from p2p_jax.discriminators.patches import pixelgan as pixelgan
+from p2p_jax.discriminators.projected import projected_heads as projected_heads
+from p2p_jax.discriminators.projected import with_projected as with_projected
 from p2p_jax.discriminators.scales import at_scales as at_scales
 from p2p_jax.discriminators.segmentation import segmentation_unet as segmentation_unet
 from p2p_jax.discriminators.segmentation import with_labels as with_labels

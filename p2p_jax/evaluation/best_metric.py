@@ -6,10 +6,10 @@ from p2p_jax.config import Config, as_size
 from p2p_jax.config.checks import varies
 from p2p_jax.config.metric_names import BETTER, plain_name
 from p2p_jax.errors import UserError
-from p2p_jax.evaluation.features.backbones import SMALLEST, Network
 from p2p_jax.evaluation.metrics.registry import METRICS, Kind, is_kind
 from p2p_jax.evaluation.metrics.trained import available_metrics, open_lpips, require
 from p2p_jax.evaluation.scoring import VALIDATION, PairMetrics
+from p2p_jax.features.backbones import SMALLEST, Network
 
 LPIPS: dict[str, Network] = {"lpips_alex": "alex", "lpips_vgg": "vgg"}
 """The networks of the metrics that the registry lacks."""

@@ -15,13 +15,13 @@ from p2p_jax.devices import processes
 from p2p_jax.errors import UserError
 from p2p_jax.evaluation.baselines import INPUT
 from p2p_jax.evaluation.columns import Columns, columns_for
-from p2p_jax.evaluation.features.backbones import Network
 from p2p_jax.evaluation.features.extract import FEATURES, FeatureNetwork, open_features
 from p2p_jax.evaluation.metrics.set_figures import SMALLEST
 from p2p_jax.evaluation.metrics.trained import STANDARD, TrainedMetric, available_metrics, open_lpips, require
 from p2p_jax.evaluation.partial_scores import PartialScores
 from p2p_jax.evaluation.scoring import Predictor, add_scores
 from p2p_jax.evaluation.set_scores import PAIRS, Found, set_figures
+from p2p_jax.features.backbones import Network
 
 
 class Subject(NamedTuple):

@@ -5,6 +5,7 @@ from functools import partial
 from p2p_jax import losses
 from p2p_jax.config import Config, Loss
 from p2p_jax.pix2pix.optimizers import build_optimizer, build_schedule
+from p2p_jax.pix2pix.trained import build_perceptual
 from p2p_jax.pix2pix.wrapped import build_adapt, wrapped_discriminator, wrapped_generator
 from p2p_jax.step import Pix2Pix
 
@@ -43,6 +44,7 @@ def build(config: Config) -> Pix2Pix:
         penalty=_build_penalty(loss),
         penalty_every=loss.penalty_every,
         matching=partial(losses.feature_matching, weight=loss.feature_matching) if loss.feature_matching else None,
+        perceptual=build_perceptual(loss),
         ema_decay=_ema_decay(config),
         update=config.optimizer.update,
         learning_rates={"learning_rate": schedule, "discriminator_learning_rate": d_schedule},

@@ -8,6 +8,7 @@ from p2p_jax import discriminators, generators, losses
 from p2p_jax.config import Config, count_channels, count_classes, ignored_class
 from p2p_jax.network import Network, State
 from p2p_jax.pix2pix.networks import build_discriminator, build_generator
+from p2p_jax.pix2pix.trained import build_projected
 
 
 def wrapped_generator(config: Config) -> Network:
@@ -33,6 +34,8 @@ def wrapped_discriminator(config: Config) -> Network:
         judge = discriminators.without_input(judge, count_channels(side))
     if options.scales > 1:
         judge = discriminators.at_scales(judge, options.scales)
+    if options.projected:
+        judge = build_projected(config, judge)
     if options.augment:
         judge = discriminators.augmented(
             judge,

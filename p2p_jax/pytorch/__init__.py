@@ -1,1 +1,1 @@
-"""The PyTorch original: its files, the names of its layers, and conversion in both directions."""
+"""The PyTorch original: the names of its layers, conversion in both directions, and its files as workdirs."""

@@ -27,7 +27,7 @@ from p2p_jax.network import Network
 from p2p_jax.pytorch.layer_names import Layer, layers_of, recognise, with_regular_places
 from p2p_jax.pytorch.prefixes import without_prefixes
 from p2p_jax.pytorch.reparametrized import fold_spectral_norm, with_plain_names
-from p2p_jax.pytorch.torch_objects import Arrays, show
+from p2p_jax.weight_files.torch_objects import Arrays, show
 
 COUNT = "num_batches_tracked"
 

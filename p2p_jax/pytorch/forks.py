@@ -3,7 +3,7 @@
 import re
 
 from p2p_jax.errors import UserError
-from p2p_jax.pytorch.torch_objects import Arrays, show
+from p2p_jax.weight_files.torch_objects import Arrays, show
 
 FORKS = {
     r"mlp_(shared|gamma|beta)\.": "SPADE's generator",

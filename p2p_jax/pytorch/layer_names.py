@@ -12,7 +12,7 @@ from p2p_jax.discriminators import patchgan_widths
 from p2p_jax.errors import UserError
 from p2p_jax.generators import unet_dropout_rates
 from p2p_jax.pytorch.forks import refuse_changed_resnet, refuse_forks
-from p2p_jax.pytorch.torch_objects import Arrays, show
+from p2p_jax.weight_files.torch_objects import Arrays, show
 
 ANTIALIAS: dict[tuple[bool, bool], Literal["none", "down", "up", "both"]] = {
     (False, False): "none",

@@ -3,7 +3,7 @@
 import numpy as np
 
 from p2p_jax.errors import UserError
-from p2p_jax.pytorch.torch_objects import Arrays, show
+from p2p_jax.weight_files.torch_objects import Arrays, show
 
 WRAPPERS = ("module", "_orig_mod")
 """The names that DataParallel and torch.compile insert."""

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from p2p_jax.errors import UserError
-from p2p_jax.pytorch.torch_objects import Arrays, show
+from p2p_jax.weight_files.torch_objects import Arrays, show
 
 NEW_NAMES = {
     ".parametrizations.weight.original": ".weight_orig",

@@ -18,7 +18,7 @@ from p2p_jax.errors import UserError
 from p2p_jax.files.outputs import as_path, check_outputs
 from p2p_jax.pytorch import convert
 from p2p_jax.pytorch.convert import Converted
-from p2p_jax.pytorch.state_dict import read_state_dict, write_state_dict
+from p2p_jax.weight_files.state_dict import read_state_dict, write_state_dict
 from p2p_jax.workdir import checkpoint, lock
 from p2p_jax.workdir.bucket.paths import display_name
 from p2p_jax.workdir.cleaning import CLEARED, clear_workdir, list_parts, move_files, restore_cleared
@@ -203,6 +203,8 @@ def _foreign_part(options: Discriminator) -> str | None:
         return "segmentation discriminator"
     if options.spectral_norm:
         return "spectral norm"
+    if options.projected:
+        return "discriminator of trained features"
     return "discriminator at several scales" if options.scales > 1 else None
 
 

@@ -129,7 +129,8 @@ def generator_gradients(
 
     Returns:
         the gradients of the generator's params, the discriminator's state, and the metrics `generator_loss`,
-        `generator_gan` and `generator_l1`, and with `model.matching` also `generator_matching`.
+        `generator_gan` and `generator_l1`, with `model.matching` also `generator_matching`, and with `model.perceptual`
+        also `generator_perceptual`.
     """
     judge = partial(_judge_for_generator, model, before, updated, batch["input"], key)
     needs_real = model.adversarial.relative or model.matching is not None
@@ -141,8 +142,12 @@ def generator_gradients(
         gan, metrics = _adversarial_loss(model, on_fake, on_real)
         target, weight = batch["target"], batch.get("weight")
         total = gan + model.reconstruction_weight * model.reconstruction(*model.weigh(picture, target, weight))
-        l1 = losses.l1(losses.weigh(picture, target, weight), target)
-        return total, (d_state, metrics | {"generator_l1": l1})
+        weighed = losses.weigh(picture, target, weight)
+        metrics["generator_l1"] = losses.l1(weighed, target)
+        if model.perceptual is not None:
+            metrics["generator_perceptual"] = model.perceptual(weighed, target)
+            total += metrics["generator_perceptual"]
+        return total, (d_state, metrics)
 
     # First the gradient of the fake's pixels, then from it the gradients of the generator's params.
     (value, (d_state, metrics)), gradient = jax.value_and_grad(loss, has_aux=True)(fake.picture)

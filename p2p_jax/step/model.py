@@ -38,6 +38,8 @@ class Pix2Pix(NamedTuple):
             the steps is the same. Source: Karras et al., StyleGAN2, 2020, section 3.1 (lazy regularization).
         matching: `(features of the fake, features of the target) -> scalar`, added to the generator's loss, or None. The
             discriminator has to return features: see `losses.Judged`.
+        perceptual: `(fake, target) -> scalar`, added to the generator's loss, or None. Where the batch's "weight" is below
+            1, the fake that it is given is moved towards the target, see `losses.weigh`.
         adapt: `(state of the discriminator, logits of the real pictures) -> (state, metrics)` after the discriminator's two
             passes, or None. It changes values that the discriminator reads from its state, such as the strength of an
             augmentation.
@@ -68,3 +70,4 @@ class Pix2Pix(NamedTuple):
     matching: Callable[..., Array] | None = None
     adapt: Callable[[State, losses.Logits], tuple[State, Metrics]] | None = None
     discriminator_keys: Literal["own", "same"] = "own"
+    perceptual: Callable[[Array, Array], Array] | None = None

@@ -42,14 +42,16 @@ def make_train_step(model: Pix2Pix, *, accumulate: int = 1) -> Callable[[TrainSt
 
     It returns the new state and the scalars `generator_loss`, `generator_gan`, `generator_l1`, `discriminator_loss`,
     `discriminator_real_accuracy` and `discriminator_fake_accuracy` (the fraction of correctly classified logits), with
-    `model.matching` also `generator_matching`, and with `model.adapt` its metrics.
+    `model.matching` also `generator_matching`, with `model.perceptual` also `generator_perceptual`, and with `model.adapt`
+    its metrics.
 
     By default the order is that of the PyTorch original; for others see `Pix2Pix.update`. The generator makes one fake. The
     discriminator sees (input, fake), then (input, target), each in a pass with its own statistics; its loss is halved, and
     it is updated. Then the generator is updated with gradients through the updated discriminator.
 
     The batch's optional "weight" scales each pixel's difference in the reconstruction loss and in `generator_l1`: it
-    multiplies L1 and cross-entropy, and its square multiplies L2. The means are still over all pixels.
+    multiplies L1 and cross-entropy, and its square multiplies L2. The means are still over all pixels. The perceptual loss
+    sees the fake moved towards the target, all the way where the weight is 0.
 
     Where the batch's optional "known" is 0, the fake is replaced by the target in all losses. Such pixels give neither
     network a gradient.

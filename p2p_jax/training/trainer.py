@@ -46,6 +46,7 @@ from p2p_jax.training.resolve_config import resolve_config, resolve_files
 from p2p_jax.training.run import Request, Run, translate_with
 from p2p_jax.training.skipped_batches import MAX_SKIPPED, find_index
 from p2p_jax.training.stopwatch import Interval
+from p2p_jax.training.trained_weights import check_trained_weights
 from p2p_jax.workdir import checkpoint, lock, resume
 from p2p_jax.workdir.bucket import fetch
 from p2p_jax.workdir.cleaning import clean_unfinished, clear_workdir, drop_later, refuse_to_overwrite
@@ -117,10 +118,12 @@ def open_data(request: Request) -> tuple[Experiment, Dataset, Mesh]:
     """Returns the experiment with its resolved config, its data set, and the mesh of devices.
 
     Raises:
-        UserError: a value is not possible, the data do not exist, or they have changed since the run was started.
+        UserError: a value is not possible, weights are missing, the data do not exist, or they have changed since the run
+            was started.
     """
     experiment, workdir = request.experiment, request.workdir
     config = resolve_files(experiment.config)
+    check_trained_weights(config)
     dataset = open_dataset(config)
     accept = request.accept_changed_data
     changed = not request.overwrite and resume.data_changed(workdir, dataset.fingerprint, accept=accept)

@@ -1,13 +1,8 @@
-"""Atomic writes, and messages for errors of the disk."""
+"""Messages for errors of the disk."""
 
 import errno
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
-from p2p_jax.files.writing import atomic_file
 
 TRY_AGAIN = "then start the same command again; saved checkpoints are kept."
 
@@ -22,16 +17,6 @@ SENTENCES = {
     errno.EIO: f"the disk failed (input/output error): check that it is connected and undamaged, {TRY_AGAIN}",
 }
 """The sentence for each error number."""
-
-
-@contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
-    """Yields a temporary path to write to, which replaces `path` at the end; after an error it is removed.
-
-    For libraries that need a path; everything else writes with `atomic_file` or `write_text`.
-    """
-    with atomic_file(path) as file:
-        yield Path(file.name)
 
 
 def explain(error: BaseException) -> str | None:

@@ -33,6 +33,7 @@ def test_a_segmentation_discriminator_of_label_maps_passes_the_check():
         ("loss.r2", 1.0, "--loss.r2 1.0 was given"),
         ("discriminator.conditional", False, "--discriminator.no-conditional was given"),
         ("discriminator.scales", 2, "--discriminator.scales 2 was given"),
+        ("discriminator.projected", True, "--discriminator.projected was given"),
         ("discriminator.antialias", True, "--discriminator.antialias was given"),
     ],
 )

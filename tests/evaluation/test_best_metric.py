@@ -9,8 +9,8 @@ from helpers.feature_weights import small_lpips
 from p2p_jax.config import Config, Data, Side
 from p2p_jax.errors import UserError
 from p2p_jax.evaluation.best_metric import check_best_metric, open_functions, validation_names
-from p2p_jax.evaluation.features import packages
 from p2p_jax.evaluation.metrics import trained
+from p2p_jax.features import packages
 
 LABELS = Data(target=Side(kind="labels", channels=(1,), classes=3))
 PHOTOS = Data()

@@ -8,8 +8,8 @@ from helpers.runs import folder_of_pairs
 from p2p_jax.config import Config, Data, Side
 from p2p_jax.errors import UserError
 from p2p_jax.evaluation import evaluate, explain, set_scores, subject
-from p2p_jax.evaluation.features import packages
 from p2p_jax.evaluation.metrics import trained
+from p2p_jax.features import packages
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ ROOMS: dict[str, set[str]] = {
     "files": {"errors"},
     "limits": set(),
     "storage": {"errors"},
+    "weight_files": {"errors", "files", "limits"},
     "config": {"errors", "files"},
     "console": {"files"},
     "signals": {"errors"},
@@ -33,9 +34,10 @@ ROOMS: dict[str, set[str]] = {
     "discriminators": {"errors", "layers", "losses", "network", "ops"},
     "step": {"accumulation", "losses", "network", "stale_gradients", "state"},
     "summary": {"network"},
+    "features": {"errors", "weight_files"},
     "pix2pix": {
-        "config", "discriminators", "errors", "generators", "layers", "losses", "network", "ops", "optimizers", "schedules",
-        "step",
+        "config", "discriminators", "errors", "features", "generators", "layers", "losses", "network", "ops", "optimizers",
+        "schedules", "step",
     },
     "experiment": {"config", "errors", "pix2pix"},
     "data": {"config", "errors", "files", "limits", "storage"},
@@ -49,13 +51,15 @@ ROOMS: dict[str, set[str]] = {
     "tracking": {"config", "console", "errors", "files"},
     "inference": {"config", "data", "errors", "files", "network", "workdir"},
     "pytorch": {
-        "config", "discriminators", "errors", "experiment", "files", "generators", "limits", "network", "pix2pix",
+        "config", "discriminators", "errors", "experiment", "files", "generators", "network", "pix2pix", "weight_files",
         "workdir",
     },
-    "evaluation": {"config", "data", "devices", "errors", "experiment", "files", "inference", "pytorch", "workdir"},
+    "evaluation": {
+        "config", "data", "devices", "errors", "experiment", "features", "files", "inference", "weight_files", "workdir",
+    },
     "training": {
-        "config", "console", "data", "devices", "errors", "evaluation", "experiment", "files", "inference", "signals",
-        "state", "step", "storage", "tracking", "workdir",
+        "config", "console", "data", "devices", "errors", "evaluation", "experiment", "features", "files", "inference",
+        "signals", "state", "step", "storage", "tracking", "workdir",
     },
     "cli": {
         "config", "console", "data", "data/doctor", "data/sets", "data/tools", "devices", "errors", "evaluation",

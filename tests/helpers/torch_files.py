@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from p2p_jax.errors import UserError
-from p2p_jax.pytorch.state_dict import read_state_dict
+from p2p_jax.weight_files.state_dict import read_state_dict
 
 FILES = Path(__file__).parents[1] / "reference" / "files"
 MAGIC, SYSTEM = 0x1950A86A20F9469CFC6C, {"protocol_version": 1001, "little_endian": True, "type_sizes": {"long": 4}}

@@ -12,7 +12,7 @@ from helpers.weights import random_weights
 from p2p_jax.cli import main
 from p2p_jax.config import Discriminator, Generator
 from p2p_jax.pytorch import convert
-from p2p_jax.pytorch.state_dict import write_state_dict
+from p2p_jax.weight_files.state_dict import write_state_dict
 
 RESNET = Generator("resnet", width=2, num_blocks=1)
 PATCHGAN = Discriminator("patchgan", num_layers=1, width=2)

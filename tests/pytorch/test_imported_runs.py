@@ -26,7 +26,7 @@ from p2p_jax.config import Generator
 from p2p_jax.data.pictures import decode, of_file, write_picture
 from p2p_jax.errors import INTERNAL_ERROR
 from p2p_jax.pytorch import convert
-from p2p_jax.pytorch.state_dict import read_state_dict
+from p2p_jax.weight_files.state_dict import read_state_dict
 from p2p_jax.workdir import checkpoint, record
 
 

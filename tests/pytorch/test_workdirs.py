@@ -15,7 +15,7 @@ import p2p_jax
 from p2p_jax import experiment
 from p2p_jax.config import Generator
 from p2p_jax.pytorch import convert
-from p2p_jax.pytorch.state_dict import read_state_dict, write_state_dict
+from p2p_jax.weight_files.state_dict import read_state_dict, write_state_dict
 from p2p_jax.workdir import checkpoint, lock, record
 
 
@@ -81,6 +81,7 @@ def test_the_moving_average_is_exported(tmp_path):
     ("options", "said"),
     [
         ({"spectral_norm": True}, "the PyTorch original has no spectral norm"),
+        ({"projected": True}, "the PyTorch original has no discriminator of trained features"),
         ({"scales": 2}, "the PyTorch original has no discriminator at several scales"),
     ],
 )

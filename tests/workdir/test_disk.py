@@ -3,7 +3,6 @@
 import errno
 import os
 import time
-from contextlib import suppress
 
 import pytest
 from helpers.cases import tiers
@@ -27,27 +26,13 @@ from p2p_jax.evaluation import report
 from p2p_jax.files.writing import UNFINISHED
 from p2p_jax.training import loop, trainer
 from p2p_jax.workdir import checkpoint
-from p2p_jax.workdir.disk import atomic_write, explain
+from p2p_jax.workdir.disk import explain
 
 
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch):
     finished_run()
     skip_report(monkeypatch)
-
-
-def test_writes_are_atomic(tmp_path):
-    path = tmp_path / "a.txt"
-    with atomic_write(path) as unfinished:
-        unfinished.write_text("one")
-        assert not path.exists()
-    assert path.read_text() == "one"
-    for error in (OSError, KeyboardInterrupt):
-        with suppress(error), atomic_write(path) as unfinished:
-            unfinished.write_text("tw")
-            raise error
-        assert path.read_text() == "one"
-        assert list(tmp_path.iterdir()) == [path]
 
 
 def tensorstore(number):

@@ -14,7 +14,7 @@ from experiments.checks.fuzz.tamper import tamper_bytes, tamper_json, tamper_png
 from p2p_jax.data.loading import describe_data
 from p2p_jax.data.pictures import Encoded, decode, of_file
 from p2p_jax.data.sets.archives import spool
-from p2p_jax.pytorch.state_dict import read_state_dict
+from p2p_jax.weight_files.state_dict import read_state_dict
 from p2p_jax.workdir.checkpoint import restore_params
 from p2p_jax.workdir.metrics_file import describe, read_rows, time_fractions
 from p2p_jax.workdir.record import RECORD, load_experiment

@@ -13,7 +13,7 @@ import tifffile
 from PIL import Image
 
 from p2p_jax.data.pictures import write_picture
-from p2p_jax.pytorch.state_dict import write_state_dict
+from p2p_jax.weight_files.state_dict import write_state_dict
 
 PROGRAM = "import sys; from p2p_jax.cli import main; sys.exit(main())"
 

@@ -1,1 +1,1 @@
-"""Networks that others have trained on photographs: their weights, and the features that metrics compare."""
+"""The features that metrics of sets compare."""

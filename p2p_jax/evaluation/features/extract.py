@@ -9,9 +9,10 @@ import numpy as np
 from jax import Array
 
 from p2p_jax.errors import UserError
-from p2p_jax.evaluation.features import inception, packages
-from p2p_jax.evaluation.features.backbones import LpipsWeights, backbone_features, read_lpips_weights
-from p2p_jax.evaluation.features.lite0 import lite0_features, read_lite0_weights
+from p2p_jax.evaluation.features import inception
+from p2p_jax.features import packages
+from p2p_jax.features.backbones import LpipsWeights, backbone_features, read_lpips_weights
+from p2p_jax.features.lite0 import lite0_features, read_lite0_weights
 
 FeatureNetwork = Literal["vgg16", "lite0", "inception"]
 

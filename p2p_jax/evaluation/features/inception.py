@@ -15,10 +15,10 @@ from jax import Array
 
 from p2p_jax.data.resizing import resize
 from p2p_jax.errors import UserError
-from p2p_jax.evaluation.features.backbones import as_rgb
-from p2p_jax.evaluation.features.layers import Layer, Padding, convolve, fold_norm, max_pool, mean_pool
-from p2p_jax.evaluation.features.packages import hash_file
-from p2p_jax.pytorch.state_dict import read_state_dict
+from p2p_jax.features.backbones import as_rgb
+from p2p_jax.features.layers import Layer, Padding, convolve, fold_norm, max_pool, mean_pool
+from p2p_jax.features.packages import hash_file
+from p2p_jax.weight_files.state_dict import read_state_dict
 
 SIDE = 299
 """Height and width in pixels of the network's pictures."""

@@ -14,10 +14,7 @@ import numpy as np
 
 from p2p_jax.config.metric_names import BETTER, Better
 from p2p_jax.errors import UserError, suggest
-from p2p_jax.evaluation.features import backbones, packages
-from p2p_jax.evaluation.features.backbones import Network, read_lpips_weights
 from p2p_jax.evaluation.features.extract import FeatureNetwork, missing
-from p2p_jax.evaluation.metrics.lpips import lpips
 from p2p_jax.evaluation.metrics.registry import METRICS, Metric
 from p2p_jax.evaluation.metrics.set_figures import (
     SetFigure,
@@ -26,6 +23,9 @@ from p2p_jax.evaluation.metrics.set_figures import (
     precision_figure,
     recall_figure,
 )
+from p2p_jax.features import backbones, packages
+from p2p_jax.features.backbones import Network, read_lpips_weights
+from p2p_jax.features.lpips import lpips
 
 Compare = Callable[[np.ndarray, np.ndarray, bool], SetFigure]
 """A function from the features of made pictures (n, d) and of real ones (m, d), and whether they are pairs, to a figure."""

@@ -12,7 +12,7 @@ from PIL import Image
 from p2p_jax.errors import UserError
 from p2p_jax.evaluation.features import inception
 from p2p_jax.evaluation.features.extract import open_features
-from p2p_jax.pytorch.state_dict import write_state_dict
+from p2p_jax.weight_files.state_dict import write_state_dict
 
 
 @pytest.mark.slow

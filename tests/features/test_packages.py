@@ -7,8 +7,8 @@ import pytest
 from helpers.feature_weights import NEEDS_LITE0, NEEDS_LPIPS
 
 from p2p_jax.errors import UserError
-from p2p_jax.evaluation.features import packages
-from p2p_jax.evaluation.features.packages import Shipped
+from p2p_jax.features import packages
+from p2p_jax.features.packages import Shipped
 
 CONTENT = b"weights"
 

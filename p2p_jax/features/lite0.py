@@ -12,10 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from p2p_jax.evaluation.features.backbones import as_rgb
-from p2p_jax.evaluation.features.layers import Layer, convolve, convolve_depthwise, fold_norm
-from p2p_jax.evaluation.features.packages import LITE0, check, hash_file, locate
-from p2p_jax.pytorch.state_dict import read_state_dict
+from p2p_jax.features.backbones import as_rgb
+from p2p_jax.features.layers import Layer, convolve, convolve_depthwise, fold_norm
+from p2p_jax.features.packages import LITE0, check, hash_file, locate
+from p2p_jax.weight_files.state_dict import read_state_dict
+
+NAME = "EfficientNet-Lite0"
+"""For messages."""
 
 SIDE = 224
 """Height and width in pixels of the pictures on which the network was trained."""
@@ -101,12 +104,43 @@ def lite0_features(
     Raises:
         UserError: the pictures have neither 1 nor 3 channels.
     """
-    x = as_rgb(pictures, 1, "EfficientNet-Lite0")
+    x = as_rgb(pictures, 1, NAME)
     if side is not None:
         x = jnp.clip(jax.image.resize(x, (len(x), side, side, 3), "cubic", antialias=True), 0, 255)
-    x = jax.nn.relu6(convolve((x - 127) / 128, weights.stem, 2))
-    for block, stride in zip(weights.blocks, strides, strict=True):
+    return jax.nn.relu6(convolve(lite0_levels(weights, x, strides)[-1], weights.head)).mean((1, 2))
+
+
+def lite0_levels(weights: Lite0Weights, pictures: Array | np.ndarray, strides: Sequence[int] = STRIDES) -> list[Array]:
+    """Computes the features of each level: the outputs of the last block before each halving, and of the last block.
+
+    Args:
+        weights: of the network.
+        pictures: (n, h, w, 3) or, grey, (n, h, w, 1), from 0 to 255, of any dtype. They are not resized.
+        strides: of the blocks.
+
+    Returns:
+        arrays (n, h', w', c) float32; with the trained weights five of 16, 24, 40, 112 and 320 features, whose positions
+        are 2, 4, 8, 16 and 32 pixels apart.
+
+    Raises:
+        UserError: the pictures have neither 1 nor 3 channels.
+    """
+    x = jax.nn.relu6(convolve((as_rgb(pictures, 1, NAME) - 127) / 128, weights.stem, 2))
+    levels = []
+    for i, (block, stride) in enumerate(zip(weights.blocks, strides, strict=True)):
+        if i and stride > 1:
+            levels.append(x)
         y = x if block.expand is None else jax.nn.relu6(convolve(x, block.expand))
         y = convolve(jax.nn.relu6(convolve_depthwise(y, block.depthwise, stride)), block.project)
         x = x + y if x.shape == y.shape else y
-    return jax.nn.relu6(convolve(x, weights.head)).mean((1, 2))
+    return [*levels, x]
+
+
+def enlarge(pictures: Array, smallest: int) -> Array:
+    """Enlarges pictures (n, h, w, c) whose shorter side has fewer than `smallest` pixels to that size, bilinearly."""
+    n, *sides, c = pictures.shape
+    factor = smallest / min(sides)
+    if factor <= 1:
+        return pictures
+    height, width = (round(side * factor) for side in sides)
+    return jax.image.resize(pictures, (n, height, width, c), "linear")

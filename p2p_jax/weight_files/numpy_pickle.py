@@ -1,12 +1,12 @@
-"""Reads pickles of nested dicts of float32 arrays of NumPy without running them, see `p2p_jax.pytorch.safe_pickle`."""
+"""Reads pickles of nested dicts of float32 arrays of NumPy without running them, see `safe_pickle`."""
 
 import math
 from typing import Any
 
 import numpy as np
 
-from p2p_jax.pytorch.safe_pickle import Vocabulary, unpickle
-from p2p_jax.pytorch.torch_objects import DAMAGED, Global, Malformed, Refused, unneeded
+from p2p_jax.weight_files.safe_pickle import Vocabulary, unpickle
+from p2p_jax.weight_files.torch_objects import DAMAGED, Global, Malformed, Refused, unneeded
 
 ADVICE = "give a pickle of a dict of float32 arrays"
 

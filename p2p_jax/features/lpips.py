@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from p2p_jax.evaluation.features.backbones import LpipsWeights, Network, backbone_features
+from p2p_jax.features.backbones import LpipsWeights, Network, backbone_features
 
 EPSILON = 1e-10
 """Added to the length of a feature vector, as in the authors' code."""
@@ -35,11 +35,20 @@ def lpips(weights: LpipsWeights, picture: Array, target: Array, known: Array | N
     total = jnp.zeros(len(x))
     features = backbone_features(weights, jnp.concatenate([x, y]), network)
     for found, head in zip(features, weights.heads, strict=True):
-        lengths = jnp.sqrt(jnp.square(found).sum(-1, keepdims=True))
-        a, b = jnp.split(found / (lengths + EPSILON), 2)
+        a, b = jnp.split(to_unit_length(found), 2)
         difference = (jnp.square(a - b) * head).sum(-1)
         total = total + _mean(difference, known)
     return total
+
+
+def to_unit_length(features: Array) -> Array:
+    """Divides the features (n, h, w, c) of each position by their length. Where all are 0, so are results and gradients.
+
+    A square root has an infinite slope at 0, so those positions take neither the root nor its gradient.
+    """
+    squares = jnp.square(features).sum(-1, keepdims=True)
+    some = squares > 0
+    return features / jnp.where(some, jnp.sqrt(jnp.where(some, squares, 1)) + EPSILON, 1)
 
 
 def _mean(difference: Array, known: Array | None) -> Array:

@@ -15,11 +15,11 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from p2p_jax.errors import UserError
+from p2p_jax.files.writing import atomic_file
 from p2p_jax.limits.budget import OverBudget
 from p2p_jax.limits.zip_members import check_zip
-from p2p_jax.pytorch.safe_pickle import unpickle
-from p2p_jax.pytorch.torch_objects import ADVICE, DAMAGED, DTYPES, Refused, Tensor, show, type_name
-from p2p_jax.workdir.disk import atomic_write
+from p2p_jax.weight_files.safe_pickle import unpickle
+from p2p_jax.weight_files.torch_objects import ADVICE, DAMAGED, DTYPES, Refused, Tensor, show, type_name
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 """The first two values in a file of the legacy format (PyTorch before 1.6)."""
@@ -104,7 +104,7 @@ def write_state_dict(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None
         path.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise UserError(f"{path} cannot be written, because {path.parent} is no folder: give another name.") from None
-    with atomic_write(path) as unfinished, zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive:
+    with atomic_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, content in entries.items():
             info = zipfile.ZipInfo("archive/" + name)  # its date is always 1980, so that equal arrays produce equal bytes
             info.create_system = 3

@@ -12,9 +12,9 @@ from PIL import Image
 from p2p_jax.data.resizing import resize
 from p2p_jax.errors import UserError
 from p2p_jax.evaluation.features.extract import open_features
-from p2p_jax.evaluation.features.lite0 import lite0_features, read_lite0_weights
-from p2p_jax.evaluation.features.packages import LITE0, locate
-from p2p_jax.pytorch.state_dict import read_state_dict
+from p2p_jax.features.lite0 import lite0_features, read_lite0_weights
+from p2p_jax.features.packages import LITE0, locate
+from p2p_jax.weight_files.state_dict import read_state_dict
 
 compute = jax.jit(lite0_features, static_argnames=("strides", "side"))
 

@@ -27,7 +27,7 @@ from helpers.torch_files import (
 )
 
 from p2p_jax.errors import UserError
-from p2p_jax.pytorch.state_dict import read_state_dict
+from p2p_jax.weight_files.state_dict import read_state_dict
 
 
 @BOTH

@@ -6,8 +6,8 @@ import pickle
 import numpy as np
 import pytest
 
-from p2p_jax.evaluation.features.numpy_pickle import COUNT, read_arrays
-from p2p_jax.pytorch.torch_objects import Refused
+from p2p_jax.weight_files.numpy_pickle import COUNT, read_arrays
+from p2p_jax.weight_files.torch_objects import Refused
 
 ARRAYS = {
     "net": {"conv": {"kernel": np.arange(24, dtype=np.float32).reshape(2, 3, 4), "bias": np.zeros(0, np.float32)}},

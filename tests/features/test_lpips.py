@@ -10,8 +10,8 @@ from helpers.feature_weights import NEEDS_LPIPS, difference, small_lpips
 from helpers.reference_values import load
 
 from p2p_jax.errors import UserError
-from p2p_jax.evaluation.metrics.lpips import lpips
 from p2p_jax.evaluation.metrics.trained import open_lpips
+from p2p_jax.features.lpips import lpips
 
 BOTH = pytest.mark.parametrize("network", ["alex", "vgg"])
 

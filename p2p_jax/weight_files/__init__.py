@@ -1,0 +1,1 @@
+"""Files of weights that others have made: pickles, which are read without running them, and files of torch.save."""
