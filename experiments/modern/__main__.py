@@ -40,18 +40,15 @@ class Options:
     """Runs of each setting; by default 5 and 3 on the paper's facades."""
     steps: int | None = None
     """Steps of each run; by default 2,000 and 4,000 on the paper's facades."""
+    equal_time: float | None = None
+    """Also train what was kept for as long as the default takes: the time of its step as a multiple of the default's, or 0
+    to measure that on a machine that does nothing else."""
 
 
 def run(argv: list[str]) -> int:
     """Runs the ablation and prints its tables; returns the exit code."""
     options = parse(Options, argv, "python -m experiments.modern")
-    if options.seeds is not None and options.seeds < 2:
-        raise UserError(f"--seeds was given {options.seeds}: give at least 2, because one run says nothing about another.")
-    if options.pairs is not None and options.pairs < 2:
-        raise UserError(f"--pairs was given {options.pairs}: give at least 2.")
-    unknown = [name for name in options.pieces if name not in all_pieces()]
-    if unknown:
-        raise UserError(f"there is no piece {unknown[0]}: give some of {', '.join(all_pieces())}.")
+    _check(options)
     compilation_cache.turn_on()  # the seeds of a setting share their programs
     console = open_console()
     pictures = _open_set(options)
@@ -65,8 +62,8 @@ def run(argv: list[str]) -> int:
     console.print(f"Kept: {', '.join(kept) or 'none'}.")
     for name in kept:
         console.print(f"  {name}: {' '.join(f'--{option} {value}' for option, value in PIECES[name].items())}")
-    if kept:
-        ratio, found = run_for_equal_time(ablation, kept)
+    if kept and options.equal_time is not None:
+        ratio, found = run_for_equal_time(ablation, kept, options.equal_time)
         console.print(f"A step of all that was kept takes {ratio:.2f} times as long as the default's.")
         print_table(console, "The same for the default's time, compared with the default", found)
     shown = dict.fromkeys(["default", *helpful, *tried])
@@ -74,6 +71,19 @@ def run(argv: list[str]) -> int:
     if save_settings(grid, {name: ablation.folder / name / "seed_0" for name in shown}):
         console.print(f"Pictures of seed 0: {grid}. Look at them: a setting that wins by blurring has not won.")
     return 0
+
+
+def _check(options: Options) -> None:
+    """Refuses options that are not possible."""
+    if options.seeds is not None and options.seeds < 2:
+        raise UserError(f"--seeds was given {options.seeds}: give at least 2, because one run says nothing about another.")
+    if options.pairs is not None and options.pairs < 2:
+        raise UserError(f"--pairs was given {options.pairs}: give at least 2.")
+    unknown = [name for name in options.pieces if name not in all_pieces()]
+    if unknown:
+        raise UserError(f"there is no piece {unknown[0]}: give some of {', '.join(all_pieces())}.")
+    if options.equal_time is not None and not 0 <= options.equal_time < 100:
+        raise UserError(f"--equal-time was given {options.equal_time}: give a time from 0 to 100.")
 
 
 def _open_set(options: Options) -> Pictures:

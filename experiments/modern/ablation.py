@@ -1,6 +1,8 @@
 """Trains every piece alone, then pieces together, one after another as long as that makes the pictures better."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +28,7 @@ class Ablation(NamedTuple):
         seeds: runs of each setting.
         folder: of the runs.
         results: the file of the figures.
-        judge: measures a run.
+        judge: returns the function that measures a run.
         console: for messages.
     """
 
@@ -34,21 +36,24 @@ class Ablation(NamedTuple):
     seeds: int
     folder: Path
     results: Path
-    judge: Judge
+    judge: Callable[[], Judge]
     console: Console
 
 
 def open_ablation(pictures: Pictures, seeds: int | None, output: Path, results: Path, console: Console) -> Ablation:
-    """Opens an ablation, and trains the segmenter of the set first, if it is not there."""
-    finder = None
-    if pictures.segmenter is not None:
+    """Opens an ablation. The segmenter of the set is trained when the first run has to be measured, if it is not there."""
+
+    @cache
+    def judge() -> Judge:
+        if pictures.segmenter is None:
+            return open_judge(None)
         workdir = output / pictures.name / "segmenter"
         if not is_finished(workdir, pictures.segmenter):
             console.rule("the segmenter")
             p2p_jax.train(pictures.segmenter, workdir, console=console)
-        finder = load_segmenter(workdir, pictures.config)
-    folder = output / pictures.title
-    return Ablation(pictures, seeds or pictures.seeds, folder, results, open_judge(finder), console)
+        return open_judge(load_segmenter(workdir, pictures.config))
+
+    return Ablation(pictures, seeds or pictures.seeds, output / pictures.title, results, judge, console)
 
 
 def run_settings(ablation: Ablation, settings: list[tuple[str, ...]]) -> dict[str, list[Scored]]:
@@ -83,7 +88,7 @@ def _run(ablation: Ablation, names: tuple[str, ...], seed: int) -> Scored:
     folder = ablation.folder / setting / f"seed_{seed}"
     if not is_finished(folder, wanted):
         p2p_jax.train(wanted, folder, console=ablation.console)
-    row = row._replace(figures=ablation.judge(folder))
+    row = row._replace(figures=ablation.judge()(folder))
     append_row(ablation.results, row)
     jax.clear_caches()  # the programs of a setting are not needed again, and take memory
     return row
@@ -122,12 +127,15 @@ def run_together(ablation: Ablation, helpful: list[str]) -> tuple[tuple[str, ...
     return kept, tried
 
 
-def run_for_equal_time(ablation: Ablation, names: tuple[str, ...]) -> tuple[float, dict[str, Comparison]]:
+def run_for_equal_time(
+    ablation: Ablation, names: tuple[str, ...], ratio: float = 0.0
+) -> tuple[float, dict[str, Comparison]]:
     """Trains pieces together for as long as the default takes, and compares them with it.
 
     Args:
         ablation: of which set.
         names: of the pieces.
+        ratio: the time of a step as a multiple of the default's; 0 measures it.
 
     Returns:
         the time of a step as a multiple of the default's, and {setting: comparison}, of as many fewer or more steps.
@@ -135,7 +143,7 @@ def run_for_equal_time(ablation: Ablation, names: tuple[str, ...]) -> tuple[floa
     options, config = combine(names), ablation.pictures.config
     assert options is not None
     assert config.steps is not None
-    ratio = time_ratio(config, with_fields(config, options))
+    ratio = ratio or time_ratio(config, with_fields(config, options))
     steps = round(config.steps / ratio)
     pictures = ablation.pictures._replace(config=replace(config, steps=steps))
     other = ablation._replace(pictures=pictures, folder=ablation.folder / f"{steps}_steps")

@@ -134,7 +134,7 @@ def drawn(tmp_path, monkeypatch):
     monkeypatch.setattr(ablation.jax, "clear_caches", lambda: None)
     pictures = sets.built_in()._replace(segmenter=None)
     results = tmp_path / "results.jsonl"
-    return ablation.Ablation(pictures, 2, tmp_path, results, judge, open_console(quiet=True)), trained
+    return ablation.Ablation(pictures, 2, tmp_path, results, lambda: judge, open_console(quiet=True)), trained
 
 
 def test_pieces_are_added_as_long_as_they_help(drawn):
@@ -176,6 +176,7 @@ def test_the_time_of_a_step_grows_with_the_network():
     ("argv", "message"),
     [
         (["--pairs", "1"], "--pairs was given 1"),
+        (["--equal-time", "-1"], "--equal-time was given -1"),
         (["--seeds", "1"], "--seeds was given 1"),
         (["--pieces", "emma"], "there is no piece emma"),
         (["--set", "facades"], "--data-path is for --set facades alone"),
