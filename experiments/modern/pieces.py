@@ -25,6 +25,7 @@ PIECES: dict[str, Options] = {
     "half_l1": {"loss.reconstruction_weight": 50.0},
     "fast": {"optimizer.learning_rate": 5e-4},
     "faster": {"optimizer.learning_rate": 1e-3},
+    "fastest": {"optimizer.learning_rate": 2e-3},
     "fast_generator": {"optimizer.learning_rate": 5e-4, "optimizer.discriminator_learning_rate": 2e-4},
     "hinge": {"loss.adversarial": "hinge"},
     "least_squares": {"loss.adversarial": "least_squares"},
