@@ -57,7 +57,8 @@ def run(argv: list[str]) -> int:
     print_table(console, "Each piece alone, compared with the default", alone)
     helpful = [name for name, each in alone.items() if each.helps]
     console.print(f"Helpful alone: {', '.join(helpful) or 'none'}.")
-    kept, tried = run_together(ablation, helpful)
+    candidates = [name for name, each in alone.items() if each.gain > 0]
+    kept, tried = run_together(ablation, candidates)
     print_table(console, "Pieces together, compared with the default", tried)
     console.print(f"Kept: {', '.join(kept) or 'none'}.")
     for name in kept:

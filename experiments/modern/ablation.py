@@ -102,28 +102,28 @@ def run_alone(ablation: Ablation, names: list[str]) -> dict[str, Comparison]:
     return dict(sorted(found.items(), key=lambda item: -item[1].gain))
 
 
-def run_together(ablation: Ablation, helpful: list[str]) -> tuple[tuple[str, ...], dict[str, Comparison]]:
-    """Adds helpful pieces one after another, and keeps each that raises the gain and makes nothing clearly worse.
+def run_together(ablation: Ablation, candidates: list[str]) -> tuple[tuple[str, ...], dict[str, Comparison]]:
+    """Adds pieces one after another, and keeps each that clearly helps beside those that were kept before.
 
     Args:
         ablation: of which set.
-        helpful: names of pieces, the best one first.
+        candidates: names of pieces, the best one first.
 
     Returns:
         the names of the pieces that were kept, and {setting: comparison with the default} of all that was tried.
     """
-    first = run_settings(ablation, [("default",)])["default"]
+    first = current = run_settings(ablation, [("default",)])["default"]
     kept: tuple[str, ...] = ()
     tried: dict[str, Comparison] = {}
-    best = 0.0
-    for name in helpful:
+    for name in candidates:
         names = (*kept, name)
         if combine(names) is None:
             continue
         setting = "+".join(names)
-        tried[setting] = compare_settings(first, run_settings(ablation, [names])[setting])
-        if tried[setting].helps and tried[setting].gain > best:
-            kept, best = names, tried[setting].gain
+        rows = run_settings(ablation, [names])[setting]
+        tried[setting] = compare_settings(first, rows)
+        if compare_settings(current, rows).helps:
+            kept, current = names, rows
     return kept, tried
 
 

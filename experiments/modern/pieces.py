@@ -54,6 +54,12 @@ PIECES: dict[str, Options] = {
 """The pieces by their names; "default" has the paper's settings."""
 
 
+TRAINED_ON: dict[str, tuple[str, ...]] = {
+    "perceptual_vgg": ("lpips_vgg", "kid_vgg16"), "perceptual_lite0": ("kid_lite0",), "projected": ("kid_lite0",),
+}  # fmt: skip
+"""{piece: metrics of the network that it trains with, which may not judge it}."""
+
+
 def combine(names: tuple[str, ...]) -> Options | None:
     """The options of several pieces together; None if two pieces want different values of an option."""
     found: dict[str, Any] = {}

@@ -5,15 +5,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from experiments.modern.pieces import TRAINED_ON
 from experiments.modern.scores import GROUPS, Scored
 from p2p_jax.evaluation.comparison.statistics import Contrast, Measured, contrast
 from p2p_jax.evaluation.explain import verdict
 
-AIMS = ("lpips_alex", "kid_vgg16")
-"""Figures that decide on a setting, whose mean relative reduction is its gain."""
+AIMS = ("lpips_alex", "lpips_vgg", "kid_vgg16", "kid_lite0")
+"""Figures that decide on a setting, whose mean relative reduction is its gain; without those that it trains with."""
 
 GUARDS = ("ssim", "haarpsi", "found_pixel_accuracy", "found_iou")
-"""Figures that must not be clearly worse."""
+"""Figures that must not be clearly worse, beside those that decide and the distance of the sharpness from 1."""
 
 SHOWN = ("lpips_alex", "lpips_vgg", "kid_vgg16", "kid_lite0", "ssim", "haarpsi", "found_pixel_accuracy", "found_iou",
          "sharpness", "checkerboard")  # fmt: skip
@@ -28,13 +29,15 @@ class Comparison(NamedTuple):
         values: {metric: mean over the seeds}.
         contrasts: {metric: difference to the other setting with its interval}.
         blur: the difference of the distance of the sharpness from 1: above 0 is worse.
-        gain: mean relative reduction of the figures in `AIMS`; 0.1 is 10 % better.
+        aims: the figures that decide.
+        gain: mean of their relative reductions; 0.1 is 10 % better.
     """
 
     seeds: int
     values: dict[str, float]
     contrasts: dict[str, Contrast]
     blur: Contrast
+    aims: tuple[str, ...]
     gain: float
 
     def verdict(self, name: str) -> str | None:
@@ -43,10 +46,10 @@ class Comparison(NamedTuple):
 
     @property
     def helps(self) -> bool:
-        """Whether a figure of `AIMS` is clearly better, the gain is positive, and nothing that counts is clearly worse."""
-        words = {name: self.verdict(name) for name in (*AIMS, *GUARDS) if name in self.contrasts}
+        """Whether a figure that decides is clearly better, the gain is positive, and no guard is clearly worse."""
+        words = {name: self.verdict(name) for name in (*self.aims, *GUARDS) if name in self.contrasts}
         blurred = self.blur.difference.interval
-        clearly = any(words[name] == "better" for name in AIMS)
+        clearly = any(words[name] == "better" for name in self.aims)
         return clearly and self.gain > 0 and "worse" not in words.values() and not (blurred and blurred.low > 0)
 
 
@@ -56,14 +59,17 @@ def compare_settings(first: Sequence[Scored], second: Sequence[Scored]) -> Compa
     groups = list(range(len(first))), list(range(len(first), len(rows)))
     measured = {name: as_measured(np.array([row.figures[name] for row in rows])) for name in first[0].figures}
     values = {name: float(each.values[groups[1]].mean()) for name, each in measured.items()}
-    before = {name: float(measured[name].values[groups[0]].mean()) for name in AIMS}
+    trained_on = {name for row in rows for piece in row.setting.split("+") for name in TRAINED_ON.get(piece, ())}
+    aims = tuple(name for name in AIMS if name not in trained_on)
+    before = {name: float(measured[name].values[groups[0]].mean()) for name in aims}
     distance = as_measured(np.abs(np.array([row.figures["sharpness"] for row in rows]) - 1))
     return Comparison(
         len(second),
         values,
         {name: contrast(each, *groups) for name, each in measured.items()},
         contrast(distance, *groups),
-        float(np.mean([1 - values[name] / before[name] for name in AIMS])),
+        aims,
+        float(np.mean([1 - values[name] / before[name] for name in aims])),
     )
 
 

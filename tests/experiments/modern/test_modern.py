@@ -73,10 +73,17 @@ def test_figures_without_a_group_are_those_of_the_other_pictures():
 def scored(setting, seed, **figures):
     """A row whose pictures differ by chance around the given figures."""
     chance = np.random.default_rng(seed + 7)
-    values = {"lpips_alex": 0.1, "kid_vgg16": 0.2, "sharpness": 0.8} | dict.fromkeys(verdicts.GUARDS, 0.7) | figures
+    values = (
+        {"lpips_alex": 0.1, "lpips_vgg": 0.1, "kid_vgg16": 0.2, "kid_lite0": 0.2, "sharpness": 0.8}
+        | dict.fromkeys(verdicts.GUARDS, 0.7)
+        | figures
+    )
     noise = {name: chance.normal(scale=1e-3, size=scores.GROUPS) for name in NAMES}
     made = {name: [values[name] + noise[name].mean(), *(values[name] + noise[name])] for name in NAMES}
     return scores.Scored("drawn", setting, {}, seed, 10, made)
+
+
+VGG = {"default": 0.1, "ema+perceptual_vgg": 0.05}
 
 
 def compared(**figures):
@@ -112,7 +119,16 @@ def test_a_setting_helps_if_it_wins_and_nothing_that_counts_is_worse(figures, he
 
 
 def test_the_gain_is_the_mean_reduction_of_what_is_aimed_at():
-    assert compared(lpips_alex=0.08, kid_vgg16=0.1).gain == pytest.approx(0.35, abs=0.01)
+    assert compared(lpips_alex=0.08, kid_vgg16=0.1).gain == pytest.approx((0.2 + 0.5) / 4, abs=0.01)
+
+
+def test_a_network_that_a_piece_trains_with_does_not_judge_it():
+    first, second = ([scored(name, seed, lpips_vgg=value) for seed in range(3)] for name, value in VGG.items())
+    found = verdicts.compare_settings(first, second)
+    assert found.aims == ("lpips_alex", "kid_lite0")
+    assert not found.helps
+    other = verdicts.compare_settings(first, [row._replace(setting="matching") for row in second])
+    assert other.helps
 
 
 LPIPS = {"default": 0.1, "resize": 0.07, "ema": 0.08, "hinge": 0.12, "resize+ema": 0.06, "resize+ema+scales": 0.065}
