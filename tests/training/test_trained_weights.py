@@ -2,6 +2,7 @@
 
 import jax
 import pytest
+from helpers.cases import tiers
 from helpers.feature_weights import tiny_lite0
 from helpers.runs import SMALL, leaves_of, skip_report, train
 
@@ -60,7 +61,7 @@ def test_building_needs_no_weights(monkeypatch):
     jax.eval_shape(model.generator.init, jax.random.key(0), jax.numpy.zeros((1, 256, 256, 3)))
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("more", [[], ["--batch-size", "2", "--accumulate", "2", "--dtype", "bfloat16"]])
 def test_a_resumed_run_ends_as_one_without_a_break(tmp_path, tiny_weights, more):
     options = (*SMALL, *LOSSES, "--loss.adversarial", "hinge", "--discriminator.augment", "colour", "cutout", *more)
@@ -74,8 +75,7 @@ def test_a_resumed_run_ends_as_one_without_a_break(tmp_path, tiny_weights, more)
     assert any("'projected'" in name for name in whole)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("how", [[], ["--discriminator.projected"]])
+@pytest.mark.parametrize("how", tiers([[], ["--discriminator.projected"]], fast=0, slow=1))
 def test_a_run_translates_without_the_weights(tmp_path, tiny_weights, monkeypatch, how):
     options = (*SMALL, "--loss.perceptual", "5", "--loss.perceptual-network", "lite0", *how)
     assert train(tmp_path / "run", *options, "--steps", "2") == 0

@@ -182,7 +182,7 @@ def test_a_slower_setting_has_fewer_steps_for_equal_time(drawn, monkeypatch):
     assert {row.steps for row in scores.read_rows(own.results) if row.setting == "resize+ema"} == {1600}
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_time_of_a_step_grows_with_the_network():
     small = with_fields(sets.built_in().config, {"image_size": 32, "generator.width": 2, "discriminator.width": 2})
     assert timing.time_ratio(small, with_fields(small, {"image_size": 128, "batch_size": 4})) > 2
