@@ -110,7 +110,7 @@ def test_damaged_programs_are_compiled_and_written_again(runs):
     assert runs.mended[1:3] == runs.second[1:3]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_cache_prints_nothing(runs):
     assert [run.complaints for run in (runs.without, *runs.first, runs.second, runs.damaged, runs.mended)] == [""] * 6
 

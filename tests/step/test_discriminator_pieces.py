@@ -41,8 +41,9 @@ def one_step(steps=1, accumulate=1, **options):
         return jax.device_get(state.replace(key=None)), rows
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("update", "different"), [("sequential", 3), ("simultaneous", 2)])
+@pytest.mark.parametrize(
+    ("update", "different"), tiers([("simultaneous", 2), ("sequential", 3)], fast=0, slow=1, several=True)
+)
 def test_each_pass_of_the_discriminator_has_a_key_of_its_own(update, different):
     keys = []
     with jax.disable_jit():

@@ -16,7 +16,7 @@ from p2p_jax.pix2pix import build
 from p2p_jax.step import init_train_state, make_train_step
 
 STEPS = 2
-SOME = tiers(PIECES, fast=0, slow=3)
+SOME = tiers(PIECES, fast=0, slow=1)
 
 
 def model_with(name, **options):

@@ -7,7 +7,7 @@ import pytest
 from p2p_jax.evaluation import metrics
 
 SMALL = (metrics.l1, metrics.psnr, metrics.ssim, metrics.haarpsi, metrics.sharpness, metrics.colour_distance)
-LARGER = ((metrics.checkerboard, 40), (metrics.ms_ssim, 176))
+LARGER = ((metrics.checkerboard, 40), pytest.param(metrics.ms_ssim, 176, marks=pytest.mark.exhaustive))
 
 
 @pytest.mark.slow
