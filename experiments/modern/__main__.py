@@ -78,6 +78,8 @@ def _check(options: Options) -> None:
     """Refuses options that are not possible."""
     if options.seeds is not None and options.seeds < 2:
         raise UserError(f"--seeds was given {options.seeds}: give at least 2, because one run says nothing about another.")
+    if options.steps is not None and options.steps < 1:
+        raise UserError(f"--steps was given {options.steps}: give at least 1.")
     if options.pairs is not None and options.pairs < 2:
         raise UserError(f"--pairs was given {options.pairs}: give at least 2.")
     unknown = [name for name in options.pieces if name not in all_pieces()]

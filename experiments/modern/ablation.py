@@ -11,7 +11,7 @@ from rich.console import Console
 
 import p2p_jax
 from experiments.modern.pieces import PIECES, combine
-from experiments.modern.scores import Judge, Scored, append_row, open_judge, read_rows
+from experiments.modern.scores import Judge, Scored, append_row, check_weights, open_judge, read_rows
 from experiments.modern.sets import Pictures
 from experiments.modern.timing import time_ratio
 from experiments.modern.verdicts import Comparison, compare_settings
@@ -45,6 +45,7 @@ def open_ablation(pictures: Pictures, seeds: int | None, output: Path, results: 
 
     @cache
     def judge() -> Judge:
+        check_weights()
         if pictures.segmenter is None:
             return open_judge(None)
         workdir = output / pictures.name / "segmenter"
@@ -85,10 +86,11 @@ def _run(ablation: Ablation, names: tuple[str, ...], seed: int) -> Scored:
     for known in read_rows(ablation.results):
         if known._replace(figures={}) == row:
             return known
+    judge = ablation.judge()  # before hours of training
     folder = ablation.folder / setting / f"seed_{seed}"
     if not is_finished(folder, wanted):
         p2p_jax.train(wanted, folder, console=ablation.console)
-    row = row._replace(figures=ablation.judge()(folder))
+    row = row._replace(figures=judge(folder))
     append_row(ablation.results, row)
     jax.clear_caches()  # the programs of a setting are not needed again, and take memory
     return row

@@ -18,6 +18,7 @@ from p2p_jax.config.tree import with_fields
 from p2p_jax.data.fit import fit_of_evaluation
 from p2p_jax.data.loading import open_dataset
 from p2p_jax.data.values import to_255
+from p2p_jax.errors import UserError
 from p2p_jax.evaluation.columns import Columns, add_up
 from p2p_jax.evaluation.features.extract import Extract, FeatureNetwork, open_features
 from p2p_jax.evaluation.found_labels import count_found
@@ -37,6 +38,10 @@ KEPT = ("l1", "ssim", "haarpsi", "sharpness", "checkerboard", "colour_distance",
 
 NETWORKS: tuple[FeatureNetwork, ...] = ("vgg16", "lite0")
 """Networks whose features the kernel distance compares."""
+
+
+LEARNED = ("lpips_alex", "lpips_vgg")
+"""Metrics of pairs that need trained networks."""
 
 
 class Scored(NamedTuple):
@@ -63,6 +68,17 @@ Judge = Callable[[Path], dict[str, list[float]]]
 """A function from a workdir to the figures of its run, see `Scored`."""
 
 
+def check_weights() -> None:
+    """Refuses to go on without the trained networks of the metrics.
+
+    Raises:
+        UserError: weights are missing.
+    """
+    available = available_metrics()
+    for name in (*LEARNED, *(f"kid_{network}" for network in NETWORKS)):
+        require(name, available)
+
+
 def open_judge(finder: Segmenter | None) -> Judge:
     """Reads the trained networks of the metrics, and returns the function that measures a run.
 
@@ -75,7 +91,7 @@ def open_judge(finder: Segmenter | None) -> Judge:
         UserError: weights of a metric are missing.
     """
     available = available_metrics()
-    learned = [require(f"lpips_{network}", available) for network in ("alex", "vgg")]
+    learned = [require(name, available) for name in LEARNED]
     extracts = {f"kid_{network}": open_features(network) for network in NETWORKS}
 
     def judge(folder: Path) -> dict[str, list[float]]:
@@ -123,11 +139,23 @@ def figures_of_groups(
 
 
 def read_rows(path: Path) -> list[Scored]:
-    """The rows of a file of results; [] if there is none."""
+    """The rows of a file of results; [] if there is none.
+
+    Raises:
+        UserError: a line is no row, for example because the program was killed while it wrote it.
+    """
     if not path.exists():
         return []
-    rows = [Scored(**json.loads(line)) for line in path.read_text().splitlines()]
-    return [row._replace(options={name: _from_json(value) for name, value in row.options.items()}) for row in rows]
+    rows = []
+    for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
+        try:
+            row = Scored(**json.loads(line))
+            rows.append(row._replace(options={name: _from_json(value) for name, value in row.options.items()}))
+        except (ValueError, TypeError, AttributeError):
+            raise UserError(
+                f"line {number} of {path} is no row of results: remove it, and its run is measured again."
+            ) from None
+    return rows
 
 
 def _from_json(value: Any) -> Any:

@@ -18,7 +18,9 @@ from p2p_jax.config.tree import with_fields
 from p2p_jax.console import open_console
 from p2p_jax.data.fit import fit_of_evaluation
 from p2p_jax.data.loading import open_dataset
+from p2p_jax.errors import UserError
 from p2p_jax.evaluation.columns import Columns
+from p2p_jax.features import packages
 
 NAMES = (*verdicts.AIMS, *verdicts.GUARDS, "sharpness")
 
@@ -192,6 +194,7 @@ def test_the_time_of_a_step_grows_with_the_network():
     ("argv", "message"),
     [
         (["--pairs", "1"], "--pairs was given 1"),
+        (["--steps", "0"], "--steps was given 0"),
         (["--equal-time", "-1"], "--equal-time was given -1"),
         (["--seeds", "1"], "--seeds was given 1"),
         (["--pieces", "emma"], "there is no piece emma"),
@@ -213,6 +216,24 @@ def test_a_grid_shows_the_runs_that_are_there(tmp_path):
         assert picture.width < picture.height / grids.ROWS * 5
     assert grids.save_settings(tmp_path / "other.png", {"cleared": tmp_path / "nothing"}) == []
     assert not (tmp_path / "other.png").exists()
+
+
+@pytest.mark.parametrize("line", ["", "{", "3", '{"setting": "default"}', "\xff"])
+def test_a_line_of_the_results_that_is_no_row_is_named(tmp_path, line):
+    path = tmp_path / "results.jsonl"
+    scores.append_row(path, scored("ema", 0))
+    with path.open("ab") as file:
+        file.write(f"{line}\n".encode("latin-1"))
+    with pytest.raises(UserError, match=r"line 2 of .*results\.jsonl is no row of results: remove it"):
+        scores.read_rows(path)
+
+
+def test_missing_weights_are_told_before_anything_is_trained(tmp_path, monkeypatch):
+    monkeypatch.setattr(packages, "find", lambda shipped: None)
+    own = ablation.open_ablation(sets.built_in(), 2, tmp_path, tmp_path / "results.jsonl", open_console(quiet=True))
+    with pytest.raises(UserError, match=r"lpips_alex cannot be computed, .* p2p-jax\[lpips\]"):
+        ablation.run_settings(own, [("default",)])
+    assert not list(tmp_path.iterdir())
 
 
 @NEEDS_LPIPS
